@@ -1,0 +1,127 @@
+"""Every exception tacit raises on purpose.
+
+    TacitError
+    ├── EpisodeError              the caller's order of calls is wrong
+    │   ├── UnknownEpisodeError   no episode has that id
+    │   └── EpisodeClosedError    the episode was completed already, with another outcome
+    ├── UnknownNameError          a name that no registry knows
+    ├── ValidationError           a field, its limit and what was given (also a ValueError)
+    │   └── TooLargeError         what was given is larger than its limit
+    ├── ConflictError             the same external id, another content
+    └── StorageError
+        ├── CommitUnknownError    the link died during COMMIT: repeating the commit is safe
+        ├── CorruptRecordError    the bytes are not those that were written: retrying cannot help
+        ├── SchemaError           the file was written by a newer tacit, or is not tacit's
+        └── UnavailableError      retry later: breaker open, queue full, disk full, link down
+
+`error.retryable` says whether the same call may succeed later without anyone changing anything.
+"""
+
+from __future__ import annotations
+
+
+class TacitError(Exception):
+    """The root of everything tacit raises on purpose."""
+
+    retryable: bool = False
+
+
+class EpisodeError(TacitError):
+    """The order of calls on an episode is wrong."""
+
+
+class UnknownEpisodeError(EpisodeError, KeyError):
+    """No episode has this id."""
+
+    def __init__(self, episode_id: str) -> None:
+        super().__init__(episode_id)
+        self.episode_id = episode_id
+
+    def __str__(self) -> str:
+        return f"no episode {self.episode_id!r}"
+
+
+class EpisodeClosedError(EpisodeError):
+    """The episode has ended: it takes no more steps and no other outcome."""
+
+    def __init__(self, episode_id: str, message: str = "is closed") -> None:
+        super().__init__(episode_id, message)
+        self.episode_id = episode_id
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"episode {self.episode_id!r} {self.message}"
+
+
+class UnknownNameError(TacitError, LookupError):
+    """A name that no registry knows; `known` lists those it does."""
+
+    def __init__(self, kind: str, name: str, known: list[str]) -> None:
+        super().__init__(kind, name, known)
+        self.kind = kind
+        self.name = name
+        self.known = known
+
+    def __str__(self) -> str:
+        return f"no {self.kind} named {self.name!r}; known: {', '.join(self.known) or 'none'}"
+
+
+class ValidationError(TacitError, ValueError):
+    """A value breaks a rule: `field` names it, `limit` is the rule, `size` what was given."""
+
+    def __init__(self, field: str, limit: str, size: str) -> None:
+        super().__init__(field, limit, size)
+        self.field = field
+        self.limit = limit
+        self.size = size
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.limit}, got {self.size}"
+
+
+class TooLargeError(ValidationError):
+    """A value is larger than its limit."""
+
+
+class ConflictError(TacitError):
+    """The same external id stands for another content in this namespace."""
+
+    def __init__(self, external_id: str, namespace: str) -> None:
+        super().__init__(external_id, namespace)
+        self.external_id = external_id
+        self.namespace = namespace
+
+    def __str__(self) -> str:
+        return f"external id {self.external_id!r} in namespace {self.namespace!r} has another content already"
+
+
+class StorageError(TacitError):
+    """The store could not do what was asked."""
+
+
+class CommitUnknownError(StorageError):
+    """Whether the commit took place is not known. Repeating it is safe."""
+
+    retryable = True
+
+
+class CorruptRecordError(StorageError):
+    """The stored bytes are not the bytes that were written."""
+
+
+class SchemaError(StorageError):
+    """The file's schema is newer than this version of tacit can read, or it is not tacit's file."""
+
+
+class UnavailableError(StorageError):
+    """The store cannot be reached now; `retry_after_s` says when to try again, where it is known."""
+
+    retryable = True
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message, retry_after_s)
+        self.message = message
+        self.retry_after_s = retry_after_s
+
+    def __str__(self) -> str:
+        return self.message

@@ -1,0 +1,25 @@
+//! How arguments are opened: dtype, shape and contiguity are checked here, once.
+#![allow(dead_code)]
+
+use numpy::{PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
+use pyo3::PyResult;
+
+use crate::error::invalid;
+
+/// The elements of a C-contiguous one-dimensional array.
+pub(crate) fn row<'a, T: numpy::Element>(
+    field: &str,
+    array: &'a PyReadonlyArray1<'_, T>,
+) -> PyResult<&'a [T]> {
+    array.as_slice().map_err(|_| invalid(field, "must be C-contiguous", "a strided array"))
+}
+
+/// The elements of a C-contiguous two-dimensional array and the length of its rows.
+pub(crate) fn rows<'a, T: numpy::Element>(
+    field: &str,
+    array: &'a PyReadonlyArray2<'_, T>,
+) -> PyResult<(&'a [T], usize)> {
+    let width = array.shape()[1];
+    let elements = array.as_slice().map_err(|_| invalid(field, "must be C-contiguous", "a strided array"))?;
+    Ok((elements, width))
+}
