@@ -1,1 +1,6 @@
 //! Pure functions, state machines and in-memory indexes: no Python, no I/O, no clock of its own.
+
+pub mod error_class;
+pub mod facts;
+pub mod msgpack;
+pub mod trajectory;
