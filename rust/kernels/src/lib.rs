@@ -2,5 +2,6 @@
 
 pub mod error_class;
 pub mod facts;
+pub mod lru;
 pub mod msgpack;
 pub mod trajectory;
