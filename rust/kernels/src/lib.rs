@@ -1,7 +1,9 @@
 //! Pure functions, state machines and in-memory indexes: no Python, no I/O, no clock of its own.
 
+pub mod embed;
 pub mod error_class;
 pub mod facts;
 pub mod lru;
 pub mod msgpack;
+pub mod text;
 pub mod trajectory;

@@ -1,0 +1,254 @@
+//! How text becomes words, terms and character grams. The same text gives the same terms on every machine.
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// English words that carry grammar rather than a subject, sorted.
+const FUNCTION_WORDS: &[&str] = &[
+    "a", "about", "after", "all", "also", "am", "an", "and", "any", "are", "as", "at", "be", "because",
+    "been", "before", "being", "between", "both", "but", "by", "can", "could", "did", "do", "does", "doing",
+    "each", "for", "from", "had", "has", "have", "having", "he", "her", "here", "hers", "him", "his", "how",
+    "i", "if", "in", "into", "is", "it", "its", "just", "may", "me", "might", "more", "most", "must", "my",
+    "no", "nor", "not", "now", "of", "off", "on", "only", "or", "other", "our", "out", "over", "own", "same",
+    "shall", "she", "should", "so", "some", "such", "than", "that", "the", "their", "them", "then", "there",
+    "these", "they", "this", "those", "through", "to", "too", "under", "until", "up", "us", "very", "was",
+    "we", "were", "what", "when", "where", "which", "while", "who", "whom", "whose", "why", "will", "with",
+    "would", "you", "your", "yours",
+];
+
+/// Whether the word (lower case) carries grammar rather than a subject.
+pub fn is_function_word(word: &str) -> bool {
+    word.len() <= 7 && FUNCTION_WORDS.binary_search(&word).is_ok()
+}
+
+/// Visits every word in lower case. A camelCase or snake_case name is visited whole and then part by part;
+/// scripts that are written without spaces are visited as pairs of characters; single Latin letters are not words.
+pub fn words(text: &str, mut visit: impl FnMut(&str)) {
+    let mut lower = String::new();
+    for name in text.split(|c: char| !is_word_character(c)) {
+        let name = name.trim_matches('_');
+        if !name.is_empty() {
+            visit_name(name, &mut lower, &mut visit);
+        }
+    }
+}
+
+fn is_word_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || (!c.is_ascii() && c.is_alphanumeric())
+}
+
+fn visit_name(name: &str, lower: &mut String, visit: &mut impl FnMut(&str)) {
+    let first = next_part(name);
+    if first.len() == name.len() {
+        return visit_part(name, lower, visit);
+    }
+    visit_lower(name, lower, visit);
+    let mut rest = name;
+    while !rest.is_empty() {
+        let part = next_part(rest);
+        rest = rest[part.len()..].trim_start_matches('_');
+        visit_part(part, lower, visit);
+    }
+}
+
+fn visit_part(part: &str, lower: &mut String, visit: &mut impl FnMut(&str)) {
+    if part.chars().next().is_some_and(is_unspaced) {
+        visit_pairs(part, visit);
+    } else {
+        visit_lower(part, lower, visit);
+    }
+}
+
+fn visit_lower(word: &str, lower: &mut String, visit: &mut impl FnMut(&str)) {
+    if word.len() == 1 && word.as_bytes()[0].is_ascii_alphabetic() {
+        return;
+    }
+    lower.clear();
+    lower.extend(word.chars().flat_map(char::to_lowercase));
+    visit(lower);
+}
+
+fn visit_pairs(part: &str, visit: &mut impl FnMut(&str)) {
+    let starts: Vec<usize> = part.char_indices().map(|(at, _)| at).chain([part.len()]).collect();
+    match starts.len() {
+        2 => visit(part),
+        _ => starts.windows(3).for_each(|edge| visit(&part[edge[0]..edge[2]])),
+    }
+}
+
+/// The longest start of `name` that is one part of it: never empty for a name that starts with no underscore.
+fn next_part(name: &str) -> &str {
+    let mut before = ' ';
+    let mut characters = name.char_indices().peekable();
+    while let Some((at, c)) = characters.next() {
+        let after = characters.peek().map_or(' ', |&(_, next)| next);
+        if at > 0 && starts_part(before, c, after) {
+            return &name[..at];
+        }
+        before = c;
+    }
+    name
+}
+
+fn starts_part(before: char, c: char, after: char) -> bool {
+    c == '_'
+        || (c.is_uppercase() && (before.is_lowercase() || (before.is_uppercase() && after.is_lowercase())))
+        || is_unspaced(before) != is_unspaced(c)
+}
+
+/// Scripts that put no space between words.
+fn is_unspaced(c: char) -> bool {
+    matches!(u32::from(c),
+        0x0E00..=0x0EFF | 0x1000..=0x109F | 0x1780..=0x17FF | 0x3040..=0x30FF | 0x3400..=0x4DBF
+        | 0x4E00..=0x9FFF | 0xF900..=0xFAFF | 0x20000..=0x3FFFF)
+}
+
+/// The part of a lower-case word that its English inflections share: plural, -ed, -ing and a last e or y are cut.
+pub fn stem(word: &str) -> &str {
+    if !word.is_ascii() || word.len() < 4 {
+        return word;
+    }
+    let singular = cut_plural(word);
+    let root = cut_participle(singular);
+    match root.as_bytes() {
+        [.., b'e' | b'y'] if root.len() > 4 => &root[..root.len() - 1],
+        _ => root,
+    }
+}
+
+fn cut_plural(word: &str) -> &str {
+    match word.as_bytes() {
+        [.., b's', b's'] | [.., b'u', b's'] | [.., b'i', b's'] => word,
+        [.., b'i', b'e', b's'] if word.len() > 4 => &word[..word.len() - 2],
+        [.., b's' | b'x' | b'z', b'e', b's'] | [.., b'c' | b's', b'h', b'e', b's'] if word.len() > 4 => {
+            &word[..word.len() - 2]
+        }
+        [.., b's'] => &word[..word.len() - 1],
+        _ => word,
+    }
+}
+
+fn cut_participle(word: &str) -> &str {
+    let root = match word.as_bytes() {
+        [.., b'i', b'n', b'g'] if word.len() > 5 => &word[..word.len() - 3],
+        [.., b'e', b'd'] if word.len() > 4 => &word[..word.len() - 2],
+        [.., b'i'] if word.len() > 3 => return &word[..word.len() - 1],
+        _ => return word,
+    };
+    match root.as_bytes() {
+        [.., a, b] if a == b && root.len() > 3 && !matches!(b, b'l' | b's' | b'z' | b'e' | b'o') => {
+            &root[..root.len() - 1]
+        }
+        _ => root,
+    }
+}
+
+/// The hash of a word's stem.
+pub fn term(word: &str) -> u64 {
+    xxh3_64_with_seed(stem(word).as_bytes(), 0)
+}
+
+/// Room for one word with its edges marked, used again for every word.
+#[derive(Default)]
+pub struct Marked {
+    text: String,
+    starts: Vec<u32>,
+}
+
+impl Marked {
+    /// The word between edge marks that no word contains.
+    pub fn set(&mut self, word: &str) {
+        self.text.clear();
+        self.text.push('<');
+        self.text.push_str(word);
+        self.text.push('>');
+        self.starts.clear();
+        self.starts.extend(self.text.char_indices().map(|(at, _)| at as u32));
+        self.starts.push(self.text.len() as u32);
+    }
+
+    /// Visits the hash of every run of `length` characters.
+    pub fn grams(&self, length: usize, mut visit: impl FnMut(u64)) {
+        for edge in self.starts.windows(length + 1) {
+            let gram = &self.text.as_bytes()[edge[0] as usize..edge[length] as usize];
+            visit(xxh3_64_with_seed(gram, 1));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn words_of(text: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        words(text, |word| found.push(word.to_owned()));
+        found
+    }
+
+    #[test]
+    fn a_name_is_visited_whole_and_in_parts() {
+        assert_eq!(words_of("getUserName"), ["getusername", "get", "user", "name"]);
+        assert_eq!(words_of("_get_order_17_"), ["get_order_17", "get", "order", "17"]);
+        assert_eq!(words_of("XMLParser HAT039"), ["xmlparser", "xml", "parser", "hat039"]);
+    }
+
+    #[test]
+    fn punctuation_and_single_letters_separate_words() {
+        assert_eq!(words_of("Don't panic: plan B, 5 steps"), ["don", "panic", "plan", "5", "steps"]);
+    }
+
+    #[test]
+    fn unspaced_scripts_become_pairs_of_characters() {
+        assert_eq!(words_of("取消订单 a"), ["取消", "消订", "订单"]);
+        assert_eq!(words_of("単"), ["単"]);
+        assert_eq!(words_of("ÉTUDE straße"), ["étude", "straße"]);
+    }
+
+    #[test]
+    fn inflections_share_a_stem() {
+        for family in [
+            &["cancel", "cancels", "canceling", "canceled"][..],
+            &["query", "queries"],
+            &["plan", "plans", "planned", "planning"],
+            &["change", "changes", "changed", "changing"],
+            &["box", "boxes"],
+            &["match", "matches", "matched"],
+        ] {
+            let stems: Vec<&str> = family.iter().map(|word| stem(word)).collect();
+            assert!(stems.iter().all(|other| *other == stems[0]), "{stems:?}");
+        }
+        assert_eq!(
+            [stem("status"), stem("class"), stem("this"), stem("bus")],
+            ["status", "class", "this", "bus"]
+        );
+    }
+
+    #[test]
+    fn function_words_are_sorted_so_that_each_is_found() {
+        assert!(FUNCTION_WORDS.is_sorted());
+        assert!(FUNCTION_WORDS.iter().all(|word| is_function_word(word)));
+        assert!(!is_function_word("refund"));
+    }
+
+    #[test]
+    fn terms_and_grams_are_the_same_on_every_machine() {
+        assert_eq!(term("refunds"), 14_947_718_895_837_224_145);
+        let mut marked = Marked::default();
+        marked.set("né");
+        let mut grams = Vec::new();
+        marked.grams(3, |gram| grams.push(gram));
+        assert_eq!(grams.len(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_taken_and_words_are_lower_case(text in ".{0,200}") {
+            for word in words_of(&text) {
+                prop_assert!(!word.is_empty());
+                prop_assert_eq!(&word.chars().flat_map(char::to_lowercase).collect::<String>(), &word);
+                prop_assert!(word.starts_with(stem(&word)));
+            }
+        }
+    }
+}
