@@ -5,5 +5,8 @@ pub mod error_class;
 pub mod facts;
 pub mod lru;
 pub mod msgpack;
+pub mod sequence;
+mod simd;
+pub mod similarity;
 pub mod text;
 pub mod trajectory;

@@ -1,0 +1,177 @@
+//! Cosine of float vectors: exact, and by two smaller forms of the rows that are rescored exactly.
+//!
+//! The cosine with a zero vector is 0. Vectors hold finite numbers: callers at the boundary check that.
+
+use super::{Best, Leaders, Rows};
+use crate::simd::{dispatch, multiply_add};
+
+mod quantised;
+mod sign_bits;
+
+pub use quantised::Quantised;
+pub use sign_bits::SignBits;
+
+/// Independent sums a body keeps, so that no addition waits for the one before it.
+const LANES: usize = 64;
+
+/// The dot product of two vectors of one length.
+#[inline]
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    dispatch!(dot_lanes(a: &[f32], b: &[f32]) -> f32)
+}
+
+/// The length of a vector.
+#[inline]
+pub fn norm(a: &[f32]) -> f32 {
+    dot(a, a).sqrt()
+}
+
+/// The cosine of the angle between two vectors of one length, in -1 to 1.
+pub fn cosine(a: &[f32], b: &[f32]) -> f32 {
+    ratio(dot(a, b), norm(a) * norm(b))
+}
+
+/// The dot product of two rows of codes of one length, below 2^17.
+#[inline]
+pub fn dot_i8(a: &[i8], b: &[i8]) -> i32 {
+    dispatch!(dot_i8_lanes(a: &[i8], b: &[i8]) -> i32)
+}
+
+/// The number of bits that differ between two rows of one length.
+#[inline]
+pub fn hamming(a: &[u64], b: &[u64]) -> u32 {
+    dispatch!(hamming_words(a: &[u64], b: &[u64]) -> u32)
+}
+
+/// The `k` rows of the highest cosine with `query`, best first; equal scores by lower row.
+pub fn top_k(query: &[f32], rows: Rows, k: usize) -> Best {
+    dispatch!(scan(query: &[f32], rows: Rows, k: usize) -> Best)
+}
+
+#[inline(always)]
+fn scan<const FUSED: bool>(query: &[f32], rows: Rows, k: usize) -> Best {
+    let length = dot_lanes::<FUSED>(query, query).sqrt();
+    let mut leaders = Leaders::new(k);
+    let mut floor = f32::NEG_INFINITY;
+    for (index, row) in rows.iter().enumerate() {
+        let (product, square) = dot_and_square::<FUSED>(query, row);
+        let score = ratio(product, length * square.sqrt());
+        if score > floor {
+            leaders.offer(index as u32, score);
+            floor = leaders.floor();
+        }
+    }
+    leaders.into_best()
+}
+
+/// The added 0 turns -0 into 0, so that the two are equal scores.
+#[inline(always)]
+fn ratio(product: f32, lengths: f32) -> f32 {
+    if lengths > 0.0 { (product / lengths).clamp(-1.0, 1.0) + 0.0 } else { 0.0 }
+}
+
+#[inline(always)]
+fn dot_lanes<const FUSED: bool>(a: &[f32], b: &[f32]) -> f32 {
+    let (blocks_a, rest_a) = a.as_chunks::<LANES>();
+    let (blocks_b, rest_b) = b.as_chunks::<LANES>();
+    let mut sums = [0.0; LANES];
+    for (x, y) in blocks_a.iter().zip(blocks_b) {
+        for lane in 0..LANES {
+            sums[lane] = multiply_add::<FUSED>(x[lane], y[lane], sums[lane]);
+        }
+    }
+    rest_a.iter().zip(rest_b).fold(total(sums), |sum, (&x, &y)| multiply_add::<FUSED>(x, y, sum))
+}
+
+/// The dot product of `a` and `b` and of `b` with itself, in one pass over `b`.
+#[inline(always)]
+fn dot_and_square<const FUSED: bool>(a: &[f32], b: &[f32]) -> (f32, f32) {
+    let (blocks_a, rest_a) = a.as_chunks::<LANES>();
+    let (blocks_b, rest_b) = b.as_chunks::<LANES>();
+    let (mut products, mut squares) = ([0.0; LANES], [0.0; LANES]);
+    for (x, y) in blocks_a.iter().zip(blocks_b) {
+        for lane in 0..LANES {
+            products[lane] = multiply_add::<FUSED>(x[lane], y[lane], products[lane]);
+            squares[lane] = multiply_add::<FUSED>(y[lane], y[lane], squares[lane]);
+        }
+    }
+    let (mut product, mut square) = (total(products), total(squares));
+    for (&x, &y) in rest_a.iter().zip(rest_b) {
+        product = multiply_add::<FUSED>(x, y, product);
+        square = multiply_add::<FUSED>(y, y, square);
+    }
+    (product, square)
+}
+
+/// The sum of the lanes, halved again and again: an order that vectors can follow.
+#[inline(always)]
+fn total(mut lanes: [f32; LANES]) -> f32 {
+    let mut half = LANES / 2;
+    while half > 0 {
+        for lane in 0..half {
+            lanes[lane] += lanes[lane + half];
+        }
+        half /= 2;
+    }
+    lanes[0]
+}
+
+#[inline(always)]
+fn dot_i8_lanes<const FUSED: bool>(a: &[i8], b: &[i8]) -> i32 {
+    a.iter().zip(b).map(|(&x, &y)| i32::from(x) * i32::from(y)).sum()
+}
+
+#[inline(always)]
+fn hamming_words<const FUSED: bool>(a: &[u64], b: &[u64]) -> u32 {
+    a.iter().zip(b).map(|(x, y)| (x ^ y).count_ones()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn vectors() -> impl Strategy<Value = (Vec<f32>, Vec<f32>)> {
+        (0usize..300).prop_flat_map(|width| {
+            let vector = || prop::collection::vec(-4.0f32..4.0, width);
+            (vector(), vector())
+        })
+    }
+
+    fn plain_dot(a: &[f32], b: &[f32]) -> f64 {
+        a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum()
+    }
+
+    #[test]
+    fn the_cosine_with_a_zero_vector_is_zero() {
+        assert_eq!(cosine(&[0.0, 0.0], &[1.0, 2.0]), 0.0);
+        assert_eq!(top_k(&[0.0, 0.0], Rows::new(&[1.0, 2.0], 2), 1).scores, [0.0]);
+    }
+
+    #[test]
+    fn equal_rows_are_ranked_by_position() {
+        let elements = [1.0, 0.0, 0.0, 1.0, 2.0, 0.0, 3.0, 0.0];
+        assert_eq!(top_k(&[1.0, 0.0], Rows::new(&elements, 2), 3).rows, [0, 2, 3]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_level_agrees_with_the_plain_sum((a, b) in vectors()) {
+            let expected = plain_dot(&a, &b);
+            let slack = 1e-4 * (1.0 + a.len() as f64);
+            prop_assert!((f64::from(dot(&a, &b)) - expected).abs() < slack);
+            prop_assert!((f64::from(dot_lanes::<false>(&a, &b)) - expected).abs() < slack);
+            let (product, square) = dot_and_square::<false>(&a, &b);
+            prop_assert!((f64::from(product) - expected).abs() < slack);
+            prop_assert!((f64::from(square) - plain_dot(&b, &b)).abs() < slack);
+        }
+
+        #[test]
+        fn codes_and_bits_agree_with_the_plain_sums(pairs in prop::collection::vec(any::<(i8, i8)>(), 0..300)) {
+            let (a, b): (Vec<i8>, Vec<i8>) = pairs.iter().copied().unzip();
+            prop_assert_eq!(dot_i8(&a, &b), dot_i8_lanes::<false>(&a, &b));
+            let (x, y): (Vec<u64>, Vec<u64>) = pairs.iter().map(|&(x, y)| (x as u64, y as u64)).unzip();
+            prop_assert_eq!(hamming(&x, &y), hamming_words::<false>(&x, &y));
+        }
+    }
+}

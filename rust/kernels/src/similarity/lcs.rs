@@ -1,0 +1,135 @@
+//! Longest common subsequence, bit-parallel after Hyyrö: a place's bit is cleared where the length grows by one.
+
+use super::masks::{Masks, Measure, Words};
+use crate::sequence::Sequences;
+use crate::simd::dispatch;
+
+/// The length of the longest sequence that both hold, in order but not necessarily without gaps.
+pub fn lcs_length(a: &[u64], b: &[u64]) -> u32 {
+    Masks::new(a).measure::<Lcs>(b) as u32
+}
+
+/// Twice the common length as a share of both lengths, in 0 to 1; two empty sequences are equal.
+pub fn lcs_ratio(a: &[u64], b: &[u64]) -> f32 {
+    share(2 * lcs_length(a, b), a.len() + b.len())
+}
+
+/// The share of the longer sequence that the common one covers, in 0 to 1; two empty sequences are equal.
+pub fn lcs_coverage(a: &[u64], b: &[u64]) -> f32 {
+    share(lcs_length(a, b), a.len().max(b.len()))
+}
+
+/// The common length of `query` and each of the sequences.
+pub fn lcs_length_many(query: &[u64], sequences: Sequences) -> Vec<u32> {
+    let values = dispatch!(measure(query: &[u64], sequences: Sequences) -> Vec<i64>);
+    values.into_iter().map(|length| length as u32).collect()
+}
+
+/// The ratio of `query` and each of the sequences.
+pub fn lcs_ratio_many(query: &[u64], sequences: Sequences) -> Vec<f32> {
+    let common = lcs_length_many(query, sequences).into_iter();
+    common.zip(sequences.lengths()).map(|(common, length)| share(2 * common, query.len() + length)).collect()
+}
+
+/// The coverage of `query` and each of the sequences.
+pub fn lcs_coverage_many(query: &[u64], sequences: Sequences) -> Vec<f32> {
+    let common = lcs_length_many(query, sequences).into_iter();
+    common.zip(sequences.lengths()).map(|(common, length)| share(common, query.len().max(length))).collect()
+}
+
+fn share(part: u32, whole: usize) -> f32 {
+    if whole == 0 { 1.0 } else { part as f32 / whole as f32 }
+}
+
+#[inline(always)]
+fn measure<const FUSED: bool>(query: &[u64], sequences: Sequences) -> Vec<i64> {
+    Masks::new(query).measure_many::<Lcs>(sequences)
+}
+
+enum Lcs {}
+
+impl Measure for Lcs {
+    type Block<const N: usize> = Words<N>;
+    type Carry<const N: usize> = Words<N>;
+
+    #[inline(always)]
+    fn start<const N: usize>() -> Words<N> {
+        [u64::MAX; N]
+    }
+
+    #[inline(always)]
+    fn carry<const N: usize>() -> Words<N> {
+        [0; N]
+    }
+
+    #[inline(always)]
+    fn step<const N: usize>(block: &mut Words<N>, found: Words<N>, carry: &mut Words<N>) {
+        for lane in 0..N {
+            let kept = block[lane] & !found[lane];
+            let sum = block[lane].wrapping_add(block[lane] & found[lane]);
+            let carried = sum.wrapping_add(carry[lane]);
+            carry[lane] = u64::from(sum < block[lane]) | u64::from(carried < sum);
+            block[lane] = carried | kept;
+        }
+    }
+
+    #[inline(always)]
+    fn value<const N: usize>(block: &Words<N>, lane: usize, places: u64) -> i64 {
+        i64::from((!block[lane] & places).count_ones())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The textbook table.
+    fn plain(a: &[u64], b: &[u64]) -> u32 {
+        let mut row = vec![0; b.len() + 1];
+        for x in a {
+            let mut diagonal = 0;
+            for (j, y) in b.iter().enumerate() {
+                let grown = if x == y { diagonal + 1 } else { row[j].max(row[j + 1]) };
+                diagonal = std::mem::replace(&mut row[j + 1], grown);
+            }
+        }
+        row[b.len()]
+    }
+
+    fn sequence(longest: usize) -> impl Strategy<Value = Vec<u64>> {
+        prop::collection::vec(0u64..5, 0..longest)
+    }
+
+    #[test]
+    fn two_empty_sequences_are_equal() {
+        assert_eq!((lcs_ratio(&[], &[]), lcs_coverage(&[], &[])), (1.0, 1.0));
+        assert_eq!((lcs_ratio(&[1], &[]), lcs_coverage(&[], &[1])), (0.0, 0.0));
+    }
+
+    #[test]
+    fn a_gap_does_not_end_the_common_sequence() {
+        assert_eq!(lcs_length(&[1, 2, 3, 4], &[1, 9, 3, 4]), 3);
+        assert_eq!(lcs_ratio(&[1, 2, 3, 4], &[1, 3]), 4.0 / 6.0);
+        assert_eq!(lcs_coverage(&[1, 2, 3, 4], &[1, 3]), 0.5);
+    }
+
+    proptest! {
+        #[test]
+        fn one_query_against_many_agrees_with_the_table(
+            query in sequence(150),
+            texts in prop::collection::vec(sequence(150), 0..20),
+        ) {
+            let (symbols, offsets) = Sequences::columns(&texts);
+            let sequences = Sequences::new(&symbols, &offsets).unwrap();
+            let expected: Vec<u32> = texts.iter().map(|text| plain(&query, text)).collect();
+            prop_assert_eq!(&lcs_length_many(&query, sequences), &expected);
+            let baseline = measure::<false>(&query, sequences).into_iter().map(|length| length as u32);
+            prop_assert_eq!(baseline.collect::<Vec<u32>>(), expected);
+            let ratios: Vec<f32> = texts.iter().map(|text| lcs_ratio(&query, text)).collect();
+            prop_assert_eq!(lcs_ratio_many(&query, sequences), ratios);
+            let coverages: Vec<f32> = texts.iter().map(|text| lcs_coverage(&query, text)).collect();
+            prop_assert_eq!(lcs_coverage_many(&query, sequences), coverages);
+        }
+    }
+}
