@@ -26,7 +26,10 @@ pub fn levenshtein_many(query: &[u64], sequences: Sequences) -> Vec<u32> {
 /// The ratio of `query` and each of the sequences.
 pub fn levenshtein_ratio_many(query: &[u64], sequences: Sequences) -> Vec<f32> {
     let distances = levenshtein_many(query, sequences).into_iter();
-    distances.zip(sequences.lengths()).map(|(distance, length)| ratio(distance, query.len().max(length))).collect()
+    distances
+        .zip(sequences.lengths())
+        .map(|(distance, length)| ratio(distance, query.len().max(length)))
+        .collect()
 }
 
 fn distance(rise: i64, length: usize) -> u32 {
@@ -67,6 +70,7 @@ impl Measure for Levenshtein {
     }
 
     #[inline(always)]
+    #[allow(clippy::needless_range_loop, reason = "a lane is a place in six words")]
     fn step<const N: usize>(column: &mut Change<N>, found: Words<N>, carry: &mut Change<N>) {
         for lane in 0..N {
             let (up, down) = (column.up[lane], column.down[lane]);

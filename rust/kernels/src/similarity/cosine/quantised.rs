@@ -1,8 +1,8 @@
 //! Rows of one byte a number: a scan reads a quarter of the memory, and bounds say which rows it cannot rule out.
 
 use super::{dot_i8_lanes, norm, ratio};
-use crate::similarity::{Best, Leaders, Rows};
 use crate::simd::dispatch;
+use crate::similarity::{Best, Leaders, Rows};
 
 /// What rounding in the sums can add to a cosine beyond the rows' own residuals.
 const SLACK: f32 = 1e-5;

@@ -1,8 +1,8 @@
 //! Rows of one bit a number: the fewest differing bits choose finalists, exact cosines rank them.
 
 use super::{hamming_words, norm, ratio};
-use crate::similarity::{Best, Leaders, Rows};
 use crate::simd::dispatch;
+use crate::similarity::{Best, Leaders, Rows};
 
 /// The signs of rows of floats, packed.
 #[derive(Clone, Debug)]
