@@ -1,0 +1,1 @@
+"""An experience memory for AI agents."""

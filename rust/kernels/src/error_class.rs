@@ -17,7 +17,7 @@ pub fn error_class(message: &str) -> String {
 fn telling_line(message: &str) -> &str {
     let mut lines = message.lines().map(str::trim).filter(|line| !line.is_empty());
     let first = lines.next().unwrap_or("");
-    if first.starts_with("Traceback") { lines.last().unwrap_or(first) } else { first }
+    if first.starts_with("Traceback") { lines.next_back().unwrap_or(first) } else { first }
 }
 
 /// The text with each quoted part taken out. A quote inside a word is an apostrophe.

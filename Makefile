@@ -1,0 +1,86 @@
+# What people and CI both call. Each target does its own set-up: `make help` lists them.
+PYTHON ?= python3
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+BIN := .venv/bin
+NATIVE := pyproject.toml Cargo.toml Cargo.lock $(shell find rust -type f)
+HOUSE := tests/unit/test_layers.py tests/unit/test_package.py tests/unit/test_import_budget.py tests/unit/test_house.py
+LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet --upgrade \
+	--custom-compile-command "make lock"
+
+.PHONY: help demo test test-rust test-python check check-python check-types check-rust bench docs wheel wheel-test build format lock clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/built ## A small agent learns an unknown database: without advice, then with it
+	$(BIN)/tacit demo
+
+test: test-rust test-python ## Every test, Rust and Python
+
+test-rust:
+	cargo test --workspace --locked
+
+test-python: .venv/built .venv/installed-dev
+	$(BIN)/pytest
+
+check: check-rust check-python check-types ## Formatting, lints, types, and the shape of the house
+
+check-rust:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+check-python: .venv/built .venv/installed-dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pytest -q $(HOUSE)
+
+check-types: .venv/built .venv/installed-dev
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest tacit._native --allowlist tests/typing/stubtest-allow.txt
+	$(BIN)/pyright --warnings
+	PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes tacit --ignoreexternal
+
+bench: .venv/built .venv/installed-bench ## The benchmarks, each beside its yardstick, and their floors
+	$(BIN)/pytest benchmarks
+
+docs: .venv/built .venv/installed-docs ## The documentation as a site, in site/
+	$(BIN)/mkdocs build --strict
+
+wheel: .venv/installed-build ## A portable wheel, in dist/
+	rm -rf dist
+	$(BIN)/maturin build --release --locked --out dist
+
+wheel-test: wheel ## That wheel does the main job in an empty environment that has no compiler
+	$(PYTHON) -m venv --clear .venv/empty
+	.venv/empty/bin/python -m pip install --quiet --disable-pip-version-check dist/tacit-*.whl
+	cd .venv/empty && env -i PATH="$(CURDIR)/.venv/empty/bin" tacit demo
+
+build: .venv/built ## The environment in .venv with tacit in it, editable, as a release build
+
+format: .venv/installed-dev ## Rewrites the sources as `make check` wants them
+	cargo fmt --all
+	$(BIN)/ruff check --fix --exit-zero
+	$(BIN)/ruff format
+
+lock: .venv/installed-dev ## Moves every pinned package to its newest version that fits
+	$(LOCK) pyproject.toml requirements/build.in --output-file requirements/build.txt
+	for name in dev bench docs; do $(LOCK) requirements/$$name.in --output-file requirements/$$name.txt; done
+
+clean: ## Removes what the other targets made
+	rm -rf .venv dist site target .asv .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find python tests benchmarks -name '__pycache__' -prune -exec rm -rf {} + -o -name '*.so' -delete
+
+# The stamps below say what .venv holds; each is older than nothing it was made from.
+.venv/installed-build: requirements/build.txt
+	@$(PYTHON) -c 'import sys; sys.exit("tacit needs Python 3.11 or newer: make PYTHON=/path/to/python3" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+.venv/installed-%: requirements/%.txt .venv/installed-build
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
+.venv/built: .venv/installed-build $(NATIVE)
+	$(BIN)/maturin develop --release --locked
+	@touch $@

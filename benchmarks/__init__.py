@@ -1,0 +1,1 @@
+"""What tacit costs, beside the yardsticks that say what it may cost."""

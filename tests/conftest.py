@@ -1,0 +1,26 @@
+"""What every test may ask for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("quick", UNTIMED, max_examples=50)
+settings.register_profile("thorough", UNTIMED, max_examples=1_000)
+settings.register_profile("ci", UNTIMED, max_examples=50, derandomize=True, database=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if "CI" in os.environ else "quick"))
+
+
+@pytest.fixture(scope="session")
+def evaluation_data() -> Path:
+    """The folder of recorded trajectories: TACIT_EVAL_DATA, else shared/data beside the project."""
+    folder = Path(os.environ.get("TACIT_EVAL_DATA") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no recorded trajectories in {folder}: set TACIT_EVAL_DATA to their folder")
+    return folder
