@@ -1,12 +1,14 @@
 //! Pure functions, state machines and in-memory indexes: no Python, no I/O, no clock of its own.
 
+mod simd;
+pub mod backoff;
+pub mod breaker;
 pub mod embed;
 pub mod error_class;
 pub mod facts;
 pub mod lru;
 pub mod msgpack;
 pub mod sequence;
-mod simd;
 pub mod similarity;
 pub mod text;
 pub mod trajectory;
