@@ -40,8 +40,8 @@ check-types: .venv/built .venv/installed-dev
 	$(BIN)/pyright --warnings
 	PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes tacit --ignoreexternal
 
-bench: .venv/built .venv/installed-bench ## The benchmarks, each beside its yardstick, and their floors
-	$(BIN)/pytest benchmarks
+bench: .venv/built .venv/installed-dev .venv/installed-bench ## Each operation beside its yardstick; BENCH="-k top_ten" chooses
+	env -u OPENBLAS_CORETYPE $(BIN)/pytest benchmarks --timeout=0 $(BENCH)
 
 docs: .venv/built .venv/installed-docs ## The documentation as a site, in site/
 	$(BIN)/mkdocs build --strict
@@ -82,5 +82,5 @@ clean: ## Removes what the other targets made
 	@touch $@
 
 .venv/built: .venv/installed-build $(NATIVE)
-	$(BIN)/maturin develop --release --locked
+	PIP_QUIET=1 $(BIN)/maturin develop --release --locked
 	@touch $@

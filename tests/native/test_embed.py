@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tacit._native import HashedEmbedder, words
 from tacit.errors import ValidationError
 
@@ -29,7 +30,9 @@ def reference_vector(text: str, dimension: int) -> np.ndarray:
             seen.setdefault(xxhash.xxh3_64_intdigest(text_of_feature.encode(), seed), []).append(weight)
     row = np.zeros(dimension)
     for feature, weights in seen.items():
-        row[(feature >> 32) * dimension >> 32] += (-1) ** (feature & 1) * max(weights) * math.sqrt(len(weights))
+        row[(feature >> 32) * dimension >> 32] += (
+            (-1) ** (feature & 1) * max(weights) * math.sqrt(len(weights))
+        )
     length = np.linalg.norm(row)
     return row / length if length else row
 

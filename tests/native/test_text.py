@@ -7,6 +7,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tacit._native import words
 from tacit.errors import ValidationError
 

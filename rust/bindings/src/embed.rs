@@ -44,7 +44,11 @@ impl PyHashedEmbedder {
     }
 
     /// One row of length 1 a text; a text without a word has a row of zeros.
-    fn embed<'py>(&self, py: Python<'py>, texts: Vec<Bound<'py, PyString>>) -> PyResult<Bound<'py, PyArray2<f32>>> {
+    fn embed<'py>(
+        &self,
+        py: Python<'py>,
+        texts: Vec<Bound<'py, PyString>>,
+    ) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let texts = convert::texts("texts", &texts)?;
         let rows = py.detach(|| self.0.embed_many(texts.iter().copied()));
         PyArray1::from_vec(py, rows).reshape([texts.len(), self.0.dimension()])

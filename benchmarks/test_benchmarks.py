@@ -1,0 +1,144 @@
+"""The asv classes as pytest cases: each is timed, and no ratio to a yardstick may fall below its floor.
+
+A class whose last parameter is `implementation` measures one operation in several ways: `native` is
+tacit's, every other name is a yardstick. Both are timed in turns within one test, because a shared
+machine drifts; the ratio is the yardstick's median time over the native one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import itertools
+import pkgutil
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from typing import Any
+
+import pytest
+
+import benchmarks
+
+# Which share of the yardstick's speed must be reached, by the name of the comparison.
+FLOORS = {
+    "import.Import.time_import[] vs bare python": 0.2,
+}
+TURNS = 9
+SAMPLE_S = 0.02
+
+
+@dataclass(frozen=True)
+class Case:
+    """One timed method of an asv class with its parameters."""
+
+    benchmark: type
+    method: str
+    params: tuple[Any, ...]
+
+    @property
+    def operation(self) -> str:
+        module = self.benchmark.__module__.rpartition("bench_")[2]
+        return f"{module}.{self.benchmark.__name__}.{self.method}"
+
+    @property
+    def measured(self) -> str:
+        """What a case has in common with its yardsticks: all but the implementation."""
+        return f"{self.operation}[{', '.join(map(str, self.params[:-1]))}]"
+
+    def __str__(self) -> str:
+        return f"{self.operation}[{', '.join(map(str, self.params))}]"
+
+    def prepared(self) -> Callable[[], object]:
+        """The operation, ready to be called: its data is made, its answer checked."""
+        instance = self.benchmark()
+        if hasattr(instance, "setup"):
+            instance.setup(*self.params)
+        timed = getattr(instance, self.method)
+        return lambda: timed(*self.params)
+
+
+def classes() -> Iterator[type]:
+    for module in pkgutil.iter_modules(benchmarks.__path__, "benchmarks."):
+        if module.name.startswith("benchmarks.bench_"):
+            members = inspect.getmembers(importlib.import_module(module.name), inspect.isclass)
+            yield from (member for _, member in members if member.__module__ == module.name)
+
+
+def grid(benchmark: type) -> list[tuple[Any, ...]]:
+    params = getattr(benchmark, "params", [])
+    nested = params and all(isinstance(choices, (list, tuple)) for choices in params)
+    return list(itertools.product(*(params if nested else [params] if params else [])))
+
+
+def cases() -> list[Case]:
+    return [
+        Case(benchmark, method, params)
+        for benchmark in classes()
+        for method, _ in inspect.getmembers(benchmark, inspect.isfunction)
+        if method.startswith("time_")
+        for params in grid(benchmark)
+    ]
+
+
+def comparisons() -> dict[str, tuple[Case, Case]]:
+    """Every native case beside every yardstick of the same operation and parameters."""
+    compared = [
+        case for case in CASES if getattr(case.benchmark, "param_names", [])[-1:] == ["implementation"]
+    ]
+    pairs = [
+        (native, yardstick)
+        for native, yardstick in itertools.product(compared, repeat=2)
+        if native.params[-1] == "native" != yardstick.params[-1] and native.measured == yardstick.measured
+    ]
+    return {
+        f"{native.measured} vs {yardstick.params[-1]}": (native, yardstick) for native, yardstick in pairs
+    }
+
+
+CASES = cases()
+COMPARISONS = comparisons()
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_time(benchmark: Any, case: Case) -> None:
+    benchmark.group = str(case.operation)
+    benchmark(case.prepared())
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_the_ratio_to_a_yardstick_stays_above_its_floor(name: str, record_property: Any) -> None:
+    native, yardstick = COMPARISONS[name]
+    ratio = ratio_in_turns(native.prepared(), yardstick.prepared())
+    floor = max((floor for pattern, floor in FLOORS.items() if fnmatch(name, pattern)), default=0.0)
+    record_property("comparison", f"{ratio:10.2f} ({floor:.2f})  {name}")
+    assert ratio >= floor
+
+
+@pytest.mark.parametrize("pattern", FLOORS)
+def test_a_floor_names_something_that_is_measured(pattern: str) -> None:
+    assert any(fnmatch(name, pattern) for name in COMPARISONS)
+
+
+def ratio_in_turns(native: Callable[[], object], yardstick: Callable[[], object]) -> float:
+    """How many times faster `native` is: medians of samples that were taken in turns."""
+    calls = {operation: calls_a_sample(operation) for operation in (native, yardstick)}
+    samples = [{operation: seconds(operation, n) / n for operation, n in calls.items()} for _ in range(TURNS)]
+    native_s = statistics.median(sample[native] for sample in samples)
+    return statistics.median(sample[yardstick] for sample in samples) / native_s
+
+
+def calls_a_sample(operation: Callable[[], object]) -> int:
+    n = 1
+    while (taken := seconds(operation, n)) < SAMPLE_S:
+        n = max(2 * n, int(n * SAMPLE_S / max(taken, 1e-9)))
+    return n
+
+
+def seconds(operation: Callable[[], object], n: int) -> float:
+    start = time.perf_counter()
+    for _ in range(n):
+        operation()
+    return time.perf_counter() - start
