@@ -2,12 +2,28 @@
 
 mod convert;
 mod embed;
+mod episode;
 mod error;
+mod extract;
+mod json;
+mod reward;
+mod trajectory;
 
 #[pyo3::pymodule(gil_used = false)]
 mod _native {
     #[pymodule_export]
     use crate::embed::{PyHashedEmbedder, words};
+    #[pymodule_export]
+    use crate::episode::{PyOpenEpisode, encode_json, extend_record};
+    #[pymodule_export]
+    use crate::extract::{
+        PyFinding, PyFindings, context_patterns, decision_points, error_recoveries, tool_sequences,
+        unpack_contents, unpack_facts,
+    };
+    #[pymodule_export]
+    use crate::reward::PyScorer;
+    #[pymodule_export]
+    use crate::trajectory::{PyTrajectory, error_class};
 
     #[pymodule_export]
     #[allow(non_upper_case_globals)]

@@ -81,7 +81,12 @@ pub struct Trajectory {
 
 /// The symbol of a tool's name: the same in every episode and on every machine.
 pub fn symbol(tool: &str) -> u64 {
-    xxhash_rust::xxh3::xxh3_64(tool.as_bytes())
+    symbol_of_bytes(tool.as_bytes())
+}
+
+/// The symbol of any bytes: their XXH3.
+pub fn symbol_of_bytes(bytes: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(bytes)
 }
 
 const SALIENT_BYTES: usize = 2_000;

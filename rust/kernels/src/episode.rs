@@ -1,0 +1,134 @@
+//! An episode that is being recorded: its record grows step by step, as the msgpack that will be stored.
+
+/// What an episode may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EpisodeLimits {
+    pub steps: usize,
+    pub bytes: usize,
+}
+
+/// Why a step was not taken. The episode is as it was before.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Full {
+    #[error("an episode has at most {limit} steps")]
+    Steps { limit: usize },
+    #[error("an episode has at most {limit} bytes, this step would make it {size}")]
+    Bytes { limit: usize, size: usize },
+}
+
+/// The record of an open episode: the fields known at its start, and its steps so far.
+#[derive(Debug, Clone)]
+pub struct OpenEpisode {
+    head: Vec<u8>,
+    head_fields: u32,
+    steps: Vec<u8>,
+    step_count: u32,
+    limits: EpisodeLimits,
+}
+
+impl OpenEpisode {
+    /// `head` is the inside of a msgpack map of `head_fields` entries: keys and values, no map header.
+    pub fn new(head: Vec<u8>, head_fields: u32, limits: EpisodeLimits) -> Self {
+        Self { head, head_fields, steps: Vec::with_capacity(1024), step_count: 0, limits }
+    }
+
+    pub fn len(&self) -> usize {
+        self.step_count as usize
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.step_count == 0
+    }
+
+    /// The number that the next step will bear; the first is 1.
+    pub fn next_number(&self) -> u32 {
+        self.step_count + 1
+    }
+
+    /// Appends one step, a complete msgpack map.
+    pub fn push(&mut self, step: &[u8]) -> Result<u32, Full> {
+        if self.len() >= self.limits.steps {
+            return Err(Full::Steps { limit: self.limits.steps });
+        }
+        let size = self.head.len() + self.steps.len() + step.len();
+        if size > self.limits.bytes {
+            return Err(Full::Bytes { limit: self.limits.bytes, size });
+        }
+        self.steps.extend_from_slice(step);
+        self.step_count += 1;
+        Ok(self.step_count)
+    }
+
+    /// The record as it stands, with the fields of its ending (none while it is open).
+    pub fn record(&self, ending: &[u8], ending_fields: u32) -> Vec<u8> {
+        let mut record = Vec::with_capacity(self.head.len() + self.steps.len() + ending.len() + 16);
+        write_header(&mut record, 0xdf, self.head_fields + 1 + ending_fields);
+        record.extend_from_slice(&self.head);
+        record.extend_from_slice(b"\xa5steps");
+        write_header(&mut record, 0xdd, self.step_count);
+        record.extend_from_slice(&self.steps);
+        record.extend_from_slice(ending);
+        record
+    }
+}
+
+/// The record with more fields behind it: the inside of a map, as in `OpenEpisode::new`.
+pub fn extend(record: &[u8], fields: &[u8], field_count: u32) -> Option<Vec<u8>> {
+    let (header, body) = record.split_at_checked(5)?;
+    let count = u32::from_be_bytes(header[1..].try_into().ok()?);
+    if header[0] != 0xdf {
+        return None;
+    }
+    let mut extended = Vec::with_capacity(record.len() + fields.len());
+    write_header(&mut extended, 0xdf, count + field_count);
+    extended.extend_from_slice(body);
+    extended.extend_from_slice(fields);
+    Some(extended)
+}
+
+/// Always the widest form (map32, array32), so that a count can be changed without moving what stands behind it.
+fn write_header(out: &mut Vec<u8>, marker: u8, count: u32) {
+    out.push(marker);
+    out.extend_from_slice(&count.to_be_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trajectory::Trajectory;
+
+    const LIMITS: EpisodeLimits = EpisodeLimits { steps: 2, bytes: 100 };
+    const STEP: &[u8] = b"\x82\xa4tool\xa4look\xa6status\xa2ok";
+
+    fn open() -> OpenEpisode {
+        OpenEpisode::new(b"\xa4task\xa4find".to_vec(), 1, LIMITS)
+    }
+
+    #[test]
+    fn the_record_reads_back_as_what_was_recorded() {
+        let mut episode = open();
+        episode.push(STEP).unwrap();
+        let record = episode.record(b"\xa8ended_at\x07", 1);
+        let trajectory = Trajectory::decode(&record).unwrap();
+        assert_eq!((trajectory.task.as_str(), trajectory.len(), trajectory.ended_at), ("find", 1, Some(7)));
+        let extended = extend(&record, b"\xa5agent\xa1x", 1).unwrap();
+        assert_eq!(Trajectory::decode(&extended).unwrap().agent.as_deref(), Some("x"));
+    }
+
+    #[test]
+    fn a_step_beyond_a_limit_leaves_the_episode_as_it_was() {
+        let mut episode = open();
+        episode.push(STEP).unwrap();
+        let before = episode.record(b"", 0);
+        assert!(matches!(episode.push(&[0; 100]), Err(Full::Bytes { limit: 100, .. })));
+        assert_eq!(episode.record(b"", 0), before);
+        episode.push(STEP).unwrap();
+        assert_eq!(episode.push(STEP), Err(Full::Steps { limit: 2 }));
+    }
+
+    #[test]
+    fn only_a_record_can_be_extended() {
+        assert_eq!(extend(b"\x80", b"", 0), None);
+        assert_eq!(extend(b"\x80\0\0\0\0", b"", 0), None);
+    }
+}
