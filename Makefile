@@ -44,7 +44,7 @@ bench: .venv/built .venv/installed-dev .venv/installed-bench ## Each operation b
 	env -u OPENBLAS_CORETYPE $(BIN)/pytest benchmarks --timeout=0 $(BENCH)
 
 docs: .venv/built .venv/installed-docs ## The documentation as a site, in site/
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 wheel: .venv/installed-build ## A portable wheel, in dist/
 	rm -rf dist

@@ -1,6 +1,5 @@
 //! Pure functions, state machines and in-memory indexes: no Python, no I/O, no clock of its own.
 
-mod simd;
 pub mod backoff;
 pub mod breaker;
 pub mod embed;
@@ -12,6 +11,7 @@ pub mod lru;
 pub mod msgpack;
 pub mod reward;
 pub mod sequence;
+mod simd;
 pub mod similarity;
 pub mod text;
 pub mod trajectory;

@@ -1,0 +1,38 @@
+"""What the documentation shows runs: a page's snippets one after another, as a reader would type them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```(?P<language>[^\n]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def script_of(page: Path) -> str:
+    """The Python of a page, every line where it stands there, so that a traceback points into the page."""
+    text = page.read_text()
+    lines = [""] * text.count("\n")
+    for fence in (match for match in FENCE.finditer(text) if match["language"].startswith("py")):
+        assert fence["language"] == "python", f"{page}: a Python snippet runs, or it is ```text"
+        code = fence["code"].splitlines()
+        start = text.count("\n", 0, fence.start("code"))
+        lines[start : start + len(code)] = code
+    return "\n".join(lines).rstrip()
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if script_of(page)], ids=lambda page: str(page.relative_to(ROOT))
+)
+def test_the_snippets_of_a_page_run_in_order(page: Path, tmp_path: Path) -> None:
+    script = tmp_path / f"{page.stem}.py"
+    script.write_text(script_of(page))
+    done = subprocess.run(
+        [sys.executable, script.name], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
