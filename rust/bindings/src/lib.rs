@@ -7,6 +7,7 @@ mod error;
 mod extract;
 mod json;
 mod reward;
+mod store;
 mod trajectory;
 
 #[pyo3::pymodule(gil_used = false)]
@@ -22,6 +23,8 @@ mod _native {
     };
     #[pymodule_export]
     use crate::reward::PyScorer;
+    #[pymodule_export]
+    use crate::store::{PyChanges, PyStore, check_batch};
     #[pymodule_export]
     use crate::trajectory::{PyTrajectory, error_class};
 

@@ -1,0 +1,1 @@
+"""Frozen values: what episodes, patterns and answers are made of."""

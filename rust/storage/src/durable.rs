@@ -1,0 +1,250 @@
+//! The durable side of a store: what a commit has acknowledged is here, whatever happens next.
+
+mod landing;
+mod pool;
+mod queries;
+mod schema;
+mod writer;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use libsql::Value;
+use tacit_kernels::facts::Id;
+
+use crate::batch::{Batch, Change, Changes, EpisodeRecord, Op, Sums};
+use crate::durable::landing::Landing;
+use crate::durable::pool::Pool;
+use crate::durable::queries::{Connection, Pragmas, Row, blob, text};
+use crate::durable::writer::Writer;
+use crate::error::{Result, StorageError};
+use crate::record::{self, Kind};
+use crate::{Durability, Filters, Options, Page};
+
+pub use crate::durable::writer::Commit;
+
+/// Pages that readers and the writer keep in memory, each for itself.
+const READER_CACHE_KIB: i64 = 16 << 10;
+const WRITER_CACHE_KIB: i64 = 32 << 10;
+
+/// Where the store is durable.
+pub(crate) struct Durable(Place);
+
+enum Place {
+    Local(Local),
+}
+
+impl Durable {
+    pub(crate) fn open(options: &Options) -> Result<Self> {
+        Local::open(options).map(|local| Self(Place::Local(local)))
+    }
+
+    /// What a receipt says about where a commit is durable.
+    pub(crate) fn name(&self) -> String {
+        let Place::Local(local) = &self.0;
+        format!("libsql:{}", local.path.display())
+    }
+
+    pub(crate) fn submit(&self, batch: Batch) -> Commit {
+        let Place::Local(local) = &self.0;
+        local.writer.submit(batch)
+    }
+
+    /// The values of `ids`, in their order; none where there is no such row.
+    pub(crate) fn get_many(&self, kind: Kind, ids: &[Id]) -> Result<Vec<Option<Vec<u8>>>> {
+        let Place::Local(local) = &self.0;
+        let mut reader = local.readers.lease()?;
+        ids.iter().map(|id| get(&mut reader, kind, id)).collect()
+    }
+
+    pub(crate) fn scan(&self, kind: Kind, page: &Page<'_>) -> Result<Vec<(Id, Vec<u8>)>> {
+        let Place::Local(local) = &self.0;
+        let (sql, values) = scan_of(kind, page)?;
+        let mut reader = local.readers.lease()?;
+        let found = reader.rows(&sql, values, |row| keyed_value(kind, row))?;
+        Ok(found)
+    }
+
+    pub(crate) fn changes(&self, since: i64, limit: usize) -> Result<Changes> {
+        let Place::Local(local) = &self.0;
+        local.readers.lease()?.snapshot(|reader| changes(reader, since, limit))
+    }
+
+    pub(crate) fn sequence(&self) -> Result<i64> {
+        let Place::Local(local) = &self.0;
+        landing::newest(&mut *local.readers.lease()?)
+    }
+
+    pub(crate) fn sums(&self) -> Result<Sums> {
+        let Place::Local(local) = &self.0;
+        let watermark = local.readers.lease()?.number("SELECT folded FROM meta", vec![])?;
+        Ok(Sums { watermark, packed: Vec::new() })
+    }
+
+    pub(crate) fn pending(&self, limit: usize) -> Result<Vec<Id>> {
+        let Place::Local(local) = &self.0;
+        local.readers.lease()?.rows(PENDING, vec![whole(limit)], |row| row.id(0))
+    }
+
+    /// Named counts of what is stored and how it is held.
+    pub(crate) fn stats(&self) -> Result<Vec<(&'static str, i64)>> {
+        let Place::Local(local) = &self.0;
+        let mut reader = local.readers.lease()?;
+        let counted = STATS.iter().map(|(name, sql)| Ok((*name, reader.number(sql, vec![])?)));
+        let mut stats = counted.collect::<Result<Vec<_>>>()?;
+        stats.push(("queued", local.writer.queued() as i64));
+        Ok(stats)
+    }
+
+    /// Lets the writer end once it has landed what was submitted; nothing is accepted after this.
+    pub(crate) fn stop(&self) {
+        let Place::Local(local) = &self.0;
+        local.writer.stop();
+    }
+
+    pub(crate) fn has_stopped(&self, patience: Duration) -> bool {
+        let Place::Local(local) = &self.0;
+        local.writer.has_stopped(patience)
+    }
+}
+
+/// A libSQL file on this machine.
+struct Local {
+    path: PathBuf,
+    writer: Writer,
+    readers: Pool,
+}
+
+impl Local {
+    fn open(options: &Options) -> Result<Self> {
+        let path = absolute(&options.path)?;
+        schema::prepare(&path, options.busy_timeout)?;
+        let synchronous = match options.durability {
+            Durability::Durable => 2,
+            Durability::Fast => 1,
+        };
+        let busy_timeout = options.busy_timeout;
+        let pragmas = Pragmas { busy_timeout, cache_kib: WRITER_CACHE_KIB, synchronous, query_only: false };
+        let mut connection = Connection::open(&path, false)?;
+        connection.configure(pragmas)?;
+        let writer = Writer::start(Landing::new(connection))?;
+        let pragmas = Pragmas { cache_kib: READER_CACHE_KIB, ..pragmas };
+        Ok(Self { readers: Pool::new(&path, pragmas, options.readers), path, writer })
+    }
+}
+
+/// An absolute path is nothing but a path to SQLite: not a URI, not `:memory:`, not a temporary file.
+fn absolute(path: &Path) -> Result<PathBuf> {
+    let given = path.to_str().filter(|text| !text.is_empty() && !text.contains('\0'));
+    let given =
+        given.ok_or_else(|| StorageError::invalid("path", "must be UTF-8 without NUL", path.display()))?;
+    std::path::absolute(given).map_err(|error| StorageError::invalid("path", error.to_string(), given))
+}
+
+const EPISODE: &str = "SELECT id, record FROM episode WHERE id = ?";
+const PATTERN: &str = "SELECT id, record FROM pattern WHERE id = ?";
+const CHANGES: &str = "SELECT change.sequence, change.op, change.id, episode.record FROM change \
+    LEFT JOIN episode ON episode.sequence = change.sequence \
+    WHERE change.sequence > ? AND (change.op = 1 OR episode.sequence IS NOT NULL) \
+    ORDER BY change.sequence LIMIT ?";
+const PENDING: &str = "SELECT id FROM episode WHERE state = 2 ORDER BY id LIMIT ?";
+const STATS: [(&str, &str); 7] = [
+    ("episodes", "SELECT count(*) FROM episode"),
+    ("patterns", "SELECT count(*) FROM pattern"),
+    ("pending", "SELECT count(*) FROM episode WHERE state = 2"),
+    ("sums", "SELECT count(*) FROM sum"),
+    ("folded", "SELECT folded FROM meta"),
+    ("sequence", "SELECT coalesce(max(sequence), 0) FROM change"),
+    ("file_bytes", "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"),
+];
+
+fn get(reader: &mut Connection, kind: Kind, id: &Id) -> Result<Option<Vec<u8>>> {
+    let sql = if kind == Kind::Pattern { PATTERN } else { EPISODE };
+    let found = reader.row(sql, vec![blob(id)], |row| value_of(kind, id, &row.blob(1)?))?;
+    Ok(found.filter(|value| kind != Kind::Embedding || !value.is_empty()))
+}
+
+fn keyed_value(kind: Kind, row: &Row) -> Result<(Id, Vec<u8>)> {
+    let id = row.id(0)?;
+    Ok((id, value_of(kind, &id, &row.blob(1)?)?))
+}
+
+/// What a caller who asked for `kind` gets of a stored record.
+fn value_of(kind: Kind, id: &Id, stored: &[u8]) -> Result<Vec<u8>> {
+    let value = match kind {
+        Kind::Episode => EpisodeRecord::decode(id, stored)?.payload,
+        Kind::Embedding => EpisodeRecord::decode(id, stored)?.embedding,
+        Kind::Pattern => record::open(Kind::Pattern, id, stored)?,
+    };
+    Ok(value.to_vec())
+}
+
+fn changes(reader: &mut Connection, since: i64, limit: usize) -> Result<Changes> {
+    let rows = reader.rows(CHANGES, vec![since.into(), whole(limit)], change)?;
+    let last = match rows.last() {
+        Some(change) if rows.len() >= limit => change.sequence,
+        _ if limit == 0 => since,
+        _ => landing::newest(reader)?.max(since),
+    };
+    Ok(Changes { rows, last })
+}
+
+fn change(row: &Row) -> Result<Change> {
+    let (sequence, id) = (row.integer(0)?, row.id(2)?);
+    match Op::from_number(row.integer(1)?)? {
+        Op::Put => Change::put(sequence, id, row.blob(3)?),
+        Op::Remove => Ok(Change::remove(sequence, id)),
+    }
+}
+
+/// The statement that reads `page`, and its parameters.
+fn scan_of(kind: Kind, page: &Page<'_>) -> Result<(String, Vec<Value>)> {
+    let table = if kind == Kind::Pattern { "pattern" } else { "episode" };
+    let (mut conditions, mut values) = match kind {
+        Kind::Pattern if page.filters != Filters::default() => {
+            return Err(StorageError::invalid(
+                "kind",
+                "only episodes and embeddings can be filtered",
+                "pattern",
+            ));
+        }
+        Kind::Embedding => (vec!["embedder IS NOT NULL"], vec![]),
+        _ => (vec![], vec![]),
+    };
+    page.filters.conditions(&mut conditions, &mut values);
+    let (order, beyond) = if page.newest_first { ("DESC", "id < ?") } else { ("ASC", "id > ?") };
+    if let Some(after) = page.after {
+        conditions.push(beyond);
+        values.push(blob(&after));
+    }
+    conditions.push("TRUE");
+    values.push(whole(page.limit));
+    let conditions = conditions.join(" AND ");
+    Ok((format!("SELECT id, record FROM {table} WHERE {conditions} ORDER BY id {order} LIMIT ?"), values))
+}
+
+impl Filters<'_> {
+    fn conditions(&self, conditions: &mut Vec<&str>, values: &mut Vec<Value>) {
+        let texts = [
+            ("namespace = (SELECT number FROM namespace WHERE name = ?)", self.namespace),
+            ("domain = ?", self.domain),
+            ("task_key = ?", self.task_key),
+            ("agent = ?", self.agent),
+            ("external_id = ?", self.external_id),
+        ];
+        for (condition, given) in texts {
+            if let Some(given) = given {
+                conditions.push(condition);
+                values.push(text(given));
+            }
+        }
+        if let Some(state) = self.state {
+            conditions.push("state = ?");
+            values.push((state as i64).into());
+        }
+    }
+}
+
+fn whole(count: usize) -> Value {
+    Value::Integer(i64::try_from(count).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,286 @@
+//! SQL as the rest of the crate sees it: one connection with its prepared statements.
+//!
+//! The statements of libsql keep their state after use, ignore errors of binding and hand out live cursors.
+//! [`Connection`] is the only place that touches them: every run binds all parameters, is drained and is reset.
+
+use std::path::Path;
+use std::time::Duration;
+
+use libsql::{Builder, OpenFlags, Value};
+use pollster::block_on;
+use rustc_hash::FxHashMap;
+use tacit_kernels::facts::Id;
+
+use crate::error::{Result, StorageError};
+
+/// A connection to a local file, for one thread at a time.
+///
+/// The statements stand first: they are dropped before what they belong to.
+pub(crate) struct Connection {
+    statements: FxHashMap<String, libsql::Statement>,
+    connection: libsql::Connection,
+}
+
+/// How a connection treats the disk and its neighbours.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pragmas {
+    pub(crate) busy_timeout: Duration,
+    pub(crate) cache_kib: i64,
+    /// 1 is NORMAL, 2 is FULL.
+    pub(crate) synchronous: i64,
+    pub(crate) query_only: bool,
+}
+
+impl Connection {
+    /// Opens `path`; creates it where `create` allows it. Nothing is written by opening.
+    pub(crate) fn open(path: &Path, create: bool) -> Result<Self> {
+        let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
+        flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
+        let database = block_on(Builder::new_local(path).flags(flags).build())?;
+        let connection = database.connect()?;
+        Ok(Self { statements: FxHashMap::default(), connection })
+    }
+
+    /// Applies `pragmas` and makes sure that each of them took effect.
+    pub(crate) fn configure(&mut self, pragmas: Pragmas) -> Result<()> {
+        self.wait_for_others(pragmas.busy_timeout)?;
+        self.set("cache_size", -pragmas.cache_kib)?;
+        self.set("synchronous", pragmas.synchronous)?;
+        self.set("foreign_keys", 1)?;
+        self.set("query_only", i64::from(pragmas.query_only))
+    }
+
+    /// How long a lock that another connection holds is waited for.
+    pub(crate) fn wait_for_others(&mut self, busy_timeout: Duration) -> Result<()> {
+        self.set("busy_timeout", busy_timeout.as_millis() as i64)
+    }
+
+    /// Sets a PRAGMA and reads it back.
+    pub(crate) fn set(&mut self, pragma: &str, value: i64) -> Result<()> {
+        self.script(&format!("PRAGMA {pragma} = {value}"))?;
+        let found = self.number(&format!("PRAGMA {pragma}"), vec![])?;
+        if found == value {
+            Ok(())
+        } else {
+            Err(StorageError::internal(format!("PRAGMA {pragma} is {found}, not {value}")))
+        }
+    }
+
+    /// Runs statements without parameters, one after another; what they return is thrown away.
+    pub(crate) fn script(&self, sql: &str) -> Result<()> {
+        block_on(self.connection.execute_batch(sql))?;
+        Ok(())
+    }
+
+    /// Runs a statement that returns no rows; returns how many rows it changed.
+    pub(crate) fn execute(&mut self, sql: &str, values: Vec<Value>) -> Result<usize> {
+        let statement = self.prepared(sql, values.len())?;
+        let _reset = Reset(statement);
+        Ok(block_on(statement.execute(values))?)
+    }
+
+    /// What `read` makes of each row, in order.
+    pub(crate) fn rows<T>(
+        &mut self,
+        sql: &str,
+        values: Vec<Value>,
+        mut read: impl FnMut(&Row) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let statement = self.prepared(sql, values.len())?;
+        let _reset = Reset(statement);
+        let mut cursor = block_on(statement.query(values))?;
+        let mut found = Vec::new();
+        while let Some(row) = block_on(cursor.next())? {
+            found.push(read(&Row(row))?);
+        }
+        Ok(found)
+    }
+
+    /// What `read` makes of the first row.
+    pub(crate) fn row<T>(
+        &mut self,
+        sql: &str,
+        values: Vec<Value>,
+        read: impl FnOnce(&Row) -> Result<T>,
+    ) -> Result<Option<T>> {
+        let statement = self.prepared(sql, values.len())?;
+        let _reset = Reset(statement);
+        let mut cursor = block_on(statement.query(values))?;
+        block_on(cursor.next())?.map(|row| read(&Row(row))).transpose()
+    }
+
+    /// The one whole number that a statement returns.
+    pub(crate) fn number(&mut self, sql: &str, values: Vec<Value>) -> Result<i64> {
+        let found = self.row(sql, values, |row| row.integer(0))?;
+        found.ok_or_else(|| StorageError::internal(format!("no row from {sql:?}")))
+    }
+
+    /// Runs `body` inside a transaction that holds the write lock: all of it lands, or none.
+    pub(crate) fn transaction<T>(&mut self, body: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.execute("BEGIN IMMEDIATE", vec![])?;
+        match body(self) {
+            Ok(value) => self.commit().map(|()| value),
+            Err(error) => {
+                self.roll_back();
+                Err(error)
+            }
+        }
+    }
+
+    /// Runs `body` on one snapshot of the store.
+    pub(crate) fn snapshot<T>(&mut self, body: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.execute("BEGIN", vec![])?;
+        let outcome = body(self);
+        self.roll_back();
+        outcome
+    }
+
+    fn commit(&mut self) -> Result<()> {
+        let outcome = self.execute("COMMIT", vec![]).map_err(StorageError::during_commit);
+        if outcome.is_err() {
+            self.roll_back();
+        }
+        outcome.map(drop)
+    }
+
+    /// Leaves the transaction that is open, if one is. A failure leaves nothing to do: the next BEGIN reports it.
+    pub(crate) fn roll_back(&mut self) {
+        if !self.connection.is_autocommit() {
+            let _ = self.execute("ROLLBACK", vec![]);
+        }
+    }
+
+    fn prepared(&mut self, sql: &str, parameters: usize) -> Result<&libsql::Statement> {
+        if !self.statements.contains_key(sql) {
+            let statement = block_on(self.connection.prepare(sql))?;
+            self.statements.insert(sql.to_owned(), statement);
+        }
+        let statement = &self.statements[sql];
+        if statement.parameter_count() == parameters {
+            Ok(statement)
+        } else {
+            let expected = statement.parameter_count();
+            Err(StorageError::internal(format!("{sql:?} takes {expected} parameters, got {parameters}")))
+        }
+    }
+}
+
+/// Puts a statement back to its start however its run ended: a live cursor keeps the log from being cut.
+struct Reset<'a>(&'a libsql::Statement);
+
+impl Drop for Reset<'_> {
+    fn drop(&mut self) {
+        self.0.reset();
+    }
+}
+
+/// One row under the cursor. Stored text is read as a BLOB: libsql cuts text at a NUL and panics where it is
+/// not UTF-8.
+pub(crate) struct Row(libsql::Row);
+
+impl Row {
+    pub(crate) fn integer(&self, column: i32) -> Result<i64> {
+        match self.0.get_value(column)? {
+            Value::Integer(value) => Ok(value),
+            _ => Err(wrong_type(column)),
+        }
+    }
+
+    pub(crate) fn blob(&self, column: i32) -> Result<Vec<u8>> {
+        self.optional_blob(column)?.ok_or_else(|| wrong_type(column))
+    }
+
+    pub(crate) fn optional_blob(&self, column: i32) -> Result<Option<Vec<u8>>> {
+        match self.0.get_value(column)? {
+            Value::Blob(value) => Ok(Some(value)),
+            Value::Null => Ok(None),
+            _ => Err(wrong_type(column)),
+        }
+    }
+
+    pub(crate) fn id(&self, column: i32) -> Result<Id> {
+        self.blob(column)?.try_into().map_err(|_| StorageError::corrupt("an id that has not 16 bytes"))
+    }
+
+    /// A word of SQLite's own, such as the value of a PRAGMA.
+    pub(crate) fn word(&self, column: i32) -> Result<String> {
+        match self.0.get_value(column)? {
+            Value::Text(word) => Ok(word),
+            _ => Err(wrong_type(column)),
+        }
+    }
+}
+
+fn wrong_type(column: i32) -> StorageError {
+    StorageError::corrupt(format!("column {column} holds another type than it was given"))
+}
+
+pub(crate) fn blob(bytes: &[u8]) -> Value {
+    Value::Blob(bytes.to_vec())
+}
+
+pub(crate) fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
+
+pub(crate) fn optional_text(given: Option<&str>) -> Value {
+    given.map_or(Value::Null, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch() -> (tempfile::TempDir, Connection) {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = Connection::open(&folder.path().join("scratch.db"), true).unwrap();
+        connection.script("CREATE TABLE number (value INTEGER NOT NULL)").unwrap();
+        (folder, connection)
+    }
+
+    #[test]
+    fn a_statement_that_is_used_again_takes_its_new_parameters() {
+        let (_folder, mut connection) = scratch();
+        for value in 1..=3i64 {
+            connection.execute("INSERT INTO number VALUES (?)", vec![value.into()]).unwrap();
+        }
+        let found = connection.rows("SELECT value FROM number", vec![], |row| row.integer(0)).unwrap();
+        assert_eq!(found, [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_wrong_number_of_parameters_is_refused() {
+        let (_folder, mut connection) = scratch();
+        for values in [vec![], vec![1i64.into(), 2i64.into()]] {
+            assert!(connection.execute("INSERT INTO number VALUES (?)", values).is_err());
+        }
+        assert_eq!(connection.number("SELECT count(*) FROM number", vec![]).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_transaction_that_fails_leaves_nothing_and_the_next_one_lands() {
+        let (_folder, mut connection) = scratch();
+        let failed: Result<()> = connection.transaction(|inner| {
+            inner.execute("INSERT INTO number VALUES (1)", vec![])?;
+            Err(StorageError::internal("no"))
+        });
+        assert!(failed.is_err());
+        connection.transaction(|inner| inner.execute("INSERT INTO number VALUES (2)", vec![])).unwrap();
+        assert_eq!(connection.number("SELECT sum(value) FROM number", vec![]).unwrap(), 2);
+    }
+
+    #[test]
+    fn a_constraint_that_fails_leaves_the_statement_usable() {
+        let (_folder, mut connection) = scratch();
+        let insert = "INSERT INTO number VALUES (?)";
+        assert!(connection.execute(insert, vec![Value::Null]).is_err());
+        assert_eq!(connection.execute(insert, vec![5i64.into()]).unwrap(), 1);
+    }
+
+    #[test]
+    fn a_pragma_that_does_not_take_effect_is_an_error() {
+        let (_folder, mut connection) = scratch();
+        assert!(connection.set("synchronous", 2).is_ok());
+        assert!(connection.set("page_count", 7_777).is_err());
+    }
+}
