@@ -5,6 +5,9 @@ use numpy::{PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
 
+use tacit_kernels::sequence::Sequences;
+use tacit_kernels::similarity::{NotFinite, Rows};
+
 use crate::error::invalid;
 
 /// The elements of a C-contiguous one-dimensional array.
@@ -21,7 +24,8 @@ pub(crate) fn rows<'a, T: numpy::Element>(
     array: &'a PyReadonlyArray2<'_, T>,
 ) -> PyResult<(&'a [T], usize)> {
     let width = array.shape()[1];
-    let elements = array.as_slice().map_err(|_| invalid(field, "must be C-contiguous", "a strided array"))?;
+    let in_order = array.as_slice().ok().filter(|_| array.is_c_contiguous());
+    let elements = in_order.ok_or_else(|| invalid(field, "must be C-contiguous", "another order"))?;
     Ok((elements, width))
 }
 
@@ -33,4 +37,69 @@ pub(crate) fn text<'a>(field: &str, text: &'a Bound<'_, PyString>) -> PyResult<&
 /// Texts as UTF-8, in their order.
 pub(crate) fn texts<'a>(field: &str, texts: &'a [Bound<'_, PyString>]) -> PyResult<Vec<&'a str>> {
     texts.iter().map(|each| text(field, each)).collect()
+}
+
+/// A vector of finite length with at least one number.
+pub(crate) fn vector<'a>(field: &str, array: &'a PyReadonlyArray1<'_, f32>) -> PyResult<&'a [f32]> {
+    let elements = row(field, array)?;
+    if elements.is_empty() {
+        return Err(invalid(field, "must have at least one number", 0));
+    }
+    finite(field, Rows::new(elements, elements.len())).map(|()| elements)
+}
+
+/// Vectors of one width, at least one number each. Whether they are finite is for the kernel or `finite` to say.
+pub(crate) fn matrix<'a>(field: &str, array: &'a PyReadonlyArray2<'_, f32>) -> PyResult<Rows<'a>> {
+    match rows(field, array)? {
+        (_, 0) => Err(invalid(field, "must have rows of at least one number", 0)),
+        (elements, width) => Ok(Rows::new(elements, width)),
+    }
+}
+
+/// A query and the rows it is compared with, of one width.
+pub(crate) fn query_and_matrix<'a>(
+    query: &'a PyReadonlyArray1<'_, f32>,
+    array: &'a PyReadonlyArray2<'_, f32>,
+) -> PyResult<(&'a [f32], Rows<'a>)> {
+    let (query, rows) = (vector("query", query)?, matrix("matrix", array)?);
+    same_width(rows.width(), query.len()).map(|()| (query, rows))
+}
+
+/// Refuses a query that is not as wide as the rows.
+pub(crate) fn same_width(rows: usize, query: usize) -> PyResult<()> {
+    let refusal = || invalid("query", &format!("must have the {rows} numbers of a row"), query);
+    (rows == query).then_some(()).ok_or_else(refusal)
+}
+
+/// Refuses rows that are not of finite length.
+pub(crate) fn finite(field: &str, rows: Rows) -> PyResult<()> {
+    rows.check().map_err(|error| not_finite(field, error))
+}
+
+pub(crate) fn not_finite(field: &str, NotFinite { row }: NotFinite) -> PyErr {
+    invalid(field, "must have rows of finite length", format!("another length in row {row}"))
+}
+
+/// A count that is not 0.
+pub(crate) fn positive(field: &str, count: usize) -> PyResult<usize> {
+    if count > 0 { Ok(count) } else { Err(invalid(field, "must be at least 1", count)) }
+}
+
+/// Sequences in two columns: sequence `i` is `symbols[offsets[i]:offsets[i + 1]]`.
+pub(crate) fn sequences<'a>(
+    symbols: &'a PyReadonlyArray1<'_, u64>,
+    offsets: &'a PyReadonlyArray1<'_, u64>,
+) -> PyResult<Sequences<'a>> {
+    let (symbols, offsets) = (row("symbols", symbols)?, row("offsets", offsets)?);
+    let limit = format!("must ascend from the first to the last of {} symbols", symbols.len());
+    Sequences::new(symbols, offsets)
+        .ok_or_else(|| invalid("offsets", &limit, format!("{} others", offsets.len())))
+}
+
+/// A set: its symbols in ascending order, each once.
+pub(crate) fn set<'a>(field: &str, array: &'a PyReadonlyArray1<'_, u64>) -> PyResult<&'a [u64]> {
+    let symbols = row(field, array)?;
+    let ascending = symbols.is_sorted_by(|a, b| a < b);
+    let refusal = || invalid(field, "must be in ascending order, each symbol once", "another order");
+    ascending.then_some(symbols).ok_or_else(refusal)
 }

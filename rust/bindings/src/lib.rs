@@ -7,6 +7,7 @@ mod error;
 mod extract;
 mod json;
 mod reward;
+mod similarity;
 mod store;
 mod trajectory;
 
@@ -23,6 +24,12 @@ mod _native {
     };
     #[pymodule_export]
     use crate::reward::PyScorer;
+    #[pymodule_export]
+    use crate::similarity::{
+        PyQuantised, PySignBits, context_similarity, jaccard, lcs_coverage, lcs_coverage_many, lcs_length,
+        lcs_length_many, lcs_ratio, lcs_ratio_many, levenshtein, levenshtein_many, levenshtein_ratio,
+        levenshtein_ratio_many, top_k,
+    };
     #[pymodule_export]
     use crate::store::{PyChanges, PyStore, check_batch};
     #[pymodule_export]

@@ -27,6 +27,21 @@ impl<'a> Sequences<'a> {
         self.symbols
     }
 
+    /// Some of the sequences.
+    pub fn part(&self, indices: std::ops::Range<usize>) -> Self {
+        Self { symbols: self.symbols, offsets: &self.offsets[indices.start..=indices.end] }
+    }
+
+    /// Where among the symbols the first sequence begins.
+    pub fn start(&self) -> usize {
+        self.offsets[0] as usize
+    }
+
+    /// Where among the symbols the last sequence ends.
+    pub fn end(&self) -> usize {
+        self.offsets[self.offsets.len() - 1] as usize
+    }
+
     /// Where among the symbols a sequence stands.
     #[inline]
     pub fn range(&self, index: usize) -> std::ops::Range<usize> {

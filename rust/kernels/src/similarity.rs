@@ -46,9 +46,24 @@ impl<'a> Rows<'a> {
         &self.elements[index * self.width..][..self.width]
     }
 
+    /// Refuses rows that cannot be compared: the first is named.
+    pub fn check(&self) -> Result<(), NotFinite> {
+        match self.iter().position(|row| !cosine::dot(row, row).is_finite()) {
+            Some(row) => Err(NotFinite { row }),
+            None => Ok(()),
+        }
+    }
+
     pub fn iter(&self) -> std::slice::ChunksExact<'a, f32> {
         self.elements.chunks_exact(self.width)
     }
+}
+
+/// A row is no vector that can be compared: a number in it is not finite, or too large to be squared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("row {row} is not of finite length")]
+pub struct NotFinite {
+    pub row: usize,
 }
 
 /// The best rows and their scores, best first; equal scores by lower row.

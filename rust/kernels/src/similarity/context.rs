@@ -1,6 +1,7 @@
 //! How alike two task contexts are: domain, language and tags.
 
 use super::jaccard::jaccard;
+use crate::trajectory::symbol;
 
 const DOMAIN: f32 = 0.4;
 const LANGUAGE: f32 = 0.3;
@@ -13,6 +14,32 @@ pub struct Context<'a> {
     pub language: Option<u64>,
     /// In ascending order, each once.
     pub tags: &'a [u64],
+}
+
+/// The symbols of a context's words. An empty word is a term that the context lacks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ContextSymbols {
+    domain: Option<u64>,
+    language: Option<u64>,
+    tags: Vec<u64>,
+}
+
+impl ContextSymbols {
+    pub fn new<'a>(domain: &str, language: Option<&str>, tags: impl IntoIterator<Item = &'a str>) -> Self {
+        let present = |word: &&str| !word.is_empty();
+        let mut tags: Vec<u64> = tags.into_iter().map(symbol).collect();
+        tags.sort_unstable();
+        tags.dedup();
+        Self {
+            domain: Some(domain).filter(present).map(symbol),
+            language: language.filter(present).map(symbol),
+            tags,
+        }
+    }
+
+    pub fn context(&self) -> Context<'_> {
+        Context { domain: self.domain, language: self.language, tags: &self.tags }
+    }
 }
 
 /// 0.4 for the same domain, 0.3 for the same language and 0.3 of the tags' Jaccard share, in 0 to 1.
@@ -54,6 +81,13 @@ mod tests {
         let a = Context { domain: Some(1), language: Some(2), tags: &[] };
         let b = Context { domain: Some(1), language: None, tags: &[] };
         assert!((context(a, b) - 0.4 / 0.7).abs() < 1e-6);
+    }
+
+    #[test]
+    fn tags_are_a_set_and_an_empty_word_is_no_term() {
+        let a = ContextSymbols::new("web", Some(""), ["api", "rest", "api"]);
+        let b = ContextSymbols::new("web", None, ["rest", "auth"]);
+        assert!((context(a.context(), b.context()) - (0.4 + 0.3 / 3.0) / 0.7).abs() < 1e-6);
     }
 
     proptest! {

@@ -1,8 +1,8 @@
 //! Cosine of float vectors: exact, and by two smaller forms of the rows that are rescored exactly.
 //!
-//! The cosine with a zero vector is 0. Vectors hold finite numbers: callers at the boundary check that.
+//! The cosine with a zero vector is 0. Vectors are of finite length; where one pass can tell, it is checked.
 
-use super::{Best, Leaders, Rows};
+use super::{Best, Leaders, NotFinite, Rows};
 use crate::simd::{dispatch, multiply_add};
 
 mod quantised;
@@ -44,24 +44,27 @@ pub fn hamming(a: &[u64], b: &[u64]) -> u32 {
 }
 
 /// The `k` rows of the highest cosine with `query`, best first; equal scores by lower row.
-pub fn top_k(query: &[f32], rows: Rows, k: usize) -> Best {
-    dispatch!(scan(query: &[f32], rows: Rows, k: usize) -> Best)
+pub fn top_k(query: &[f32], rows: Rows, k: usize) -> Result<Best, NotFinite> {
+    dispatch!(scan(query: &[f32], rows: Rows, k: usize) -> Result<Best, NotFinite>)
 }
 
 #[inline(always)]
-fn scan<const FUSED: bool>(query: &[f32], rows: Rows, k: usize) -> Best {
+fn scan<const FUSED: bool>(query: &[f32], rows: Rows, k: usize) -> Result<Best, NotFinite> {
     let length = dot_lanes::<FUSED>(query, query).sqrt();
     let mut leaders = Leaders::new(k);
     let mut floor = f32::NEG_INFINITY;
     for (index, row) in rows.iter().enumerate() {
         let (product, square) = dot_and_square::<FUSED>(query, row);
+        if !square.is_finite() {
+            return Err(NotFinite { row: index });
+        }
         let score = ratio(product, length * square.sqrt());
         if score > floor {
             leaders.offer(index as u32, score);
             floor = leaders.floor();
         }
     }
-    leaders.into_best()
+    Ok(leaders.into_best())
 }
 
 /// The added 0 turns -0 into 0, so that the two are equal scores.
@@ -145,13 +148,21 @@ mod tests {
     #[test]
     fn the_cosine_with_a_zero_vector_is_zero() {
         assert_eq!(cosine(&[0.0, 0.0], &[1.0, 2.0]), 0.0);
-        assert_eq!(top_k(&[0.0, 0.0], Rows::new(&[1.0, 2.0], 2), 1).scores, [0.0]);
+        assert_eq!(top_k(&[0.0, 0.0], Rows::new(&[1.0, 2.0], 2), 1).unwrap().scores, [0.0]);
     }
 
     #[test]
     fn equal_rows_are_ranked_by_position() {
         let elements = [1.0, 0.0, 0.0, 1.0, 2.0, 0.0, 3.0, 0.0];
-        assert_eq!(top_k(&[1.0, 0.0], Rows::new(&elements, 2), 3).rows, [0, 2, 3]);
+        assert_eq!(top_k(&[1.0, 0.0], Rows::new(&elements, 2), 3).unwrap().rows, [0, 2, 3]);
+    }
+
+    #[test]
+    fn a_row_that_is_not_finite_is_named() {
+        for odd in [f32::NAN, f32::INFINITY, f32::MAX] {
+            let answer = top_k(&[1.0], Rows::new(&[1.0, odd], 1), 1);
+            assert_eq!(answer, Err(NotFinite { row: 1 }));
+        }
     }
 
     proptest! {

@@ -22,7 +22,7 @@ impl Quantised {
         Self { codes: Vec::new(), scales: Vec::new(), residuals: Vec::new(), width }
     }
 
-    /// The codes of all of `rows`.
+    /// The codes of all of `rows`, which are of finite length.
     pub fn of(rows: Rows) -> Self {
         let mut quantised = Self::new(rows.width());
         rows.iter().for_each(|row| quantised.push(row));
@@ -144,7 +144,7 @@ mod tests {
         ) {
             let (query, elements) = elements.split_at(width);
             let rows = Rows::new(elements, width);
-            let exact = top_k(query, rows, k);
+            let exact = top_k(query, rows, k).unwrap();
             let found = Quantised::of(rows).top_k(query, rows, k);
             prop_assert_eq!(found.rows.len(), exact.rows.len());
             for (a, b) in found.scores.iter().zip(&exact.scores) {

@@ -162,7 +162,7 @@ mod tests {
             let (query, elements) = elements.split_at(width);
             let rows = Rows::new(elements, width);
             let found = SignBits::of(rows).top_k(query, rows, k, rows.len());
-            let exact = top_k(query, rows, k);
+            let exact = top_k(query, rows, k).unwrap();
             for (a, b) in found.scores.iter().zip(&exact.scores) {
                 prop_assert!((a - b).abs() < 1e-6);
             }
