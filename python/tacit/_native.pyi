@@ -20,6 +20,7 @@ __version__: Final[str]
 def top_k(
     query: NDArray[np.float32], matrix: NDArray[np.float32], *, k: int
 ) -> tuple[NDArray[np.uint32], NDArray[np.float32]]: ...
+
 @final
 class Quantised:
     def __new__(cls, matrix: NDArray[np.float32]) -> Quantised: ...
@@ -80,6 +81,82 @@ class HashedEmbedder:
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     __hash__: None  # type: ignore[assignment]
+
+@final
+class Index:
+    def __new__(cls, embedder_name: str, dimension: int) -> Index: ...
+    @property
+    def embedder_name(self) -> str: ...
+    @property
+    def dimension(self) -> int: ...
+    @property
+    def sequence(self) -> int: ...
+    def __len__(self) -> int: ...
+    def __contains__(self, id: bytes, /) -> bool: ...
+    def apply(self, changes: Sequence[Change]) -> int: ...
+    def recall(
+        self,
+        task: str,
+        *,
+        now: int,
+        limit: int,
+        namespace: str = "default",
+        vector: NDArray[np.float32] | None = None,
+        domain: str | None = None,
+        language: str | None = None,
+        tags: Sequence[str] = ...,
+        tools: Sequence[str] = ...,
+        half_life_s: float | None = None,
+        weights: Sequence[float] | None = None,
+        per_task: int = 1,
+        diversity: float = 0.0,
+        successes_only: bool = False,
+    ) -> tuple[list[HitRow], list[str]]: ...
+    def similar(
+        self,
+        task: str,
+        *,
+        limit: int,
+        namespace: str = "default",
+        vector: NDArray[np.float32] | None = None,
+        domain: str | None = None,
+        language: str | None = None,
+        tags: Sequence[str] = ...,
+        tools: Sequence[str] = ...,
+        weights: Sequence[float] | None = None,
+        successes_only: bool = False,
+    ) -> list[tuple[bytes, float]]: ...
+    def medians(
+        self, namespace: str, domain: str
+    ) -> tuple[float | None, float | None, float | None, int]: ...
+    def percentile(self, namespace: str, domain: str, total: float) -> float: ...
+    def by_task_key(self, namespace: str, task_key: str) -> list[tuple[bytes, float | None]]: ...
+    def next_steps(
+        self, tools: Sequence[str], nearest: Sequence[tuple[bytes, float]]
+    ) -> list[NextStepRow]: ...
+    def stats(self) -> dict[str, int]: ...
+
+@final
+class HitRow:
+    @property
+    def id(self) -> bytes: ...
+    @property
+    def score(self) -> float: ...
+    @property
+    def reasons(self) -> list[tuple[str, float, float]]: ...
+
+@final
+class NextStepRow:
+    @property
+    def tool(self) -> str | None: ...
+    @property
+    def share(self) -> float: ...
+    @property
+    def seen(self) -> int: ...
+    @property
+    def of(self) -> int: ...
+    @property
+    def context(self) -> int: ...
 
 # --- store --------------------------------------------------------------------------------------
 

@@ -28,8 +28,6 @@ FLOORS = [
     {"cli"},
     {"__init__", "__main__"},
 ]
-# The one look upward: `memory.episode` hands out the recorder that stands on it, and loads it when it is asked to.
-DEFERRED = {("memory", "recorder")}
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 
 CRATES = ["kernels", "storage", "bindings"]
@@ -81,8 +79,6 @@ def test_imports_point_down(module: Path) -> None:
     room = room_of(module)
     assert room in HEIGHT, f"{room} has no floor: give it one in FLOORS"
     for entered in rooms_entered(module) - {room}:
-        if (room, entered) in DEFERRED:
-            continue
         assert HEIGHT[entered] < HEIGHT[room], f"{room} reaches up or sideways to {entered}"
 
 

@@ -5,6 +5,7 @@ mod embed;
 mod episode;
 mod error;
 mod extract;
+mod index;
 mod json;
 mod reward;
 mod similarity;
@@ -22,6 +23,8 @@ mod _native {
         PyFinding, PyFindings, context_patterns, decision_points, error_recoveries, tool_sequences,
         unpack_contents, unpack_facts,
     };
+    #[pymodule_export]
+    use crate::index::{PyHit, PyIndex, PyNextStep};
     #[pymodule_export]
     use crate::reward::PyScorer;
     #[pymodule_export]

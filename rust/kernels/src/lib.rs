@@ -7,6 +7,7 @@ pub mod episode;
 pub mod error_class;
 pub mod extract;
 pub mod facts;
+pub mod index;
 pub mod lru;
 pub mod msgpack;
 pub mod reward;

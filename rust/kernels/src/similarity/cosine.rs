@@ -8,7 +8,7 @@ use crate::simd::{dispatch, multiply_add};
 mod quantised;
 mod sign_bits;
 
-pub use quantised::Quantised;
+pub use quantised::{Code, Quantised};
 pub use sign_bits::SignBits;
 
 /// Independent sums a body keeps, so that no addition waits for the one before it.

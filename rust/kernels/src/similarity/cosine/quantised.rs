@@ -1,6 +1,6 @@
 //! Rows of one byte a number: a scan reads a quarter of the memory, and bounds say which rows it cannot rule out.
 
-use super::{dot_i8_lanes, norm, ratio};
+use super::{dot_i8, dot_i8_lanes, norm, ratio};
 use crate::simd::dispatch;
 use crate::similarity::{Best, Leaders, Rows};
 
@@ -56,6 +56,41 @@ impl Quantised {
         (self.scales[index], self.residuals[index]) = encode(row, codes);
     }
 
+    /// Keeps the rows for which `keep` holds, in their order.
+    pub fn retain(&mut self, keep: &[bool]) {
+        let rows = self.codes.chunks_exact(self.width).zip(keep);
+        self.codes = rows.filter(|(_, keep)| **keep).flat_map(|(row, _)| row.iter().copied()).collect();
+        let mut kept = keep.iter();
+        self.scales.retain(|_| *kept.next().unwrap_or(&false));
+        let mut kept = keep.iter();
+        self.residuals.retain(|_| *kept.next().unwrap_or(&false));
+    }
+
+    /// A vector in the form of the rows.
+    pub fn code(&self, query: &[f32]) -> Code {
+        let mut codes = vec![0; self.width];
+        let (scale, _) = encode(query, &mut codes);
+        Code { codes, scale }
+    }
+
+    /// The cosine of a row with a vector, off by no more than their codes are.
+    pub fn cosine(&self, index: usize, query: &Code) -> f32 {
+        dot_i8(self.row(index), &query.codes) as f32 * self.scales[index] * query.scale
+    }
+
+    /// The cosine of two rows, off by no more than their codes are.
+    pub fn between(&self, a: usize, b: usize) -> f32 {
+        dot_i8(self.row(a), self.row(b)) as f32 * self.scales[a] * self.scales[b]
+    }
+
+    fn row(&self, index: usize) -> &[i8] {
+        &self.codes[index * self.width..][..self.width]
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.codes.len() + 8 * self.scales.len()
+    }
+
     /// What `top_k` over the exact rows answers, from a scan of the codes.
     /// `rows` are those whose codes these are: the rows that the codes cannot rule out are scored by them.
     pub fn top_k(&self, query: &[f32], rows: Rows, k: usize) -> Best {
@@ -81,6 +116,13 @@ impl Quantised {
         let quantised = self;
         dispatch!(bounds(quantised: &Quantised, query: Query, k: usize) -> Vec<(f32, u32)>)
     }
+}
+
+/// A vector of one byte a number.
+#[derive(Clone, Debug)]
+pub struct Code {
+    codes: Vec<i8>,
+    scale: f32,
 }
 
 /// A query in the form of the rows.
@@ -159,6 +201,18 @@ mod tests {
         quantised.replace(1, &[3.0, 0.1]);
         let rows = [1.0, 0.0, 3.0, 0.1];
         assert_eq!(quantised.top_k(&[3.0, 0.1], Rows::new(&rows, 2), 1).rows, [1]);
+    }
+
+    #[test]
+    fn rows_that_are_kept_have_the_cosines_they_had() {
+        let rows = [1.0, 0.0, 3.0, 4.0, 0.0, 0.0, 0.6, 0.8];
+        let mut quantised = Quantised::of(Rows::new(&rows, 2));
+        quantised.retain(&[true, false, true, true]);
+        let code = quantised.code(&[2.0, 0.0]);
+        for (index, expected) in [(0, 1.0), (1, 0.0), (2, 0.6)] {
+            assert!((quantised.cosine(index, &code) - expected).abs() < 0.01);
+            assert!((quantised.between(0, index) - expected).abs() < 0.01);
+        }
     }
 
     #[test]

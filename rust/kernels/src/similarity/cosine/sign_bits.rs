@@ -54,6 +54,12 @@ impl SignBits {
         places.iter_mut().zip(row.chunks(64)).for_each(|(place, numbers)| *place = pack(numbers));
     }
 
+    /// Keeps the rows for which `keep` holds, in their order.
+    pub fn retain(&mut self, keep: &[bool]) {
+        let rows = self.bits.chunks_exact(self.words).zip(keep);
+        self.bits = rows.filter(|(_, keep)| **keep).flat_map(|(row, _)| row.iter().copied()).collect();
+    }
+
     /// The `k` highest cosines with `query` among the `finalists` rows whose signs differ least from its own.
     /// `rows` are those whose signs these are. Fewer finalists are faster and find less.
     pub fn top_k(&self, query: &[f32], rows: Rows, k: usize, finalists: usize) -> Best {
@@ -64,6 +70,26 @@ impl SignBits {
             leaders.offer(index, ratio(super::dot(query, row), length * norm(row)));
         }
         leaders.into_best()
+    }
+
+    /// The rows that are among the `count` nearest whichever way ties are broken, and the rows that tie for the
+    /// places left over: how many those are comes last. Rows for which `keep` does not hold are passed over.
+    pub fn nearest_and_tied(
+        &self,
+        query: &[f32],
+        count: usize,
+        keep: &[bool],
+    ) -> (Vec<u32>, Vec<u32>, usize) {
+        let query: Vec<u64> = query.chunks(64).map(pack).collect();
+        let mut distances = distances(&query, &self.bits);
+        let gone = distances.iter_mut().zip(keep).filter(|(_, keep)| !**keep);
+        gone.for_each(|(distance, _)| *distance = PASSED_OVER);
+        let (limit, places) = cut(&distances, self.width, count);
+        let at = |wanted: fn(&u32, &u32) -> bool| {
+            let rows = distances.iter().enumerate().filter(|(_, distance)| wanted(distance, &limit));
+            rows.map(|(row, _)| row as u32).collect::<Vec<u32>>()
+        };
+        (at(u32::lt), if places > 0 { at(u32::eq) } else { Vec::new() }, places)
     }
 
     /// The `count` rows whose signs differ least from those of `query`, in order of row; ties by lower row.
@@ -83,6 +109,9 @@ impl SignBits {
         nearest
     }
 }
+
+/// The distance of a row that is not asked for: above all others.
+const PASSED_OVER: u32 = u32::MAX;
 
 /// How many bits of each row differ from those of `query`.
 fn distances(query: &[u64], bits: &[u64]) -> Vec<u32> {
@@ -113,7 +142,8 @@ fn unrolled<const WORDS: usize>(query: &[u64], bits: &[u64]) -> Vec<u32> {
 /// The distance below which all rows are among the `count` nearest, and how many of those at it are.
 fn cut(distances: &[u32], width: usize, count: usize) -> (u32, usize) {
     let mut rows_at = vec![0usize; width + 1];
-    distances.iter().for_each(|&distance| rows_at[distance as usize] += 1);
+    let asked_for = distances.iter().filter(|distance| **distance != PASSED_OVER);
+    asked_for.for_each(|&distance| rows_at[distance as usize] += 1);
     let mut left = count;
     for (distance, &rows) in rows_at.iter().enumerate() {
         if rows >= left {
@@ -155,6 +185,24 @@ mod tests {
             expected.truncate(count);
             expected.sort_unstable();
             prop_assert_eq!(signs.nearest(query, count), expected);
+        }
+
+        #[test]
+        fn tied_rows_fill_the_places_that_nearer_ones_leave((width, elements) in matrix(), count in 0usize..14) {
+            let (query, elements) = elements.split_at(width);
+            let mut signs = SignBits::of(Rows::new(elements, width));
+            let last = signs.len() - 1;
+            let mut keep = vec![true; last + 1];
+            let (mut nearer, tied, places) = signs.nearest_and_tied(query, count, &keep);
+            nearer.extend(tied.into_iter().take(places));
+            nearer.sort_unstable();
+            prop_assert_eq!(nearer, signs.nearest(query, count));
+            keep[last] = false;
+            let (nearer, tied, _) = signs.nearest_and_tied(query, count, &keep);
+            prop_assert!(!nearer.contains(&(last as u32)) && !tied.contains(&(last as u32)));
+            let row = signs.row(last).to_vec();
+            signs.retain(&(0..=last).map(|row| row == last).collect::<Vec<_>>());
+            prop_assert_eq!((signs.len(), signs.row(0)), (1, row.as_slice()));
         }
 
         #[test]

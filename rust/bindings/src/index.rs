@@ -1,0 +1,368 @@
+//! The in-memory retrieval index, as Python sees it.
+
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use numpy::PyReadonlyArray1;
+use pyo3::prelude::*;
+use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
+use pyo3::types::PyBytes;
+use tacit_kernels::index::{
+    Change, Choice, DEFAULT_WEIGHTS, Found, Hit, Index, NextStep, Query, Row, SIGNALS, Signal, Unreadable,
+    Weights, prepare,
+};
+
+use crate::convert;
+use crate::error::{CorruptRecordError, invalid};
+
+type PyId = [u8; 16];
+
+/// The retrieval index of one store: it follows the store's changes and answers recalls from memory.
+#[pyclass(frozen, name = "Index", module = "tacit._native")]
+pub(crate) struct PyIndex {
+    index: RwLock<Index>,
+    embedder: String,
+    dimension: usize,
+}
+
+#[pymethods]
+impl PyIndex {
+    #[new]
+    fn new(embedder_name: String, dimension: usize) -> PyResult<Self> {
+        match dimension {
+            1..=65_536 => {
+                let index = RwLock::new(Index::new(&embedder_name, dimension));
+                Ok(Self { index, embedder: embedder_name, dimension })
+            }
+            _ => Err(invalid("dimension", "must be within 1 and 65,536", dimension)),
+        }
+    }
+
+    #[getter]
+    fn embedder_name(&self) -> &str {
+        &self.embedder
+    }
+
+    #[getter]
+    fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    /// The number of the last change that was applied.
+    #[getter]
+    fn sequence(&self, py: Python<'_>) -> i64 {
+        py.detach(|| self.read().sequence())
+    }
+
+    fn __len__(&self, py: Python<'_>) -> usize {
+        py.detach(|| self.read().len())
+    }
+
+    fn __contains__(&self, py: Python<'_>, id: PyId) -> bool {
+        py.detach(|| self.read().holds(&id))
+    }
+
+    /// Applies the store's changes, all or none, and returns the number of the last one applied.
+    /// A row that cannot be read raises CorruptRecordError, which names it.
+    fn apply(&self, py: Python<'_>, changes: Vec<PyChange>) -> PyResult<i64> {
+        let sequence = changes.iter().map(|change| change.sequence).max().unwrap_or(0);
+        py.detach(|| self.follow(&changes, sequence)).map_err(unreadable)
+    }
+
+    /// The episodes that help most with a new task, best first, and the signals that the answer did without.
+    #[pyo3(signature = (task, *, now, limit, namespace = "default", vector = None, domain = None, language = None,
+        tags = vec![], tools = vec![], half_life_s = None, weights = None, per_task = 1, diversity = 0.0,
+        successes_only = false))]
+    #[allow(clippy::too_many_arguments)]
+    fn recall(
+        &self,
+        py: Python<'_>,
+        task: &str,
+        now: i64,
+        limit: usize,
+        namespace: &str,
+        vector: Option<PyReadonlyArray1<'_, f32>>,
+        domain: Option<&str>,
+        language: Option<&str>,
+        tags: Vec<PyBackedStr>,
+        tools: Vec<PyBackedStr>,
+        half_life_s: Option<f64>,
+        weights: Option<Vec<f64>>,
+        per_task: usize,
+        diversity: f64,
+        successes_only: bool,
+    ) -> PyResult<(Vec<PyHit>, Vec<&'static str>)> {
+        let (tags, tools) = (strs(&tags), strs(&tools));
+        let vector = self.vector(vector.as_ref())?;
+        let half_life = half_life_s.map(|seconds| seconds * 1e6);
+        let weights = weights_of(weights)?;
+        let query = Query {
+            namespace,
+            task,
+            vector,
+            domain,
+            language,
+            tags: &tags,
+            tools: &tools,
+            now,
+            half_life,
+            weights,
+        };
+        let choice = Choice { limit, per_task, diversity, successes_only };
+        Ok(found(py.detach(|| self.read().recall(&query, &choice))))
+    }
+
+    /// The nearest episodes with how near they are in 0 to 1, nearest first, without regard to how they went.
+    #[pyo3(signature = (task, *, limit, namespace = "default", vector = None, domain = None, language = None,
+        tags = vec![], tools = vec![], weights = None, successes_only = false))]
+    #[allow(clippy::too_many_arguments)]
+    fn similar<'py>(
+        &self,
+        py: Python<'py>,
+        task: &str,
+        limit: usize,
+        namespace: &str,
+        vector: Option<PyReadonlyArray1<'_, f32>>,
+        domain: Option<&str>,
+        language: Option<&str>,
+        tags: Vec<PyBackedStr>,
+        tools: Vec<PyBackedStr>,
+        weights: Option<Vec<f64>>,
+        successes_only: bool,
+    ) -> PyResult<Vec<(Bound<'py, PyBytes>, f64)>> {
+        let (tags, tools) = (strs(&tags), strs(&tools));
+        let vector = self.vector(vector.as_ref())?;
+        let (now, half_life, weights) = (0, None, weights_of(weights)?);
+        let query = Query {
+            namespace,
+            task,
+            vector,
+            domain,
+            language,
+            tags: &tags,
+            tools: &tools,
+            now,
+            half_life,
+            weights,
+        };
+        let nearest = py.detach(|| self.read().similar(&query, limit, successes_only));
+        Ok(nearest.into_iter().map(|(id, similarity)| (PyBytes::new(py, &id), similarity)).collect())
+    }
+
+    /// Median seconds, steps and error rate of the domain's successes, None where unknown, and its episodes.
+    fn medians(
+        &self,
+        py: Python<'_>,
+        namespace: &str,
+        domain: &str,
+    ) -> (Option<f64>, Option<f64>, Option<f64>, usize) {
+        let medians = py.detach(|| self.read().medians(namespace, domain));
+        (medians.seconds, medians.steps, medians.error_rate, medians.episodes)
+    }
+
+    /// A reward's score in 0 to 1: its mid-rank within namespace and domain once 20 episodes are there,
+    /// total / (1 + total) before.
+    fn percentile(&self, py: Python<'_>, namespace: &str, domain: &str, total: f64) -> f64 {
+        py.detach(|| self.read().percentile(namespace, domain, total))
+    }
+
+    /// The attempts at one task with the share of success of each, by id.
+    fn by_task_key<'py>(
+        &self,
+        py: Python<'py>,
+        namespace: &str,
+        task_key: &str,
+    ) -> Vec<(Bound<'py, PyBytes>, Option<f64>)> {
+        let attempts = py.detach(|| self.read().by_task_key(namespace, task_key));
+        attempts.into_iter().map(|(id, base)| (PyBytes::new(py, &id), base)).collect()
+    }
+
+    /// What may come after `tools`, most likely first, by the runs of the `nearest` episodes, each with its weight.
+    fn next_steps(
+        &self,
+        py: Python<'_>,
+        tools: Vec<PyBackedStr>,
+        nearest: Vec<(PyId, f64)>,
+    ) -> Vec<PyNextStep> {
+        let tools = strs(&tools);
+        py.detach(|| self.read().next_steps(&tools, &nearest)).into_iter().map(PyNextStep).collect()
+    }
+
+    /// How large the index is.
+    fn stats(&self, py: Python<'_>) -> std::collections::BTreeMap<&'static str, usize> {
+        let size = py.detach(|| self.read().size());
+        [
+            ("episodes", size.episodes),
+            ("namespaces", size.namespaces),
+            ("terms", size.terms),
+            ("bytes", size.bytes),
+        ]
+        .into()
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> String {
+        format!("Index({:?}, {}, episodes={})", self.embedder, self.dimension, self.__len__(py))
+    }
+}
+
+impl PyIndex {
+    /// A panic while writing leaves nothing half done that a reader could trip over.
+    fn read(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Index> {
+        self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Rows are read before the index is locked: recalls go on meanwhile.
+    fn follow(&self, changes: &[PyChange], sequence: i64) -> Result<i64, Unreadable> {
+        let prepared = prepare(changes.iter().map(PyChange::change), &self.embedder, self.dimension)?;
+        let mut index = self.write();
+        index.apply(prepared, sequence);
+        Ok(index.sequence())
+    }
+
+    fn vector<'a>(&self, vector: Option<&'a PyReadonlyArray1<'_, f32>>) -> PyResult<Option<&'a [f32]>> {
+        let Some(vector) = vector else { return Ok(None) };
+        let vector = convert::row("vector", vector)?;
+        if vector.len() != self.dimension {
+            return Err(invalid("vector", &format!("must have {} numbers", self.dimension), vector.len()));
+        }
+        if !vector.iter().all(|x| x.is_finite()) {
+            return Err(invalid("vector", "must hold finite numbers", "another"));
+        }
+        Ok(Some(vector))
+    }
+}
+
+/// One row of a store's change log: `tacit.model.record.Change`.
+#[derive(FromPyObject)]
+struct PyChange {
+    sequence: i64,
+    op: PyBackedStr,
+    id: PyId,
+    record: Option<PyRecord>,
+}
+
+/// What the index reads of `tacit.model.record.EpisodeRecord`.
+#[derive(FromPyObject)]
+struct PyRecord {
+    state: PyBackedStr,
+    payload: PyBackedBytes,
+    facts: PyBackedBytes,
+    embedder: Option<PyBackedStr>,
+    embedding: PyBackedBytes,
+}
+
+impl PyChange {
+    /// An episode that is open, pending or abandoned is not found: it taught nothing yet.
+    fn change(&self) -> Change<'_> {
+        match &self.record {
+            Some(record) if &*self.op == "put" && &*record.state == "learned" => Change::Put(Row {
+                id: self.id,
+                payload: &record.payload,
+                facts: &record.facts,
+                embedder: record.embedder.as_deref(),
+                embedding: &record.embedding,
+            }),
+            _ => Change::Remove(self.id),
+        }
+    }
+}
+
+/// One episode that answers a recall.
+#[pyclass(frozen, name = "HitRow", module = "tacit._native")]
+pub(crate) struct PyHit(Hit);
+
+#[pymethods]
+impl PyHit {
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.0.id)
+    }
+
+    /// The sum of value times weight over the reasons.
+    #[getter]
+    fn score(&self) -> f64 {
+        self.0.score
+    }
+
+    /// (signal, value in 0 to 1, weight) of every signal that is present; the weights sum to 1.
+    #[getter]
+    fn reasons(&self) -> Vec<(&'static str, f64, f64)> {
+        let present = Signal::ALL.into_iter().filter(|signal| !self.0.values[*signal as usize].is_nan());
+        present
+            .map(|each| (each.name(), self.0.values[each as usize], self.0.weights[each as usize]))
+            .collect()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("HitRow(score={:.3})", self.0.score)
+    }
+}
+
+/// One tool that may come next.
+#[pyclass(frozen, name = "NextStepRow", module = "tacit._native")]
+pub(crate) struct PyNextStep(NextStep);
+
+#[pymethods]
+impl PyNextStep {
+    /// None for finishing.
+    #[getter]
+    fn tool(&self) -> Option<&str> {
+        self.0.tool.as_deref()
+    }
+
+    /// The shares of all next steps sum to 1.
+    #[getter]
+    fn share(&self) -> f64 {
+        self.0.share
+    }
+
+    /// How often it came next after the longest run of last steps that was seen.
+    #[getter]
+    fn seen(&self) -> u32 {
+        self.0.seen
+    }
+
+    /// How often that run was seen.
+    #[getter]
+    fn of(&self) -> u32 {
+        self.0.of
+    }
+
+    /// How many steps that run has.
+    #[getter]
+    fn context(&self) -> usize {
+        self.0.context
+    }
+
+    fn __repr__(&self) -> String {
+        format!("NextStepRow({:?}, {:.3})", self.0.tool.as_deref().unwrap_or("finish"), self.0.share)
+    }
+}
+
+fn strs(texts: &[PyBackedStr]) -> Vec<&str> {
+    texts.iter().map(|text| &**text).collect()
+}
+
+fn weights_of(weights: Option<Vec<f64>>) -> PyResult<Weights> {
+    let Some(weights) = weights else { return Ok(DEFAULT_WEIGHTS) };
+    let each: Weights = weights.try_into().map_err(|given: Vec<f64>| {
+        invalid("weights", &format!("must be {SIGNALS}, one a signal"), given.len())
+    })?;
+    match each.iter().find(|weight| !(weight.is_finite() && **weight >= 0.0)) {
+        Some(weight) => Err(invalid("weights", "must be finite and not negative", weight)),
+        None => Ok(each),
+    }
+}
+
+fn found(found: Found) -> (Vec<PyHit>, Vec<&'static str>) {
+    let missing = found.missing.into_iter().map(Signal::name).collect();
+    (found.hits.into_iter().map(PyHit).collect(), missing)
+}
+
+fn unreadable(Unreadable { id, why }: Unreadable) -> PyErr {
+    let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
+    CorruptRecordError::new_err(format!("episode {id}: {why}"))
+}

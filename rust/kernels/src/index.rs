@@ -1,0 +1,275 @@
+//! The in-memory retrieval index: everything that recall reads, kept in step with the store by its changes.
+
+use crate::facts::Id;
+use crate::msgpack::Malformed;
+use rustc_hash::FxHashMap;
+use std::sync::Mutex;
+
+mod entry;
+mod lexical;
+mod query;
+mod search;
+mod space;
+mod statistics;
+mod symbols;
+
+pub use entry::{Entry, Row};
+pub use query::{Choice, DEFAULT_WEIGHTS, Found, Hit, Query, SIGNALS, Signal, Weights};
+use search::Scratch;
+use space::Space;
+pub use statistics::{Measures, Medians};
+use symbols::{FINISH, Names};
+
+/// What the store says happened to one episode.
+#[derive(Clone, Copy, Debug)]
+pub enum Change<'a> {
+    /// The episode is there and learned from, perhaps not for the first time.
+    Put(Row<'a>),
+    /// The episode is gone, or not learned from yet.
+    Remove(Id),
+}
+
+/// A change, ready to be applied.
+#[derive(Clone, Debug)]
+pub enum Prepared {
+    Put(Box<Entry>),
+    Remove(Id),
+}
+
+/// A row that cannot be read, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    pub id: Id,
+    pub why: Malformed,
+}
+
+/// One tool that may come next, by name; none for finishing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NextStep {
+    pub tool: Option<String>,
+    /// Shares of all next steps sum to 1.
+    pub share: f64,
+    /// How often it came next after the longest run of last steps that was seen, and how often that run was.
+    pub seen: u32,
+    pub of: u32,
+    /// How long that run is.
+    pub context: usize,
+}
+
+/// How large the index is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    pub episodes: usize,
+    pub namespaces: usize,
+    pub terms: usize,
+    pub bytes: usize,
+}
+
+/// The index of the episodes whose vectors one embedder made.
+///
+/// It depends on which episodes it holds, not on the order in which they came, nor on those that were removed.
+pub struct Index {
+    embedder: String,
+    dimension: usize,
+    sequence: i64,
+    names: Names,
+    spaces: FxHashMap<Box<str>, u32>,
+    all: Vec<Space>,
+    homes: FxHashMap<Id, (u32, u32)>,
+    patterns: FxHashMap<Id, u32>,
+    scratches: Mutex<Vec<Scratch>>,
+}
+
+impl Index {
+    /// An empty index, for vectors that bear this embedder's name and dimension.
+    pub fn new(embedder: &str, dimension: usize) -> Self {
+        assert!(dimension > 0, "a vector has at least one dimension");
+        Self {
+            embedder: embedder.to_owned(),
+            dimension,
+            sequence: 0,
+            names: Names::default(),
+            spaces: FxHashMap::default(),
+            all: Vec::new(),
+            homes: FxHashMap::default(),
+            patterns: FxHashMap::default(),
+            scratches: Mutex::default(),
+        }
+    }
+
+    pub fn embedder(&self) -> &str {
+        &self.embedder
+    }
+
+    pub fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    /// The number of the last change that was applied.
+    pub fn sequence(&self) -> i64 {
+        self.sequence
+    }
+
+    pub fn len(&self) -> usize {
+        self.homes.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.homes.is_empty()
+    }
+
+    pub fn holds(&self, id: &Id) -> bool {
+        self.homes.contains_key(id)
+    }
+
+    /// Applies changes that were prepared, and notes how far the store has been followed.
+    pub fn apply(&mut self, changes: impl IntoIterator<Item = Prepared>, sequence: i64) {
+        for change in changes {
+            match change {
+                Prepared::Put(entry) => self.put(&entry),
+                Prepared::Remove(id) => self.remove(&id),
+            }
+        }
+        self.sequence = self.sequence.max(sequence);
+        self.all.iter_mut().enumerate().filter(|(_, space)| space.is_sparse()).for_each(|(place, space)| {
+            space.renumber();
+            for (number, document) in space.documents.iter().enumerate() {
+                self.homes.insert(document.id, (place as u32, number as u32));
+            }
+        });
+    }
+
+    fn put(&mut self, entry: &Entry) {
+        self.remove(&entry.id);
+        let place = self.place_of(&entry.namespace);
+        let patterns: Vec<u32> = entry.facts.iter().map(|fact| self.pattern_number(fact.pattern)).collect();
+        let number = self.all[place as usize].push(entry, &mut self.names, &patterns);
+        self.homes.insert(entry.id, (place, number));
+    }
+
+    fn place_of(&mut self, namespace: &str) -> u32 {
+        if let Some(place) = self.spaces.get(namespace) {
+            return *place;
+        }
+        self.spaces.insert(namespace.into(), self.all.len() as u32);
+        self.all.push(Space::new(self.dimension));
+        self.all.len() as u32 - 1
+    }
+
+    fn pattern_number(&mut self, pattern: Id) -> u32 {
+        let next = self.patterns.len() as u32;
+        *self.patterns.entry(pattern).or_insert(next)
+    }
+
+    fn remove(&mut self, id: &Id) {
+        if let Some((place, number)) = self.homes.remove(id) {
+            self.all[place as usize].remove(number);
+        }
+    }
+
+    fn space(&self, namespace: &str) -> Option<&Space> {
+        self.spaces.get(namespace).map(|place| &self.all[*place as usize])
+    }
+
+    fn with_scratch<T>(&self, work: impl FnOnce(&mut Scratch) -> T) -> T {
+        let idle = self.scratches.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
+        let mut scratch = idle.unwrap_or_default();
+        let result = work(&mut scratch);
+        self.scratches.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(scratch);
+        result
+    }
+
+    /// The episodes that help most with a new task, best first.
+    pub fn recall(&self, query: &Query<'_>, choice: &Choice) -> Found {
+        let Some(space) = self.space(query.namespace) else { return Found::default() };
+        self.with_scratch(|scratch| search::recall(space, &self.names, &|_| None, query, choice, scratch))
+    }
+
+    /// The nearest episodes and how near they are, without regard to how well they went.
+    pub fn similar(&self, query: &Query<'_>, limit: usize, successes_only: bool) -> Vec<(Id, f64)> {
+        let Some(space) = self.space(query.namespace) else { return Vec::new() };
+        self.with_scratch(|scratch| {
+            search::similar(space, &self.names, query, limit, successes_only, scratch)
+        })
+    }
+
+    /// The medians of a domain's successes; nothing is known of a domain without episodes.
+    pub fn medians(&self, namespace: &str, domain: &str) -> Medians {
+        self.statistics(namespace, domain).map_or_else(Medians::default, statistics::Statistics::medians)
+    }
+
+    /// A reward's score in 0 to 1: its mid-rank within namespace and domain once 20 episodes are there,
+    /// total / (1 + total) before.
+    pub fn percentile(&self, namespace: &str, domain: &str, total: f64) -> f64 {
+        let statistics = self.statistics(namespace, domain);
+        statistics.map_or_else(|| statistics::unranked(total), |statistics| statistics.score(total))
+    }
+
+    fn statistics(&self, namespace: &str, domain: &str) -> Option<&statistics::Statistics> {
+        let number = self.names.get(domain)?;
+        Some(&self.space(namespace)?.domains.get(&number)?.statistics)
+    }
+
+    /// The attempts at the task with this key and the share of success each had, by id.
+    pub fn by_task_key(&self, namespace: &str, task_key: &str) -> Vec<(Id, Option<f64>)> {
+        let Some(space) = self.space(namespace) else { return Vec::new() };
+        let group = entry::key_group(task_key);
+        let members = space
+            .groups
+            .iter()
+            .enumerate()
+            .filter(|(number, other)| **other == group && space.alive[*number]);
+        let mut found: Vec<(Id, Option<f64>)> =
+            members.map(|(number, _)| (space.documents[number].id, space.documents[number].base)).collect();
+        found.sort_unstable_by_key(|(id, _)| *id);
+        found
+    }
+
+    /// What may come after `tools`, most likely first, by the runs of the episodes named, each with its weight.
+    pub fn next_steps(&self, tools: &[&str], nearest: &[(Id, f64)]) -> Vec<NextStep> {
+        let tools: Vec<u32> = tools.iter().map(|tool| self.names.get(tool).unwrap_or(u32::MAX)).collect();
+        let runs: Vec<(f64, Vec<u32>)> =
+            nearest.iter().filter_map(|(id, weight)| Some((*weight, self.run(id)?))).collect();
+        let steps = symbols::next_steps(&tools, &runs);
+        let mut named: Vec<NextStep> = steps.into_iter().map(|step| self.named(step)).collect();
+        named.sort_by(|a, b| b.share.total_cmp(&a.share).then_with(|| a.tool.cmp(&b.tool)));
+        named
+    }
+
+    fn run(&self, id: &Id) -> Option<Vec<u32>> {
+        let (place, number) = self.homes.get(id)?;
+        Some(self.all[*place as usize].runs.iter(*number).collect())
+    }
+
+    fn named(&self, step: symbols::NextStep) -> NextStep {
+        let tool = if step.tool == FINISH { None } else { self.names.name(step.tool).map(str::to_owned) };
+        NextStep { tool, share: step.share, seen: step.seen, of: step.of, context: step.context }
+    }
+
+    pub fn size(&self) -> Size {
+        Size {
+            episodes: self.len(),
+            namespaces: self.all.len(),
+            terms: self.all.iter().map(|space| space.words.len()).sum(),
+            bytes: self.all.iter().map(Space::bytes).sum::<usize>()
+                + self.homes.capacity() * (size_of::<(Id, (u32, u32))>() + 1)
+                + self.names.bytes(),
+        }
+    }
+}
+
+/// Reads all changes, or names the first row that cannot be read: nothing is ever half applied.
+pub fn prepare<'a>(
+    changes: impl IntoIterator<Item = Change<'a>>,
+    embedder: &str,
+    dimension: usize,
+) -> Result<Vec<Prepared>, Unreadable> {
+    let prepare = |change| match change {
+        Change::Put(row) => match Entry::read(&row, embedder, dimension) {
+            Ok(entry) => Ok(Prepared::Put(Box::new(entry))),
+            Err(why) => Err(Unreadable { id: row.id, why }),
+        },
+        Change::Remove(id) => Ok(Prepared::Remove(id)),
+    };
+    changes.into_iter().map(prepare).collect()
+}

@@ -1,0 +1,154 @@
+//! One episode in the form in which the index takes it, made before the index is locked.
+
+use super::lexical::{Features, MOST_FEATURES};
+use super::statistics::Measures;
+use super::symbols;
+use crate::facts::{Fact, Id, decode_facts};
+use crate::msgpack::{Malformed, Result};
+use crate::trajectory::{Complexity, Trajectory};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// How many features of what stands in an episode's steps are kept.
+const MOST_STEP_FEATURES: usize = 48;
+
+/// What the store holds of one episode, as bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    pub id: Id,
+    pub payload: &'a [u8],
+    pub facts: &'a [u8],
+    pub embedder: Option<&'a str>,
+    /// Little-endian floats; empty for none.
+    pub embedding: &'a [u8],
+}
+
+/// One episode, decoded and analysed.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub id: Id,
+    pub namespace: String,
+    pub domain: String,
+    pub language: Option<String>,
+    pub framework: Option<String>,
+    pub task_type: String,
+    pub agent: Option<String>,
+    pub complexity: Complexity,
+    pub ended_at: i64,
+    pub base: Option<f64>,
+    pub measures: Measures,
+    /// What several attempts at one task share.
+    pub group: u64,
+    pub task: Features,
+    pub steps: Features,
+    pub tags: Vec<u64>,
+    pub tools: Vec<u64>,
+    pub tool_names: Vec<String>,
+    pub tool_indices: Vec<u32>,
+    pub facts: Vec<Fact>,
+    pub vector: Option<Vec<f32>>,
+}
+
+impl Entry {
+    /// Vectors of another embedder than the index's are left out: they are never compared.
+    pub fn read(row: &Row<'_>, embedder: &str, dimension: usize) -> Result<Self> {
+        let trajectory = Trajectory::decode(row.payload)?;
+        let vector = match row.embedder {
+            Some(name) if name == embedder && !row.embedding.is_empty() => {
+                Some(read_vector(row.embedding, dimension)?)
+            }
+            _ => None,
+        };
+        Ok(Self::of(trajectory, row.id, decode_facts(row.facts)?, vector))
+    }
+
+    pub fn of(trajectory: Trajectory, id: Id, facts: Vec<Fact>, vector: Option<Vec<f32>>) -> Self {
+        let mut tags: Vec<u64> = trajectory.tags.iter().map(|tag| tag_symbol(tag)).collect();
+        tags.sort_unstable();
+        tags.dedup();
+        let mut steps = Features::of_words(&trajectory.salient);
+        thin(&mut steps.buckets, MOST_STEP_FEATURES);
+        thin(&mut steps.words, MOST_STEP_FEATURES);
+        Self {
+            id,
+            ended_at: trajectory.ended_at.unwrap_or(trajectory.started_at),
+            base: trajectory.base,
+            measures: measures_of(&trajectory),
+            group: group_of(trajectory.task_key.as_deref(), &trajectory.task),
+            task: Features::of(&trajectory.task),
+            steps,
+            tags,
+            facts,
+            vector,
+            namespace: trajectory.namespace,
+            domain: trajectory.domain,
+            language: trajectory.language,
+            framework: trajectory.framework,
+            task_type: trajectory.task_type,
+            agent: trajectory.agent,
+            complexity: trajectory.complexity,
+            tools: trajectory.tools,
+            tool_names: trajectory.tool_names,
+            tool_indices: trajectory.tool_indices,
+        }
+    }
+
+    /// What the words of task and steps are found by, ascending, each once.
+    pub fn words(&self) -> Vec<u64> {
+        let mut words = [self.task.words.as_slice(), &self.steps.words].concat();
+        words.sort_unstable();
+        words.dedup();
+        words
+    }
+
+    pub fn pairs(&self) -> Vec<u64> {
+        symbols::pairs(&self.tools)
+    }
+}
+
+fn measures_of(trajectory: &Trajectory) -> Measures {
+    Measures {
+        total: trajectory.reward_total.filter(|total| !total.is_nan()),
+        is_success: trajectory.base == Some(1.0),
+        seconds: trajectory.seconds(),
+        steps: trajectory.len() as u32,
+        failed_steps: trajectory.failed_steps() as u32,
+    }
+}
+
+/// Attempts belong together by their key, or else by the very same text.
+pub(super) fn group_of(task_key: Option<&str>, task: &str) -> u64 {
+    match task_key {
+        Some(key) => key_group(key),
+        None => xxh3_64_with_seed(task.as_bytes(), 4),
+    }
+}
+
+pub(super) fn key_group(task_key: &str) -> u64 {
+    xxh3_64_with_seed(task_key.as_bytes(), 3)
+}
+
+pub(super) fn tag_symbol(tag: &str) -> u64 {
+    xxh3_64_with_seed(tag.as_bytes(), 5)
+}
+
+/// Keeps some of the elements, spread evenly: which of them says nothing about any one text.
+fn thin<T: Copy>(elements: &mut Vec<T>, most: usize) {
+    debug_assert!(most <= MOST_FEATURES);
+    if elements.len() > most {
+        let len = elements.len();
+        *elements = (0..most).map(|place| elements[place * len / most]).collect();
+    }
+}
+
+fn read_vector(bytes: &[u8], dimension: usize) -> Result<Vec<f32>> {
+    if bytes.len() != dimension * 4 {
+        return Err(Malformed("an embedding has another dimension than its embedder"));
+    }
+    let (fours, _) = bytes.as_chunks::<4>();
+    let vector: Vec<f32> = fours.iter().map(|four| f32::from_le_bytes(*four)).collect();
+    if vector.iter().all(|x| x.is_finite()) {
+        Ok(vector)
+    } else {
+        Err(Malformed("an embedding holds a number that is not finite"))
+    }
+}

@@ -1,0 +1,122 @@
+//! What is asked of the index, and what it answers.
+
+use crate::facts::Id;
+
+/// The ways to judge a candidate, in the order of `Weights` and of a hit's values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub enum Signal {
+    /// Words and parts of words in common, the rare ones above all.
+    Lexical,
+    /// Cosine of the embeddings.
+    Vector,
+    /// Domain, language and tags.
+    Context,
+    /// The steps so far beside the start of the episode.
+    Steps,
+    /// The reward's score among those of its domain.
+    Outcome,
+    /// How well proven the episode's patterns are.
+    Evidence,
+    /// How long ago it ended.
+    Recency,
+}
+
+pub const SIGNALS: usize = 7;
+
+impl Signal {
+    pub const ALL: [Signal; SIGNALS] = [
+        Signal::Lexical,
+        Signal::Vector,
+        Signal::Context,
+        Signal::Steps,
+        Signal::Outcome,
+        Signal::Evidence,
+        Signal::Recency,
+    ];
+
+    pub fn name(self) -> &'static str {
+        ["lexical", "vector", "context", "steps", "outcome", "evidence", "recency"][self as usize]
+    }
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|signal| signal.name() == name)
+    }
+
+    /// Whether the signal compares with the query; the others judge the episode alone.
+    pub fn compares(self) -> bool {
+        matches!(self, Signal::Lexical | Signal::Vector | Signal::Context | Signal::Steps)
+    }
+}
+
+/// What each signal counts beside the others: finite and not negative. They need not sum to 1.
+pub type Weights = [f64; SIGNALS];
+
+/// What text says comes first: the other signals order what is equally near.
+pub const DEFAULT_WEIGHTS: Weights = [0.40, 0.20, 0.12, 0.10, 0.08, 0.05, 0.05];
+
+/// A new task, as the index is asked about it.
+#[derive(Clone, Debug)]
+pub struct Query<'a> {
+    pub namespace: &'a str,
+    pub task: &'a str,
+    /// Of the index's own embedder; none leaves the source and the signal out.
+    pub vector: Option<&'a [f32]>,
+    pub domain: Option<&'a str>,
+    pub language: Option<&'a str>,
+    pub tags: &'a [&'a str],
+    /// The tools of the steps so far.
+    pub tools: &'a [&'a str],
+    /// Microseconds since 1970, UTC.
+    pub now: i64,
+    /// After how many microseconds an episode is half as recent; none leaves the signal out.
+    pub half_life: Option<f64>,
+    pub weights: Weights,
+}
+
+/// Which of the judged episodes become hits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Choice {
+    pub limit: usize,
+    /// At most so many attempts at one task.
+    pub per_task: usize,
+    /// How much of its score an episode loses at most for being like those chosen before it: 0 to 1.
+    pub diversity: f64,
+    pub successes_only: bool,
+}
+
+/// One episode that answers a query.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Hit {
+    pub id: Id,
+    /// The sum of each value times its weight.
+    pub score: f64,
+    /// In 0 to 1; NaN where the signal is absent.
+    pub values: [f64; SIGNALS],
+    /// Sum to 1 over the signals that are present; 0 for the others.
+    pub weights: Weights,
+}
+
+/// Hits, best first, and what the answer did without.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Found {
+    pub hits: Vec<Hit>,
+    pub missing: Vec<Signal>,
+}
+
+/// Values and weights brought together: the score is exactly what the weights say of the values.
+pub(super) fn weigh(id: Id, values: [f64; SIGNALS], weights: &Weights) -> Hit {
+    let total: f64 =
+        (0..SIGNALS).filter(|signal| !values[*signal].is_nan()).map(|signal| weights[signal]).sum();
+    let mut hit = Hit { id, score: 0.0, values, weights: [0.0; SIGNALS] };
+    for signal in (0..SIGNALS).filter(|signal| !values[*signal].is_nan() && total > 0.0) {
+        hit.weights[signal] = weights[signal] / total;
+        hit.score += hit.weights[signal] * values[signal];
+    }
+    hit
+}
+
+/// Best first; ties by id.
+pub(super) fn order(a: &Hit, b: &Hit) -> std::cmp::Ordering {
+    b.score.total_cmp(&a.score).then(a.id.cmp(&b.id))
+}

@@ -1,0 +1,310 @@
+"""The retrieval index against a few lines of Python: BM25 by hand, ranks by hand, and an index built afresh."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tacit._native import HashedEmbedder, HitRow, Index, words
+from tacit.errors import CorruptRecordError, ValidationError
+from tacit.model.record import Change, EpisodeRecord
+
+EMBEDDER = HashedEmbedder(dimension=64)
+NOW = 1_700_000_000_000_000
+LEXICAL_ONLY = [1, 0, 0, 0, 0, 0, 0]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What a test says of one episode."""
+
+    number: int
+    task: str
+    namespace: str = "default"
+    task_key: str | None = None
+    domain: str = "general"
+    language: str | None = None
+    tags: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    base: float = 1.0
+    total: float = 1.0
+    seconds: int = 60
+    ended_at: int = NOW
+    failed: int = 0
+    state: str = field(default="learned", compare=False)
+
+    @property
+    def id(self) -> bytes:
+        return self.number.to_bytes(16, "big")
+
+    def payload(self) -> bytes:
+        steps = [
+            {"tool": tool, "status": "error" if at < self.failed else "ok", "error": None}
+            for at, tool in enumerate(self.tools)
+        ]
+        outcome = {1.0: "success", 0.0: "failure"}.get(self.base, "partial")
+        return msgspec.msgpack.encode(
+            {
+                "id": str(uuid.UUID(bytes=self.id)),
+                "namespace": self.namespace,
+                "task": self.task,
+                "task_key": self.task_key,
+                "context": {"domain": self.domain, "language": self.language, "tags": self.tags},
+                "started_at": self.ended_at - self.seconds * 1_000_000,
+                "ended_at": self.ended_at,
+                "outcome": {"kind": outcome, "completed": ["a"], "failed": ["b"]},
+                "reward": {"total": self.total},
+                "steps": steps,
+            }
+        )
+
+    def change(self, sequence: int) -> Change:
+        record = EpisodeRecord(
+            id=self.id,
+            namespace=self.namespace,
+            external_id=None,
+            digest=bytes(16),
+            task_key=self.task_key,
+            domain=self.domain,
+            agent=None,
+            complexity="unknown",
+            state=self.state,
+            started_at=self.ended_at - self.seconds * 1_000_000,
+            ended_at=self.ended_at,
+            base=self.base,
+            payload=self.payload(),
+            facts=b"",
+            contents=b"",
+            embedder=EMBEDDER.name,
+            embedding=EMBEDDER.embed([self.task])[0].tobytes(),
+        )
+        return Change(sequence=sequence, op="put", record=record, id=self.id)
+
+
+def removal(sequence: int, attempt: Attempt) -> Change:
+    return Change(sequence=sequence, op="remove", record=None, id=attempt.id)
+
+
+def index_of(attempts: Sequence[Attempt]) -> Index:
+    index = Index(EMBEDDER.name, EMBEDDER.dimension)
+    index.apply([attempt.change(sequence) for sequence, attempt in enumerate(attempts, 1)])
+    return index
+
+
+def recall(index: Index, task: str, **arguments: object) -> list[HitRow]:
+    settings = {"now": NOW, "limit": 10, "vector": EMBEDDER.embed([task])[0], "half_life_s": 1e6, **arguments}
+    return index.recall(task, **settings)[0]
+
+
+def rows(hits: list[HitRow]) -> list[tuple[bytes, float, list[tuple[str, float, float]]]]:
+    return [(hit.id, hit.score, hit.reasons) for hit in hits]
+
+
+WORDS = st.sampled_from(["cancel", "order", "refund", "flight", "the", "mug", "shelf", "query", "table"])
+TASKS = st.lists(WORDS, min_size=1, max_size=6).map(" ".join)
+ATTEMPTS = st.builds(
+    Attempt,
+    number=st.integers(0, 30),
+    task=TASKS,
+    namespace=st.sampled_from(["default", "other"]),
+    task_key=st.none() | st.sampled_from(["t1", "t2"]),
+    domain=st.sampled_from(["retail", "air"]),
+    language=st.none() | st.just("python"),
+    tags=st.sampled_from([(), ("fast",), ("fast", "safe")]),
+    tools=st.lists(st.sampled_from(["get", "set", "stop"]), max_size=5).map(tuple),
+    base=st.sampled_from([1.0, 0.5, 0.0]),
+    total=st.floats(0, 3),
+    ended_at=st.integers(NOW - 10**12, NOW),
+)
+
+
+def features(text: str) -> set[str]:
+    """Word stems and the 4-grams of words; the words of these tests have no inflections but -e and -y."""
+    found = set()
+    for word in words(text):
+        marked = f"<{word}>"
+        found |= {marked[at : at + 4] for at in range(len(marked) - 3)}
+        found.add(f"stem:{word[:-1] if len(word) > 4 and word[-1] in 'ey' else word}")
+    return found
+
+
+def reference_lexical(query: str, texts: list[str]) -> list[float]:
+    """BM25 over features that are there or not, over the most that any text could score."""
+    documents, asked = [features(text) for text in texts], features(query)
+    mean = sum(map(len, documents)) / len(documents)
+    rarity = {}
+    for feature in asked:
+        present = sum(feature in document for document in documents)
+        rarity[feature] = math.log(1 + (len(documents) - present + 0.5) / (present + 0.5))
+
+    def share(length: int) -> float:
+        return 2.2 / (1 + 1.2 * (0.25 + 0.75 * length / mean))
+
+    rarest = sorted(rarity.values(), reverse=True)
+    most = max(sum(rarest[:n]) * share(n) for n in range(1, len(rarest) + 1))
+    return [
+        min(1, sum(rarity[each] for each in asked & document) * share(len(document)) / most)
+        for document in documents
+    ]
+
+
+@given(TASKS, st.lists(TASKS, min_size=1, max_size=8, unique=True))
+def test_the_lexical_signal_is_bm25_over_the_most_a_text_could_score(query: str, texts: list[str]) -> None:
+    index = index_of([Attempt(number, text) for number, text in enumerate(texts)])
+    expected = reference_lexical(query, texts)
+    for hit in recall(index, query, weights=LEXICAL_ONLY):
+        assert hit.reasons == [("lexical", hit.score, 1.0)]
+        assert hit.score == pytest.approx(0.85 * expected[int.from_bytes(hit.id, "big")], abs=1e-5)
+
+
+@settings(max_examples=60)
+@given(st.lists(ATTEMPTS, max_size=25), st.lists(st.integers(0, 30), max_size=15), TASKS)
+def test_an_index_after_updates_and_removals_is_one_built_afresh(
+    attempts: list[Attempt], gone: list[int], query: str
+) -> None:
+    index = index_of(attempts)
+    left = {attempt.id: attempt for attempt in attempts}
+    for sequence, number in enumerate(gone, len(attempts) + 1):
+        attempt = Attempt(number, "")
+        index.apply([removal(sequence, attempt)])
+        left.pop(attempt.id, None)
+    fresh = index_of(sorted(left.values(), key=lambda attempt: attempt.total))
+    assert len(index) == len(fresh) == len(left)
+    asked = {"domain": "air", "tags": ["fast"], "tools": ["get", "set"]}
+    for namespace in ("default", "other"):
+        found = recall(index, query, namespace=namespace, **asked)
+        assert rows(found) == rows(recall(fresh, query, namespace=namespace, **asked))
+        assert all(left[hit.id].namespace == namespace for hit in found)
+        for domain in ("retail", "air"):
+            assert index.medians(namespace, domain) == fresh.medians(namespace, domain)
+            assert index.percentile(namespace, domain, 1.0) == fresh.percentile(namespace, domain, 1.0)
+
+
+@given(st.lists(ATTEMPTS, max_size=12, unique_by=lambda attempt: attempt.number), TASKS)
+def test_the_score_is_what_the_reasons_say_and_hits_are_in_its_order(
+    attempts: list[Attempt], query: str
+) -> None:
+    hits = recall(index_of(attempts), query, domain="air", tools=["get"], diversity=0.3)
+    for hit in hits:
+        assert hit.score == pytest.approx(sum(value * weight for _, value, weight in hit.reasons))
+        assert sum(weight for _, _, weight in hit.reasons) == pytest.approx(1)
+        assert all(0 <= value <= 1 for _, value, _ in hit.reasons)
+    assert all((-a.score, a.id) <= (-b.score, b.id) for a, b in pairwise(hits))
+
+
+def test_renumbering_after_many_removals_changes_nothing() -> None:
+    attempts = [Attempt(number, f"cancel order {number}", domain=f"d{number % 3}") for number in range(400)]
+    index = index_of(attempts)
+    index.apply([removal(1_000 + attempt.number, attempt) for attempt in attempts[:300]])
+    fresh = index_of(attempts[300:])
+    for task in ("cancel order 350", "order 310"):
+        assert rows(recall(index, task, domain="d1")) == rows(recall(fresh, task, domain="d1"))
+    assert index.sequence == 1_299
+
+
+def test_equal_scores_are_ordered_by_id() -> None:
+    attempts = [Attempt(number, "cancel the order", task_key=str(number)) for number in (5, 3, 9, 1)]
+    hits = recall(index_of(attempts), "cancel the order")
+    assert [int.from_bytes(hit.id, "big") for hit in hits] == [1, 3, 5, 9]
+
+
+def test_several_attempts_at_one_task_give_as_many_hits_as_asked_for() -> None:
+    attempts = [Attempt(number, "cancel the order", task_key="t") for number in range(4)]
+    attempts.append(Attempt(9, "cancel the flight"))
+    index = index_of(attempts)
+    assert len(recall(index, "cancel")) == 2
+    assert len(recall(index, "cancel", per_task=3)) == 4
+
+
+def test_without_a_vector_the_signal_is_missing_and_said_to_be() -> None:
+    index = index_of([Attempt(1, "cancel the order")])
+    hits, missing = index.recall("cancel", now=NOW, limit=5)
+    assert missing == ["vector"]
+    assert [signal for signal, _, _ in hits[0].reasons] == ["lexical", "outcome"]
+
+
+def test_a_misspelt_task_is_found_by_parts_of_its_words() -> None:
+    index = index_of([Attempt(1, "cancellation policy"), Attempt(2, "mug on the shelf")])
+    assert recall(index, "cancelation polcy")[0].id == Attempt(1, "").id
+
+
+@given(st.lists(st.floats(0, 4), max_size=40), st.floats(0, 4))
+def test_percentile_is_the_mid_rank_once_twenty_episodes_are_there(totals: list[float], total: float) -> None:
+    index = index_of([Attempt(number, "t", total=each) for number, each in enumerate(totals)])
+    expected = total / (1 + total)
+    if len(totals) >= 20:
+        below, equal = sum(each < total for each in totals), sum(each == total for each in totals)
+        expected = (below + equal / 2) / len(totals)
+    assert index.percentile("default", "general", total) == pytest.approx(expected)
+    assert index.percentile("elsewhere", "general", total) == total / (1 + total)
+
+
+def test_medians_are_those_of_the_successes() -> None:
+    attempts = [
+        Attempt(1, "t", seconds=10, tools=("get",) * 2, failed=1),
+        Attempt(2, "t", seconds=30, tools=("get",) * 4),
+        Attempt(3, "t", seconds=999, tools=("get",) * 9, base=0.0),
+    ]
+    index = index_of(attempts)
+    assert index.medians("default", "general") == (20.0, 3.0, 0.25, 3)
+    assert index.medians("default", "unheard of") == (None, None, None, 0)
+
+
+def test_attempts_are_found_by_their_task_key() -> None:
+    index = index_of(
+        [Attempt(2, "a", task_key="t", base=0.0), Attempt(1, "b", task_key="t"), Attempt(3, "t")]
+    )
+    assert index.by_task_key("default", "t") == [(Attempt(1, "").id, 1.0), (Attempt(2, "").id, 0.0)]
+    assert index.by_task_key("other", "t") == []
+
+
+def test_what_came_next_in_the_nearest_runs_is_proposed() -> None:
+    attempts = [
+        Attempt(1, "cancel", tools=("get", "set")),
+        Attempt(2, "cancel", tools=("get", "set", "stop")),
+    ]
+    index = index_of(attempts)
+    steps = index.next_steps(["get", "set"], index.similar("cancel", limit=5))
+    assert {step.tool for step in steps[:2]} == {None, "stop"}
+    assert (steps[0].seen, steps[0].of, steps[0].context) == (1, 2, 2)
+    assert sum(step.share for step in steps) == pytest.approx(1)
+
+
+def test_only_successes_are_similar_where_that_is_asked() -> None:
+    index = index_of([Attempt(1, "cancel", base=0.0), Attempt(2, "cancel it")])
+    assert [id for id, _ in index.similar("cancel", limit=5, successes_only=True)] == [Attempt(2, "").id]
+
+
+def test_an_episode_that_is_not_learned_from_is_not_found() -> None:
+    index = index_of([Attempt(1, "cancel", state="pending")])
+    assert len(index) == 0
+
+
+def test_a_row_that_cannot_be_read_is_named_and_nothing_is_applied() -> None:
+    index = index_of([])
+    whole, broken = Attempt(1, "cancel").change(1), Attempt(2, "cancel").change(2)
+    object.__setattr__(broken.record, "payload", b"\xc1")
+    with pytest.raises(CorruptRecordError, match=Attempt(2, "").id.hex()):
+        index.apply([whole, broken])
+    assert (len(index), index.sequence) == (0, 0)
+
+
+def test_bad_arguments_are_refused_by_name() -> None:
+    index = index_of([])
+    with pytest.raises(ValidationError, match="vector"):
+        index.recall("t", now=NOW, limit=5, vector=np.zeros(3, np.float32))
+    with pytest.raises(ValidationError, match="vector"):
+        index.recall("t", now=NOW, limit=5, vector=np.full(64, np.nan, np.float32))
+    with pytest.raises(ValidationError, match="weights"):
+        index.recall("t", now=NOW, limit=5, weights=[-1, 0, 0, 0, 0, 0, 0])
+    with pytest.raises(ValidationError, match="dimension"):
+        Index("hashed", 0)
