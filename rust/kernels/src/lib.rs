@@ -5,6 +5,7 @@ pub mod breaker;
 pub mod embed;
 pub mod episode;
 pub mod error_class;
+pub mod evidence;
 pub mod extract;
 pub mod facts;
 pub mod index;

@@ -1,0 +1,199 @@
+//! With against without, among comparable episodes: a strong agent must not make its habits look like causes.
+
+/// One group of comparable episodes: how many succeeded and failed with and without the pattern.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Stratum {
+    pub with_succeeded: f64,
+    pub with_failed: f64,
+    pub without_succeeded: f64,
+    pub without_failed: f64,
+}
+
+impl Stratum {
+    fn with(&self) -> f64 {
+        self.with_succeeded + self.with_failed
+    }
+
+    fn without(&self) -> f64 {
+        self.without_succeeded + self.without_failed
+    }
+
+    fn total(&self) -> f64 {
+        self.with() + self.without()
+    }
+
+    /// A stratum in which all or none have the pattern compares nothing.
+    fn compares(&self) -> bool {
+        self.with() > 0.0 && self.without() > 0.0
+    }
+
+    fn plus_half(&self) -> Self {
+        Self {
+            with_succeeded: self.with_succeeded + 0.5,
+            with_failed: self.with_failed + 0.5,
+            without_succeeded: self.without_succeeded + 0.5,
+            without_failed: self.without_failed + 0.5,
+        }
+    }
+}
+
+/// The common odds ratio over strata (Mantel-Haenszel) with its 95% interval (Robins, Breslow and Greenland).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Contrast {
+    /// How many times the odds of success are with the pattern; NaN where nothing could be compared.
+    pub ratio: f64,
+    pub low: f64,
+    pub high: f64,
+    /// By how much the share of successes is larger with the pattern, the strata weighted by what they compare.
+    pub lift: f64,
+}
+
+impl Contrast {
+    const UNKNOWN: Self = Self { ratio: f64::NAN, low: 0.0, high: f64::INFINITY, lift: 0.0 };
+
+    /// Whether the evidence leaves open which of the two is better.
+    pub fn is_undecided(&self) -> bool {
+        self.low <= 1.0 && self.high >= 1.0
+    }
+}
+
+/// Compares success with and without a pattern within each stratum, and pools what the strata say.
+///
+/// Strata that compare nothing count for nothing. Where one side never failed or never succeeded in any of them, half
+/// an episode is added to each cell, so that the ratio stays finite and the interval wide.
+pub fn contrast(strata: &[Stratum]) -> Contrast {
+    let comparing: Vec<Stratum> = strata.iter().copied().filter(Stratum::compares).collect();
+    if comparing.is_empty() {
+        return Contrast::UNKNOWN;
+    }
+    let mut sums = Sums::over(&comparing);
+    if sums.for_it <= 0.0 || sums.against_it <= 0.0 {
+        let corrected: Vec<Stratum> = comparing.iter().map(Stratum::plus_half).collect();
+        sums = Sums::over(&corrected);
+    }
+    let ratio = sums.for_it / sums.against_it;
+    let margin = 1.959_963_984_540_054 * sums.variance().sqrt();
+    Contrast { ratio, low: ratio * (-margin).exp(), high: ratio * margin.exp(), lift: difference(&comparing) }
+}
+
+/// The sums of Robins, Breslow and Greenland: R and S, and PR, PS + QR, QS.
+#[derive(Default)]
+struct Sums {
+    for_it: f64,
+    against_it: f64,
+    both_for: f64,
+    mixed: f64,
+    both_against: f64,
+}
+
+impl Sums {
+    fn over(strata: &[Stratum]) -> Self {
+        let mut sums = Self::default();
+        for stratum in strata {
+            sums.add(stratum);
+        }
+        sums
+    }
+
+    fn add(&mut self, stratum: &Stratum) {
+        let total = stratum.total();
+        let concordant = (stratum.with_succeeded + stratum.without_failed) / total;
+        let discordant = (stratum.with_failed + stratum.without_succeeded) / total;
+        let for_it = stratum.with_succeeded * stratum.without_failed / total;
+        let against_it = stratum.with_failed * stratum.without_succeeded / total;
+        self.for_it += for_it;
+        self.against_it += against_it;
+        self.both_for += concordant * for_it;
+        self.mixed += concordant * against_it + discordant * for_it;
+        self.both_against += discordant * against_it;
+    }
+
+    /// Of the logarithm of the ratio.
+    fn variance(&self) -> f64 {
+        let (r, s) = (self.for_it, self.against_it);
+        self.both_for / (2.0 * r * r) + self.mixed / (2.0 * r * s) + self.both_against / (2.0 * s * s)
+    }
+}
+
+/// The difference of the success shares, weighted as Mantel and Haenszel do. Every stratum compares.
+fn difference(strata: &[Stratum]) -> f64 {
+    let (mut gained, mut weight) = (0.0, 0.0);
+    for stratum in strata {
+        let (with, without, total) = (stratum.with(), stratum.without(), stratum.total());
+        gained += (stratum.with_succeeded * without - stratum.without_succeeded * with) / total;
+        weight += with * without / total;
+    }
+    gained / weight
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn stratum(with: [f64; 2], without: [f64; 2]) -> Stratum {
+        Stratum {
+            with_succeeded: with[0],
+            with_failed: with[1],
+            without_succeeded: without[0],
+            without_failed: without[1],
+        }
+    }
+
+    #[test]
+    fn one_stratum_gives_the_odds_ratio_and_its_standard_interval() {
+        let found = contrast(&[stratum([20.0, 10.0], [10.0, 20.0])]);
+        let margin = 1.959_963_984_540_054 * (2.0 / 20.0 + 2.0 / 10.0_f64).sqrt();
+        assert!((found.ratio - 4.0).abs() < 1e-12);
+        assert!((found.low - 4.0 * (-margin).exp()).abs() < 1e-9);
+        assert!((found.high - 4.0 * margin.exp()).abs() < 1e-9);
+        assert!((found.lift - 1.0 / 3.0).abs() < 1e-12 && !found.is_undecided());
+    }
+
+    #[test]
+    fn a_strong_agents_habit_is_not_a_cause() {
+        // The strong agent succeeds in 80% and has the habit often; the weak one in 20%, and has it rarely.
+        let strata = [stratum([64.0, 16.0], [16.0, 4.0]), stratum([4.0, 16.0], [16.0, 64.0])];
+        let pooled = stratum([68.0, 32.0], [32.0, 68.0]);
+        assert!(!contrast(&[pooled]).is_undecided());
+        assert!(contrast(&strata).is_undecided() && (contrast(&strata).ratio - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn nothing_to_compare_is_undecided() {
+        let one_sided = stratum([5.0, 1.0], [0.0, 0.0]);
+        for strata in [&[][..], &[Stratum::default()], &[one_sided]] {
+            let found = contrast(strata);
+            assert!(found.ratio.is_nan() && found.is_undecided() && found.lift == 0.0);
+        }
+    }
+
+    #[test]
+    fn a_side_that_never_failed_has_a_finite_ratio() {
+        let few = contrast(&[stratum([2.0, 0.0], [1.0, 1.0])]);
+        let many = contrast(&[stratum([200.0, 0.0], [100.0, 100.0])]);
+        assert!(few.ratio.is_finite() && few.is_undecided());
+        assert!(many.ratio.is_finite() && !many.is_undecided());
+    }
+
+    fn any_strata() -> impl Strategy<Value = Vec<Stratum>> {
+        let cell = || 0.0..50.0_f64;
+        let any_stratum = (cell(), cell(), cell(), cell()).prop_map(|(a, b, c, d)| stratum([a, b], [c, d]));
+        prop::collection::vec(any_stratum, 1..8)
+    }
+
+    proptest! {
+        #[test]
+        fn exchanging_with_and_without_inverts_the_ratio(strata in any_strata()) {
+            let exchanged: Vec<Stratum> = strata
+                .iter()
+                .map(|s| stratum([s.without_succeeded, s.without_failed], [s.with_succeeded, s.with_failed]))
+                .collect();
+            let (found, mirrored) = (contrast(&strata), contrast(&exchanged));
+            prop_assert!((found.ratio * mirrored.ratio - 1.0).abs() < 1e-9);
+            prop_assert!((found.low * mirrored.high - 1.0).abs() < 1e-9);
+            prop_assert!((found.lift + mirrored.lift).abs() < 1e-9);
+            prop_assert!((-1.0..=1.0).contains(&found.lift));
+        }
+    }
+}

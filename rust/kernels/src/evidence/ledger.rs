@@ -1,0 +1,593 @@
+//! `Ledger`: the sums of all facts, resident, so that reading a pattern never scans its facts.
+
+mod cells;
+
+use std::time::Duration;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::{Contrast, Interval, contrast, decay};
+use crate::facts::{Fact, Id};
+use cells::{Cell, Row};
+
+/// Where facts are counted together: what is compared with what, and when it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StratumKey<'a> {
+    pub namespace: &'a str,
+    pub domain: &'a str,
+    pub agent: Option<&'a str>,
+    pub complexity: u8,
+    /// `YYYYMM` of the episodes' ends, UTC.
+    pub month: u32,
+}
+
+/// One stored sum: all facts of a pattern in a stratum. The all-zero pattern stands for the stratum's episodes
+/// whatever their patterns.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sum<'a> {
+    pub stratum: StratumKey<'a>,
+    pub pattern: Id,
+    pub kind: u8,
+    pub trials: u64,
+    pub successes: f64,
+    pub episodes: u64,
+    /// The sum of the episodes' outcome shares.
+    pub outcomes: f64,
+    /// Microseconds UTC; where it is before the stratum's month, that month's beginning counts.
+    pub last_seen: i64,
+}
+
+/// Which part of the evidence is asked for; by default all of it, at full weight.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Slice<'a> {
+    pub domain: Option<&'a str>,
+    pub agent: Option<&'a str>,
+    pub complexity: Option<u8>,
+    pub decay: Option<Decay>,
+}
+
+/// Old evidence counts for less; its age is that of the middle of its month.
+#[derive(Debug, Clone, Copy)]
+pub struct Decay {
+    /// Microseconds UTC.
+    pub now: i64,
+    pub half_life: Duration,
+}
+
+/// What the facts about one pattern say, within a slice. Decay bears on `mean`, `low` and `high` only.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    pub kind: u8,
+    pub trials: u64,
+    pub successes: f64,
+    pub episodes: u64,
+    pub outcomes: f64,
+    pub mean: f64,
+    pub low: f64,
+    pub high: f64,
+    /// Microseconds UTC. What was taken back later may still show here.
+    pub last_seen: i64,
+    /// By name; episodes without an agent add none.
+    pub agents: Vec<String>,
+    pub domains: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// The largest lower bound first.
+    #[default]
+    Confidence,
+    Trials,
+    Recent,
+}
+
+/// Which of the matching patterns are wanted.
+#[derive(Debug, Clone, Copy)]
+pub struct Page {
+    pub order: Order,
+    pub min_trials: u64,
+    pub limit: usize,
+    pub offset: usize,
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self { order: Order::Confidence, min_trials: 0, limit: 100, offset: 0 }
+    }
+}
+
+/// A stratum without its namespace, its names interned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Stratum {
+    domain: u32,
+    agent: u32,
+    complexity: u8,
+    month: u32,
+}
+
+/// The pattern that stands for all episodes of a stratum; its symbol is 0.
+const EVERY_EPISODE: Id = [0; 16];
+/// The name of the agent of an episode that names none; its symbol is 0.
+const NO_AGENT: &str = "";
+
+/// Strings by number.
+#[derive(Debug, Default)]
+struct Names {
+    names: Vec<Box<str>>,
+    symbols: FxHashMap<Box<str>, u32>,
+}
+
+impl Names {
+    fn intern(&mut self, name: &str) -> u32 {
+        if let Some(&symbol) = self.symbols.get(name) {
+            return symbol;
+        }
+        let symbol = self.names.len() as u32;
+        self.names.push(name.into());
+        self.symbols.insert(name.into(), symbol);
+        symbol
+    }
+
+    fn symbol(&self, name: &str) -> Option<u32> {
+        self.symbols.get(name).copied()
+    }
+}
+
+/// The sums by namespace, pattern and stratum. What was added in whatever order gives the same sums, and taking back
+/// what was added leaves none of it behind.
+#[derive(Debug)]
+pub struct Ledger {
+    names: Names,
+    strata: Vec<Stratum>,
+    stratum_symbols: FxHashMap<Stratum, u32>,
+    patterns: Vec<(Id, u8)>,
+    pattern_symbols: FxHashMap<Id, u32>,
+    namespaces: Names,
+    /// By symbol of the namespace: a row for each pattern that has evidence there, by symbol of the pattern.
+    books: Vec<FxHashMap<u32, Row>>,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        let mut names = Names::default();
+        names.intern(NO_AGENT);
+        Self {
+            names,
+            strata: Vec::new(),
+            stratum_symbols: FxHashMap::default(),
+            patterns: vec![(EVERY_EPISODE, u8::MAX)],
+            pattern_symbols: FxHashMap::from_iter([(EVERY_EPISODE, 0)]),
+            namespaces: Names::default(),
+            books: Vec::new(),
+        }
+    }
+}
+
+impl Ledger {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Counts one episode: its outcome share, and what it said about patterns at `at` (microseconds UTC).
+    ///
+    /// An episode without an outcome is not learned from: it counts nowhere.
+    pub fn add(&mut self, key: StratumKey<'_>, base: Option<f64>, facts: &[Fact], at: i64) {
+        let Some(base) = base else { return };
+        let stratum = self.stratum(key);
+        let book = self.book(key.namespace);
+        let episode =
+            Cell { stratum, trials: 0, successes: 0.0, episodes: 1, outcomes: exact(base), last_seen: at };
+        self.put(book, 0, episode);
+        for fact in facts {
+            let symbol = self.intern(fact.pattern, fact.kind);
+            self.put(book, symbol, episode.of(fact));
+        }
+    }
+
+    /// Takes back what `add` with the same arguments counted.
+    pub fn remove(&mut self, key: StratumKey<'_>, base: Option<f64>, facts: &[Fact]) {
+        let (Some(base), Some(book)) = (base, self.namespace(key.namespace)) else { return };
+        let stratum = self.stratum(key);
+        let episode =
+            Cell { stratum, trials: 0, successes: 0.0, episodes: 1, outcomes: exact(base), last_seen: 0 };
+        self.take(book, 0, episode);
+        for fact in facts {
+            if let Some(symbol) = self.symbol(&fact.pattern) {
+                self.take(book, symbol, episode.of(fact));
+            }
+        }
+    }
+
+    /// Adds sums that were folded before.
+    pub fn load<'a>(&mut self, sums: impl IntoIterator<Item = Sum<'a>>) {
+        for sum in sums {
+            let stratum = self.stratum(sum.stratum);
+            let book = self.book(sum.stratum.namespace);
+            let symbol = self.intern(sum.pattern, sum.kind);
+            let cell = Cell {
+                stratum,
+                trials: sum.trials as u32,
+                successes: exact(sum.successes),
+                episodes: sum.episodes as u32,
+                outcomes: exact(sum.outcomes),
+                last_seen: sum.last_seen.max(month_began(sum.stratum.month)),
+            };
+            self.put(book, symbol, cell);
+        }
+    }
+
+    /// Every sum there is, in no particular order: what `load` makes the same ledger of.
+    pub fn sums(&self) -> impl Iterator<Item = Sum<'_>> {
+        self.books.iter().enumerate().flat_map(move |(book, rows)| {
+            let rows =
+                rows.iter().flat_map(|(&symbol, row)| row.cells().iter().map(move |cell| (symbol, cell)));
+            rows.map(move |(symbol, cell)| self.sum(book, symbol, cell))
+        })
+    }
+
+    /// Whether any fact about the pattern stands in the namespace.
+    pub fn knows(&self, namespace: &str, pattern: &Id) -> bool {
+        self.row(namespace, pattern).is_some()
+    }
+
+    /// The share of these patterns that the namespace has never seen; 0 without facts.
+    pub fn novelty(&self, namespace: &str, facts: &[Fact]) -> f64 {
+        let unseen = facts.iter().filter(|fact| !self.knows(namespace, &fact.pattern)).count();
+        if facts.is_empty() { 0.0 } else { unseen as f64 / facts.len() as f64 }
+    }
+
+    /// The number that stands for the pattern as long as this ledger lives.
+    pub fn symbol(&self, pattern: &Id) -> Option<u32> {
+        self.pattern_symbols.get(pattern).copied()
+    }
+
+    /// The pattern and its kind behind a symbol.
+    pub fn pattern(&self, symbol: u32) -> Option<(Id, u8)> {
+        self.patterns.get(symbol as usize).copied()
+    }
+
+    /// The number that stands for the namespace, once it has evidence.
+    pub fn namespace(&self, name: &str) -> Option<u32> {
+        self.namespaces.symbol(name)
+    }
+
+    /// The pattern's mean over all the namespace's evidence, in constant time.
+    pub fn mean_of(&self, namespace: u32, symbol: u32) -> Option<f64> {
+        let (trials, successes) = self.books.get(namespace as usize)?.get(&symbol)?.total();
+        Some(Interval::mean_of(successes, trials as f64))
+    }
+
+    /// What the slice says about the pattern; `None` where it says nothing.
+    pub fn summary(&self, namespace: &str, pattern: &Id, slice: &Slice<'_>) -> Option<Summary> {
+        let lens = self.lens(slice)?;
+        let symbol = self.symbol(pattern)?;
+        let row = self.books[self.namespace(namespace)? as usize].get(&symbol)?;
+        self.summarise(symbol, row, &lens)
+    }
+
+    /// How many episodes the slice holds, and the sum of their outcome shares.
+    pub fn rates(&self, namespace: &str, slice: &Slice<'_>) -> (u64, f64) {
+        let summary = self.summary(namespace, &EVERY_EPISODE, slice);
+        summary.map_or((0, 0.0), |summary| (summary.episodes, summary.outcomes))
+    }
+
+    /// The patterns of the slice with what it says about them, in the page's order, then by id.
+    pub fn patterns(
+        &self,
+        namespace: &str,
+        kind: Option<u8>,
+        slice: &Slice<'_>,
+        page: Page,
+    ) -> Vec<(Id, Summary)> {
+        let (Some(book), Some(lens)) = (self.namespace(namespace), self.lens(slice)) else {
+            return Vec::new();
+        };
+        let rows = &self.books[book as usize];
+        let mut ranked = self.rank(rows, kind, &lens, page);
+        keep_page(&mut ranked, page);
+        ranked
+            .into_iter()
+            .filter_map(|(_, id, symbol)| Some((id, self.summarise(symbol, &rows[&symbol], &lens)?)))
+            .collect()
+    }
+
+    /// Success of the episodes with the pattern against those without it, by domain, agent and complexity.
+    ///
+    /// `among` narrows "without" to episodes that show one of these patterns: for a recovery, the other ways out of
+    /// the same error.
+    pub fn contrast(
+        &self,
+        namespace: &str,
+        pattern: &Id,
+        among: Option<&[Id]>,
+        slice: &Slice<'_>,
+    ) -> Contrast {
+        let Some(lens) = self.lens(slice) else { return contrast(&[]) };
+        let mut strata: FxHashMap<(u32, u32, u8), super::Stratum> = FxHashMap::default();
+        let others = among.unwrap_or(&[EVERY_EPISODE]);
+        let others: FxHashSet<&Id> =
+            others.iter().chain([pattern].into_iter().filter(|_| among.is_some())).collect();
+        for other in others {
+            self.each_outcome(namespace, other, &lens, |group, succeeded, failed| {
+                let stratum = strata.entry(group).or_default();
+                stratum.without_succeeded += succeeded;
+                stratum.without_failed += failed;
+            });
+        }
+        self.each_outcome(namespace, pattern, &lens, |group, succeeded, failed| {
+            let stratum = strata.entry(group).or_default();
+            stratum.with_succeeded += succeeded;
+            stratum.with_failed += failed;
+            stratum.without_succeeded = (stratum.without_succeeded - succeeded).max(0.0);
+            stratum.without_failed = (stratum.without_failed - failed).max(0.0);
+        });
+        let mut strata: Vec<_> = strata.into_iter().collect();
+        strata.sort_unstable_by_key(|(group, _)| *group);
+        contrast(&strata.into_iter().map(|(_, stratum)| stratum).collect::<Vec<_>>())
+    }
+
+    fn each_outcome(
+        &self,
+        namespace: &str,
+        pattern: &Id,
+        lens: &Lens,
+        mut tell: impl FnMut((u32, u32, u8), f64, f64),
+    ) {
+        let Some(row) = self.row(namespace, pattern) else { return };
+        for cell in row.cells() {
+            let Stratum { domain, agent, complexity, .. } = self.strata[cell.stratum as usize];
+            if let Some(weight) = lens.weight(&self.strata[cell.stratum as usize]) {
+                let failed = f64::from(cell.episodes) - cell.outcomes;
+                tell((domain, agent, complexity), weight * cell.outcomes, weight * failed);
+            }
+        }
+    }
+
+    /// The matching patterns by what they are ordered by, unsorted.
+    fn rank(&self, rows: &FxHashMap<u32, Row>, kind: Option<u8>, lens: &Lens, page: Page) -> Vec<Ranked> {
+        let mut confidences = Confidences::default();
+        let is_wanted =
+            |symbol: u32| symbol != 0 && kind.is_none_or(|kind| self.patterns[symbol as usize].1 == kind);
+        let mut ranked = Vec::new();
+        for (&symbol, row) in rows.iter().filter(|(symbol, _)| is_wanted(**symbol)) {
+            let Some(seen) = self.seen(row, lens) else { continue };
+            if seen.trials < page.min_trials {
+                continue;
+            }
+            let key = match page.order {
+                Order::Confidence => confidences.of(seen.weighed_successes, seen.weighed_trials),
+                Order::Trials => seen.trials as f64,
+                Order::Recent => seen.last_seen as f64,
+            };
+            ranked.push((key, self.patterns[symbol as usize].0, symbol));
+        }
+        ranked
+    }
+
+    fn summarise(&self, symbol: u32, row: &Row, lens: &Lens) -> Option<Summary> {
+        let seen = self.seen(row, lens)?;
+        let interval = Interval::of(seen.weighed_successes, seen.weighed_trials);
+        let matching = row.cells().iter().map(|cell| &self.strata[cell.stratum as usize]);
+        let matching: Vec<&Stratum> = matching.filter(|stratum| lens.weight(stratum).is_some()).collect();
+        Some(Summary {
+            kind: self.patterns[symbol as usize].1,
+            trials: seen.trials,
+            successes: seen.successes,
+            episodes: seen.episodes,
+            outcomes: seen.outcomes,
+            mean: interval.mean,
+            low: interval.low,
+            high: interval.high,
+            last_seen: seen.last_seen,
+            agents: self.named(matching.iter().map(|stratum| stratum.agent).filter(|&agent| agent != 0)),
+            domains: self.named(matching.iter().map(|stratum| stratum.domain)),
+        })
+    }
+
+    /// The sums of the row's cells that the lens lets through; `None` where there are none.
+    fn seen(&self, row: &Row, lens: &Lens) -> Option<Seen> {
+        let mut seen = Seen::default();
+        for cell in row.cells() {
+            if let Some(weight) = lens.weight(&self.strata[cell.stratum as usize]) {
+                seen.add(cell, weight);
+            }
+        }
+        (seen.episodes > 0).then_some(seen)
+    }
+
+    fn named(&self, symbols: impl Iterator<Item = u32>) -> Vec<String> {
+        let distinct: FxHashSet<u32> = symbols.collect();
+        let mut names: Vec<String> =
+            distinct.into_iter().map(|symbol| self.names.names[symbol as usize].to_string()).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// `None` where the slice names what no stratum has.
+    fn lens(&self, slice: &Slice<'_>) -> Option<Lens> {
+        let symbol = |name: Option<&str>| match name {
+            Some(name) => self.names.symbol(name).map(Some),
+            None => Some(None),
+        };
+        Some(Lens {
+            domain: symbol(slice.domain)?,
+            agent: symbol(slice.agent)?,
+            complexity: slice.complexity,
+            decay: slice.decay,
+        })
+    }
+
+    fn row(&self, namespace: &str, pattern: &Id) -> Option<&Row> {
+        self.books[self.namespace(namespace)? as usize].get(&self.symbol(pattern)?)
+    }
+
+    fn sum(&self, book: usize, symbol: u32, cell: &Cell) -> Sum<'_> {
+        let Stratum { domain, agent, complexity, month } = self.strata[cell.stratum as usize];
+        let (pattern, kind) = self.patterns[symbol as usize];
+        let name = |symbol: u32| &*self.names.names[symbol as usize];
+        Sum {
+            stratum: StratumKey {
+                namespace: &self.namespaces.names[book],
+                domain: name(domain),
+                agent: (agent != 0).then(|| name(agent)),
+                complexity,
+                month,
+            },
+            pattern,
+            kind,
+            trials: cell.trials.into(),
+            successes: cell.successes,
+            episodes: cell.episodes.into(),
+            outcomes: cell.outcomes,
+            last_seen: cell.last_seen,
+        }
+    }
+
+    fn put(&mut self, book: u32, symbol: u32, cell: Cell) {
+        let rows = &mut self.books[book as usize];
+        rows.entry(symbol).and_modify(|row| row.add(cell)).or_insert(Row::One(cell));
+    }
+
+    fn take(&mut self, book: u32, symbol: u32, cell: Cell) {
+        let rows = &mut self.books[book as usize];
+        if rows.get_mut(&symbol).is_some_and(|row| row.subtract(cell)) {
+            rows.remove(&symbol);
+        }
+    }
+
+    fn book(&mut self, namespace: &str) -> u32 {
+        let symbol = self.namespaces.intern(namespace);
+        if symbol as usize == self.books.len() {
+            self.books.push(FxHashMap::default());
+        }
+        symbol
+    }
+
+    fn stratum(&mut self, key: StratumKey<'_>) -> u32 {
+        let stratum = Stratum {
+            domain: self.names.intern(key.domain),
+            agent: self.names.intern(key.agent.unwrap_or(NO_AGENT)),
+            complexity: key.complexity,
+            month: key.month,
+        };
+        *self.stratum_symbols.entry(stratum).or_insert_with(|| {
+            self.strata.push(stratum);
+            self.strata.len() as u32 - 1
+        })
+    }
+
+    fn intern(&mut self, pattern: Id, kind: u8) -> u32 {
+        *self.pattern_symbols.entry(pattern).or_insert_with(|| {
+            self.patterns.push((pattern, kind));
+            self.patterns.len() as u32 - 1
+        })
+    }
+}
+
+/// What a pattern is ordered by, its id, its symbol.
+type Ranked = (f64, Id, u32);
+
+/// Leaves the page's patterns, the largest key first, then by id.
+fn keep_page(ranked: &mut Vec<Ranked>, page: Page) {
+    let order = |a: &Ranked, b: &Ranked| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1));
+    let end = page.offset.saturating_add(page.limit);
+    if end < ranked.len() {
+        ranked.select_nth_unstable_by(end, order);
+        ranked.truncate(end);
+    }
+    ranked.sort_unstable_by(order);
+    ranked.drain(..page.offset.min(ranked.len()));
+}
+
+/// A slice with its names looked up.
+struct Lens {
+    domain: Option<u32>,
+    agent: Option<u32>,
+    complexity: Option<u8>,
+    decay: Option<Decay>,
+}
+
+impl Lens {
+    /// What the stratum's evidence counts for; `None` where it is outside the slice.
+    fn weight(&self, stratum: &Stratum) -> Option<f64> {
+        let is_inside = self.domain.is_none_or(|domain| domain == stratum.domain)
+            && self.agent.is_none_or(|agent| agent == stratum.agent)
+            && self.complexity.is_none_or(|complexity| complexity == stratum.complexity);
+        is_inside.then(|| self.decay.map_or(1.0, |decay| decay.weight(stratum.month)))
+    }
+}
+
+impl Decay {
+    fn weight(&self, month: u32) -> f64 {
+        const HALF_A_MONTH: i64 = 15 * DAY;
+        let age = self.now - (month_began(month) + HALF_A_MONTH);
+        decay(Duration::from_micros(age.max(0) as u64), self.half_life)
+    }
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    trials: u64,
+    successes: f64,
+    episodes: u64,
+    outcomes: f64,
+    last_seen: i64,
+    weighed_trials: f64,
+    weighed_successes: f64,
+}
+
+impl Seen {
+    fn add(&mut self, cell: &Cell, weight: f64) {
+        self.last_seen = if self.episodes == 0 { cell.last_seen } else { self.last_seen.max(cell.last_seen) };
+        self.trials += u64::from(cell.trials);
+        self.successes += cell.successes;
+        self.episodes += u64::from(cell.episodes);
+        self.outcomes += cell.outcomes;
+        self.weighed_trials += weight * f64::from(cell.trials);
+        self.weighed_successes += weight * cell.successes;
+    }
+}
+
+/// Lower bounds that were worked out once: most patterns share a few small counts.
+#[derive(Default)]
+struct Confidences(FxHashMap<(u64, u64), f64>);
+
+impl Confidences {
+    fn of(&mut self, successes: f64, trials: f64) -> f64 {
+        let counts = (successes.to_bits(), trials.to_bits());
+        *self.0.entry(counts).or_insert_with(|| Interval::low_of(successes, trials))
+    }
+}
+
+/// The share to the nearest 2⁻²⁴: sums of these are exact whatever their order, up to 500 million of them.
+fn exact(share: f64) -> f64 {
+    const UNIT: f64 = (1_u32 << 24) as f64;
+    (share * UNIT).round() / UNIT
+}
+
+const DAY: i64 = 86_400_000_000;
+
+/// `YYYYMM` of a moment in microseconds UTC.
+pub fn month_of(at: i64) -> u32 {
+    // Howard Hinnant's civil calendar: eras of 400 years that begin on the first of March.
+    let days = at.div_euclid(DAY) + 719_468;
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_based = (5 * day_of_year + 2) / 153;
+    let month = if march_based < 10 { march_based + 3 } else { march_based - 9 };
+    let year = year_of_era + days.div_euclid(146_097) * 400 + i64::from(month <= 2);
+    (year * 100 + month) as u32
+}
+
+/// The first microsecond of the month `YYYYMM`.
+fn month_began(month: u32) -> i64 {
+    let (year, month) = (i64::from(month / 100), i64::from(month % 100));
+    let (year, march_based) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
+    let year_of_era = year.rem_euclid(400);
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + (153 * march_based + 2) / 5;
+    (year.div_euclid(400) * 146_097 + day_of_era - 719_468) * DAY
+}
+
+#[cfg(test)]
+mod tests;
