@@ -1,1 +1,128 @@
-"""An experience memory for AI agents."""
+"""An experience memory for AI agents: what worked, what failed and what to try next.
+
+    from tacit import Memory
+
+    with Memory("agent.db") as memory, memory.episode("Cancel order 17", domain="retail") as episode:
+        advice = episode.recall()
+        episode.log("cancel_order", parameters={"order_id": 17}, output={"status": "cancelled"})
+        episode.succeed()
+
+Public names are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .aio import AsyncMemory
+    from .config import Limits, RecallSettings, RecallWeights, RewardWeights, Settings, StorageSettings
+    from .errors import (
+        CommitUnknownError,
+        ConflictError,
+        CorruptRecordError,
+        EpisodeClosedError,
+        EpisodeError,
+        SchemaError,
+        StorageError,
+        TacitError,
+        TooLargeError,
+        UnavailableError,
+        UnknownEpisodeError,
+        UnknownNameError,
+        ValidationError,
+    )
+    from .memory import Memory
+    from .model.context import TaskContext
+    from .model.episode import Episode, Outcome, Reflection, Reward, Step
+    from .model.learned import Learned
+    from .model.pattern import Finding, Heuristic, Pattern
+    from .model.recall import Hit, NextStep, Reason, Recall
+    from .recorder import Recorder, recorded
+
+_HOMES = {
+    "aio": ("AsyncMemory",),
+    "config": ("Limits", "RecallSettings", "RecallWeights", "RewardWeights", "Settings", "StorageSettings"),
+    "errors": (
+        "CommitUnknownError",
+        "ConflictError",
+        "CorruptRecordError",
+        "EpisodeClosedError",
+        "EpisodeError",
+        "SchemaError",
+        "StorageError",
+        "TacitError",
+        "TooLargeError",
+        "UnavailableError",
+        "UnknownEpisodeError",
+        "UnknownNameError",
+        "ValidationError",
+    ),
+    "memory": ("Memory",),
+    "model.context": ("TaskContext",),
+    "model.episode": ("Episode", "Outcome", "Reflection", "Reward", "Step"),
+    "model.learned": ("Learned",),
+    "model.pattern": ("Finding", "Heuristic", "Pattern"),
+    "model.recall": ("Hit", "NextStep", "Reason", "Recall"),
+    "recorder": ("Recorder", "recorded"),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AsyncMemory",
+    "CommitUnknownError",
+    "ConflictError",
+    "CorruptRecordError",
+    "Episode",
+    "EpisodeClosedError",
+    "EpisodeError",
+    "Finding",
+    "Heuristic",
+    "Hit",
+    "Learned",
+    "Limits",
+    "Memory",
+    "NextStep",
+    "Outcome",
+    "Pattern",
+    "Reason",
+    "Recall",
+    "RecallSettings",
+    "RecallWeights",
+    "Recorder",
+    "Reflection",
+    "Reward",
+    "RewardWeights",
+    "SchemaError",
+    "Settings",
+    "Step",
+    "StorageError",
+    "StorageSettings",
+    "TacitError",
+    "TaskContext",
+    "TooLargeError",
+    "UnavailableError",
+    "UnknownEpisodeError",
+    "UnknownNameError",
+    "ValidationError",
+    "__version__",
+    "recorded",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from ._native import __version__
+
+        return __version__
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'tacit' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -247,17 +247,16 @@ impl MapWriter {
     }
 }
 
-/// A record with more fields behind it.
+/// A record with the entries of another msgpack map behind its own.
 #[pyfunction]
 pub(crate) fn extend_record<'py>(
     py: Python<'py>,
     record: &[u8],
-    fields: &Bound<'py, PyDict>,
+    more: &[u8],
 ) -> PyResult<Bound<'py, PyBytes>> {
-    let (fields, count) = json::encode_fields(fields, "record")?;
-    episode::extend(record, &fields, count)
+    episode::extend(record, more)
         .map(|record| PyBytes::new(py, &record))
-        .ok_or_else(|| invalid("record", "must be a record of an episode", "other bytes"))
+        .map_err(|error| invalid("record", "must be a record of an episode", error))
 }
 
 /// A JSON value as msgpack with sorted keys: equal values have equal bytes.

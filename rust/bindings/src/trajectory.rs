@@ -62,6 +62,12 @@ impl PyTrajectory {
         self.trajectory.ok.iter().map(|ok| (*ok >= 0).then_some(*ok == 1)).collect()
     }
 
+    /// Milliseconds of each step; NaN where unknown.
+    #[getter]
+    fn latency_ms(&self) -> Vec<f32> {
+        self.trajectory.latency_ms.clone()
+    }
+
     /// The class of each step's error; `None` where there was none.
     #[getter]
     fn error_classes(&self) -> Vec<Option<&str>> {

@@ -1,5 +1,7 @@
 //! An episode that is being recorded: its record grows step by step, as the msgpack that will be stored.
 
+use crate::msgpack::{Malformed, Reader};
+
 /// What an episode may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EpisodeLimits {
@@ -72,18 +74,18 @@ impl OpenEpisode {
     }
 }
 
-/// The record with more fields behind it: the inside of a map, as in `OpenEpisode::new`.
-pub fn extend(record: &[u8], fields: &[u8], field_count: u32) -> Option<Vec<u8>> {
-    let (header, body) = record.split_at_checked(5)?;
-    let count = u32::from_be_bytes(header[1..].try_into().ok()?);
-    if header[0] != 0xdf {
-        return None;
-    }
-    let mut extended = Vec::with_capacity(record.len() + fields.len());
-    write_header(&mut extended, 0xdf, count + field_count);
+/// The record with the entries of another msgpack map behind its own.
+pub fn extend(record: &[u8], more: &[u8]) -> Result<Vec<u8>, Malformed> {
+    let own = Reader::new(record).map()?;
+    let mut entries = Reader::new(more);
+    let count = entries.map()?;
+    let body =
+        record.get(5..).filter(|_| record[0] == 0xdf).ok_or(Malformed("a record starts with a map32"))?;
+    let mut extended = Vec::with_capacity(record.len() + more.len());
+    write_header(&mut extended, 0xdf, own + count);
     extended.extend_from_slice(body);
-    extended.extend_from_slice(fields);
-    Some(extended)
+    extended.extend_from_slice(entries.rest());
+    Ok(extended)
 }
 
 /// Always the widest form (map32, array32), so that a count can be changed without moving what stands behind it.
@@ -111,7 +113,7 @@ mod tests {
         let record = episode.record(b"\xa8ended_at\x07", 1);
         let trajectory = Trajectory::decode(&record).unwrap();
         assert_eq!((trajectory.task.as_str(), trajectory.len(), trajectory.ended_at), ("find", 1, Some(7)));
-        let extended = extend(&record, b"\xa5agent\xa1x", 1).unwrap();
+        let extended = extend(&record, b"\x81\xa5agent\xa1x").unwrap();
         assert_eq!(Trajectory::decode(&extended).unwrap().agent.as_deref(), Some("x"));
     }
 
@@ -128,7 +130,8 @@ mod tests {
 
     #[test]
     fn only_a_record_can_be_extended() {
-        assert_eq!(extend(b"\x80", b"", 0), None);
-        assert_eq!(extend(b"\x80\0\0\0\0", b"", 0), None);
+        for other in [b"".as_slice(), b"\x80", b"\x80\0\0\0\0", b"\xdf\0\0"] {
+            assert!(extend(other, b"\x80").is_err());
+        }
     }
 }

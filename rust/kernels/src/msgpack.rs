@@ -25,6 +25,11 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
+    /// What was not read yet.
+    pub fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
     /// The number of entries of the map that starts here.
     pub fn map(&mut self) -> Result<u32> {
         decode::read_map_len(&mut self.rest).map_err(|_| Malformed("a map was expected"))

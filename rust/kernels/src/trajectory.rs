@@ -123,7 +123,10 @@ impl Trajectory {
 
     fn read_field(&mut self, reader: &mut Reader<'_>) -> Result<()> {
         match reader.str()? {
-            "id" => self.id = parse_id(reader.str()?)?,
+            // An episode that was not given an id yet has none.
+            "id" => {
+                self.id = Some(reader.str()?).filter(|id| !id.is_empty()).map_or(Ok([0; 16]), parse_id)?
+            }
             "namespace" => self.namespace = reader.str()?.into(),
             "task" => self.task = reader.str()?.into(),
             "task_key" => self.task_key = owned(reader)?,

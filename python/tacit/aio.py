@@ -1,0 +1,139 @@
+"""The same memory for asyncio: the same verbs, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, TypeVar
+
+from .memory import Memory
+from .model.episode import Episode, Outcome
+from .model.learned import Learned
+from .model.pattern import Pattern
+from .model.recall import Recall
+from .recorder import Recorder
+
+T = TypeVar("T")
+
+
+class AsyncMemory:
+    """A `Memory` whose verbs are awaited; takes what `Memory` takes.
+
+    What waits for a disk (`complete`, `add`, `recall`...) runs on threads of its own, so the event loop goes on;
+    `start` and `log` only touch memory and are done at once. A cancelled `complete` goes on in its thread: repeating
+    it with the same outcome is safe.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        self.memory = Memory(*arguments, **named)
+        self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="tacit")
+
+    async def start(self, task: str, **head: Any) -> str:
+        """As `Memory.start`."""
+        return self.memory.start(task, **head)
+
+    async def log(self, episode_id: str, tool: str, action: str | None = None, **step: Any) -> int:
+        """As `Memory.log`."""
+        return self.memory.log(episode_id, tool, action, **step)
+
+    async def complete(self, episode_id: str, outcome: Outcome) -> Learned:
+        """As `Memory.complete`."""
+        return await self._run(self.memory.complete, episode_id, outcome)
+
+    async def add(self, episode: Episode) -> Learned:
+        """As `Memory.add`."""
+        return await self._run(self.memory.add, episode)
+
+    async def add_many(self, episodes: Iterable[Episode]) -> tuple[Learned, ...]:
+        """As `Memory.add_many`, all at once."""
+        return await self._run(lambda: tuple(self.memory.add_many(episodes)))
+
+    async def recall(self, task: str, **asked: Any) -> Recall:
+        """As `Memory.recall`."""
+        return await self._run(self.memory.recall, task, **asked)
+
+    async def get(self, episode_id: str) -> Episode:
+        """As `Memory.get`."""
+        return await self._run(self.memory.get, episode_id)
+
+    async def episodes(self, **asked: Any) -> tuple[Episode, ...]:
+        """As `Memory.episodes`."""
+        return await self._run(self.memory.episodes, **asked)
+
+    async def patterns(self, **asked: Any) -> tuple[Pattern, ...]:
+        """As `Memory.patterns`."""
+        return await self._run(self.memory.patterns, **asked)
+
+    async def score(self, episode: Episode) -> float | None:
+        """As `Memory.score`."""
+        return await self._run(self.memory.score, episode)
+
+    async def stats(self) -> dict[str, Any]:
+        """As `Memory.stats`."""
+        return await self._run(self.memory.stats)
+
+    async def close(self) -> None:
+        """As `Memory.close`; waits for what is under way."""
+        await self._run(self.memory.close)
+        self._threads.shutdown(wait=False)
+
+    @asynccontextmanager
+    async def episode(self, task: str, **head: Any) -> AsyncIterator[AsyncRecorder]:
+        """As `Memory.episode`, with `async with`."""
+        recorder = AsyncRecorder(self, self.memory.episode(task, **head))
+        try:
+            yield recorder
+        except BaseException as error:
+            await self._run(recorder.recorder.__exit__, type(error), error, None)
+            raise
+        await self._run(recorder.recorder.__exit__, None, None, None)
+
+    async def __aenter__(self) -> AsyncMemory:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _run(self, call: Callable[..., T], *arguments: Any, **named: Any) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, functools.partial(call, *arguments, **named))
+
+
+class AsyncRecorder:
+    """One episode while it goes on; `AsyncMemory.episode` makes it."""
+
+    def __init__(self, memory: AsyncMemory, recorder: Recorder) -> None:
+        self.memory = memory
+        self.recorder = recorder
+        self.id = recorder.id
+
+    @property
+    def learned(self) -> Learned | None:
+        """What the episode taught; None while it goes on."""
+        return self.recorder.learned
+
+    async def log(self, tool: str, action: str | None = None, **step: Any) -> int:
+        """As `Recorder.log`."""
+        return self.recorder.log(tool, action, **step)
+
+    async def recall(self, task: str | None = None, **asked: Any) -> Recall:
+        """As `Recorder.recall`."""
+        return await self.memory._run(self.recorder.recall, task, **asked)
+
+    async def succeed(self, verdict: str | None = None, **ending: Any) -> Learned:
+        """As `Recorder.succeed`."""
+        return await self.memory._run(self.recorder.succeed, verdict, **ending)
+
+    async def partial(self, verdict: str | None = None, **ending: Any) -> Learned:
+        """As `Recorder.partial`."""
+        return await self.memory._run(self.recorder.partial, verdict, **ending)
+
+    async def fail(self, reason: str, details: str | None = None) -> Learned:
+        """As `Recorder.fail`."""
+        return await self.memory._run(self.recorder.fail, reason, details)

@@ -1,0 +1,175 @@
+"""Extract, judge novelty, score, reflect, pack: what one ended episode teaches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import msgspec
+
+from .._native import Findings, Index, Trajectory, extend_record
+from ..config import RewardWeights
+from ..embedding.base import Embedder
+from ..extractors.hybrid import Hybrid
+from ..model.episode import Episode, Outcome, Reflection, Reward
+from ..model.record import EpisodeRecord
+from ..reflection import History, Recovery, Reflecting, reflect
+from ..scoring import Scoring
+
+_EPISODES = msgspec.msgpack.Decoder(Episode)
+
+
+class Draft:
+    """A closed episode that was not learned from yet: its record, decoded only if someone needs the value."""
+
+    def __init__(self, *, id: bytes, record: bytes, digest: bytes, outcome: Outcome, head: DraftHead) -> None:
+        self.id = id
+        self.record = record
+        self.digest = digest
+        self.outcome = outcome
+        self.head = head
+
+    @cached_property
+    def trajectory(self) -> Trajectory:
+        """The columns."""
+        return Trajectory(self.record)
+
+    @cached_property
+    def episode(self) -> Episode:
+        """The value."""
+        return _EPISODES.decode(self.record)
+
+
+@dataclass(frozen=True, slots=True)
+class DraftHead:
+    """The fields of an episode that the store keeps beside its record."""
+
+    namespace: str
+    task: str
+    domain: str
+    complexity: str
+    agent: str | None
+    task_key: str | None
+    external_id: str | None
+    started_at: int
+    ended_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What an episode taught, ready to be committed."""
+
+    record: EpisodeRecord
+    reward: Reward
+    reflection: Reflection
+    findings: Findings
+
+
+class Learner:
+    """Turns drafts into lessons, against what the index knows."""
+
+    def __init__(
+        self, *, hybrid: Hybrid, weights: RewardWeights, embedder: Embedder | None, index: Index
+    ) -> None:
+        self.hybrid = hybrid
+        self.embedder = embedder
+        self.index = index
+        self._scoring = Scoring(weights)
+        self._usual_after = weights.usual_after
+
+    def learn(self, draft: Draft, *, staged: set[bytes] | None = None) -> Lesson:
+        """The lesson of one draft.
+
+        `staged` holds the patterns of lessons that will be committed with this one: they are not new any more, and
+        this lesson's are added to them.
+        """
+        findings = self.hybrid.extract_with(draft.trajectory, lambda: draft.episode)
+        facts = findings.facts()
+        new = self._unseen(draft.head.namespace, facts, staged)
+        history = self._history(draft, findings, len(new))
+        novelty = len(new) / max(1, len(findings.pattern_ids))
+        reward = self._score(draft, novelty, history)
+        reflecting = Reflecting(draft.trajectory, draft.outcome, history)
+        reflection = reflect(reflecting, generated_at=draft.head.ended_at)
+        return Lesson(self._pack(draft, findings, facts, reward, reflection), reward, reflection, findings)
+
+    def _unseen(self, namespace: str, facts: bytes, staged: set[bytes] | None) -> set[bytes]:
+        unseen = set(self.index.unseen(namespace, facts))
+        if staged is not None:
+            unseen -= staged
+            staged |= unseen
+        return unseen
+
+    def _history(self, draft: Draft, findings: Findings, new: int) -> History:
+        head, trajectory = draft.head, draft.trajectory
+        episodes, seconds, steps, error_rate = self.index.medians(head.namespace, head.domain)
+        enough = episodes >= self._usual_after
+        trials, successes = self.index.approach(head.namespace, findings.facts())
+        failed, succeeded = self._attempts(head)
+        return History(
+            episodes=episodes,
+            usual_seconds=seconds if enough else None,
+            usual_steps=steps if enough else None,
+            usual_error_rate=error_rate if enough else None,
+            approach_trials=trials,
+            approach_successes=successes,
+            new_patterns=new,
+            failed_attempts=failed,
+            succeeded_before=succeeded,
+            recoveries=self._recoveries(head.namespace, trajectory),
+        )
+
+    def _attempts(self, head: DraftHead) -> tuple[tuple[tuple[str, ...], ...], bool]:
+        if head.task_key is None:
+            return (), False
+        attempts = self.index.attempts(head.namespace, head.task_key)
+        failed = tuple(tuple(tools) for base, tools in attempts if base == 0.0)
+        return failed, any(base == 1.0 for base, _ in attempts)
+
+    def _recoveries(self, namespace: str, trajectory: Trajectory) -> dict[tuple[str, str], Recovery]:
+        known: dict[tuple[str, str], Recovery] = {}
+        for tool, error in zip(trajectory.tools, trajectory.error_classes, strict=True):
+            if error is not None and (tool, error) not in known:
+                ranked = self.index.recoveries(namespace, tool, error)
+                if ranked and ranked[0][3] > 0.5:
+                    next_tool, trials, successes, _low = ranked[0]
+                    known[tool, error] = Recovery(next_tool, successes, trials)
+        return known
+
+    def _score(self, draft: Draft, novelty: float, history: History) -> Reward:
+        return self._scoring.score(
+            draft.trajectory,
+            novelty=novelty,
+            usual_seconds=history.usual_seconds,
+            usual_steps=history.usual_steps,
+        )
+
+    def _pack(
+        self, draft: Draft, findings: Findings, facts: bytes, reward: Reward, reflection: Reflection
+    ) -> EpisodeRecord:
+        head = draft.head
+        ending = msgspec.msgpack.encode({"reward": reward, "reflection": reflection})
+        return EpisodeRecord(
+            id=draft.id,
+            namespace=head.namespace,
+            external_id=head.external_id,
+            digest=draft.digest,
+            task_key=head.task_key,
+            domain=head.domain,
+            agent=head.agent,
+            complexity=head.complexity,
+            state="learned",
+            started_at=head.started_at,
+            ended_at=head.ended_at,
+            base=draft.outcome.share,
+            payload=extend_record(draft.record, ending),
+            facts=facts,
+            contents=findings.contents(),
+            embedder=self.embedder.name if self.embedder else None,
+            embedding=self._embed(head.task),
+        )
+
+    def _embed(self, task: str) -> bytes:
+        if self.embedder is None:
+            return b""
+        return self.embedder.embed([task])[0].astype("<f4").tobytes()

@@ -1,0 +1,620 @@
+"""The orchestrator: what an agent does with its memory, each verb readable from top to bottom."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import EllipsisType, TracebackType
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from . import _native
+from ._native import OpenEpisode
+from .config import Settings
+from .embedding import embedders
+from .errors import EpisodeClosedError, UnknownEpisodeError, ValidationError
+from .extractors import Hybrid
+from .learning import Draft, DraftHead, Learner, Lesson
+from .model.checks import check_context, check_name, check_namespace, check_outcome, check_tags, check_task, check_task_type
+from .model.context import Complexity, TaskContext, TaskType
+from .model.episode import Episode, Json, Outcome, Step
+from .model.learned import Learned
+from .model.pattern import Pattern, PatternKind
+from .model.recall import Recall
+from .model.record import Batch, Change, EpisodeRecord, Receipt
+from .retrieval import Retriever
+from .storage import InMemoryStore, NativeStore, Store
+
+if TYPE_CHECKING:
+    from .recorder import Recorder
+
+_EPISODES = msgspec.msgpack.Decoder(Episode)
+_ASKED = ("context", "domain", "language", "framework", "complexity", "namespace")
+"""What a recall asks with, of what an episode starts with."""
+_CHUNK = 64
+"""Episodes that `add_many` commits together; each is scored against what was known when its chunk began."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """An episode that is being recorded."""
+
+    recording: OpenEpisode
+    head: DraftHead
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taught:
+    """What will be committed of one episode, and what is said of it then."""
+
+    state: Literal["learned", "abandoned", "unchanged"]
+    id: bytes
+    record: EpisodeRecord
+    lesson: Lesson | None = None
+
+    def learned(self, receipt: Receipt) -> Learned:
+        id = _as_text(self.id)
+        if self.lesson is None:
+            return Learned(id, self.state, receipt)
+        return Learned(
+            id, self.state, receipt, self.lesson.reward, self.lesson.reflection, self.lesson.findings
+        )
+
+
+class Memory:
+    """An experience memory: episodes go in, ranked and explained experience comes out.
+
+    `Memory("agent.db")` keeps a local file, created where it is missing; `Memory()` keeps everything in RAM. One
+    memory may be used from many threads, one file by many processes. `namespace` separates tenants: what is in one
+    is invisible in another. Close it, or use it as a context manager: `close` lets go of files and threads.
+
+    Raises `ValidationError` for settings that make no sense, `SchemaError` for a file that is not tacit's or newer
+    than this version, `StorageError` where the file cannot be opened.
+    """
+
+    def __init__(
+        self,
+        database: str | Path | None = None,
+        *,
+        namespace: str = "default",
+        settings: Settings | None = None,
+        store: Store | None = None,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.settings = settings or Settings()
+        check_namespace(namespace, self.settings.limits)
+        self.namespace = namespace
+        self._clock = clock
+        self._store = store if store is not None else _open_store(database, self.settings)
+        self._embedder = embedders.create(self.settings.embedder)
+        self._index = _native.Index(self._embedder.name, self._embedder.dimension)
+        self._learner = Learner(
+            hybrid=Hybrid(names=self.settings.extractors),
+            weights=self.settings.reward,
+            embedder=self._embedder,
+            index=self._index,
+        )
+        self._retriever = Retriever(
+            settings=self.settings.recall, embedder=self._embedder, index=self._index, store=self._store
+        )
+        self._open: dict[str, _Open] = {}
+        self._catching_up = threading.Lock()
+
+    # --- journey one: an episode is logged, and what it taught is durable ---
+
+    def episode(self, task: str, **head: Any) -> Recorder:
+        """A context manager that records one episode; takes what `start` takes.
+
+        An exception inside fails the episode with its message and is raised again; leaving without a word closes it
+        as abandoned.
+        """
+        from .recorder import Recorder
+
+        asked = {name: head[name] for name in _ASKED if name in head}
+        return Recorder(self, self.start(task, **head), task, asked)
+
+    def start(
+        self,
+        task: str,
+        *,
+        context: TaskContext | None = None,
+        domain: str | None = None,
+        language: str | None = None,
+        framework: str | None = None,
+        complexity: Complexity | None = None,
+        task_type: TaskType = "other",
+        task_key: str | None = None,
+        agent: str | None = None,
+        source: str | None = None,
+        external_id: str | None = None,
+        tags: Sequence[str] = (),
+        metadata: Mapping[str, Json] | None = None,
+        namespace: str | None = None,
+    ) -> str:
+        """Opens an episode and returns its id.
+
+        `domain`, `language`, `framework` and `complexity` override those fields of `context`. An open episode lives
+        in this process until it is completed. Raises `ValidationError` that names the field.
+        """
+        episode = Episode(
+            task=task,
+            namespace=self.namespace if namespace is None else namespace,
+            context=_overridden(
+                context, domain=domain, language=language, framework=framework, complexity=complexity
+            ),
+            task_type=task_type,
+            task_key=task_key,
+            agent=agent,
+            source=source,
+            external_id=external_id,
+            tags=_as_tuple("tags", tags),
+            metadata=dict(metadata or {}),
+        )
+        return self._start(episode)
+
+    def _start(self, episode: Episode) -> str:
+        episode = replace(
+            episode,
+            id=episode.id or _native.new_id(),
+            started_at=episode.started_at or self._now(),
+        )
+        self._check(episode)
+        self._open[episode.id] = _Open(self._record_head(episode), _head_of(episode))
+        return episode.id
+
+    def log(
+        self,
+        episode_id: str,
+        tool: str,
+        action: str | None = None,
+        *,
+        parameters: Json = None,
+        output: Json | EllipsisType = ...,
+        error: str | None = None,
+        timed_out: bool = False,
+        latency_ms: float | None = None,
+        tokens: int | None = None,
+        metadata: dict[str, Json] | None = None,
+        truncate: str | None = None,
+    ) -> int:
+        """Appends a step to an open episode and returns its number, counted from 1.
+
+        The step went well where `output` is given (None too), failed where `error` or `timed_out` is; with none of
+        them it has no result. An output or error is at most 10,000 characters (a JSON value: bytes) unless
+        `truncate="observation"` allows to cut a text. Raises `ValidationError` or `TooLargeError` that names the
+        field; the episode is then as it was.
+        """
+        if truncate not in (None, "observation"):
+            raise ValidationError("truncate", "None or 'observation'", repr(truncate))
+        return self._opened(episode_id).recording.log(
+            self._now(), tool, action, parameters, output, error, timed_out, latency_ms, tokens, metadata,
+            truncate is not None,
+        )  # fmt: skip
+
+    def complete(self, episode_id: str, outcome: Outcome) -> Learned:
+        """Ends an episode, learns from it, and returns once everything is durable.
+
+        Where it raises, nothing was stored and the episode is still open. Repeating it with the same outcome is
+        safe; another outcome raises `EpisodeClosedError`. An abandoned episode is stored and not learned from.
+        """
+        check_outcome(outcome, self.settings.limits)
+        opened = self._open.get(episode_id)
+        if opened is None:
+            return self._completed_before(episode_id, outcome)
+        with opened.lock:
+            if episode_id not in self._open:
+                return self._completed_before(episode_id, outcome)
+            learned = self._learn_and_commit(self._close_episode(episode_id, opened, outcome))
+            del self._open[episode_id]
+            return learned
+
+    def _close_episode(self, episode_id: str, opened: _Open, outcome: Outcome) -> Draft:
+        head = replace(opened.head, ended_at=max(self._now(), opened.head.started_at))
+        record = opened.recording.record({"outcome": _outcome_fields(outcome), "ended_at": head.ended_at})
+        return Draft(id=_as_bytes(episode_id), record=record, digest=_digest(record), outcome=outcome, head=head)
+
+    def _learn_and_commit(self, draft: Draft) -> Learned:
+        if draft.outcome.kind == "abandoned":
+            receipt = self._commit(_unlearned(draft))
+            return Learned(_as_text(draft.id), "abandoned", receipt)
+        self._catch_up()
+        lesson = self._learner.learn(draft)
+        return _Taught("learned", draft.id, lesson.record, lesson).learned(self._commit(lesson.record))
+
+    def _commit(self, *records: EpisodeRecord) -> Receipt:
+        """Durable first, then the index."""
+        receipt = self._store.commit(Batch(records))
+        if receipt.committed == len(records) and self._index.sequence == receipt.sequence - len(records):
+            first = receipt.sequence - len(records) + 1
+            self._index.apply(
+                [Change(first + place, "put", record, record.id) for place, record in enumerate(records)]
+            )
+        else:
+            self._catch_up()
+        return receipt
+
+    def _completed_before(self, episode_id: str, outcome: Outcome) -> Learned:
+        stored = self.get(episode_id)
+        if stored.outcome != outcome:
+            kind = stored.outcome.kind if stored.outcome else "?"
+            raise EpisodeClosedError(episode_id, f"was completed as {kind} before, with another outcome or verdict")
+        receipt = Receipt(self._index.sequence, 0, 1, str(self._store.stats().get("durable", "")))
+        return Learned(episode_id, "unchanged", receipt, stored.reward, stored.reflection)
+
+    def add(self, episode: Episode) -> Learned:
+        """Takes a finished episode through the same steps, with the times it carries.
+
+        An episode whose `external_id` is there already is left alone ("unchanged") where its content is the same,
+        and raises `ConflictError` where it is not.
+        """
+        return next(self._add_chunk([episode]))
+
+    def add_many(self, episodes: Iterable[Episode]) -> Iterator[Learned]:
+        """`add` for many, with one commit for every 64: the fast way in.
+
+        Yields what each taught, in order. The episodes of a chunk are scored against what was known when the chunk
+        began. Where a chunk cannot be committed it raises and nothing of that chunk was stored.
+        """
+        chunk: list[Episode] = []
+        for episode in episodes:
+            chunk.append(episode)
+            if len(chunk) == _CHUNK:
+                yield from self._add_chunk(chunk)
+                chunk = []
+        yield from self._add_chunk(chunk)
+
+    def _add_chunk(self, episodes: Sequence[Episode]) -> Iterator[Learned]:
+        self._catch_up()
+        staged: set[bytes] = set()
+        taught = [self._teach(self._draft(episode), staged) for episode in episodes]
+        return iter(self._commit_chunk(taught)) if taught else iter(())
+
+    def _teach(self, draft: Draft, staged: set[bytes]) -> _Taught:
+        """What a draft taught; one that is stored already is only handed to the commit, which compares it."""
+        stored = self._stored_id(draft)
+        if stored is not None:
+            return _Taught("unchanged", stored, _unlearned(draft))
+        if draft.outcome.kind == "abandoned":
+            return _Taught("abandoned", draft.id, _unlearned(draft))
+        lesson = self._learner.learn(draft, staged=staged)
+        return _Taught("learned", draft.id, lesson.record, lesson)
+
+    def _stored_id(self, draft: Draft) -> bytes | None:
+        """The id under which the same episode is stored, by its external id or its own."""
+        if draft.head.external_id is not None:
+            found = self._store.scan(
+                "embedding", limit=1, namespace=draft.head.namespace, external_id=draft.head.external_id
+            )
+            return found[0][0] if found else None
+        return draft.id if self._store.get("embedding", draft.id) is not None else None
+
+    def _commit_chunk(self, taught: Sequence[_Taught]) -> list[Learned]:
+        receipt = self._commit(*(each.record for each in taught))
+        return [each.learned(receipt) for each in taught]
+
+    def _draft(self, given: Episode) -> Draft:
+        """A finished episode as `log` and `complete` would have recorded it."""
+        check_outcome(given.outcome, self.settings.limits)
+        digest = _digest(msgspec.msgpack.encode(replace(given, id="", reward=None, reflection=None)))
+        started_at = given.started_at or self._now()
+        ended_at = max(started_at, given.ended_at or started_at)
+        episode = replace(given, id=given.id or _native.new_id(), started_at=started_at, ended_at=ended_at)
+        self._check(episode)
+        recording = self._record_head(episode)
+        for step in episode.steps:
+            _log_step(recording, step, at=step.at or started_at)
+        assert episode.outcome is not None
+        ending = {"outcome": _outcome_fields(episode.outcome), "ended_at": ended_at}
+        return Draft(
+            id=_as_bytes(episode.id),
+            record=recording.record(ending),
+            digest=digest,
+            outcome=episode.outcome,
+            head=_head_of(episode),
+        )
+
+    def _check(self, episode: Episode) -> None:
+        limits = self.settings.limits
+        check_task(episode.task, limits)
+        check_namespace(episode.namespace, limits)
+        check_context(episode.context, limits)
+        check_task_type(episode.task_type)
+        check_tags("tags", episode.tags)
+        for name in ("task_key", "agent", "source", "external_id"):
+            check_name(name, getattr(episode, name), limits)
+
+    def _record_head(self, episode: Episode) -> OpenEpisode:
+        limits = self.settings.limits
+        return OpenEpisode(
+            _head_fields(episode),
+            max_steps=limits.steps,
+            max_bytes=limits.episode_bytes,
+            max_observation=limits.observation_characters,
+        )
+
+    # --- journey two: a new task gets ranked, explained experience ---
+
+    def recall(
+        self,
+        task: str,
+        *,
+        context: TaskContext | None = None,
+        domain: str | None = None,
+        language: str | None = None,
+        framework: str | None = None,
+        complexity: Complexity | None = None,
+        steps: Sequence[Step | str] = (),
+        limit: int = 5,
+        namespace: str | None = None,
+    ) -> Recall:
+        """What this memory has to say about a task: similar episodes with reasons, patterns, pitfalls, next steps.
+
+        `steps` are those taken so far (steps, or the names of their tools). Writes nothing. Raises `ValidationError`
+        for a `limit` outside 1..100 or a task that breaks its limits.
+        """
+        namespace = self.namespace if namespace is None else namespace
+        asked = _overridden(
+            context, domain=domain, language=language, framework=framework, complexity=complexity
+        )
+        self._check(Episode(task=task, namespace=namespace, context=asked))
+        self._catch_up()
+        return self._retriever.recall(
+            task,
+            context=asked,
+            steps=steps,
+            limit=limit,
+            namespace=namespace,
+            now=self._now(),
+        )
+
+    # --- looking at what is there ---
+
+    def get(self, episode_id: str) -> Episode:
+        """The episode, as it stands where it is still open. Raises `UnknownEpisodeError`."""
+        opened = self._open.get(episode_id)
+        payload = opened.recording.record({}) if opened else self._store.get("episode", _as_bytes(episode_id))
+        if payload is None:
+            raise UnknownEpisodeError(episode_id)
+        return _EPISODES.decode(payload)
+
+    def episodes(
+        self,
+        *,
+        domain: str | None = None,
+        agent: str | None = None,
+        task_key: str | None = None,
+        limit: int = 20,
+        after: str | None = None,
+        namespace: str | None = None,
+    ) -> tuple[Episode, ...]:
+        """One page of ended episodes, newest first; `after` is the id of the last one of the page before."""
+        rows = self._store.scan(
+            "episode",
+            after=None if after is None else _as_bytes(after),
+            limit=limit,
+            newest_first=True,
+            namespace=self.namespace if namespace is None else namespace,
+            domain=domain,
+            agent=agent,
+            task_key=task_key,
+        )
+        return tuple(_EPISODES.decode(payload) for _, payload in rows)
+
+    def patterns(
+        self,
+        *,
+        kind: PatternKind | str | None = None,
+        domain: str | None = None,
+        agent: str | None = None,
+        complexity: Complexity | None = None,
+        order: str = "confidence",
+        min_trials: int = 1,
+        limit: int = 20,
+        namespace: str | None = None,
+    ) -> tuple[Pattern, ...]:
+        """Patterns with their evidence over the slice asked for; `order` is "confidence", "trials" or "recent"."""
+        self._catch_up()
+        return self._retriever.patterns(
+            namespace=self.namespace if namespace is None else namespace,
+            kind=kind,
+            domain=domain,
+            agent=agent,
+            complexity=complexity,
+            order=order,
+            min_trials=min_trials,
+            limit=limit,
+        )
+
+    def score(self, episode: Episode) -> float | None:
+        """The episode's reward within 0..1; None without a reward.
+
+        Its mid-rank percentile within namespace and domain once 20 episodes are there, total / (1 + total) before.
+        """
+        if episode.reward is None:
+            return None
+        self._catch_up()
+        return self._index.percentile(episode.namespace, episode.context.domain, episode.reward.total)
+
+    def stats(self) -> dict[str, Any]:
+        """Counts of what is stored, held in the cache and indexed, by name."""
+        self._catch_up()
+        return {"open": len(self._open), **self._store.stats(), "index": self._index.stats()}
+
+    def close(self) -> None:
+        """Lets go of files and threads. Open episodes are not stored: complete them first. Closing twice is once."""
+        self._store.close()
+
+    def __enter__(self) -> Memory:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Memory({self._store.stats().get('durable', '')!s}, namespace={self.namespace!r})"
+
+    # --- what the verbs stand on ---
+
+    def _opened(self, episode_id: str) -> _Open:
+        opened = self._open.get(episode_id)
+        if opened is None:
+            if self._store.get("episode", _as_bytes(episode_id)) is not None:
+                raise EpisodeClosedError(episode_id)
+            raise UnknownEpisodeError(episode_id)
+        return opened
+
+    def _catch_up(self) -> None:
+        """Makes the index know every commit there is, other processes' included."""
+        if self._index.sequence >= self._store.sequence():
+            return
+        with self._catching_up:
+            if self._index.sequence == 0:
+                self._index.load_sums(*self._store.sums())
+            while len(changes := self._store.changes(self._index.sequence)):
+                self._index.apply(changes)
+
+    def _now(self) -> int:
+        return self._clock() // 1_000
+
+
+def _open_store(database: str | Path | None, settings: Settings) -> Store:
+    if database is None:
+        return InMemoryStore()
+    if isinstance(database, str) and "://" in database:
+        raise ValidationError("database", "a local path in this version", database.split("://")[0] + "://...")
+    return NativeStore(database, settings.storage)
+
+
+def _overridden(context: TaskContext | None, **changes: Any) -> TaskContext:
+    given = {name: value for name, value in changes.items() if value is not None}
+    if context is None:
+        return TaskContext(**given)
+    return replace(context, **given) if given else context
+
+
+def _as_tuple(field: str, values: Sequence[str]) -> tuple[str, ...]:
+    check_tags(field, values)
+    return tuple(values)
+
+
+def _as_bytes(episode_id: str) -> bytes:
+    digits = episode_id.replace("-", "") if isinstance(episode_id, str) else ""
+    try:
+        id = bytes.fromhex(digits)
+    except ValueError:
+        id = b""
+    if len(id) != 16:
+        raise UnknownEpisodeError(episode_id)
+    return id
+
+
+def _as_text(id: bytes) -> str:
+    digits = id.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def _digest(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def _head_of(episode: Episode) -> DraftHead:
+    return DraftHead(
+        namespace=episode.namespace,
+        task=episode.task,
+        domain=episode.context.domain,
+        complexity=episode.context.complexity,
+        agent=episode.agent,
+        task_key=episode.task_key,
+        external_id=episode.external_id,
+        started_at=episode.started_at,
+        ended_at=episode.ended_at or episode.started_at,
+    )
+
+
+def _head_fields(episode: Episode) -> dict[str, Any]:
+    """Everything that is known before the first step; what is None is left out."""
+    context = episode.context
+    fields: dict[str, Any] = {
+        "id": episode.id,
+        "namespace": episode.namespace,
+        "task": episode.task,
+        "task_key": episode.task_key,
+        "task_type": episode.task_type,
+        "context": {
+            "domain": context.domain,
+            "language": context.language,
+            "framework": context.framework,
+            "complexity": context.complexity,
+            "tags": list(context.tags),
+        },
+        "started_at": episode.started_at,
+        "timed": episode.timed,
+        "tags": list(episode.tags),
+        "metadata": episode.metadata,
+        "agent": episode.agent,
+        "source": episode.source,
+        "external_id": episode.external_id,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _outcome_fields(outcome: Outcome) -> dict[str, Any]:
+    fields = {
+        "kind": outcome.kind,
+        "verdict": outcome.verdict,
+        "artifacts": list(outcome.artifacts),
+        "completed": list(outcome.completed),
+        "failed": list(outcome.failed),
+        "reason": outcome.reason,
+        "details": outcome.details,
+    }
+    return {name: value for name, value in fields.items() if value is not None and value != []}
+
+
+def _log_step(recording: OpenEpisode, step: Step, *, at: int) -> None:
+    failed = step.status == "error" or (step.status is None and step.error is not None)
+    has_result = step.status is not None or step.output is not None
+    recording.log(
+        at,
+        step.tool,
+        step.action,
+        step.parameters,
+        step.output if has_result else ...,
+        (step.error or "") if failed else step.error,
+        step.status == "timeout",
+        step.latency_ms,
+        step.tokens,
+        step.metadata,
+    )
+
+
+def _unlearned(draft: Draft) -> EpisodeRecord:
+    """The record of an episode that teaches nothing."""
+    head = draft.head
+    return EpisodeRecord(
+        id=draft.id,
+        namespace=head.namespace,
+        external_id=head.external_id,
+        digest=draft.digest,
+        task_key=head.task_key,
+        domain=head.domain,
+        agent=head.agent,
+        complexity=head.complexity,
+        state="abandoned",
+        started_at=head.started_at,
+        ended_at=head.ended_at,
+        base=None,
+        payload=draft.record,
+        facts=b"",
+        contents=b"",
+        embedder=None,
+        embedding=b"",
+    )

@@ -1,0 +1,90 @@
+"""What a value must look like: each check raises `ValidationError` with the field, the limit and the size."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ..config import Limits
+from ..errors import TooLargeError, ValidationError
+from .context import COMPLEXITIES, TASK_TYPES, TaskContext
+from .episode import Outcome
+
+TAG = re.compile(r"[A-Za-z0-9_-]{2,100}")
+
+
+def check_task(task: object, limits: Limits) -> None:
+    """A task is a text of 1 to `limits.task_bytes` bytes."""
+    _check_text("task", task, limits.task_bytes)
+
+
+def check_namespace(namespace: object, limits: Limits) -> None:
+    """A namespace is a text of 1 to 128 characters."""
+    _check_text("namespace", namespace, 4 * limits.namespace_characters)
+    if isinstance(namespace, str) and len(namespace) > limits.namespace_characters:
+        raise TooLargeError("namespace", f"1 to {limits.namespace_characters} characters", str(len(namespace)))
+
+
+def check_name(field: str, name: object, limits: Limits) -> None:
+    """A name (of a domain, an agent, a source...) is None or a text of 1 to `limits.name_bytes` bytes."""
+    if name is not None:
+        _check_text(field, name, limits.name_bytes)
+
+
+def check_tags(field: str, tags: object) -> None:
+    """Tags are texts of 2 to 100 characters of letters, digits, `-` and `_`."""
+    if isinstance(tags, str) or not isinstance(tags, Sequence):
+        raise ValidationError(field, "a sequence of tags", type(tags).__name__)
+    for tag in tags:
+        if not isinstance(tag, str) or not TAG.fullmatch(tag):
+            size = f"{len(tag)} characters: {tag[:40]!r}" if isinstance(tag, str) else type(tag).__name__
+            raise ValidationError(field, "2 to 100 characters of letters, digits, '-' and '_'", size)
+
+
+def check_context(context: object, limits: Limits) -> None:
+    """Every field of a context."""
+    if not isinstance(context, TaskContext):
+        raise ValidationError("context", "a TaskContext", type(context).__name__)
+    _check_text("domain", context.domain, limits.name_bytes)
+    check_name("language", context.language, limits)
+    check_name("framework", context.framework, limits)
+    _check_choice("complexity", context.complexity, COMPLEXITIES)
+    check_tags("context.tags", context.tags)
+
+
+def check_task_type(task_type: object) -> None:
+    """One of the task types."""
+    _check_choice("task_type", task_type, TASK_TYPES)
+
+
+def check_outcome(outcome: object, limits: Limits) -> None:
+    """An outcome whose texts are texts and whose artifacts are within their limit."""
+    if not isinstance(outcome, Outcome):
+        raise ValidationError("outcome", "an Outcome", type(outcome).__name__)
+    for field in ("verdict", "reason", "details"):
+        text = getattr(outcome, field)
+        if text is not None:
+            _check_text(field, text, limits.artifact_bytes, empty=True)
+    for field in ("artifacts", "completed", "failed"):
+        for place, text in enumerate(getattr(outcome, field)):
+            _check_text(f"{field}[{place}]", text, limits.artifact_bytes, empty=True)
+
+
+def _check_choice(field: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValidationError(field, f"one of {', '.join(choices)}", repr(value)[:80])
+
+
+def _check_text(field: str, text: object, limit: int, *, empty: bool = False) -> None:
+    if not isinstance(text, str):
+        raise ValidationError(field, "a text", type(text).__name__)
+    if not text and not empty:
+        raise ValidationError(field, f"1 to {limit} bytes", "0 bytes")
+    if len(text) * 4 > limit:
+        _check_size(field, text, limit)
+
+
+def _check_size(field: str, text: str, limit: int) -> None:
+    size = len(text.encode("utf-8", "surrogatepass"))
+    if size > limit:
+        raise TooLargeError(field, f"at most {limit} bytes", f"{size} bytes")

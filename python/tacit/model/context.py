@@ -1,0 +1,28 @@
+"""What kind of task an episode is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
+
+Complexity: TypeAlias = Literal["simple", "moderate", "complex", "unknown"]
+TaskType: TypeAlias = Literal[
+    "code_generation", "debugging", "refactoring", "testing", "analysis", "documentation", "other"
+]
+COMPLEXITIES: tuple[str, ...] = get_args(Complexity)
+TASK_TYPES: tuple[str, ...] = get_args(TaskType)
+
+
+@dataclass(frozen=True, slots=True)
+class TaskContext:
+    """The circumstances of a task: what makes two tasks comparable.
+
+    `complexity` "unknown" counts as moderate in the reward and is a stratum of its own in the evidence. A tag has 2
+    to 100 characters of letters, digits, `-` and `_`.
+    """
+
+    domain: str = "general"
+    language: str | None = None
+    framework: str | None = None
+    complexity: Complexity = "unknown"
+    tags: tuple[str, ...] = ()

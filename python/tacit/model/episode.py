@@ -1,0 +1,149 @@
+"""One attempt at a task: its steps, how it ended, how it scored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from .context import TaskContext, TaskType
+
+Json: TypeAlias = Any
+"""None, bool, int of 64 bits, finite float, str, or a list or dict (with str keys) of these, at most 128 deep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One tool call and what came of it.
+
+    `status` is "ok", "error", "timeout", or None while there is no result: such a step neither went well nor failed.
+    `at` is in microseconds since 1970, UTC; `number` counts from 1.
+    """
+
+    tool: str
+    action: str | None = None
+    parameters: Json = None
+    status: Literal["ok", "error", "timeout"] | None = None
+    output: Json = None
+    error: str | None = None
+    latency_ms: float | None = None
+    tokens: int | None = None
+    metadata: dict[str, Json] | None = None
+    number: int = 0
+    at: int = 0
+
+    @property
+    def ok(self) -> bool | None:
+        """Whether the step went well; None without a result."""
+        return None if self.status is None else self.status == "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an episode ended. Made by `success`, `partial`, `failure` and `abandoned`."""
+
+    kind: Literal["success", "partial", "failure", "abandoned"]
+    verdict: str | None = None
+    artifacts: tuple[str, ...] = ()
+    completed: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    reason: str | None = None
+    details: str | None = None
+
+    @classmethod
+    def success(cls, verdict: str | None = None, *, artifacts: tuple[str, ...] | list[str] = ()) -> Outcome:
+        """The task was done; `artifacts` are what came of it (names or texts, at most 1 MB each)."""
+        return cls("success", verdict, artifacts=tuple(artifacts))
+
+    @classmethod
+    def partial(
+        cls,
+        verdict: str | None = None,
+        *,
+        completed: tuple[str, ...] | list[str] = (),
+        failed: tuple[str, ...] | list[str] = (),
+    ) -> Outcome:
+        """Some of the task was done; its share is completed / (completed + failed), a half when both are empty."""
+        return cls("partial", verdict, completed=tuple(completed), failed=tuple(failed))
+
+    @classmethod
+    def failure(cls, reason: str, details: str | None = None) -> Outcome:
+        """The task was not done."""
+        return cls("failure", reason=reason, details=details)
+
+    @classmethod
+    def abandoned(cls) -> Outcome:
+        """The episode was left open: stored, never learned from."""
+        return cls("abandoned")
+
+    @property
+    def share(self) -> float | None:
+        """How much of the task was done, within 0..1; None where it was abandoned."""
+        parts = len(self.completed) + len(self.failed)
+        partial = len(self.completed) / parts if parts else 0.5
+        return {"success": 1.0, "partial": partial, "failure": 0.0}.get(self.kind)
+
+
+@dataclass(frozen=True, slots=True)
+class Reward:
+    """The score of an episode: `total = base * (efficiency * complexity_bonus * quality_multiplier + learning_bonus)`.
+
+    `novelty` (share of patterns never seen before, 0..1), `usual_seconds` and `usual_steps` are what it was scored
+    with. Stored with the episode, never recomputed.
+    """
+
+    total: float
+    base: float
+    efficiency: float
+    complexity_bonus: float
+    quality_multiplier: float
+    learning_bonus: float
+    novelty: float
+    usual_seconds: float
+    usual_steps: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reflection:
+    """What went well, what to improve and what was learned: at most five sentences each, most telling first."""
+
+    successes: tuple[str, ...] = ()
+    improvements: tuple[str, ...] = ()
+    insights: tuple[str, ...] = ()
+    generated_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One attempt at a task, from start to outcome.
+
+    Times are in microseconds since 1970, UTC. `timed` is False where the run came without times of its own: it is
+    dated by its import and its duration is unknown. `task_key` is what several attempts at one task share;
+    `external_id` is unique within its namespace and makes an import idempotent. An episode that is given to
+    `Memory.add` needs a task; id, times and step numbers are filled in where they are missing.
+    """
+
+    task: str
+    id: str = ""
+    namespace: str = "default"
+    task_key: str | None = None
+    task_type: TaskType = "other"
+    context: TaskContext = field(default_factory=TaskContext)
+    started_at: int = 0
+    ended_at: int | None = None
+    timed: bool = True
+    steps: tuple[Step, ...] = ()
+    outcome: Outcome | None = None
+    reward: Reward | None = None
+    reflection: Reflection | None = None
+    tags: tuple[str, ...] = ()
+    metadata: dict[str, Json] = field(default_factory=dict)
+    agent: str | None = None
+    source: str | None = None
+    external_id: str | None = None
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds from start to end; None while open or where unknown."""
+        if self.ended_at is None or not self.timed:
+            return None
+        return (self.ended_at - self.started_at) / 1e6

@@ -1,0 +1,26 @@
+"""Everything one episode taught."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .episode import Reflection, Reward
+from .pattern import Findings
+from .record import Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What an episode taught, and where it is durable.
+
+    `state` is "learned"; "abandoned" where the episode was stored without being learned from; "unchanged" where the
+    same episode was there already. `findings` are what the extractors saw in it.
+    """
+
+    episode_id: str
+    state: Literal["learned", "abandoned", "unchanged"]
+    receipt: Receipt
+    reward: Reward | None = None
+    reflection: Reflection | None = None
+    findings: Findings | None = None
