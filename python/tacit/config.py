@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from .errors import ValidationError
 
@@ -94,9 +94,9 @@ class RecallSettings:
 class StorageSettings:
     """How the durable store and the cache in front of it behave."""
 
-    durability: str = "durable"
+    durability: Literal["durable", "fast"] = "durable"
     """`durable` (an acknowledged commit survives power loss) or `fast` (it survives a crash of the process)."""
-    cache: str = "auto"
+    cache: Literal["auto", "memory"] = "auto"
     """`auto` keeps the cache beside the database, `memory` keeps none on disk."""
     cache_entries: int = 1_000
     cache_ttl_s: float = 3_600.0

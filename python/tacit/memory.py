@@ -23,6 +23,7 @@ from .learning import Draft, DraftHead, Learner, Lesson
 from .model.checks import check_context, check_name, check_namespace, check_outcome, check_tags, check_task, check_task_type
 from .model.context import Complexity, TaskContext, TaskType
 from .model.episode import Episode, Json, Outcome, Step
+from .model.ids import as_bytes, as_text
 from .model.learned import Learned
 from .model.pattern import Pattern, PatternKind
 from .model.recall import Recall
@@ -59,7 +60,7 @@ class _Taught:
     lesson: Lesson | None = None
 
     def learned(self, receipt: Receipt) -> Learned:
-        id = _as_text(self.id)
+        id = as_text(self.id)
         if self.lesson is None:
             return Learned(id, self.state, receipt)
         return Learned(
@@ -217,12 +218,12 @@ class Memory:
     def _close_episode(self, episode_id: str, opened: _Open, outcome: Outcome) -> Draft:
         head = replace(opened.head, ended_at=max(self._now(), opened.head.started_at))
         record = opened.recording.record({"outcome": _outcome_fields(outcome), "ended_at": head.ended_at})
-        return Draft(id=_as_bytes(episode_id), record=record, digest=_digest(record), outcome=outcome, head=head)
+        return Draft(id=as_bytes(episode_id), record=record, digest=_digest(record), outcome=outcome, head=head)
 
     def _learn_and_commit(self, draft: Draft) -> Learned:
         if draft.outcome.kind == "abandoned":
             receipt = self._commit(_unlearned(draft))
-            return Learned(_as_text(draft.id), "abandoned", receipt)
+            return Learned(as_text(draft.id), "abandoned", receipt)
         self._catch_up()
         lesson = self._learner.learn(draft)
         return _Taught("learned", draft.id, lesson.record, lesson).learned(self._commit(lesson.record))
@@ -289,10 +290,10 @@ class Memory:
         """The id under which the same episode is stored, by its external id or its own."""
         if draft.head.external_id is not None:
             found = self._store.scan(
-                "embedding", limit=1, namespace=draft.head.namespace, external_id=draft.head.external_id
+                "episode", limit=1, namespace=draft.head.namespace, external_id=draft.head.external_id
             )
             return found[0][0] if found else None
-        return draft.id if self._store.get("embedding", draft.id) is not None else None
+        return draft.id if self._store.get("episode", draft.id) is not None else None
 
     def _commit_chunk(self, taught: Sequence[_Taught]) -> list[Learned]:
         receipt = self._commit(*(each.record for each in taught))
@@ -312,7 +313,7 @@ class Memory:
         assert episode.outcome is not None
         ending = {"outcome": _outcome_fields(episode.outcome), "ended_at": ended_at}
         return Draft(
-            id=_as_bytes(episode.id),
+            id=as_bytes(episode.id),
             record=recording.record(ending),
             digest=digest,
             outcome=episode.outcome,
@@ -378,7 +379,7 @@ class Memory:
     def get(self, episode_id: str) -> Episode:
         """The episode, as it stands where it is still open. Raises `UnknownEpisodeError`."""
         opened = self._open.get(episode_id)
-        payload = opened.recording.record({}) if opened else self._store.get("episode", _as_bytes(episode_id))
+        payload = opened.recording.record({}) if opened else self._store.get("episode", as_bytes(episode_id))
         if payload is None:
             raise UnknownEpisodeError(episode_id)
         return _EPISODES.decode(payload)
@@ -396,7 +397,7 @@ class Memory:
         """One page of ended episodes, newest first; `after` is the id of the last one of the page before."""
         rows = self._store.scan(
             "episode",
-            after=None if after is None else _as_bytes(after),
+            after=None if after is None else as_bytes(after),
             limit=limit,
             newest_first=True,
             namespace=self.namespace if namespace is None else namespace,
@@ -466,7 +467,7 @@ class Memory:
     def _opened(self, episode_id: str) -> _Open:
         opened = self._open.get(episode_id)
         if opened is None:
-            if self._store.get("episode", _as_bytes(episode_id)) is not None:
+            if self._store.get("episode", as_bytes(episode_id)) is not None:
                 raise EpisodeClosedError(episode_id)
             raise UnknownEpisodeError(episode_id)
         return opened
@@ -490,7 +491,13 @@ def _open_store(database: str | Path | None, settings: Settings) -> Store:
         return InMemoryStore()
     if isinstance(database, str) and "://" in database:
         raise ValidationError("database", "a local path in this version", database.split("://")[0] + "://...")
-    return NativeStore(database, settings.storage)
+    storage = settings.storage
+    return NativeStore(
+        database,
+        durability=storage.durability,
+        readers=storage.readers,
+        busy_timeout_ms=storage.busy_timeout_ms,
+    )
 
 
 def _overridden(context: TaskContext | None, **changes: Any) -> TaskContext:
@@ -503,22 +510,6 @@ def _overridden(context: TaskContext | None, **changes: Any) -> TaskContext:
 def _as_tuple(field: str, values: Sequence[str]) -> tuple[str, ...]:
     check_tags(field, values)
     return tuple(values)
-
-
-def _as_bytes(episode_id: str) -> bytes:
-    digits = episode_id.replace("-", "") if isinstance(episode_id, str) else ""
-    try:
-        id = bytes.fromhex(digits)
-    except ValueError:
-        id = b""
-    if len(id) != 16:
-        raise UnknownEpisodeError(episode_id)
-    return id
-
-
-def _as_text(id: bytes) -> str:
-    digits = id.hex()
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def _digest(content: bytes) -> bytes:

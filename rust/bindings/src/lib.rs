@@ -17,7 +17,7 @@ mod _native {
     #[pymodule_export]
     use crate::embed::{PyHashedEmbedder, words};
     #[pymodule_export]
-    use crate::episode::{PyOpenEpisode, encode_json, extend_record};
+    use crate::episode::{PyOpenEpisode, encode_json, extend_record, new_id};
     #[pymodule_export]
     use crate::extract::{
         PyFinding, PyFindings, context_patterns, decision_points, error_recoveries, tool_sequences,

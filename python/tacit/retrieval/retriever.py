@@ -1,0 +1,239 @@
+"""Encode, find candidates, judge, choose, explain: what memory has to say about a task."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from .._native import HitRow, Index, SummaryRow, new_id
+from ..config import RecallSettings
+from ..embedding.base import Embedder
+from ..errors import ValidationError
+from ..model.context import TaskContext
+from ..model.episode import Outcome, Reward, Step
+from ..model.ids import as_text
+from ..model.pattern import Pattern
+from ..model.recall import Hit, NextStep, Reason, Recall
+from ..storage.base import Store
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+DAY_S = 86_400.0
+FINISH = "<finish>"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A task as the index is asked about it."""
+
+    task: str
+    namespace: str
+    context: TaskContext
+    vector: NDArray[np.float32] | None
+    tools: tuple[str, ...]
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class _StepSummary:
+    """What a hit tells of a step."""
+
+    tool: str
+    status: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Summary:
+    """What a hit tells of an episode: decoded without the rest of its record."""
+
+    task: str
+    context: TaskContext
+    outcome: Outcome
+    steps: tuple[_StepSummary, ...] = ()
+    agent: str | None = None
+    ended_at: int = 0
+    reward: Reward | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _PatternContent:
+    """The stored record of a pattern."""
+
+    kind: str
+    content: dict[str, Any]
+    detail: Any = None
+
+
+_SUMMARIES = msgspec.msgpack.Decoder(_Summary)
+_CONTENTS = msgspec.msgpack.Decoder(_PatternContent)
+
+
+class Retriever:
+    """Answers recalls from the index, and fetches from the store only what the answer shows."""
+
+    def __init__(
+        self, *, settings: RecallSettings, embedder: Embedder | None, index: Index, store: Store
+    ) -> None:
+        self.settings = settings
+        self.embedder = embedder
+        self.index = index
+        self.store = store
+        weights = settings.weights
+        self._weights = [
+            weights.lexical,
+            weights.vector,
+            weights.context,
+            weights.steps,
+            weights.outcome,
+            weights.evidence,
+            weights.recency,
+        ]
+
+    def recall(
+        self,
+        task: str,
+        *,
+        context: TaskContext,
+        steps: Sequence[Step | str],
+        limit: int,
+        namespace: str,
+        now: int,
+    ) -> Recall:
+        """The whole answer; see `Memory.recall`."""
+        started = time.perf_counter()
+        if not 1 <= limit <= 100:
+            raise ValidationError("limit", "1 to 100", str(limit))
+        query = self._encode(task, context, steps, namespace, now)
+        rows, missing = self._choose(query, limit)
+        nearest = self._nearest(query)
+        worked, failed = self._behind(query, nearest)
+        return Recall(
+            id=new_id(),
+            task=task,
+            hits=self._hits(rows),
+            patterns=worked,
+            pitfalls=failed,
+            next_steps=self._next_steps(query, nearest),
+            degraded=tuple(missing),
+            elapsed_ms=(time.perf_counter() - started) * 1_000,
+        )
+
+    def _encode(
+        self, task: str, context: TaskContext, steps: Sequence[Step | str], namespace: str, now: int
+    ) -> Query:
+        vector = None if self.embedder is None else self.embedder.embed([task])[0]
+        tools = tuple(step if isinstance(step, str) else step.tool for step in steps)
+        return Query(task, namespace, context, vector, tools, now)
+
+    def _choose(self, query: Query, limit: int) -> tuple[list[HitRow], list[str]]:
+        """Candidates from every source, judged by every signal, diversified and cut: one native call."""
+        return self.index.recall(
+            query.task,
+            now=query.now,
+            limit=limit,
+            weights=self._weights,
+            half_life_s=self.settings.half_life_days * DAY_S,
+            diversity=self.settings.diversity,
+            **_asked(query),
+        )
+
+    def _nearest(self, query: Query) -> list[tuple[bytes, float]]:
+        return self.index.similar(
+            query.task, limit=self.settings.neighbours, weights=self._weights, **_asked(query)
+        )
+
+    def _hits(self, rows: Iterable[HitRow]) -> tuple[Hit, ...]:
+        rows = list(rows)
+        payloads = self.store.get_many("episode", [row.id for row in rows])
+        pairs = zip(rows, payloads, strict=True)
+        return tuple(_hit(row, payload) for row, payload in pairs if payload is not None)
+
+    def _behind(
+        self, query: Query, nearest: list[tuple[bytes, float]]
+    ) -> tuple[tuple[Pattern, ...], tuple[Pattern, ...]]:
+        """The patterns that stand behind the nearest episodes: those that work, and those that mostly failed."""
+        worked, failed = self.index.patterns_behind(
+            query.namespace, nearest, patterns=self.settings.patterns, pitfalls=self.settings.pitfalls
+        )
+        return self._described(worked), self._described(failed)
+
+    def _next_steps(self, query: Query, nearest: list[tuple[bytes, float]]) -> tuple[NextStep, ...]:
+        ranked = self.index.next_steps(list(query.tools), nearest)
+        return tuple(
+            NextStep(FINISH if row.tool is None else row.tool, row.share, row.seen)
+            for row in ranked[: self.settings.next_steps]
+        )
+
+    def patterns(self, *, namespace: str, order: str, limit: int, min_trials: int, **slice: Any) -> tuple[Pattern, ...]:
+        """Patterns of a slice with their evidence; see `Memory.patterns`."""
+        if order not in ("confidence", "trials", "recent"):
+            raise ValidationError("order", "one of confidence, trials, recent", repr(order))
+        if not 1 <= limit <= 10_000:
+            raise ValidationError("limit", "1 to 10,000", str(limit))
+        rows = self.index.patterns(namespace, order=order, limit=limit, min_trials=min_trials, **slice)
+        return self._described(rows)
+
+    def _described(self, rows: Sequence[SummaryRow]) -> tuple[Pattern, ...]:
+        """The patterns with what they say."""
+        contents = self.store.get_many("pattern", [row.id for row in rows])
+        pairs = zip(rows, contents, strict=True)
+        return tuple(_pattern(row, content) for row, content in pairs if content is not None)
+
+
+def _asked(query: Query) -> dict[str, Any]:
+    context = query.context
+    unspecific = context.domain == TaskContext().domain
+    return {
+        "namespace": query.namespace,
+        "vector": query.vector,
+        "domain": None if unspecific else context.domain,
+        "language": context.language,
+        "tags": list(context.tags),
+        "tools": list(query.tools),
+    }
+
+
+def _hit(row: HitRow, payload: bytes) -> Hit:
+    episode = _SUMMARIES.decode(payload)
+    return Hit(
+        episode_id=as_text(row.id),
+        task=episode.task,
+        score=row.score,
+        reasons=tuple(Reason(*reason) for reason in row.reasons),
+        outcome=episode.outcome.kind,
+        verdict=episode.outcome.verdict or episode.outcome.reason,
+        domain=episode.context.domain,
+        agent=episode.agent,
+        tools=tuple(step.tool for step in episode.steps),
+        errors=tuple(dict.fromkeys(step.error for step in episode.steps if step.error)),
+        reward=episode.reward.total if episode.reward else None,
+        ended_at=episode.ended_at,
+    )
+
+
+def _pattern(row: SummaryRow, content: bytes) -> Pattern:
+    stored = _CONTENTS.decode(content)
+    return Pattern(
+        id=row.id.hex(),
+        kind=stored.kind,
+        content=stored.content,
+        trials=row.trials,
+        successes=row.successes,
+        mean=row.mean,
+        low=row.low,
+        high=row.high,
+        episodes=row.episodes,
+        outcomes=row.outcomes,
+        agents=tuple(row.agents),
+        domains=tuple(row.domains),
+        last_seen=row.last_seen,
+        detail=stored.detail,
+    )
+
