@@ -11,6 +11,7 @@ pub mod facts;
 pub mod index;
 pub mod lru;
 pub mod msgpack;
+pub mod rank;
 pub mod reward;
 pub mod sequence;
 mod simd;
