@@ -134,7 +134,9 @@ def load(environment: Mapping[str, str] | None = None) -> Configuration:
     """
     environment = os.environ if environment is None else environment
     tables = _read_toml(environment)
-    database = environment.get("TACIT_DB") or str(tables.pop("database", "")) or str(default_database(environment))
+    database = (
+        environment.get("TACIT_DB") or str(tables.pop("database", "")) or str(default_database(environment))
+    )
     settings = _with_table(Settings(), tables, "settings")
     return Configuration(_with_environment(settings, environment, "TACIT"), database)
 
@@ -167,7 +169,9 @@ def _with_table(section: T, table: Mapping[str, Any], name: str) -> T:
     changes: dict[str, Any] = {}
     for key, value in table.items():
         if key not in known:
-            raise ValidationError(f"{name}.{key}", f"must be one of {', '.join(sorted(known))}", "an unknown setting")
+            raise ValidationError(
+                f"{name}.{key}", f"must be one of {', '.join(sorted(known))}", "an unknown setting"
+            )
         changes[key] = _fitted(getattr(section, key), value, f"{name}.{key}")
     return replace(section, **changes)  # type: ignore[type-var]
 

@@ -20,7 +20,15 @@ from .embedding import embedders
 from .errors import EpisodeClosedError, UnknownEpisodeError, ValidationError
 from .extractors import Hybrid
 from .learning import Draft, DraftHead, Learner, Lesson
-from .model.checks import check_context, check_name, check_namespace, check_outcome, check_tags, check_task, check_task_type
+from .model.checks import (
+    check_context,
+    check_name,
+    check_namespace,
+    check_outcome,
+    check_tags,
+    check_task,
+    check_task_type,
+)
 from .model.context import Complexity, TaskContext, TaskType
 from .model.episode import Episode, Json, Outcome, Step
 from .model.ids import as_bytes, as_text
@@ -218,7 +226,9 @@ class Memory:
     def _close_episode(self, episode_id: str, opened: _Open, outcome: Outcome) -> Draft:
         head = replace(opened.head, ended_at=max(self._now(), opened.head.started_at))
         record = opened.recording.record({"outcome": _outcome_fields(outcome), "ended_at": head.ended_at})
-        return Draft(id=as_bytes(episode_id), record=record, digest=_digest(record), outcome=outcome, head=head)
+        return Draft(
+            id=as_bytes(episode_id), record=record, digest=_digest(record), outcome=outcome, head=head
+        )
 
     def _learn_and_commit(self, draft: Draft) -> Learned:
         if draft.outcome.kind == "abandoned":
@@ -244,7 +254,9 @@ class Memory:
         stored = self.get(episode_id)
         if stored.outcome != outcome:
             kind = stored.outcome.kind if stored.outcome else "?"
-            raise EpisodeClosedError(episode_id, f"was completed as {kind} before, with another outcome or verdict")
+            raise EpisodeClosedError(
+                episode_id, f"was completed as {kind} before, with another outcome or verdict"
+            )
         receipt = Receipt(self._index.sequence, 0, 1, str(self._store.stats().get("durable", "")))
         return Learned(episode_id, "unchanged", receipt, stored.reward, stored.reflection)
 

@@ -100,7 +100,9 @@ class Recorder:
             self._complete(Outcome.failure(_told(error)))
 
 
-def recorded(memory: Memory, task: str | None = None, **head: Any) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def recorded(
+    memory: Memory, task: str | None = None, **head: Any
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """A decorator that makes each call of a function an episode.
 
     The task is `task`, else the function's name; the call is one step of the tool that bears the function's name,

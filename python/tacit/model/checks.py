@@ -22,7 +22,9 @@ def check_namespace(namespace: object, limits: Limits) -> None:
     """A namespace is a text of 1 to 128 characters."""
     _check_text("namespace", namespace, 4 * limits.namespace_characters)
     if isinstance(namespace, str) and len(namespace) > limits.namespace_characters:
-        raise TooLargeError("namespace", f"1 to {limits.namespace_characters} characters", str(len(namespace)))
+        raise TooLargeError(
+            "namespace", f"1 to {limits.namespace_characters} characters", str(len(namespace))
+        )
 
 
 def check_name(field: str, name: object, limits: Limits) -> None:

@@ -40,14 +40,14 @@ def _unused_recoveries(reflecting: Reflecting) -> Iterator[str]:
         known = reflecting.history.recoveries.get((tool, error))
         if known and (place + 1 >= len(tools) or tools[place + 1] != known.next):
             evidence = f"{known.successes:g} of {known.trials} times"
-            yield f"After {tool} fails with \"{error}\", {known.next} worked {evidence}; it was not tried."
+            yield f'After {tool} fails with "{error}", {known.next} worked {evidence}; it was not tried.'
 
 
 def _repeated_errors(reflecting: Reflecting) -> Iterator[str]:
     counts = Counter((tool, error) for _, tool, error in reflecting.errors())
     for (tool, error), count in counts.most_common():
         if count >= 2:
-            yield f"{tool} failed {count} times with the same error \"{error}\"."
+            yield f'{tool} failed {count} times with the same error "{error}".'
 
 
 def _failing_tools(reflecting: Reflecting) -> Iterator[str]:

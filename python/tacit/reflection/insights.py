@@ -22,7 +22,9 @@ def _contrast(reflecting: Reflecting) -> Iterator[str]:
     failed, tools = history.failed_attempts[-1], reflecting.trajectory.tools
     new = [tool for tool in dict.fromkeys(tools) if tool not in failed]
     dropped = [tool for tool in dict.fromkeys(failed) if tool not in tools]
-    differences = [f"{word} {', '.join(names)}" for word, names in (("with", new), ("without", dropped)) if names]
+    differences = [
+        f"{word} {', '.join(names)}" for word, names in (("with", new), ("without", dropped)) if names
+    ]
     how = "; this time " + " and ".join(differences) if differences else "; with the same tools"
     yield f"First success at this task after {attempts} failed {'attempt' if attempts == 1 else 'attempts'}{how}."
 

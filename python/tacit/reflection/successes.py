@@ -24,7 +24,11 @@ def _approach(reflecting: Reflecting) -> Iterator[str]:
     history = reflecting.history
     trials = history.approach_trials + 1
     succeeded = history.approach_successes + reflecting.share
-    evidence = f"has now succeeded {succeeded:g} of {trials} times here" if trials > 1 else "succeeded the first time it was seen"
+    evidence = (
+        f"has now succeeded {succeeded:g} of {trials} times here"
+        if trials > 1
+        else "succeeded the first time it was seen"
+    )
     yield f"The approach {' > '.join(tools)} {evidence}."
 
 
@@ -37,7 +41,7 @@ def _recovered(reflecting: Reflecting) -> Iterator[str]:
     tools, ok = reflecting.trajectory.tools, reflecting.trajectory.ok
     for place, tool, error in reflecting.errors():
         if place + 1 < len(tools) and ok[place + 1]:
-            yield f"After {tool} failed with \"{error}\", {tools[place + 1]} worked."
+            yield f'After {tool} failed with "{error}", {tools[place + 1]} worked.'
 
 
 def _flawless(reflecting: Reflecting) -> Iterator[str]:

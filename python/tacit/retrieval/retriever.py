@@ -171,7 +171,9 @@ class Retriever:
             for row in ranked[: self.settings.next_steps]
         )
 
-    def patterns(self, *, namespace: str, order: str, limit: int, min_trials: int, **slice: Any) -> tuple[Pattern, ...]:
+    def patterns(
+        self, *, namespace: str, order: str, limit: int, min_trials: int, **slice: Any
+    ) -> tuple[Pattern, ...]:
         """Patterns of a slice with their evidence; see `Memory.patterns`."""
         if order not in ("confidence", "trials", "recent"):
             raise ValidationError("order", "one of confidence, trials, recent", repr(order))
@@ -236,4 +238,3 @@ def _pattern(row: SummaryRow, content: bytes) -> Pattern:
         last_seen=row.last_seen,
         detail=stored.detail,
     )
-

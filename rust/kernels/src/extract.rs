@@ -126,8 +126,9 @@ impl Findings {
 }
 
 /// At most `limit` of the counted things: the more frequent first among equals of `rank`, then the earlier.
-fn keep<T>(mut counted: Vec<Counted<T>>, limit: usize) -> Vec<Counted<T>> {
-    counted.sort_by_key(|each| (each.rank, std::cmp::Reverse(each.count), each.first));
+fn keep<T: Ord>(mut counted: Vec<Counted<T>>, limit: usize) -> Vec<Counted<T>> {
+    let key = |each: &Counted<T>| (each.rank, std::cmp::Reverse(each.count), each.first);
+    counted.sort_by(|one, other| key(one).cmp(&key(other)).then_with(|| one.what.cmp(&other.what)));
     counted.truncate(limit);
     counted
 }

@@ -9,7 +9,7 @@ use crate::trajectory::Trajectory;
 const DECISION_WORDS: [&str; 7] = ["if", "when", "check", "verify", "validate", "ensure", "decide"];
 const CONDITION_BYTES: usize = 80;
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Choice<'a> {
     after: Option<&'a str>,
     /// `ok`, `none`, or the class of the error.
