@@ -1,0 +1,37 @@
+"""What an embedder is, and the registry of those there are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from ..registry import Registry
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Makes vectors of texts, so that texts about the same thing point the same way.
+
+    Vectors are compared only with vectors of the same `name`: another model, version or dimension is another name.
+    """
+
+    @property
+    def name(self) -> str:
+        """What its vectors are labelled with in the store."""
+        ...
+
+    @property
+    def dimension(self) -> int:
+        """How many numbers a vector has."""
+        ...
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """A C-contiguous array of one finite row a text, in their order. The same text always has the same row."""
+        ...
+
+
+embedders: Registry[Embedder] = Registry("embedder")
