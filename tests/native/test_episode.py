@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tacit._native import OpenEpisode, encode_json, extend_record, new_id
 from tacit.errors import TooLargeError, ValidationError
 from tacit.model.episode import Episode

@@ -8,6 +8,7 @@ from itertools import combinations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tacit import _native
 from tacit._native import Finding, Findings
 from tacit.errors import ValidationError

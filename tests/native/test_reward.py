@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tacit import _native
 from tacit.config import RewardWeights
 from tacit.errors import ValidationError
@@ -88,7 +90,9 @@ def test_the_batch_agrees_with_the_formula(drawn: list[dict[str, float]]) -> Non
     for row in drawn:
         row["succeeded"] = row.pop("ok_steps")
         row["steps"] = row["succeeded"] + row["failed"] + row.pop("silent")
-    columns = {name: np.array([row[name] for row in drawn], dtype=kind) for name, kind in COLUMNS.items()}
+    columns: dict[str, Any] = {
+        name: np.array([row[name] for row in drawn], dtype=kind) for name, kind in COLUMNS.items()
+    }
     scores = _native.Scorer(RewardWeights()).score_columns(**columns)
     assert scores.shape == (len(drawn), 6)
     np.testing.assert_allclose(scores, [oracle(row) for row in drawn], rtol=1e-12, atol=1e-15)
@@ -166,7 +170,7 @@ def test_one_episode_scores_as_the_formula_and_the_batch_say(
         reward.learning_bonus,
     )
     assert single == pytest.approx(oracle(row), rel=1e-12)
-    columns = {name: np.array([row[name]], dtype=kind) for name, kind in COLUMNS.items()}
+    columns: dict[str, Any] = {name: np.array([row[name]], dtype=kind) for name, kind in COLUMNS.items()}
     assert tuple(_native.Scorer(RewardWeights()).score_columns(**columns)[0]) == single
 
 
@@ -178,7 +182,7 @@ def test_weights_are_what_is_scored_with() -> None:
 
 
 def test_columns_of_different_lengths_are_refused_by_name() -> None:
-    columns = {name: np.zeros(2, dtype=kind) for name, kind in COLUMNS.items()}
+    columns: dict[str, Any] = {name: np.zeros(2, dtype=kind) for name, kind in COLUMNS.items()}
     columns["novelty"] = np.zeros(3)
     with pytest.raises(ValidationError, match="novelty: as long as base: 2, got 3"):
         _native.Scorer(RewardWeights()).score_columns(**columns)

@@ -102,7 +102,7 @@ class Learner:
 
     def _history(self, draft: Draft, findings: Findings, new: int) -> History:
         head, trajectory = draft.head, draft.trajectory
-        episodes, seconds, steps, error_rate = self.index.medians(head.namespace, head.domain)
+        seconds, steps, error_rate, episodes = self.index.medians(head.namespace, head.domain)
         enough = episodes >= self._usual_after
         trials, successes = self.index.approach(head.namespace, findings.facts())
         failed, succeeded = self._attempts(head)
@@ -172,4 +172,5 @@ class Learner:
     def _embed(self, task: str) -> bytes:
         if self.embedder is None:
             return b""
-        return self.embedder.embed([task])[0].astype("<f4").tobytes()
+        vector: bytes = self.embedder.embed([task])[0].astype("<f4").tobytes()
+        return vector

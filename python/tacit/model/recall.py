@@ -95,7 +95,8 @@ class Recall:
         for pattern in self.pitfalls:
             yield f"avoid, worked only {_evidence(pattern)}: {_content(pattern)}"
         for heuristic in self.heuristics:
-            yield f"rule (confidence {heuristic.confidence:.2f}): when {_escaped(heuristic.condition)}, {_escaped(heuristic.action)}"
+            rule = _escaped(f"when {heuristic.condition}, {heuristic.action}")
+            yield f"rule (confidence {heuristic.confidence:.2f}): {rule}"
         if self.next_steps:
             options = ", ".join(f"{_escaped(step.tool)} {step.share:.0%}" for step in self.next_steps)
             yield f"usual next step: {options}"
@@ -109,7 +110,7 @@ def _estimated_tokens(text: str) -> int:
 
 def _hit_line(hit: Hit) -> str:
     verdict = f" ({_escaped(hit.verdict)})" if hit.verdict else ""
-    tools = " > ".join(_escaped(tool) for tool in hit.tools) or "no steps"
+    tools = ", ".join(_escaped(tool) for tool in hit.tools) or "no steps"
     errors = f"; errors: {', '.join(_escaped(error) for error in hit.errors)}" if hit.errors else ""
     return f"episode, {hit.outcome}{verdict}, score {hit.score:.2f}: {_escaped(hit.task)}; steps: {tools}{errors}"
 
@@ -121,7 +122,7 @@ def _evidence(pattern: Pattern) -> str:
 def _content(pattern: Pattern) -> str:
     content: dict[str, Any] = pattern.content
     if pattern.kind == "tool_sequence":
-        return "steps " + " > ".join(_escaped(tool) for tool in content["tools"])
+        return "steps " + ", ".join(_escaped(tool) for tool in content["tools"])
     if pattern.kind == "error_recovery":
         return _escaped(f'after {content["tool"]} fails with "{content["error"]}": {content["next"]}')
     if pattern.kind == "decision_point":
