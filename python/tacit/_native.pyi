@@ -298,6 +298,10 @@ class Store:
         path: str | PathLike[str],
         *,
         durability: str = "durable",
+        cache_path: str | PathLike[str] | None = "auto",
+        cache_entries: int = 1000,
+        cache_bytes: int = 67108864,
+        cache_ttl_s: float = 3600.0,
         readers: int = 3,
         busy_timeout_ms: int = 5000,
     ) -> Store: ...

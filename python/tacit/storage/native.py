@@ -22,8 +22,9 @@ class NativeStore:
     """A libSQL file that several processes may share; created with its folder where there is none.
 
     `durability` is what a commit survives once it returned: `"durable"` the loss of power, `"fast"` the death
-    of the process. A lock of another process is waited for `busy_timeout_ms`. A store cannot be carried
-    through a fork: the child has to open it again.
+    of the process. A lock of another process is waited for `busy_timeout_ms`. What was read is kept, within
+    `cache_entries`, `cache_bytes` and `cache_ttl_s`, and in a disposable file at `cache_path`: `"auto"` is
+    beside the store, `None` is no file. A store cannot be carried through a fork: the child opens it again.
     """
 
     def __init__(
@@ -31,12 +32,23 @@ class NativeStore:
         path: str | os.PathLike[str],
         *,
         durability: Literal["durable", "fast"] = "durable",
+        cache_path: str | os.PathLike[str] | None = "auto",
+        cache_entries: int = 1_000,
+        cache_bytes: int = 64 << 20,
+        cache_ttl_s: float = 3_600.0,
         readers: int = 3,
         busy_timeout_ms: int = 5_000,
     ) -> None:
         self.path = _local_path(path)
         self._store = _native.Store(
-            self.path, durability=durability, readers=readers, busy_timeout_ms=busy_timeout_ms
+            self.path,
+            durability=durability,
+            cache_path=cache_path,
+            cache_entries=cache_entries,
+            cache_bytes=cache_bytes,
+            cache_ttl_s=cache_ttl_s,
+            readers=readers,
+            busy_timeout_ms=busy_timeout_ms,
         )
         _OPEN.add(self)
 

@@ -1,5 +1,6 @@
 //! The store as Python holds it: values are opened once, waits are taken in slices so that Ctrl-C works.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +11,11 @@ use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyType};
 use tacit_kernels::facts::Id;
+use tacit_kernels::lru::Limits;
 use tacit_kernels::trajectory::Complexity;
 use tacit_storage::{
-    Batch, Change, Changes, Commit, Durability, EpisodeRecord, Filters, Kind, Options, Page, Receipt, State,
-    Store,
+    Batch, CacheFile, Change, Changes, Commit, Durability, EpisodeRecord, Figure, Filters, Kind, Options,
+    Page, Receipt, State, Store,
 };
 
 use crate::error::{invalid, storage_failure};
@@ -31,17 +33,32 @@ pub(crate) struct PyStore {
 #[pymethods]
 impl PyStore {
     #[new]
-    #[pyo3(signature = (path, *, durability = "durable", readers = 3, busy_timeout_ms = 5_000))]
+    #[pyo3(signature = (path, *, durability = "durable", cache_path = Some(PathBuf::from("auto")),
+        cache_entries = 1_000, cache_bytes = 64 << 20, cache_ttl_s = 3_600.0, readers = 3, busy_timeout_ms = 5_000),
+        text_signature = "(path, *, durability='durable', cache_path='auto', cache_entries=1000, \
+            cache_bytes=67108864, cache_ttl_s=3600.0, readers=3, busy_timeout_ms=5000)")]
+    #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
-        path: std::path::PathBuf,
+        path: PathBuf,
         durability: &str,
+        cache_path: Option<PathBuf>,
+        cache_entries: usize,
+        cache_bytes: usize,
+        cache_ttl_s: f64,
         readers: usize,
         busy_timeout_ms: u64,
     ) -> PyResult<Self> {
-        let durability = Durability::from_name(durability).map_err(storage_failure)?;
-        let busy_timeout = Duration::from_millis(busy_timeout_ms);
-        let options = Options { path, durability, readers, busy_timeout };
+        let ttl = Duration::try_from_secs_f64(cache_ttl_s)
+            .map_err(|error| invalid("cache_ttl_s", &error.to_string(), cache_ttl_s))?;
+        let options = Options {
+            path,
+            durability: Durability::from_name(durability).map_err(storage_failure)?,
+            readers,
+            busy_timeout: Duration::from_millis(busy_timeout_ms),
+            cache: Limits { entries: cache_entries, bytes: cache_bytes, ttl, ..Limits::default() },
+            cache_file: cache_file(cache_path),
+        };
         let store = py.detach(|| Store::open(&options)).map_err(storage_failure)?;
         let name = store.name().map_err(storage_failure)?;
         Ok(Self { store, name })
@@ -128,9 +145,12 @@ impl PyStore {
     /// Counts of what is stored and how it is held, by name.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = PyDict::new(py);
-        stats.set_item("durable", &self.name)?;
-        for (name, value) in py.detach(|| self.store.stats()).map_err(storage_failure)? {
-            stats.set_item(name, value)?;
+        for (name, figure) in py.detach(|| self.store.stats()).map_err(storage_failure)? {
+            match figure {
+                Figure::Count(count) => stats.set_item(name, count)?,
+                Figure::Share(share) => stats.set_item(name, share)?,
+                Figure::Word(word) => stats.set_item(name, word)?,
+            }
         }
         Ok(stats)
     }
@@ -215,6 +235,14 @@ fn settle(py: Python<'_>, commit: &mut Commit) -> PyResult<Receipt> {
             return outcome.map_err(storage_failure);
         }
         py.check_signals()?;
+    }
+}
+
+fn cache_file(path: Option<PathBuf>) -> CacheFile {
+    match path {
+        None => CacheFile::None,
+        Some(path) if path.as_os_str() == "auto" => CacheFile::Beside,
+        Some(path) => CacheFile::At(path),
     }
 }
 

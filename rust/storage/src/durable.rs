@@ -13,15 +13,17 @@ use libsql::Value;
 use tacit_kernels::facts::Id;
 
 use crate::batch::{Batch, Change, Changes, EpisodeRecord, Op, Sums};
+use crate::cache::Position;
 use crate::durable::landing::Landing;
 use crate::durable::pool::Pool;
 use crate::durable::queries::{Connection, Pragmas, Row, blob, text};
 use crate::durable::writer::Writer;
 use crate::error::{Result, StorageError};
 use crate::record::{self, Kind};
-use crate::{Durability, Filters, Options, Page};
+use crate::{Durability, Figure, Filters, Options, Page};
 
-pub use crate::durable::writer::Commit;
+pub(crate) use crate::durable::schema::NEWEST as SCHEMA;
+pub(crate) use crate::durable::writer::Commit;
 
 /// Pages that readers and the writer keep in memory, each for itself.
 const READER_CACHE_KIB: i64 = 16 << 10;
@@ -39,10 +41,41 @@ impl Durable {
         Local::open(options).map(|local| Self(Place::Local(local)))
     }
 
-    /// What a receipt says about where a commit is durable.
-    pub(crate) fn name(&self) -> String {
+    pub(crate) fn path(&self) -> &Path {
         let Place::Local(local) = &self.0;
-        format!("libsql:{}", local.path.display())
+        &local.path
+    }
+
+    /// Which store this is, wherever its file is moved to.
+    pub(crate) fn uuid(&self) -> Id {
+        let Place::Local(local) = &self.0;
+        local.uuid
+    }
+
+    /// Where the store's history stands.
+    pub(crate) fn position(&self) -> Result<Position> {
+        let Place::Local(local) = &self.0;
+        position(&mut *local.readers.lease()?)
+    }
+
+    /// Whether the store's history leads through `position`.
+    pub(crate) fn has(&self, position: Position) -> Result<bool> {
+        let Place::Local(local) = &self.0;
+        let logged = vec![position.sequence.into(), blob(&position.id)];
+        let found = local.readers.lease()?.number(IS_LOGGED, logged)?;
+        Ok(position == Position::default() || found == 1)
+    }
+
+    /// The ids that were removed after the change numbered `since`, and up to where.
+    pub(crate) fn removals(&self, since: i64) -> Result<(Vec<Id>, Position)> {
+        let Place::Local(local) = &self.0;
+        let mut reader = local.readers.lease()?;
+        let newest = position(&mut reader)?;
+        if newest.sequence == since {
+            return Ok((Vec::new(), newest));
+        }
+        let stretch = vec![since.into(), newest.sequence.into()];
+        Ok((reader.rows(REMOVALS, stretch, |row| row.id(0))?, newest))
     }
 
     pub(crate) fn submit(&self, batch: Batch) -> Commit {
@@ -70,11 +103,6 @@ impl Durable {
         local.readers.lease()?.snapshot(|reader| changes(reader, since, limit))
     }
 
-    pub(crate) fn sequence(&self) -> Result<i64> {
-        let Place::Local(local) = &self.0;
-        landing::newest(&mut *local.readers.lease()?)
-    }
-
     pub(crate) fn sums(&self) -> Result<Sums> {
         let Place::Local(local) = &self.0;
         let watermark = local.readers.lease()?.number("SELECT folded FROM meta", vec![])?;
@@ -87,12 +115,12 @@ impl Durable {
     }
 
     /// Named counts of what is stored and how it is held.
-    pub(crate) fn stats(&self) -> Result<Vec<(&'static str, i64)>> {
+    pub(crate) fn stats(&self) -> Result<Vec<(&'static str, Figure)>> {
         let Place::Local(local) = &self.0;
         let mut reader = local.readers.lease()?;
-        let counted = STATS.iter().map(|(name, sql)| Ok((*name, reader.number(sql, vec![])?)));
+        let counted = STATS.iter().map(|(name, sql)| Ok((*name, Figure::Count(reader.number(sql, vec![])?))));
         let mut stats = counted.collect::<Result<Vec<_>>>()?;
-        stats.push(("queued", local.writer.queued() as i64));
+        stats.push(("queued", Figure::Count(local.writer.queued() as i64)));
         Ok(stats)
     }
 
@@ -111,6 +139,7 @@ impl Durable {
 /// A libSQL file on this machine.
 struct Local {
     path: PathBuf,
+    uuid: Id,
     writer: Writer,
     readers: Pool,
 }
@@ -127,9 +156,11 @@ impl Local {
         let pragmas = Pragmas { busy_timeout, cache_kib: WRITER_CACHE_KIB, synchronous, query_only: false };
         let mut connection = Connection::open(&path, false)?;
         connection.configure(pragmas)?;
+        let uuid = connection.row(UUID, vec![], |row| row.id(0))?;
+        let uuid = uuid.ok_or_else(|| StorageError::schema("the store does not say which it is"))?;
         let writer = Writer::start(Landing::new(connection))?;
         let pragmas = Pragmas { cache_kib: READER_CACHE_KIB, ..pragmas };
-        Ok(Self { readers: Pool::new(&path, pragmas, options.readers), path, writer })
+        Ok(Self { readers: Pool::new(&path, pragmas, options.readers), path, uuid, writer })
     }
 }
 
@@ -141,6 +172,10 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(given).map_err(|error| StorageError::invalid("path", error.to_string(), given))
 }
 
+const UUID: &str = "SELECT uuid FROM meta";
+const POSITION: &str = "SELECT sequence, id FROM change ORDER BY sequence DESC LIMIT 1";
+const IS_LOGGED: &str = "SELECT count(*) FROM change WHERE sequence = ? AND id = ?";
+const REMOVALS: &str = "SELECT id FROM change WHERE sequence > ? AND sequence <= ? AND op = 1";
 const EPISODE: &str = "SELECT id, record FROM episode WHERE id = ?";
 const PATTERN: &str = "SELECT id, record FROM pattern WHERE id = ?";
 const CHANGES: &str = "SELECT change.sequence, change.op, change.id, episode.record FROM change \
@@ -157,6 +192,11 @@ const STATS: [(&str, &str); 7] = [
     ("sequence", "SELECT coalesce(max(sequence), 0) FROM change"),
     ("file_bytes", "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"),
 ];
+
+fn position(reader: &mut Connection) -> Result<Position> {
+    let read = |row: &Row| Ok(Position { sequence: row.integer(0)?, id: row.id(1)? });
+    Ok(reader.row(POSITION, vec![], read)?.unwrap_or_default())
+}
 
 fn get(reader: &mut Connection, kind: Kind, id: &Id) -> Result<Option<Vec<u8>>> {
     let sql = if kind == Kind::Pattern { PATTERN } else { EPISODE };

@@ -86,6 +86,12 @@ impl StorageError {
         Self::new(ErrorKind::Unavailable { retry_after_s: None }, message)
     }
 
+    /// The breaker is open; `wait` says for how long.
+    pub(crate) fn interrupted(wait: std::time::Duration) -> Self {
+        let retry_after_s = Some(wait.as_secs_f64());
+        Self::new(ErrorKind::Unavailable { retry_after_s }, "the store failed too often and is given a break")
+    }
+
     pub(crate) fn closed() -> Self {
         Self::new(ErrorKind::Closed, "the store is closed")
     }

@@ -1,9 +1,11 @@
 //! The durable store (libSQL), the cache in front of it (redb) and how the two keep together.
 
 mod batch;
+mod cache;
 mod durable;
 mod error;
 mod record;
+mod tiered;
 
 use std::path::PathBuf;
 use std::process;
@@ -11,13 +13,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tacit_kernels::facts::Id;
+use tacit_kernels::lru::Limits;
 
-use crate::durable::Durable;
+use crate::tiered::Tiered;
 
 pub use crate::batch::{Batch, Change, Changes, EpisodeRecord, Op, Receipt, State, Sums};
-pub use crate::durable::Commit;
 pub use crate::error::{ErrorKind, Result, StorageError};
 pub use crate::record::Kind;
+pub use crate::tiered::Commit;
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
@@ -28,6 +31,26 @@ pub struct Options {
     pub readers: usize,
     /// How long a lock of another process is waited for.
     pub busy_timeout: Duration,
+    /// What is kept in memory of what was read.
+    pub cache: Limits,
+    pub cache_file: CacheFile,
+}
+
+/// Where what was read outlives the process. The file is disposable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CacheFile {
+    None,
+    /// Beside the store, under its name with `-cache` after it.
+    Beside,
+    At(PathBuf),
+}
+
+/// One entry of [`Store::stats`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Figure {
+    Count(i64),
+    Share(f64),
+    Word(String),
 }
 
 /// What an acknowledged commit survives.
@@ -75,20 +98,20 @@ pub struct Page<'a> {
 /// Every verb but [`Store::close`] fails once the store is closed, and in a process that was forked after it was
 /// opened.
 pub struct Store {
-    durable: RwLock<Option<Arc<Durable>>>,
+    tiered: RwLock<Option<Arc<Tiered>>>,
     process: u32,
 }
 
 impl Store {
     /// Opens the store at `options.path`; creates it where there is none. The folder must exist.
     pub fn open(options: &Options) -> Result<Self> {
-        let durable = Arc::new(Durable::open(options)?);
-        Ok(Self { durable: RwLock::new(Some(durable)), process: process::id() })
+        let tiered = Arc::new(Tiered::open(options)?);
+        Ok(Self { tiered: RwLock::new(Some(tiered)), process: process::id() })
     }
 
     /// Hands a batch to the writer; the [`Commit`] tells its outcome.
     pub fn submit(&self, batch: Batch) -> Result<Commit> {
-        Ok(self.opened()?.submit(batch))
+        self.opened()?.submit(batch)
     }
 
     /// What a receipt says about where a commit is durable.
@@ -97,12 +120,15 @@ impl Store {
     }
 
     /// The value of `kind` under `id`.
-    pub fn get(&self, kind: Kind, id: Id) -> Result<Option<Vec<u8>>> {
+    pub fn get(&self, kind: Kind, id: Id) -> Result<Option<Arc<[u8]>>> {
         Ok(self.get_many(kind, &[id])?.pop().flatten())
     }
 
     /// The values of `ids`, in their order; none where there is no such row.
-    pub fn get_many(&self, kind: Kind, ids: &[Id]) -> Result<Vec<Option<Vec<u8>>>> {
+    ///
+    /// What another process removed may be served for some milliseconds more, but not once [`Store::sequence`]
+    /// has counted its removal.
+    pub fn get_many(&self, kind: Kind, ids: &[Id]) -> Result<Vec<Option<Arc<[u8]>>>> {
         self.opened()?.get_many(kind, ids)
     }
 
@@ -132,28 +158,27 @@ impl Store {
     }
 
     /// Named counts of what is stored and how it is held.
-    pub fn stats(&self) -> Result<Vec<(&'static str, i64)>> {
+    pub fn stats(&self) -> Result<Vec<(&'static str, Figure)>> {
         self.opened()?.stats()
     }
 
     /// Refuses further commits and lands those that were submitted; true once that is done and the files are
     /// closed, false where it takes longer than `patience`. Closing a closed store is true at once.
     pub fn close(&self, patience: Duration) -> bool {
-        let Ok(durable) = self.opened() else { return true };
-        durable.stop();
-        let has_stopped = durable.has_stopped(patience);
-        if has_stopped {
-            self.durable.write().unwrap_or_else(PoisonError::into_inner).take();
+        let Ok(tiered) = self.opened() else { return true };
+        let has_closed = tiered.close(patience);
+        if has_closed {
+            self.tiered.write().unwrap_or_else(PoisonError::into_inner).take();
         }
-        has_stopped
+        has_closed
     }
 
-    fn opened(&self) -> Result<Arc<Durable>> {
+    fn opened(&self) -> Result<Arc<Tiered>> {
         if self.process != process::id() {
             return Err(StorageError::forked());
         }
-        let durable = self.durable.read().unwrap_or_else(PoisonError::into_inner);
-        durable.clone().ok_or_else(StorageError::closed)
+        let tiered = self.tiered.read().unwrap_or_else(PoisonError::into_inner);
+        tiered.clone().ok_or_else(StorageError::closed)
     }
 }
 
@@ -162,7 +187,7 @@ impl Drop for Store {
     /// harm the parent's files.
     fn drop(&mut self) {
         if self.process != process::id() {
-            std::mem::forget(self.durable.get_mut().map(Option::take));
+            std::mem::forget(self.tiered.get_mut().map(Option::take));
         }
     }
 }

@@ -72,15 +72,15 @@ impl Drop for Request {
 }
 
 /// A commit on its way.
-pub struct Commit {
+pub(crate) struct Commit {
     shared: Arc<Shared>,
     waiting: Option<Request>,
     ticket: Arc<Ticket>,
 }
 
 impl Commit {
-    /// The outcome, if it is known within `patience`. Giving up waiting does not take the commit back.
-    pub fn wait(&mut self, patience: Duration) -> Option<Result<Receipt>> {
+    /// The outcome, if it is known within about `patience`. Giving up waiting does not take the commit back.
+    pub(crate) fn wait(&mut self, patience: Duration) -> Option<Result<Receipt>> {
         if let Some(request) = self.waiting.take() {
             self.waiting = self.shared.enqueue(request, patience);
         }
