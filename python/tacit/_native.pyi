@@ -330,3 +330,10 @@ class Store:
     def close(self) -> None: ...
 
 def check_batch(batch: Batch) -> None: ...
+def unpack_sums(
+    packed: bytes,
+) -> list[
+    tuple[
+        tuple[str, str, str | None, str, int], bytes, int, tuple[int, float, int, float], int
+    ]
+]: ...

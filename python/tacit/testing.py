@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from hashlib import blake2b
 from typing import Any
 
+from tacit import _native
 from tacit.errors import ConflictError, StorageError, ValidationError
 from tacit.model.record import Batch, Change, EpisodeRecord
 from tacit.storage.base import Store
@@ -169,6 +172,46 @@ def _many_values_come_in_the_order_of_their_ids(store: Store) -> None:
     assert store.get_many("pattern", [bytes(16)]) == [None]
 
 
+def _the_sums_are_those_of_the_facts(store: Store) -> None:
+    for number in range(300):
+        store.commit(Batch((episode_record(number, base=number % 4 / 3 if number % 4 else None),)))
+    store.commit(Batch(removed=tuple(episode_record(number).id for number in range(0, 300, 7))))
+    store.commit(Batch((episode_record(300, base=0.5), episode_record(301, state="pending"))))
+    every_change = [change.record for change in _all_changes(store) if change.record is not None]
+    watermark, packed = store.sums()
+    later = [change.record for change in store.changes(watermark) if change.record is not None]
+    summed = _sums_of(later)
+    for (_, domain, agent, _, month), pattern, _, totals, _ in _native.unpack_sums(packed):
+        _add(summed, (domain, agent, month, pattern), totals)
+    expected = _sums_of(every_change)
+    assert summed.keys() == expected.keys()
+    for key, totals in expected.items():
+        assert all(math.isclose(a, b, abs_tol=1e-6) for a, b in zip(summed[key], totals, strict=True)), key
+
+
+_Key = tuple[str, str | None, int, bytes]
+_Totals = tuple[float, float, float, float]
+
+
+def _sums_of(records: list[EpisodeRecord]) -> dict[_Key, _Totals]:
+    sums: dict[_Key, _Totals] = {}
+    for record in records:
+        if record.state != "learned" or record.base is None:
+            continue
+        ended = datetime.fromtimestamp(record.ended_at / 1e6, UTC)
+        stratum = (record.domain, record.agent, ended.year * 100 + ended.month)
+        _add(sums, (*stratum, bytes(16)), (0, 0, 1, record.base))
+        for pattern, _, occurrences, successes in struct.iter_unpack("<16sBHd", record.facts):
+            _add(sums, (*stratum, pattern), (occurrences, successes, 1, record.base))
+    return sums
+
+
+def _add(sums: dict[_Key, _Totals], key: _Key, totals: _Totals) -> None:
+    a, b, c, d = sums.get(key, (0, 0, 0, 0))
+    e, f, g, h = totals
+    sums[key] = (a + e, b + f, c + g, d + h)
+
+
 def _whatever_bytes_and_names_are_given_come_back(store: Store) -> None:
     hostile = ["", "a\0b", "'; DROP TABLE episode; --", "ﬀ\u202e𝄞", "%_*?", "x" * 5_000]
     records = [
@@ -265,6 +308,7 @@ _CHECKS: tuple[Callable[[Store], None], ...] = (
     _changes_are_complete_and_in_order,
     _a_removed_episode_is_gone_and_said_to_be,
     _many_values_come_in_the_order_of_their_ids,
+    _the_sums_are_those_of_the_facts,
     _whatever_bytes_and_names_are_given_come_back,
     _what_breaks_a_rule_is_refused_by_its_name,
 )

@@ -74,9 +74,9 @@ class Store(Protocol):
         ...
 
     def sums(self) -> tuple[int, bytes]:
-        """A change's number and the packed sums of everything up to it.
+        """A change's number and the packed sums of the facts of everything up to it.
 
-        What they lack are the facts of the `changes` since that number.
+        What they lack are the facts of what was put since that number.
         """
         ...
 

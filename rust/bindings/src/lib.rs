@@ -34,7 +34,7 @@ mod _native {
         levenshtein_ratio_many, top_k,
     };
     #[pymodule_export]
-    use crate::store::{PyChanges, PyStore, check_batch};
+    use crate::store::{PyChanges, PyStore, check_batch, unpack_sums};
     #[pymodule_export]
     use crate::trajectory::{PyTrajectory, error_class};
 

@@ -10,6 +10,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyType};
+use tacit_kernels::evidence::{StratumKey, Sum, decode_sums};
 use tacit_kernels::facts::Id;
 use tacit_kernels::lru::Limits;
 use tacit_kernels::trajectory::Complexity;
@@ -220,6 +221,25 @@ impl PyChangesIterator {
         self.next += 1;
         row.map(|change| make_change(py, change)).transpose()
     }
+}
+
+type SumRow<'py> =
+    ((String, String, Option<String>, &'static str, u32), Bound<'py, PyBytes>, u8, (u64, f64, u64, f64), i64);
+
+/// Packed sums as rows: (namespace, domain, agent, complexity, month), pattern, kind, (trials, successes, episodes,
+/// outcomes), last seen. The all-zero pattern stands for the stratum's episodes whatever their patterns.
+#[pyfunction]
+pub(crate) fn unpack_sums<'py>(py: Python<'py>, packed: &[u8]) -> PyResult<Vec<SumRow<'py>>> {
+    let sums = decode_sums(packed).map_err(|fault| invalid("packed", "must be packed sums", fault))?;
+    Ok(sums.iter().map(|sum| sum_row(py, sum)).collect())
+}
+
+fn sum_row<'py>(py: Python<'py>, sum: &Sum<'_>) -> SumRow<'py> {
+    let StratumKey { namespace, domain, agent, complexity, month } = sum.stratum;
+    let complexity = Complexity::NAMES.get(usize::from(complexity)).copied().unwrap_or_default();
+    let stratum = (namespace.to_owned(), domain.to_owned(), agent.map(str::to_owned), complexity, month);
+    let totals = (sum.trials, sum.successes, sum.episodes, sum.outcomes);
+    (stratum, PyBytes::new(py, &sum.pattern), sum.kind, totals, sum.last_seen)
 }
 
 /// Refuses what a store would refuse for a limit it breaks, whatever is stored.

@@ -3,12 +3,14 @@
 mod beta;
 mod contrast;
 mod ledger;
+mod packed;
 
 use std::time::Duration;
 
 pub use beta::Interval;
 pub use contrast::{Contrast, Stratum, contrast};
 pub use ledger::{Decay, Ledger, Order, Page, Slice, StratumKey, Sum, Summary, month_of};
+pub use packed::{PackedSums, decode_sums};
 
 /// What one observation still counts for after `age`: half of it after each `half_life`.
 pub fn decay(age: Duration, half_life: Duration) -> f64 {

@@ -269,3 +269,142 @@ fn key(kind: Kind, id: &Id) -> [u8; 17] {
     bytes[1..].copy_from_slice(id);
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::example::id;
+
+    const STORE: Id = [5; 16];
+
+    fn at(sequence: i64) -> Position {
+        Position { sequence, id: [sequence as u8; 16] }
+    }
+
+    fn attached(path: &Path, now: Position, is_known: bool) -> Cache {
+        let mut cache = Cache::new(Limits::default(), Some(path.to_owned()), now);
+        cache.attach(&STORE, |_| is_known);
+        cache
+    }
+
+    fn value(number: u64) -> Arc<[u8]> {
+        number.to_be_bytes().repeat(40).into()
+    }
+
+    /// A file that was written by a cache and closed.
+    fn written(path: &Path, numbers: std::ops::Range<u64>) {
+        let mut cache = attached(path, at(9), true);
+        numbers.for_each(|number| cache.keep(Kind::Episode, id(number), &value(number), Instant::now()));
+        cache.close();
+    }
+
+    fn found(cache: &mut Cache, number: u64) -> Option<Arc<[u8]>> {
+        cache.get(Kind::Episode, id(number), Instant::now())
+    }
+
+    fn path() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cache");
+        (folder, path)
+    }
+
+    #[test]
+    fn what_was_kept_is_found_by_the_next_cache_and_under_its_own_kind_only() {
+        let (_folder, path) = path();
+        written(&path, 0..3);
+        let mut cache = attached(&path, at(9), true);
+        assert_eq!((found(&mut cache, 1), found(&mut cache, 7)), (Some(value(1)), None));
+        assert_eq!(cache.get(Kind::Embedding, id(1), Instant::now()), None);
+        assert_eq!(cache.name(), "redb");
+    }
+
+    #[test]
+    fn a_file_of_another_store_or_of_an_unknown_history_is_thrown_away() {
+        let (_folder, path) = path();
+        written(&path, 0..3);
+        assert_eq!(found(&mut attached(&path, at(9), false), 1), None);
+        written(&path, 0..3);
+        let mut other = Cache::new(Limits::default(), Some(path), at(9));
+        other.attach(&[6; 16], |_| true);
+        assert_eq!((found(&mut other, 1), other.name()), (None, "redb"));
+    }
+
+    #[test]
+    fn what_was_removed_stays_away() {
+        let (_folder, path) = path();
+        written(&path, 0..3);
+        let mut cache = attached(&path, at(9), true);
+        found(&mut cache, 1);
+        cache.keep(Kind::Episode, id(8), &value(8), Instant::now());
+        cache.forget(&[id(1), id(8)], at(10));
+        assert_eq!((found(&mut cache, 1), found(&mut cache, 8)), (None, None));
+        cache.close();
+        let mut cache = Cache::new(Limits::default(), Some(path), at(10));
+        assert_eq!(cache.attach(&STORE, |_| true), Some(at(10)));
+        assert_eq!([1, 8, 2].map(|number| found(&mut cache, number).is_some()), [false, false, true]);
+    }
+
+    #[test]
+    fn a_file_that_another_owns_is_left_to_it() {
+        let (_folder, path) = path();
+        written(&path, 0..3);
+        let mut owner = attached(&path, at(9), true);
+        let mut second = attached(&path, at(9), true);
+        assert_eq!((second.name(), found(&mut second, 1)), ("memory", None));
+        second.keep(Kind::Episode, id(1), &value(1), Instant::now());
+        assert_eq!((found(&mut second, 1), found(&mut owner, 1)), (Some(value(1)), Some(value(1))));
+    }
+
+    #[test]
+    fn a_file_that_was_not_closed_is_older_or_gone_and_says_so() {
+        let (_folder, path) = path();
+        written(&path, 0..3);
+        let mut owner = attached(&path, at(9), true);
+        owner.forget(&[id(1)], at(10));
+        let copy = path.with_extension("copy");
+        std::fs::copy(&path, &copy).unwrap();
+        drop(owner);
+        let mut cache = Cache::new(Limits::default(), Some(copy), at(10));
+        let position = cache.attach(&STORE, |_| true).unwrap();
+        assert!(position == at(9) || found(&mut cache, 1).is_none());
+        assert!(position == at(9) || found(&mut cache, 2).is_none());
+    }
+
+    #[test]
+    fn a_torn_or_foreign_file_is_replaced() {
+        let (_folder, path) = path();
+        written(&path, 0..3);
+        let whole = std::fs::read(&path).unwrap();
+        let torn =
+            [vec![], b"not a cache".to_vec(), whole[..100].to_vec(), whole[..whole.len() / 2].to_vec()];
+        for bytes in torn {
+            std::fs::write(&path, bytes).unwrap();
+            let mut cache = attached(&path, at(9), true);
+            assert_eq!(found(&mut cache, 1), None);
+            cache.keep(Kind::Episode, id(1), &value(1), Instant::now());
+            assert_eq!(found(&mut cache, 1), Some(value(1)));
+        }
+    }
+
+    #[test]
+    fn a_damaged_file_misses_but_does_not_lie() {
+        let (_folder, path) = path();
+        written(&path, 0..200);
+        let whole = std::fs::read(&path).unwrap();
+        for round in 0..40usize {
+            let mut bytes = whole.clone();
+            for flip in 0..50 {
+                let at = (round * 7_919 + flip * 104_729) % bytes.len();
+                bytes[at] ^= 1 << (flip % 8);
+            }
+            // A panic inside redb keeps the lock of its file: each round has a file of its own.
+            let path = path.with_extension(round.to_string());
+            std::fs::write(&path, bytes).unwrap();
+            let mut cache = attached(&path, at(9), true);
+            for number in 0..200 {
+                let value_found = found(&mut cache, number);
+                assert!(value_found.is_none_or(|found| found == value(number)), "round {round}");
+            }
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! The durable side of a store: what a commit has acknowledged is here, whatever happens next.
 
+mod fold;
 mod landing;
 mod pool;
 mod queries;
@@ -105,8 +106,7 @@ impl Durable {
 
     pub(crate) fn sums(&self) -> Result<Sums> {
         let Place::Local(local) = &self.0;
-        let watermark = local.readers.lease()?.number("SELECT folded FROM meta", vec![])?;
-        Ok(Sums { watermark, packed: Vec::new() })
+        local.readers.lease()?.snapshot(fold::sums)
     }
 
     pub(crate) fn pending(&self, limit: usize) -> Result<Vec<Id>> {
@@ -170,6 +170,20 @@ fn absolute(path: &Path) -> Result<PathBuf> {
     let given =
         given.ok_or_else(|| StorageError::invalid("path", "must be UTF-8 without NUL", path.display()))?;
     std::path::absolute(given).map_err(|error| StorageError::invalid("path", error.to_string(), given))
+}
+
+/// Holds the write lock of a store until it is dropped.
+#[cfg(test)]
+pub(crate) fn testing_lock(path: &Path) -> impl Drop + use<> {
+    struct Held(Connection);
+    impl Drop for Held {
+        fn drop(&mut self) {
+            self.0.roll_back();
+        }
+    }
+    let mut connection = Connection::open(path, false).unwrap();
+    connection.execute("BEGIN IMMEDIATE", vec![]).unwrap();
+    Held(connection)
 }
 
 const UUID: &str = "SELECT uuid FROM meta";

@@ -4,6 +4,8 @@ mod batch;
 mod cache;
 mod durable;
 mod error;
+#[cfg(test)]
+mod example;
 mod record;
 mod tiered;
 

@@ -290,3 +290,115 @@ impl Guard {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Store;
+    use crate::durable::testing_lock;
+    use crate::example::{close, commit, id, open, options, put, removal};
+
+    fn is_there(store: &Store, number: u64) -> bool {
+        store.get(Kind::Episode, id(number)).unwrap().is_some()
+    }
+
+    fn figure(store: &Store, name: &str) -> Figure {
+        let stats = store.stats().unwrap();
+        stats.into_iter().find(|(found, _)| *found == name).unwrap().1
+    }
+
+    fn without_file(folder: &Path) -> Store {
+        Store::open(&Options { cache_file: CacheFile::None, ..options(folder) }).unwrap()
+    }
+
+    #[test]
+    fn what_was_read_once_is_served_from_the_cache() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        commit(&store, put(1)).unwrap();
+        assert!((0..3).all(|_| is_there(&store, 1)));
+        assert_eq!(figure(&store, "cache_hits"), Figure::Count(2));
+    }
+
+    #[test]
+    fn what_this_store_removed_is_gone_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        for number in 0..50 {
+            commit(&store, put(number)).unwrap();
+            assert!(is_there(&store, number));
+            commit(&store, removal(number)).unwrap();
+            assert!(!is_there(&store, number));
+        }
+    }
+
+    #[test]
+    fn what_another_store_removed_is_gone_once_its_change_was_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, other) = (open(folder.path()), without_file(folder.path()));
+        for number in 0..20 {
+            commit(&one, put(number)).unwrap();
+            assert!(is_there(&one, number));
+            let receipt = commit(&other, removal(number)).unwrap();
+            assert_eq!(one.sequence().unwrap(), receipt.sequence);
+            assert!(!is_there(&one, number));
+        }
+    }
+
+    #[test]
+    fn a_cache_file_catches_up_with_what_was_removed_while_nobody_had_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        commit(&store, put(1)).unwrap();
+        commit(&store, put(2)).unwrap();
+        assert!(is_there(&store, 1) && is_there(&store, 2));
+        close(&store);
+        let other = without_file(folder.path());
+        commit(&other, removal(1)).unwrap();
+        close(&other);
+        let store = open(folder.path());
+        assert!(!is_there(&store, 1) && is_there(&store, 2));
+        assert_eq!(figure(&store, "cache"), Figure::Word("redb".to_owned()));
+    }
+
+    #[test]
+    fn a_cache_ahead_of_its_store_is_thrown_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        commit(&store, put(1)).unwrap();
+        close(&store);
+        let path = folder.path().join("store.db");
+        let backup = std::fs::read(&path).unwrap();
+        for later in [0, 3] {
+            let store = open(folder.path());
+            commit(&store, put(2)).unwrap();
+            assert!(is_there(&store, 2));
+            close(&store);
+            std::fs::write(&path, &backup).unwrap();
+            // The restored store may have gone another way since, and be as long as the one that was cached.
+            let store = without_file(folder.path());
+            (0..later).for_each(|number| drop(commit(&store, put(10 + number)).unwrap()));
+            close(&store);
+            let store = open(folder.path());
+            assert!(!is_there(&store, 2) && is_there(&store, 1), "{later} later changes");
+            close(&store);
+        }
+    }
+
+    #[test]
+    fn a_store_that_fails_too_often_is_given_a_break_and_still_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let impatient = Options { busy_timeout: Duration::ZERO, ..options(folder.path()) };
+        let store = Store::open(&impatient).unwrap();
+        commit(&store, put(1)).unwrap();
+        let lock = testing_lock(&impatient.path);
+        for number in 2..7 {
+            let error = commit(&store, put(number)).unwrap_err();
+            assert_eq!((error.retryable, error.kind), (true, ErrorKind::Unavailable { retry_after_s: None }));
+        }
+        let error = commit(&store, put(7)).unwrap_err();
+        assert!(matches!(error.kind, ErrorKind::Unavailable { retry_after_s: Some(wait) } if wait > 0.0));
+        assert!(is_there(&store, 1) && !is_there(&store, 2));
+        drop(lock);
+    }
+}

@@ -4,6 +4,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tacit_kernels::facts::Id;
 
 use crate::batch::{Batch, EpisodeRecord, Op, PatternRecord, Put, Receipt};
+use crate::durable::fold;
 use crate::durable::queries::{Connection, blob, optional_text, text};
 use crate::error::{ErrorKind, Result, StorageError};
 use crate::record::hexadecimal;
@@ -36,9 +37,11 @@ pub(crate) struct Landing {
     known: Known,
 }
 
-/// Rows that are in the store and stay there. Forgotten whenever a transaction is rolled back.
+/// What is in the store and stays there. Forgotten whenever a transaction is rolled back.
 #[derive(Default)]
 struct Known {
+    /// No fold is due before so many changes after this one.
+    folded: i64,
     namespaces: FxHashMap<String, i64>,
     patterns: FxHashSet<Id>,
 }
@@ -69,7 +72,10 @@ impl Landing {
         let Self { connection, known } = self;
         let outcome = connection.transaction(|inner| {
             let mut log = Log { newest: newest(inner)? };
-            batches.iter().map(|batch| land_guarded(inner, known, &mut log, batch)).collect()
+            let landed = batches.iter().map(|batch| land_guarded(inner, known, &mut log, batch));
+            let landed = landed.collect::<Result<Vec<_>>>()?;
+            fold_if_due(inner, known, log.newest, fold::DUE)?;
+            Ok(landed)
         });
         if outcome.is_err() {
             self.known = Known::default();
@@ -77,11 +83,40 @@ impl Landing {
         outcome
     }
 
+    /// Folds what is left over, so that the next reader of the sums has nothing to add. What fails here is done
+    /// by a later fold.
+    pub(crate) fn finish(&mut self) {
+        let Self { connection, known } = self;
+        let _ = connection.transaction(|inner| {
+            let newest = newest(inner)?;
+            fold_if_due(inner, known, newest, 1)
+        });
+    }
+
     /// Leaves whatever transaction a panic left open.
     pub(crate) fn recover(&mut self) {
         self.connection.roll_back();
         self.known = Known::default();
     }
+}
+
+/// Folds where `due` changes wait. A fold that fails takes nothing with it: the batches land, and the changes wait
+/// for a later one.
+fn fold_if_due(connection: &mut Connection, known: &mut Known, newest: i64, due: i64) -> Result<()> {
+    if newest - known.folded < due {
+        return Ok(());
+    }
+    known.folded = fold::watermark(connection)?;
+    if newest - known.folded < due {
+        return Ok(());
+    }
+    connection.execute("SAVEPOINT fold", vec![])?;
+    if fold::fold(connection, newest).is_err() {
+        connection.execute("ROLLBACK TO fold", vec![])?;
+    }
+    known.folded = newest;
+    connection.execute("RELEASE fold", vec![])?;
+    Ok(())
 }
 
 /// Whether another batch of the same group might fare better.

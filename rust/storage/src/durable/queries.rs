@@ -186,6 +186,13 @@ impl Row {
         }
     }
 
+    pub(crate) fn real(&self, column: i32) -> Result<f64> {
+        match self.0.get_value(column)? {
+            Value::Real(value) => Ok(value),
+            _ => Err(wrong_type(column)),
+        }
+    }
+
     pub(crate) fn blob(&self, column: i32) -> Result<Vec<u8>> {
         self.optional_blob(column)?.ok_or_else(|| wrong_type(column))
     }
@@ -208,6 +215,11 @@ impl Row {
             Value::Text(word) => Ok(word),
             _ => Err(wrong_type(column)),
         }
+    }
+
+    /// Text that was selected as a BLOB.
+    pub(crate) fn text(&self, column: i32) -> Result<String> {
+        String::from_utf8(self.blob(column)?).map_err(|_| StorageError::corrupt("text that is not UTF-8"))
     }
 }
 

@@ -19,14 +19,14 @@ pub(crate) const NEWEST: i64 = MIGRATIONS.len() as i64;
 pub(crate) fn prepare(path: &Path, patience: Duration) -> Result<()> {
     let mut connection = Connection::open(path, true)?;
     connection.wait_for_others(patience)?;
-    if version(&mut connection)? == NEWEST {
+    if connection.snapshot(version)? == NEWEST {
         return Ok(());
     }
     use_write_ahead_log(&mut connection, patience)?;
     migrate(&mut connection)
 }
 
-/// The schema of the file; 0 where it is empty.
+/// The schema of the file; 0 where it is empty. Runs inside a transaction: another process may be initialising.
 fn version(connection: &mut Connection) -> Result<i64> {
     let application = connection.number("PRAGMA application_id", vec![])?;
     let version = connection.number("PRAGMA user_version", vec![])?;

@@ -113,7 +113,8 @@ impl Writer {
     pub(crate) fn submit(&self, batch: Batch) -> Commit {
         let ticket = Arc::<Ticket>::default();
         let request = Request { batch, ticket: Arc::clone(&ticket) };
-        Commit { shared: Arc::clone(&self.shared), waiting: Some(request), ticket }
+        let waiting = self.shared.enqueue(request, Duration::ZERO);
+        Commit { shared: Arc::clone(&self.shared), waiting, ticket }
     }
 
     /// Asks the thread to end once everything that was handed over has landed.
@@ -221,6 +222,7 @@ fn run(shared: &Shared, mut landing: Landing) {
         settle(&group, land(&mut landing, &group));
         (expected, linger) = (group.len(), started.elapsed().min(LINGER));
     }
+    let _ = catch_unwind(AssertUnwindSafe(|| landing.finish()));
     drop(landing);
     lock(&shared.queue).is_stopped = true;
     shared.stopped.notify_all();
@@ -243,4 +245,89 @@ fn settle(group: &[Request], outcomes: Vec<Result<Receipt>>) {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::example::{close, commit, contradiction, id, open, put, removal};
+    use crate::record::Kind;
+
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_batch_that_fails_takes_no_other_of_its_group_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        commit(&store, put(1)).unwrap();
+        let mut both = put(7);
+        both.puts.extend(contradiction(1).puts);
+        let batches = [put(2), contradiction(1), both, put(3), removal(1), put(4)];
+        let mut commits: Vec<_> = batches.into_iter().map(|batch| store.submit(batch).unwrap()).collect();
+        let outcomes: Vec<_> = commits.iter_mut().map(|each| each.wait(PATIENCE).unwrap()).collect();
+        let landed: Vec<bool> = outcomes.iter().map(Result::is_ok).collect();
+        assert_eq!(landed, [true, false, false, true, true, true]);
+        assert!(matches!(outcomes[1].as_ref().unwrap_err().kind, ErrorKind::Conflict { .. }));
+        let there = store.get_many(Kind::Episode, &[1, 2, 3, 4, 7].map(id)).unwrap();
+        let there: Vec<bool> = there.iter().map(Option::is_some).collect();
+        assert_eq!(there, [false, true, true, true, false]);
+        assert_eq!(store.sequence().unwrap(), 5);
+    }
+
+    #[test]
+    fn callers_at_once_are_all_answered() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        std::thread::scope(|scope| {
+            for caller in 0..8u64 {
+                let store = &store;
+                scope.spawn(move || {
+                    (0..40).for_each(|each| {
+                        commit(store, put(caller * 100 + each)).unwrap();
+                    })
+                });
+            }
+        });
+        assert_eq!(store.sequence().unwrap(), 320);
+    }
+
+    #[test]
+    fn what_was_submitted_before_closing_lands_and_what_comes_after_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        let mut commits: Vec<_> = (0..50).map(|number| store.submit(put(number)).unwrap()).collect();
+        close(&store);
+        assert!(commits.iter_mut().all(|commit| commit.wait(PATIENCE).unwrap().is_ok()));
+        assert_eq!(store.submit(put(99)).err().map(|error| error.kind), Some(ErrorKind::Closed));
+        assert_eq!(open(folder.path()).sequence().unwrap(), 50);
+    }
+
+    #[test]
+    fn a_request_that_nobody_answers_is_answered_when_it_is_dropped() {
+        let ticket = Arc::<Ticket>::default();
+        drop(Request { batch: Batch::default(), ticket: Arc::clone(&ticket) });
+        assert_eq!(lock(&ticket.outcome).take(), Some(Err(StorageError::closed())));
+    }
+
+    #[test]
+    fn a_group_is_bounded_and_takes_at_least_one_batch() {
+        let request = |operations: u64| {
+            let mut batch = Batch::default();
+            (0..operations).for_each(|number| batch.remove(id(number)));
+            Request { batch, ticket: Arc::default() }
+        };
+        let mut queue = Queue { requests: [600, 300, 200, 100].map(request).into(), ..Queue::default() };
+        assert_eq!([(); 3].map(|()| queue.take_group().len()), [1, 2, 1]);
+    }
+
+    #[test]
+    fn a_panic_fails_its_group_and_no_later_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        let mut broken = put(1);
+        broken.puts[0].record.truncate(20);
+        assert_eq!(commit(&store, broken).unwrap_err().kind, ErrorKind::Internal);
+        assert_eq!(commit(&store, put(2)).unwrap().committed, 1);
+    }
 }

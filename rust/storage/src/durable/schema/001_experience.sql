@@ -81,6 +81,7 @@ CREATE TABLE sum (
     successes REAL NOT NULL,
     episodes  INTEGER NOT NULL,
     outcomes  REAL NOT NULL,
+    last_seen INTEGER NOT NULL,
     PRIMARY KEY (stratum, pattern, kind)
 ) STRICT, WITHOUT ROWID;
 
