@@ -332,8 +332,4 @@ class Store:
 def check_batch(batch: Batch) -> None: ...
 def unpack_sums(
     packed: bytes,
-) -> list[
-    tuple[
-        tuple[str, str, str | None, str, int], bytes, int, tuple[int, float, int, float], int
-    ]
-]: ...
+) -> list[tuple[tuple[str, str, str | None, str, int], bytes, int, tuple[int, float, int, float], int]]: ...

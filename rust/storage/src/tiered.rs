@@ -377,7 +377,9 @@ mod tests {
             std::fs::write(&path, &backup).unwrap();
             // The restored store may have gone another way since, and be as long as the one that was cached.
             let store = without_file(folder.path());
-            (0..later).for_each(|number| drop(commit(&store, put(10 + number)).unwrap()));
+            for number in 0..later {
+                commit(&store, put(10 + number)).unwrap();
+            }
             close(&store);
             let store = open(folder.path());
             assert!(!is_there(&store, 2) && is_there(&store, 1), "{later} later changes");
