@@ -185,6 +185,18 @@ def lcs_coverage_many(
 def context_similarity(
     a: tuple[str, str | None, Sequence[str]], b: tuple[str, str | None, Sequence[str]]
 ) -> float: ...
+def kmeans(
+    matrix: NDArray[np.float32], k: int, *, seed: int = 0, iterations: int = 100
+) -> tuple[NDArray[np.int32], NDArray[np.uint32]]: ...
+def dbscan(
+    matrix: NDArray[np.float32], *, eps: float, min_points: int, metric: str = "euclidean"
+) -> tuple[NDArray[np.int32], NDArray[np.uint32]]: ...
+def dbscan_distances(
+    distances: NDArray[np.float32], *, eps: float, min_points: int
+) -> tuple[NDArray[np.int32], NDArray[np.uint32]]: ...
+def dbscan_sequences(
+    symbols: NDArray[np.uint64], offsets: NDArray[np.uint64], *, eps: float, min_points: int
+) -> tuple[NDArray[np.int32], NDArray[np.uint32]]: ...
 
 # --- evidence, rank -----------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 //! What crosses between Python and Rust. A list: logic lives in tacit-kernels and tacit-storage.
 
+mod cluster;
 mod convert;
 mod embed;
 mod episode;
@@ -14,6 +15,8 @@ mod trajectory;
 
 #[pyo3::pymodule(gil_used = false)]
 mod _native {
+    #[pymodule_export]
+    use crate::cluster::{dbscan, dbscan_distances, dbscan_sequences, kmeans};
     #[pymodule_export]
     use crate::embed::{PyHashedEmbedder, words};
     #[pymodule_export]

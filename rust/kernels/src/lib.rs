@@ -2,6 +2,7 @@
 
 pub mod backoff;
 pub mod breaker;
+pub mod cluster;
 pub mod embed;
 pub mod episode;
 pub mod error_class;

@@ -1,0 +1,289 @@
+//! DBSCAN: clusters are where rows lie close; rows far from all of them are noise. Exact: every pair is compared.
+
+use super::blocks::{Blocks, LANES, Lanes, TOGETHER, products};
+use super::neighbours::Neighbours;
+use super::{Clustering, Metric, centred, squared_distance};
+use crate::sequence::Sequences;
+use crate::simd::dispatch;
+use crate::similarity::Rows;
+use crate::similarity::cosine::norm;
+use crate::similarity::levenshtein::levenshtein_ratio_many;
+
+/// Blocks that are compared with the same rows before the next rows are read.
+const PANEL: usize = 8;
+
+/// Clusters of rows that are within `eps` of each other. A row with `min_points` rows within `eps`, itself counted,
+/// is dense; dense rows within `eps` of each other share a cluster, and other rows join the first they border on.
+/// The rows are of finite length.
+pub fn dbscan(rows: Rows, metric: Metric, eps: f64, min_points: usize) -> Clustering {
+    let plane = Plane::new(rows, metric, eps);
+    let mut neighbours = Neighbours::new(rows.len(), min_points);
+    for first in (0..plane.blocks.len()).step_by(PANEL) {
+        compare_panel(&plane, first, &mut neighbours);
+    }
+    let (labels, count) = neighbours.labels();
+    match metric {
+        Metric::Euclidean => Clustering::of_rows(rows, &labels, count),
+        Metric::Cosine => Clustering::of_rows(plane.rows(), &labels, count),
+    }
+}
+
+/// Clusters of sequences: their distance is 1 less their Levenshtein ratio.
+pub fn dbscan_sequences(sequences: Sequences, eps: f64, min_points: usize) -> Clustering {
+    let distances_after = |index| {
+        let others = sequences.part(index + 1..sequences.len());
+        levenshtein_ratio_many(sequences.get(index), others).into_iter().map(|ratio| 1.0 - ratio)
+    };
+    dbscan_by(sequences.len(), distances_after, eps, min_points)
+}
+
+/// Clusters of whatever has the given distances: as many rows as columns, of which the upper half is read.
+pub fn dbscan_distances(distances: Rows, eps: f64, min_points: usize) -> Clustering {
+    let distances_after = |index| distances.row(index)[index + 1..].iter().copied();
+    dbscan_by(distances.len(), distances_after, eps, min_points)
+}
+
+/// `distances_after` answers the distances of one thing from all behind it. It is asked twice for each: the second
+/// time for the medoids, of which the distances to the other members sum up to the least.
+fn dbscan_by<D: IntoIterator<Item = f32>>(
+    count: usize,
+    distances_after: impl Fn(usize) -> D,
+    eps: f64,
+    min_points: usize,
+) -> Clustering {
+    let mut neighbours = Neighbours::new(count, min_points);
+    for index in 0..count {
+        for (other, distance) in (index + 1..).zip(distances_after(index)) {
+            if f64::from(distance) <= eps {
+                neighbours.pair(index as u32, other as u32);
+            }
+        }
+    }
+    let (labels, _) = neighbours.labels();
+    let mut costs = vec![0.0; count];
+    for index in (0..count).filter(|&index| labels[index].is_some()) {
+        for (other, distance) in (index + 1..).zip(distances_after(index)) {
+            if labels[other] == labels[index] {
+                costs[index] += f64::from(distance);
+                costs[other] += f64::from(distance);
+            }
+        }
+    }
+    Clustering::in_order(&labels, &costs)
+}
+
+/// Rows and what turns products of them into distances: two rows are near if the sum of their terms, less `factor`
+/// times their product, is at most `limit`. Sums of rounded numbers are off by less than the terms are widened: pairs
+/// that are near by the low terms but not by the high ones are compared again, in full.
+struct Plane<'a> {
+    given: Rows<'a>,
+    metric: Metric,
+    eps: f64,
+    elements: Vec<f32>,
+    blocks: Blocks,
+    low: Vec<f32>,
+    high: Vec<f32>,
+    factor: f32,
+    limit: f32,
+}
+
+impl<'a> Plane<'a> {
+    fn new(given: Rows<'a>, metric: Metric, eps: f64) -> Self {
+        let (mut elements, factor, limit) = match metric {
+            Metric::Euclidean => (centred(given), 2.0, eps * eps),
+            Metric::Cosine => (units(given), 1.0, eps),
+        };
+        let rows = Rows::new(&elements, given.width());
+        let term = |row: &[f32]| match metric {
+            Metric::Euclidean => norm(row).powi(2),
+            Metric::Cosine => 0.5,
+        };
+        let slack = (given.width() + 16) as f32 * f32::EPSILON;
+        let widened = |by: f32| {
+            let mut terms: Vec<f32> = rows.iter().map(|row| term(row) * by).collect();
+            terms.resize(given.len().next_multiple_of(LANES), f32::INFINITY);
+            terms
+        };
+        let (low, high, blocks) = (widened(1.0 - slack), widened(1.0 + slack), Blocks::of(rows));
+        elements.resize(low.len() * given.width(), 0.0);
+        Self { given, metric, eps, elements, blocks, low, high, factor, limit: limit as f32 }
+    }
+
+    /// The rows as they are compared.
+    fn rows(&self) -> Rows<'_> {
+        Rows::new(&self.elements[..self.given.len() * self.given.width()], self.given.width())
+    }
+
+    /// The elements of the rows from `start` that are compared with a block at a time.
+    #[inline(always)]
+    fn together(&self, start: usize) -> &[f32] {
+        &self.elements[start * self.given.width()..][..TOGETHER * self.given.width()]
+    }
+
+    /// Whether a row of the block may be near one of the rows from `start`.
+    #[inline(always)]
+    fn may_be_near(&self, block: usize, start: usize, products: &[Lanes; TOGETHER]) -> bool {
+        let terms = &self.low[block * LANES..][..LANES];
+        let mut least = [f32::INFINITY; LANES];
+        for (term, product) in self.low[start..][..TOGETHER].iter().zip(products) {
+            for lane in 0..LANES {
+                least[lane] = least[lane].min(term - self.factor * product[lane]);
+            }
+        }
+        let limit = self.limit * (1.0 + 4.0 * f32::EPSILON);
+        (0..LANES).fold(false, |near, lane| near | (terms[lane] + least[lane] <= limit))
+    }
+
+    /// Tells of the pairs of near rows, the first in the block and the other behind it.
+    fn tell(&self, block: usize, start: usize, products: &[Lanes; TOGETHER], neighbours: &mut Neighbours) {
+        for (other, products) in (start..).zip(products) {
+            for (row, &product) in (block * LANES..other.min((block + 1) * LANES)).zip(products) {
+                if self.is_near(row, other, product) {
+                    neighbours.pair(row as u32, other as u32);
+                }
+            }
+        }
+    }
+
+    #[inline]
+    fn is_near(&self, row: usize, other: usize, product: f32) -> bool {
+        let distance = |terms: &[f32]| terms[row] + (terms[other] - self.factor * product);
+        if distance(&self.low) > self.limit * (1.0 + 4.0 * f32::EPSILON) {
+            return false;
+        }
+        distance(&self.high) <= self.limit * (1.0 - 4.0 * f32::EPSILON)
+            || self.is_exactly_near(self.given.row(row), self.given.row(other))
+    }
+
+    fn is_exactly_near(&self, a: &[f32], b: &[f32]) -> bool {
+        match self.metric {
+            Metric::Euclidean => squared_distance(a, b) <= self.eps * self.eps,
+            Metric::Cosine => exact_cosine_distance(a, b) <= self.eps,
+        }
+    }
+}
+
+fn compare_panel(plane: &Plane, first: usize, neighbours: &mut Neighbours) {
+    dispatch!(compare(plane: &Plane, first: usize, neighbours: &mut Neighbours))
+}
+
+/// Compares the rows of a panel of blocks with each other and with all rows behind them.
+#[inline(always)]
+fn compare<const FUSED: bool>(plane: &Plane, first: usize, neighbours: &mut Neighbours) {
+    let panel = first..(first + PANEL).min(plane.blocks.len());
+    for start in (first * LANES..plane.given.len()).step_by(TOGETHER) {
+        let others = plane.together(start);
+        for block in panel.start..panel.end.min((start + TOGETHER).div_ceil(LANES)) {
+            let products = products(plane.blocks.block(block), others);
+            if plane.may_be_near(block, start, &products) {
+                plane.tell(block, start, &products, neighbours);
+            }
+        }
+    }
+}
+
+/// Each row at length 1; zeros stay.
+fn units(rows: Rows) -> Vec<f32> {
+    let unit = |row: &'_ [f32]| {
+        let length = norm(row);
+        let by = if length > 0.0 { 1.0 / length } else { 0.0 };
+        row.iter().map(|x| x * by).collect::<Vec<f32>>()
+    };
+    rows.iter().flat_map(unit).collect()
+}
+
+fn exact_cosine_distance(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum::<f64>();
+    let lengths = (dot(a, a) * dot(b, b)).sqrt();
+    if lengths > 0.0 { 1.0 - dot(a, b) / lengths } else { 1.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// From each dense row outwards, in order of row: the textbook.
+    fn plain(count: usize, near: impl Fn(usize, usize) -> bool, min_points: usize) -> Vec<i32> {
+        let neighbours: Vec<Vec<usize>> = (0..count)
+            .map(|row| (0..count).filter(|&other| other == row || near(row, other)).collect())
+            .collect();
+        let mut labels = vec![-1; count];
+        let mut next = 0;
+        for row in 0..count {
+            if labels[row] != -1 || neighbours[row].len() < min_points {
+                continue;
+            }
+            let mut open = vec![row];
+            while let Some(row) = open.pop() {
+                if labels[row] == -1 {
+                    labels[row] = next;
+                    if neighbours[row].len() >= min_points {
+                        open.extend(&neighbours[row]);
+                    }
+                }
+            }
+            next += 1;
+        }
+        in_order_of_rows(&labels)
+    }
+
+    fn in_order_of_rows(labels: &[i32]) -> Vec<i32> {
+        let labels: Vec<Option<u32>> = labels.iter().map(|&label| u32::try_from(label).ok()).collect();
+        Clustering::in_order(&labels, &vec![0.0; labels.len()]).labels
+    }
+
+    fn matrix() -> impl Strategy<Value = (usize, Vec<f32>)> {
+        (1usize..6, 1usize..150).prop_flat_map(|(width, rows)| {
+            let elements = prop::collection::vec((-9i8..10).prop_map(f32::from), width * rows);
+            (Just(width), elements)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn both_metrics_agree_with_the_textbook_also_at_the_limit(
+            (width, elements) in matrix(),
+            eps in prop::sample::select(vec![0.0, 0.1, 0.5, 1.0, 2.0, 5.0f64.sqrt()]),
+            min_points in 1usize..6,
+        ) {
+            let rows = Rows::new(&elements, width);
+            let found = dbscan(rows, Metric::Euclidean, eps, min_points);
+            let near = |a, b| squared_distance(rows.row(a), rows.row(b)) <= eps * eps;
+            prop_assert_eq!(found.labels, plain(rows.len(), near, min_points));
+            let found = dbscan(rows, Metric::Cosine, eps, min_points);
+            let near = |a, b| exact_cosine_distance(rows.row(a), rows.row(b)) <= eps;
+            prop_assert_eq!(found.labels, plain(rows.len(), near, min_points));
+        }
+
+        #[test]
+        fn sequences_cluster_by_their_distances(
+            texts in prop::collection::vec(prop::collection::vec(0u64..3, 0..6), 1..20),
+            min_points in 1usize..4,
+        ) {
+            let (symbols, offsets) = Sequences::columns(&texts);
+            let sequences = Sequences::new(&symbols, &offsets).unwrap();
+            let distances: Vec<f32> =
+                texts.iter().flat_map(|text| levenshtein_ratio_many(text, sequences)).map(|ratio| 1.0 - ratio).collect();
+            let rows = Rows::new(&distances, texts.len());
+            let found = dbscan_sequences(sequences, 0.4, min_points);
+            prop_assert_eq!(&found, &dbscan_distances(rows, 0.4, min_points));
+            let near = |a, b| f64::from(rows.row(a)[b]) <= 0.4;
+            prop_assert_eq!(found.labels, plain(texts.len(), near, min_points));
+        }
+    }
+
+    #[test]
+    fn a_medoid_is_the_member_nearest_to_the_others() {
+        let elements = [0.0, 1.0, 2.0, 3.0, 4.0, 100.0];
+        let found = dbscan(Rows::new(&elements, 1), Metric::Euclidean, 1.0, 2);
+        assert_eq!((found.labels, found.medoids), (vec![0, 0, 0, 0, 0, -1], vec![2]));
+    }
+
+    #[test]
+    fn rows_far_from_the_origin_are_told_apart() {
+        let elements = [1e6, 1e6 + 0.5, 1e6 + 1.0, 1e6 + 10.0];
+        let found = dbscan(Rows::new(&elements, 1), Metric::Euclidean, 0.5, 2);
+        assert_eq!(found.labels, [0, 0, 0, -1]);
+    }
+}

@@ -1,0 +1,94 @@
+//! Who is dense, who is connected: what DBSCAN learns of one pair of neighbours after another.
+//!
+//! A pair is kept only while one of its ends is not known to be dense, so that no end keeps as many as make it dense.
+
+/// Pairs of neighbours may come in any order, each once.
+pub(super) struct Neighbours {
+    /// Neighbours that make a row dense, itself not counted.
+    enough: usize,
+    counts: Vec<usize>,
+    /// Neighbours of a row that is not dense yet.
+    waiting: Vec<Vec<u32>>,
+    /// Towards the lowest dense row that a dense row is connected with.
+    parents: Vec<u32>,
+}
+
+impl Neighbours {
+    /// `min_points`, the row itself among them, make a row dense.
+    pub(super) fn new(rows: usize, min_points: usize) -> Self {
+        Self {
+            enough: min_points.saturating_sub(1),
+            counts: vec![0; rows],
+            waiting: vec![Vec::new(); rows],
+            parents: (0..rows as u32).collect(),
+        }
+    }
+
+    pub(super) fn pair(&mut self, a: u32, b: u32) {
+        self.counts[a as usize] += 1;
+        self.counts[b as usize] += 1;
+        self.settle(a, b);
+        self.released(a);
+        self.released(b);
+    }
+
+    fn is_dense(&self, row: u32) -> bool {
+        self.counts[row as usize] >= self.enough
+    }
+
+    /// Joins two dense rows; otherwise the pair waits at one that is not dense.
+    fn settle(&mut self, a: u32, b: u32) {
+        match (self.is_dense(a), self.is_dense(b)) {
+            (true, true) => self.join(a, b),
+            (true, false) => self.waiting[b as usize].push(a),
+            (false, _) => self.waiting[a as usize].push(b),
+        }
+    }
+
+    /// What waited at a row until it became dense is settled anew.
+    fn released(&mut self, row: u32) {
+        if self.counts[row as usize] == self.enough {
+            for other in std::mem::take(&mut self.waiting[row as usize]) {
+                self.settle(row, other);
+            }
+        }
+    }
+
+    fn join(&mut self, a: u32, b: u32) {
+        let (a, b) = (self.root(a), self.root(b));
+        self.parents[a.max(b) as usize] = a.min(b);
+    }
+
+    fn root(&mut self, mut row: u32) -> u32 {
+        while self.parents[row as usize] != row {
+            let above = self.parents[self.parents[row as usize] as usize];
+            self.parents[row as usize] = above;
+            row = above;
+        }
+        row
+    }
+
+    /// The cluster of each row and the number of clusters. A row that is not dense belongs to the first cluster it
+    /// borders on: that with the lowest dense row.
+    pub(super) fn labels(mut self) -> (Vec<Option<u32>>, usize) {
+        let rows = self.counts.len() as u32;
+        let mut numbers = vec![0; rows as usize];
+        let mut count = 0;
+        for row in (0..rows).filter(|&row| self.is_dense(row) && self.parents[row as usize] == row) {
+            numbers[row as usize] = count;
+            count += 1;
+        }
+        let number = |root: u32| numbers[root as usize];
+        ((0..rows).map(|row| self.cluster(row).map(number)).collect(), count as usize)
+    }
+
+    /// The lowest dense row of the cluster of a row.
+    fn cluster(&mut self, row: u32) -> Option<u32> {
+        if self.is_dense(row) {
+            return Some(self.root(row));
+        }
+        let waiting = std::mem::take(&mut self.waiting[row as usize]);
+        let dense: Vec<u32> = waiting.into_iter().filter(|&other| self.is_dense(other)).collect();
+        dense.into_iter().map(|other| self.root(other)).min()
+    }
+}
