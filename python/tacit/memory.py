@@ -489,8 +489,6 @@ class Memory:
         if self._index.sequence >= self._store.sequence():
             return
         with self._catching_up:
-            if self._index.sequence == 0:
-                self._index.load_sums(*self._store.sums())
             while len(changes := self._store.changes(self._index.sequence)):
                 self._index.apply(changes)
 

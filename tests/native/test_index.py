@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import struct
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import msgspec
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tacit._native import HashedEmbedder, HitRow, Index, words
+from tacit._native import HashedEmbedder, HitRow, Index, Trajectory, error_recoveries, words
 from tacit.errors import CorruptRecordError, ValidationError
 from tacit.model.record import Change, EpisodeRecord
 
@@ -40,6 +41,8 @@ class Attempt:
     seconds: int = 60
     ended_at: int = NOW
     failed: int = 0
+    error: str | None = None
+    facts: bytes = b""
     state: str = field(default="learned", compare=False)
 
     @property
@@ -48,7 +51,7 @@ class Attempt:
 
     def payload(self) -> bytes:
         steps = [
-            {"tool": tool, "status": "error" if at < self.failed else "ok", "error": None}
+            {"tool": tool, "status": "error" if at < self.failed else "ok", "error": self.error}
             for at, tool in enumerate(self.tools)
         ]
         outcome = {1.0: "success", 0.0: "failure"}.get(self.base, "partial")
@@ -82,7 +85,7 @@ class Attempt:
             ended_at=self.ended_at,
             base=self.base,
             payload=self.payload(),
-            facts=b"",
+            facts=self.facts,
             contents=b"",
             embedder=EMBEDDER.name,
             embedding=EMBEDDER.embed([self.task])[0].tobytes(),
@@ -260,11 +263,101 @@ def test_medians_are_those_of_the_successes() -> None:
 
 
 def test_attempts_are_found_by_their_task_key() -> None:
-    index = index_of(
-        [Attempt(2, "a", task_key="t", base=0.0), Attempt(1, "b", task_key="t"), Attempt(3, "t")]
-    )
-    assert index.by_task_key("default", "t") == [(Attempt(1, "").id, 1.0), (Attempt(2, "").id, 0.0)]
-    assert index.by_task_key("other", "t") == []
+    failed = Attempt(2, "a", task_key="t", base=0.0, tools=("get", "get"))
+    index = index_of([failed, Attempt(1, "b", task_key="t"), Attempt(3, "t")])
+    assert index.attempts("default", "t") == [(1.0, []), (0.0, ["get", "get"])]
+    assert index.by_task_key("default", "t") == [(Attempt(1, "").id, 1.0), (failed.id, 0.0)]
+    assert index.attempts("other", "t") == []
+
+
+def fact(pattern: bytes, occurrences: int, successes: float, kind: int = 0) -> bytes:
+    return pattern + struct.pack("<BHd", kind, occurrences, successes)
+
+
+PATTERNS = st.lists(
+    st.tuples(st.integers(0, 5), st.integers(1, 3)), max_size=4, unique_by=lambda fact: fact[0]
+)
+
+
+@st.composite
+def taught(draw: st.DrawFn) -> Attempt:
+    attempt = draw(ATTEMPTS)
+    facts = [fact(bytes([number]) * 16, many, many * attempt.base, kind=1) for number, many in draw(PATTERNS)]
+    return replace(attempt, facts=b"".join(facts))
+
+
+def evidence(index: Index) -> list[tuple[object, ...]]:
+    rows = [row for namespace in ("default", "other") for row in index.patterns(namespace)]
+    return [(row.id, row.trials, row.successes, row.episodes, row.mean, row.low, row.domains) for row in rows]
+
+
+@settings(max_examples=60)
+@given(st.lists(taught(), max_size=15), st.lists(st.integers(0, 30), max_size=8), TASKS)
+def test_evidence_after_updates_and_removals_is_that_of_the_episodes_left(
+    attempts: list[Attempt], gone: list[int], query: str
+) -> None:
+    index = index_of(attempts)
+    left = {attempt.id: attempt for attempt in attempts}
+    for sequence, number in enumerate(gone, len(attempts) + 1):
+        index.apply([removal(sequence, Attempt(number, ""))])
+        left.pop(Attempt(number, "").id, None)
+    fresh = index_of(list(left.values()))
+    assert evidence(index) == evidence(fresh)
+    assert rows(recall(index, query)) == rows(recall(fresh, query))
+
+
+def test_patterns_are_known_by_their_facts() -> None:
+    seen, new = fact(b"a" * 16, 2, 1.0), fact(b"b" * 16, 1, 1.0)
+    index = index_of([Attempt(1, "t", facts=seen)])
+    assert index.unseen("default", seen + new) == [b"b" * 16]
+    assert index.novelty("default", seen + new) == 0.5
+    assert index.novelty("other", seen + new) == 1.0
+    assert index.knows("default", b"a" * 16)
+    assert [(row.id, row.trials, row.successes) for row in index.patterns("default")] == [(b"a" * 16, 2, 1.0)]
+    assert index.patterns("default", domain="elsewhere") == []
+
+
+def test_an_approach_counts_the_episodes_that_took_it() -> None:
+    approach = fact(b"c" * 16, 1, 1.0, kind=3)
+    index = index_of([Attempt(1, "t", facts=approach), Attempt(2, "u", facts=approach)])
+    assert index.approach("default", approach) == (2, 2.0)
+    assert index.approach("other", approach) == (0, 0.0)
+
+
+def test_the_patterns_behind_the_nearest_are_those_that_work_and_those_that_fail() -> None:
+    good, bad = fact(b"g" * 16, 1, 1.0), fact(b"b" * 16, 1, 0.0)
+    attempts = [Attempt(number, f"cancel {number}", facts=good + bad) for number in range(4)]
+    attempts.append(Attempt(9, "mug", facts=fact(b"x" * 16, 1, 1.0)))
+    index = index_of(attempts)
+    nearest = [(attempt.id, 0.5) for attempt in attempts[:4]]
+    work, fail = index.patterns_behind("default", nearest)
+    assert ([row.id for row in work], [row.id for row in fail]) == ([b"g" * 16], [b"b" * 16])
+    assert index.patterns_behind("other", nearest) == ([], [])
+
+
+def test_ways_out_of_an_error_are_ranked_by_how_well_they_are_proven() -> None:
+    attempts = [
+        Attempt(1, "t", tools=("select", "show"), failed=1, error="no such table"),
+        Attempt(2, "t", tools=("select", "select"), failed=1, error="no such table"),
+        Attempt(3, "t", tools=("select",), failed=1, error="no such table"),
+    ]
+    found = [error_recoveries(Trajectory(attempt.payload()), limit=32) for attempt in attempts]
+    learned = [replace(attempt, facts=each.facts()) for attempt, each in zip(attempts, found, strict=True)]
+    ranked = index_of(learned).recoveries("default", "select", "no such table")
+    assert [(next_tool, trials, successes) for next_tool, trials, successes, _ in ranked] == [
+        ("select", 1, 1.0),
+        ("show", 1, 1.0),
+        ("<gave up>", 1, 0.0),
+    ]
+
+
+def test_evidence_judges_an_episode_by_its_patterns() -> None:
+    proven = Attempt(1, "cancel it", facts=fact(b"g" * 16, 3, 3.0))
+    failing = Attempt(2, "cancel me", facts=fact(b"b" * 16, 3, 0.0))
+    hits = recall(index_of([proven, failing]), "cancel", weights=[1, 0, 0, 0, 0, 1, 0])
+    values = {hit.id: dict((signal, value) for signal, value, _ in hit.reasons)["evidence"] for hit in hits}
+    assert values[proven.id] == pytest.approx(3.5 / 4)
+    assert values[failing.id] == pytest.approx(0.5 / 4)
 
 
 def test_what_came_next_in_the_nearest_runs_is_proposed() -> None:

@@ -1,7 +1,6 @@
 """Texts to vectors."""
 
-from .._native import HashedEmbedder
-from . import hashed as _hashed
 from .base import Embedder, embedders
+from .hashed import HashedEmbedder
 
 __all__ = ["Embedder", "HashedEmbedder", "embedders"]

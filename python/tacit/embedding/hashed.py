@@ -5,4 +5,6 @@ from __future__ import annotations
 from .._native import HashedEmbedder
 from .base import embedders
 
+__all__ = ["HashedEmbedder"]
+
 embedders.register("hashed")(HashedEmbedder)

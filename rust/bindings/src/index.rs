@@ -6,15 +6,21 @@ use numpy::PyReadonlyArray1;
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
+use tacit_kernels::evidence::{Order, Page, Slice, Summary};
+use tacit_kernels::facts::{Fact, Kind, decode_facts};
 use tacit_kernels::index::{
-    Change, Choice, DEFAULT_WEIGHTS, Found, Hit, Index, NextStep, Query, Row, SIGNALS, Signal, Unreadable,
-    Weights, prepare,
+    Behind, Change, Choice, DEFAULT_WEIGHTS, Found, Hit, Index, NextStep, Query, Row, SIGNALS, Signal,
+    Unreadable, Weights, prepare,
 };
+use tacit_kernels::trajectory::Complexity;
+use tacit_storage::State;
 
 use crate::convert;
 use crate::error::{CorruptRecordError, invalid};
+use crate::store::PyChanges;
 
 type PyId = [u8; 16];
+type PyAttempt<'py> = (Bound<'py, PyBytes>, Option<f64>);
 
 /// The retrieval index of one store: it follows the store's changes and answers recalls from memory.
 #[pyclass(frozen, name = "Index", module = "tacit._native")]
@@ -63,9 +69,17 @@ impl PyIndex {
 
     /// Applies the store's changes, all or none, and returns the number of the last one applied.
     /// A row that cannot be read raises CorruptRecordError, which names it.
-    fn apply(&self, py: Python<'_>, changes: Vec<PyChange>) -> PyResult<i64> {
-        let sequence = changes.iter().map(|change| change.sequence).max().unwrap_or(0);
-        py.detach(|| self.follow(&changes, sequence)).map_err(unreadable)
+    fn apply(&self, py: Python<'_>, changes: &Bound<'_, PyAny>) -> PyResult<i64> {
+        if let Ok(native) = changes.cast::<PyChanges>() {
+            let (rows, last) = (native.get().rows(), native.get().last());
+            return py.detach(|| self.follow(rows.iter().map(native_change), last));
+        }
+        let rows: Vec<PyChange> = changes.try_iter()?.map(|row| row?.extract()).collect::<PyResult<_>>()?;
+        let last = match changes.getattr_opt("last")? {
+            Some(last) => last.extract()?,
+            None => rows.iter().map(|row| row.sequence).max().unwrap_or(0),
+        };
+        py.detach(|| self.follow(rows.iter().map(PyChange::change), last))
     }
 
     /// The episodes that help most with a new task, best first, and the signals that the answer did without.
@@ -165,15 +179,102 @@ impl PyIndex {
         py.detach(|| self.read().percentile(namespace, domain, total))
     }
 
-    /// The attempts at one task with the share of success of each, by id.
-    fn by_task_key<'py>(
+    /// The share of success and the tools of each attempt at one task, by the episode's id.
+    fn attempts(&self, py: Python<'_>, namespace: &str, task_key: &str) -> Vec<(Option<f64>, Vec<String>)> {
+        let attempts = py.detach(|| self.read().attempts(namespace, task_key));
+        attempts.into_iter().map(|each| (each.base, each.tools)).collect()
+    }
+
+    /// The ids of the attempts at one task with the share of success of each, by id.
+    fn by_task_key<'py>(&self, py: Python<'py>, namespace: &str, task_key: &str) -> Vec<PyAttempt<'py>> {
+        let attempts = py.detach(|| self.read().attempts(namespace, task_key));
+        attempts.into_iter().map(|each| (PyBytes::new(py, &each.id), each.base)).collect()
+    }
+
+    /// Whether the namespace holds any fact about the pattern.
+    fn knows(&self, py: Python<'_>, namespace: &str, pattern: PyId) -> bool {
+        py.detach(|| self.read().ledger().knows(namespace, &pattern))
+    }
+
+    /// Which patterns of packed facts the namespace has never seen.
+    fn unseen<'py>(
         &self,
         py: Python<'py>,
         namespace: &str,
-        task_key: &str,
-    ) -> Vec<(Bound<'py, PyBytes>, Option<f64>)> {
-        let attempts = py.detach(|| self.read().by_task_key(namespace, task_key));
-        attempts.into_iter().map(|(id, base)| (PyBytes::new(py, &id), base)).collect()
+        facts: &[u8],
+    ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        let mut facts = read_facts(facts)?;
+        py.detach(|| {
+            let index = self.read();
+            facts.retain(|fact| !index.ledger().knows(namespace, &fact.pattern));
+        });
+        Ok(facts.iter().map(|fact| PyBytes::new(py, &fact.pattern)).collect())
+    }
+
+    /// The share of the patterns of packed facts that the namespace has never seen.
+    fn novelty(&self, py: Python<'_>, namespace: &str, facts: &[u8]) -> PyResult<f64> {
+        let facts = read_facts(facts)?;
+        Ok(py.detach(|| self.read().ledger().novelty(namespace, &facts)))
+    }
+
+    /// Trials and successes so far of the approach that packed facts name: the tools used in such a context.
+    fn approach(&self, py: Python<'_>, namespace: &str, facts: &[u8]) -> PyResult<(u64, f64)> {
+        let facts = read_facts(facts)?;
+        Ok(py.detach(|| self.read().approach(namespace, &facts)))
+    }
+
+    /// The ways out of an error that were taken, the best proven first: the next tool, trials, successes and the
+    /// lower bound of success.
+    fn recoveries(
+        &self,
+        py: Python<'_>,
+        namespace: &str,
+        tool: &str,
+        error_class: &str,
+    ) -> Vec<(String, u64, f64, f64)> {
+        let ranked = py.detach(|| self.read().recoveries(namespace, tool, error_class));
+        ranked.into_iter().map(|(next, each)| (next, each.trials, each.successes, each.low)).collect()
+    }
+
+    /// The patterns of a slice with what it says about them, in the order asked for, then by id.
+    #[pyo3(signature = (namespace, *, kind = None, domain = None, agent = None, complexity = None,
+        order = "confidence", min_trials = 1, limit = 100, offset = 0))]
+    #[allow(clippy::too_many_arguments)]
+    fn patterns(
+        &self,
+        py: Python<'_>,
+        namespace: &str,
+        kind: Option<&str>,
+        domain: Option<&str>,
+        agent: Option<&str>,
+        complexity: Option<&str>,
+        order: &str,
+        min_trials: u64,
+        limit: usize,
+        offset: usize,
+    ) -> PyResult<Vec<PySummary>> {
+        let page = Page { order: order_of(order)?, min_trials, limit, offset };
+        let slice =
+            Slice { domain, agent, complexity: complexity.map(complexity_of).transpose()?, decay: None };
+        let kind = kind.map(|kind| Kind::from_name(kind) as u8);
+        let patterns = py.detach(|| self.read().ledger().patterns(namespace, kind, &slice, page));
+        Ok(patterns.into_iter().map(|(id, summary)| PySummary { id, summary }).collect())
+    }
+
+    /// The patterns behind the `nearest` episodes, each with its weight: those that mostly work, then those that
+    /// mostly fail.
+    #[pyo3(signature = (namespace, nearest, *, patterns = 5, pitfalls = 3))]
+    fn patterns_behind(
+        &self,
+        py: Python<'_>,
+        namespace: &str,
+        nearest: Vec<(PyId, f64)>,
+        patterns: usize,
+        pitfalls: usize,
+    ) -> (Vec<PySummary>, Vec<PySummary>) {
+        let (work, fail) = py.detach(|| self.read().patterns_behind(namespace, &nearest, patterns, pitfalls));
+        let rows = |behind: Vec<Behind>| behind.into_iter().map(PySummary::of).collect();
+        (rows(work), rows(fail))
     }
 
     /// What may come after `tools`, most likely first, by the runs of the `nearest` episodes, each with its weight.
@@ -215,8 +316,8 @@ impl PyIndex {
     }
 
     /// Rows are read before the index is locked: recalls go on meanwhile.
-    fn follow(&self, changes: &[PyChange], sequence: i64) -> Result<i64, Unreadable> {
-        let prepared = prepare(changes.iter().map(PyChange::change), &self.embedder, self.dimension)?;
+    fn follow<'a>(&self, changes: impl Iterator<Item = Change<'a>>, sequence: i64) -> PyResult<i64> {
+        let prepared = prepare(changes, &self.embedder, self.dimension).map_err(unreadable)?;
         let mut index = self.write();
         index.apply(prepared, sequence);
         Ok(index.sequence())
@@ -232,6 +333,20 @@ impl PyIndex {
             return Err(invalid("vector", "must hold finite numbers", "another"));
         }
         Ok(Some(vector))
+    }
+}
+
+/// A row of a native store's log as the index takes it.
+fn native_change(row: &tacit_storage::Change) -> Change<'_> {
+    match row.episode() {
+        Some(episode) if episode.state == State::Learned => Change::Put(Row {
+            id: row.id,
+            payload: episode.payload,
+            facts: episode.facts,
+            embedder: episode.embedder,
+            embedding: episode.embedding,
+        }),
+        _ => Change::Remove(row.id),
     }
 }
 
@@ -301,6 +416,88 @@ impl PyHit {
     }
 }
 
+/// What the evidence says about one pattern.
+#[pyclass(frozen, name = "SummaryRow", module = "tacit._native")]
+pub(crate) struct PySummary {
+    id: PyId,
+    summary: Summary,
+}
+
+impl PySummary {
+    fn of(behind: Behind) -> Self {
+        Self { id: behind.pattern, summary: behind.summary }
+    }
+}
+
+#[pymethods]
+impl PySummary {
+    /// The pattern's.
+    #[getter]
+    fn id<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.id)
+    }
+
+    #[getter]
+    fn trials(&self) -> u64 {
+        self.summary.trials
+    }
+
+    #[getter]
+    fn successes(&self) -> f64 {
+        self.summary.successes
+    }
+
+    /// How many episodes show it.
+    #[getter]
+    fn episodes(&self) -> u64 {
+        self.summary.episodes
+    }
+
+    /// The sum of those episodes' shares of success.
+    #[getter]
+    fn outcomes(&self) -> f64 {
+        self.summary.outcomes
+    }
+
+    #[getter]
+    fn mean(&self) -> f64 {
+        self.summary.mean
+    }
+
+    /// The lower end of the 95% interval.
+    #[getter]
+    fn low(&self) -> f64 {
+        self.summary.low
+    }
+
+    /// The upper end of the 95% interval.
+    #[getter]
+    fn high(&self) -> f64 {
+        self.summary.high
+    }
+
+    /// Microseconds since 1970, UTC.
+    #[getter]
+    fn last_seen(&self) -> i64 {
+        self.summary.last_seen
+    }
+
+    #[getter]
+    fn agents(&self) -> Vec<String> {
+        self.summary.agents.clone()
+    }
+
+    #[getter]
+    fn domains(&self) -> Vec<String> {
+        self.summary.domains.clone()
+    }
+
+    fn __repr__(&self) -> String {
+        let Summary { trials, mean, low, high, .. } = self.summary;
+        format!("SummaryRow(trials={trials}, mean={mean:.3}, low={low:.3}, high={high:.3})")
+    }
+}
+
 /// One tool that may come next.
 #[pyclass(frozen, name = "NextStepRow", module = "tacit._native")]
 pub(crate) struct PyNextStep(NextStep);
@@ -360,6 +557,26 @@ fn weights_of(weights: Option<Vec<f64>>) -> PyResult<Weights> {
 fn found(found: Found) -> (Vec<PyHit>, Vec<&'static str>) {
     let missing = found.missing.into_iter().map(Signal::name).collect();
     (found.hits.into_iter().map(PyHit).collect(), missing)
+}
+
+fn read_facts(facts: &[u8]) -> PyResult<Vec<Fact>> {
+    decode_facts(facts).map_err(|fault| invalid("facts", "must be packed facts", fault))
+}
+
+fn order_of(name: &str) -> PyResult<Order> {
+    match name {
+        "confidence" => Ok(Order::Confidence),
+        "trials" => Ok(Order::Trials),
+        "recent" => Ok(Order::Recent),
+        _ => Err(invalid("order", "must be confidence, trials or recent", name)),
+    }
+}
+
+fn complexity_of(name: &str) -> PyResult<u8> {
+    let complexity = Complexity::from_name(name);
+    complexity
+        .map(|complexity| complexity as u8)
+        .ok_or_else(|| invalid("complexity", "must be simple, moderate, complex or unknown", name))
 }
 
 fn unreadable(Unreadable { id, why }: Unreadable) -> PyErr {

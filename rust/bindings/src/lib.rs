@@ -27,7 +27,7 @@ mod _native {
         unpack_contents, unpack_facts,
     };
     #[pymodule_export]
-    use crate::index::{PyHit, PyIndex, PyNextStep};
+    use crate::index::{PyHit, PyIndex, PyNextStep, PySummary};
     #[pymodule_export]
     use crate::reward::PyScorer;
     #[pymodule_export]

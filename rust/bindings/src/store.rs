@@ -177,7 +177,6 @@ pub(crate) struct PyChanges {
 
 impl PyChanges {
     /// The rows as the kernels read them.
-    #[allow(dead_code)]
     pub(crate) fn rows(&self) -> &[Change] {
         &self.changes.rows
     }
@@ -187,7 +186,7 @@ impl PyChanges {
 impl PyChanges {
     /// Up to which number the log was read: what to ask from next.
     #[getter]
-    fn last(&self) -> i64 {
+    pub(crate) fn last(&self) -> i64 {
         self.changes.last
     }
 

@@ -8,6 +8,7 @@ mod tool_sequence;
 pub use context_pattern::context_pattern;
 pub use decision_point::decision_points;
 pub use error_recovery::error_recoveries;
+pub(crate) use error_recovery::{recoveries, recovery_id};
 pub use tool_sequence::{RunLengths, tool_sequences};
 
 use rmp::encode;

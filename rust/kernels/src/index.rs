@@ -1,10 +1,12 @@
 //! The in-memory retrieval index: everything that recall reads, kept in step with the store by its changes.
 
-use crate::facts::Id;
+use crate::evidence::{Ledger, Slice, Summary};
+use crate::facts::{Fact, Id, Kind};
 use crate::msgpack::Malformed;
 use rustc_hash::FxHashMap;
 use std::sync::Mutex;
 
+mod behind;
 mod entry;
 mod lexical;
 mod query;
@@ -12,8 +14,11 @@ mod search;
 mod space;
 mod statistics;
 mod symbols;
+mod taught;
 
-pub use entry::{Entry, Row};
+pub use behind::Behind;
+use behind::BehindNearest;
+pub use entry::{Entry, Recovery, Row};
 pub use query::{Choice, DEFAULT_WEIGHTS, Found, Hit, Query, SIGNALS, Signal, Weights};
 use search::Scratch;
 use space::Space;
@@ -56,6 +61,15 @@ pub struct NextStep {
     pub context: usize,
 }
 
+/// One attempt at a task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attempt {
+    pub id: Id,
+    /// The share of success.
+    pub base: Option<f64>,
+    pub tools: Vec<String>,
+}
+
 /// How large the index is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Size {
@@ -76,7 +90,7 @@ pub struct Index {
     spaces: FxHashMap<Box<str>, u32>,
     all: Vec<Space>,
     homes: FxHashMap<Id, (u32, u32)>,
-    patterns: FxHashMap<Id, u32>,
+    ledger: Ledger,
     scratches: Mutex<Vec<Scratch>>,
 }
 
@@ -92,7 +106,7 @@ impl Index {
             spaces: FxHashMap::default(),
             all: Vec::new(),
             homes: FxHashMap::default(),
-            patterns: FxHashMap::default(),
+            ledger: Ledger::new(),
             scratches: Mutex::default(),
         }
     }
@@ -142,8 +156,7 @@ impl Index {
     fn put(&mut self, entry: &Entry) {
         self.remove(&entry.id);
         let place = self.place_of(&entry.namespace);
-        let patterns: Vec<u32> = entry.facts.iter().map(|fact| self.pattern_number(fact.pattern)).collect();
-        let number = self.all[place as usize].push(entry, &mut self.names, &patterns);
+        let number = self.all[place as usize].push(entry, &mut self.names, &mut self.ledger);
         self.homes.insert(entry.id, (place, number));
     }
 
@@ -152,18 +165,13 @@ impl Index {
             return *place;
         }
         self.spaces.insert(namespace.into(), self.all.len() as u32);
-        self.all.push(Space::new(self.dimension));
+        self.all.push(Space::new(namespace, self.dimension));
         self.all.len() as u32 - 1
-    }
-
-    fn pattern_number(&mut self, pattern: Id) -> u32 {
-        let next = self.patterns.len() as u32;
-        *self.patterns.entry(pattern).or_insert(next)
     }
 
     fn remove(&mut self, id: &Id) {
         if let Some((place, number)) = self.homes.remove(id) {
-            self.all[place as usize].remove(number);
+            self.all[place as usize].remove(number, &self.names, &mut self.ledger);
         }
     }
 
@@ -182,7 +190,7 @@ impl Index {
     /// The episodes that help most with a new task, best first.
     pub fn recall(&self, query: &Query<'_>, choice: &Choice) -> Found {
         let Some(space) = self.space(query.namespace) else { return Found::default() };
-        self.with_scratch(|scratch| search::recall(space, &self.names, &|_| None, query, choice, scratch))
+        self.with_scratch(|scratch| search::recall(space, &self.names, query, choice, scratch))
     }
 
     /// The nearest episodes and how near they are, without regard to how well they went.
@@ -210,19 +218,66 @@ impl Index {
         Some(&self.space(namespace)?.domains.get(&number)?.statistics)
     }
 
-    /// The attempts at the task with this key and the share of success each had, by id.
-    pub fn by_task_key(&self, namespace: &str, task_key: &str) -> Vec<(Id, Option<f64>)> {
+    /// The attempts at the task with this key, by id.
+    pub fn attempts(&self, namespace: &str, task_key: &str) -> Vec<Attempt> {
         let Some(space) = self.space(namespace) else { return Vec::new() };
         let group = entry::key_group(task_key);
-        let members = space
-            .groups
-            .iter()
-            .enumerate()
-            .filter(|(number, other)| **other == group && space.alive[*number]);
-        let mut found: Vec<(Id, Option<f64>)> =
-            members.map(|(number, _)| (space.documents[number].id, space.documents[number].base)).collect();
-        found.sort_unstable_by_key(|(id, _)| *id);
-        found
+        let is_one = |number: &usize| space.groups[*number] == group && space.alive[*number];
+        let attempt = |number: usize| Attempt {
+            id: space.documents[number].id,
+            base: space.documents[number].base,
+            tools: space.runs.iter(number as u32).map(|tool| self.tool(tool)).collect(),
+        };
+        let mut attempts: Vec<Attempt> = (0..space.groups.len()).filter(is_one).map(attempt).collect();
+        attempts.sort_unstable_by_key(|attempt| attempt.id);
+        attempts
+    }
+
+    fn tool(&self, number: u32) -> String {
+        self.names.name(number).unwrap_or_default().to_owned()
+    }
+
+    /// Trials and successes so far of the approach among these facts: what was done in such a context.
+    pub fn approach(&self, namespace: &str, facts: &[Fact]) -> (u64, f64) {
+        let approach = facts.iter().find(|fact| fact.kind == Kind::ContextPattern as u8);
+        let summary =
+            approach.and_then(|fact| self.ledger.summary(namespace, &fact.pattern, &Slice::default()));
+        summary.map_or((0, 0.0), |summary| (summary.trials, summary.successes))
+    }
+
+    /// The sums of all facts that the index holds.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The ways out of an error that were taken in the namespace, the best proven first, then by the next tool.
+    pub fn recoveries(&self, namespace: &str, tool: &str, class: &str) -> Vec<(String, Summary)> {
+        let known =
+            self.space(namespace).and_then(|space| space.recoveries.get(&entry::error_symbol(tool, class)));
+        let summary = |(next, pattern): &(u32, Id)| {
+            Some((self.tool(*next), self.ledger.summary(namespace, pattern, &Slice::default())?))
+        };
+        let mut ranked: Vec<(String, Summary)> = known.into_iter().flatten().filter_map(summary).collect();
+        ranked.sort_by(|a, b| b.1.low.total_cmp(&a.1.low).then_with(|| a.0.cmp(&b.0)));
+        ranked
+    }
+
+    /// The patterns that stand behind the nearest episodes, each with its weight: those that mostly work, then those
+    /// that mostly fail.
+    pub fn patterns_behind(
+        &self,
+        namespace: &str,
+        nearest: &[(Id, f64)],
+        patterns: usize,
+        pitfalls: usize,
+    ) -> (Vec<Behind>, Vec<Behind>) {
+        let Some(place) = self.spaces.get(namespace) else { return Default::default() };
+        let of_this_space = nearest.iter().filter_map(|(id, weight)| match self.homes.get(id) {
+            Some((home, number)) if home == place => Some((*number, *weight)),
+            _ => None,
+        });
+        let behind = BehindNearest::of(&self.all[*place as usize], namespace, &self.ledger, of_this_space);
+        (behind.working(patterns), behind.failing(pitfalls))
     }
 
     /// What may come after `tools`, most likely first, by the runs of the episodes named, each with its weight.

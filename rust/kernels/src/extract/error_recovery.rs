@@ -1,6 +1,7 @@
 //! What was done after an error, and whether it helped.
 
-use super::{Found, GAVE_UP, write_map, write_str, write_strs};
+use super::{Found, GAVE_UP, pattern_id, write_map, write_str, write_strs};
+use crate::facts::Id;
 use crate::trajectory::Trajectory;
 
 /// Each error with what came next: an occurrence is ok where that step succeeded and the same error of the same tool
@@ -31,23 +32,45 @@ fn helped(trajectory: &Trajectory, step: usize, class: &str) -> bool {
     trajectory.ok.get(step + 1) == Some(&1) && !came_back
 }
 
-fn finding(trajectory: &Trajectory, step: usize, class: &str, ok: f64) -> Found {
-    let name = |step: usize| trajectory.tool_names[trajectory.tool_indices[step] as usize].as_str();
-    let next = if step + 1 < trajectory.len() { name(step + 1) } else { GAVE_UP };
+/// The tool, its error's class, and the tool that came next, for each error of the episode.
+pub(crate) fn recoveries(trajectory: &Trajectory) -> impl Iterator<Item = (&str, &str, &str)> {
+    errors(trajectory).map(|(step, class)| (name(trajectory, step), class, next_after(trajectory, step)))
+}
+
+/// The identity of a way out of an error.
+pub(crate) fn recovery_id(tool: &str, class: &str, next: &str) -> Id {
+    pattern_id(KIND, &content(tool, class, next))
+}
+
+const KIND: &str = "error_recovery";
+
+fn name(trajectory: &Trajectory, step: usize) -> &str {
+    &trajectory.tool_names[trajectory.tool_indices[step] as usize]
+}
+
+fn next_after(trajectory: &Trajectory, step: usize) -> &str {
+    if step + 1 < trajectory.len() { name(trajectory, step + 1) } else { GAVE_UP }
+}
+
+fn content(tool: &str, class: &str, next: &str) -> Vec<u8> {
     let mut content = Vec::with_capacity(128);
     write_map(&mut content, 3);
-    write_str(&mut content, "error");
-    write_str(&mut content, class);
-    write_str(&mut content, "next");
-    write_str(&mut content, next);
-    write_str(&mut content, "tool");
-    write_str(&mut content, name(step));
+    for (key, value) in [("error", class), ("next", next), ("tool", tool)] {
+        write_str(&mut content, key);
+        write_str(&mut content, value);
+    }
+    content
+}
+
+fn finding(trajectory: &Trajectory, step: usize, class: &str, ok: f64) -> Found {
+    let content = content(name(trajectory, step), class, next_after(trajectory, step));
     let mut detail = Vec::with_capacity(64);
     write_map(&mut detail, 1);
     write_str(&mut detail, "steps");
     let worked = (step + 1..trajectory.len()).find(|later| trajectory.ok[*later] == 1);
-    write_strs(&mut detail, (step + 1..worked.map_or(trajectory.len(), |at| at + 1)).map(name));
-    Found::new("error_recovery", &content, Some(&detail), vec![ok])
+    let tried = step + 1..worked.map_or(trajectory.len(), |at| at + 1);
+    write_strs(&mut detail, tried.map(|step| name(trajectory, step)));
+    Found::new(KIND, &content, Some(&detail), vec![ok])
 }
 
 #[cfg(test)]

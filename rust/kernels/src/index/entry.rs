@@ -3,9 +3,10 @@
 use super::lexical::{Features, MOST_FEATURES};
 use super::statistics::Measures;
 use super::symbols;
+use crate::extract::{recoveries, recovery_id};
 use crate::facts::{Fact, Id, decode_facts};
 use crate::msgpack::{Malformed, Result};
-use crate::trajectory::{Complexity, Trajectory};
+use crate::trajectory::{Complexity, Trajectory, symbol};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// How many features of what stands in an episode's steps are kept.
@@ -20,6 +21,15 @@ pub struct Row<'a> {
     pub embedder: Option<&'a str>,
     /// Little-endian floats; empty for none.
     pub embedding: &'a [u8],
+}
+
+/// A way out of an error that an episode took: which pattern it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovery {
+    /// What tool and error class are found by.
+    pub error: u64,
+    pub next: String,
+    pub pattern: Id,
 }
 
 /// One episode, decoded and analysed.
@@ -45,6 +55,7 @@ pub struct Entry {
     pub tool_names: Vec<String>,
     pub tool_indices: Vec<u32>,
     pub facts: Vec<Fact>,
+    pub recoveries: Vec<Recovery>,
     pub vector: Option<Vec<f32>>,
 }
 
@@ -77,6 +88,7 @@ impl Entry {
             task: Features::of(&trajectory.task),
             steps,
             tags,
+            recoveries: recoveries_of(&trajectory),
             facts,
             vector,
             namespace: trajectory.namespace,
@@ -103,6 +115,20 @@ impl Entry {
     pub fn pairs(&self) -> Vec<u64> {
         symbols::pairs(&self.tools)
     }
+}
+
+fn recoveries_of(trajectory: &Trajectory) -> Vec<Recovery> {
+    let recovery = |(tool, class, next): (&str, &str, &str)| Recovery {
+        error: error_symbol(tool, class),
+        next: next.to_owned(),
+        pattern: recovery_id(tool, class, next),
+    };
+    recoveries(trajectory).map(recovery).collect()
+}
+
+/// What an error of a tool is found by.
+pub(crate) fn error_symbol(tool: &str, class: &str) -> u64 {
+    xxh3_64_with_seed(class.as_bytes(), symbol(tool))
 }
 
 fn measures_of(trajectory: &Trajectory) -> Measures {

@@ -33,9 +33,6 @@ pub(super) struct Scratch {
     touched: Vec<u32>,
 }
 
-/// How well the patterns of an episode are proven: by its number, in 0 to 1.
-pub(super) type Evidence<'a> = dyn Fn(&[u32]) -> Option<f64> + 'a;
-
 /// A query in the terms of one namespace.
 struct Question<'a> {
     features: Features,
@@ -89,7 +86,6 @@ impl<'a> Question<'a> {
 pub(super) fn recall(
     space: &Space,
     names: &Names,
-    evidence: &Evidence<'_>,
     query: &Query<'_>,
     choice: &Choice,
     scratch: &mut Scratch,
@@ -97,7 +93,7 @@ pub(super) fn recall(
     let question = Question::of(query, space, names);
     let wanted = PROPOSALS.max(choice.limit.saturating_mul(PROPOSALS_PER_HIT));
     let candidates = propose(space, &question, wanted, choice, scratch);
-    let judged = judge(space, evidence, &question, names.len(), &candidates, scratch);
+    let judged = judge(space, &question, names.len(), &candidates, scratch);
     Found { hits: choose(space, judged, choice), missing: question.missing() }
 }
 
@@ -182,7 +178,6 @@ fn by_context(space: &Space, question: &Question<'_>) -> impl Iterator<Item = u3
 /// Every candidate with the value of every signal.
 fn judge(
     space: &Space,
-    evidence: &Evidence<'_>,
     question: &Question<'_>,
     names: usize,
     candidates: &[u32],
@@ -191,7 +186,6 @@ fn judge(
     scratch.prefix.set(&question.tools, names);
     let judge = Judge {
         space,
-        evidence,
         question,
         context: Context {
             domain: question.domain.map(u64::from),
@@ -207,7 +201,6 @@ fn judge(
 
 struct Judge<'a> {
     space: &'a Space,
-    evidence: &'a Evidence<'a>,
     question: &'a Question<'a>,
     context: Context<'a>,
     task: Asked<'a>,
@@ -233,7 +226,7 @@ impl Judge<'_> {
             Signal::Context => self.context(number),
             Signal::Steps => self.step_similarity(number),
             Signal::Outcome => self.space.outcome(number),
-            Signal::Evidence => (self.evidence)(self.space.patterns(number)),
+            Signal::Evidence => self.space.taught.evidence(number),
             Signal::Recency => self.recency(number),
         }
     }
@@ -316,6 +309,6 @@ pub(super) fn similar(
         query.weights[signal as usize] = 0.0;
     }
     let choice = Choice { limit, per_task: usize::MAX, diversity: 0.0, successes_only };
-    let found = recall(space, names, &|_| None, &query, &choice, scratch);
+    let found = recall(space, names, &query, &choice, scratch);
     found.hits.iter().map(|hit| (hit.id, hit.score)).collect()
 }

@@ -4,6 +4,8 @@ use super::entry::Entry;
 use super::lexical::{Field, Postings, retain_spans, span};
 use super::statistics::{Measures, Statistics};
 use super::symbols::{Names, Runs};
+use super::taught::Taught;
+use crate::evidence::{Ledger, StratumKey, month_of};
 use crate::facts::Id;
 use crate::similarity::context::Context;
 use crate::similarity::cosine::{Quantised, SignBits};
@@ -54,13 +56,15 @@ pub(super) struct Space {
     pub codes: Quantised,
     tags: Vec<u64>,
     tag_ends: Vec<u32>,
-    patterns: Vec<u32>,
-    pattern_ends: Vec<u32>,
-    pub domains: FxHashMap<u32, Domain>,
+    pub(super) taught: Taught,
+    pub(super) domains: FxHashMap<u32, Domain>,
+    namespace: Box<str>,
+    /// The ways out of each error that were taken here, with the patterns that they are.
+    pub(super) recoveries: FxHashMap<u64, Vec<(u32, Id)>>,
 }
 
 impl Space {
-    pub(super) fn new(dimension: usize) -> Self {
+    pub(super) fn new(namespace: &str, dimension: usize) -> Self {
         Self {
             documents: Vec::new(),
             alive: Vec::new(),
@@ -75,14 +79,15 @@ impl Space {
             codes: Quantised::new(dimension),
             tags: Vec::new(),
             tag_ends: Vec::new(),
-            patterns: Vec::new(),
-            pattern_ends: Vec::new(),
+            taught: Taught::default(),
             domains: FxHashMap::default(),
+            namespace: namespace.into(),
+            recoveries: FxHashMap::default(),
         }
     }
 
     /// Adds an episode that is not there yet; answers its number.
-    pub(super) fn push(&mut self, entry: &Entry, names: &mut Names, patterns: &[u32]) -> u32 {
+    pub(super) fn push(&mut self, entry: &Entry, names: &mut Names, ledger: &mut Ledger) -> u32 {
         let number = self.documents.len() as u32;
         let document = document_of(entry, names);
         self.task.push(&entry.task.buckets);
@@ -94,14 +99,44 @@ impl Space {
         self.push_vector(entry.vector.as_deref());
         self.tags.extend_from_slice(&entry.tags);
         self.tag_ends.push(self.tags.len() as u32);
-        self.patterns.extend_from_slice(patterns);
-        self.pattern_ends.push(self.patterns.len() as u32);
+        self.teach(entry, &document, names, ledger);
         self.documents.push(document);
         self.alive.push(true);
         self.live += 1;
         self.groups.push(entry.group);
         self.enter_domain(number);
         number
+    }
+
+    /// What the episode says about patterns is counted, and every pattern's mean is up to date.
+    fn teach(&mut self, entry: &Entry, document: &Document, names: &mut Names, ledger: &mut Ledger) {
+        ledger.add(self.stratum(document, names), entry.base, &entry.facts, entry.ended_at);
+        self.taught.push(&entry.facts, entry.base, ledger);
+        self.taught.refresh(entry.facts.iter().map(|fact| &fact.pattern), &self.namespace, ledger);
+        for recovery in &entry.recoveries {
+            let next = names.number(&recovery.next);
+            let known = self.recoveries.entry(recovery.error).or_default();
+            if !known.iter().any(|(_, pattern)| *pattern == recovery.pattern) {
+                known.push((next, recovery.pattern));
+            }
+        }
+    }
+
+    fn unteach(&mut self, number: u32, names: &Names, ledger: &mut Ledger) {
+        let document = self.documents[number as usize];
+        let facts = self.taught.facts(number, document.base, ledger);
+        ledger.remove(self.stratum(&document, names), document.base, &facts);
+        self.taught.refresh(facts.iter().map(|fact| &fact.pattern), &self.namespace, ledger);
+    }
+
+    fn stratum<'a>(&'a self, document: &Document, names: &'a Names) -> StratumKey<'a> {
+        StratumKey {
+            namespace: &self.namespace,
+            domain: names.name(document.domain).unwrap_or_default(),
+            agent: names.name(document.agent),
+            complexity: document.complexity as u8,
+            month: month_of(document.ended_at),
+        }
     }
 
     fn push_vector(&mut self, vector: Option<&[f32]>) {
@@ -130,7 +165,8 @@ impl Space {
     }
 
     /// Takes an episode out: what is left scores as if it had never been there.
-    pub(super) fn remove(&mut self, number: u32) {
+    pub(super) fn remove(&mut self, number: u32, names: &Names, ledger: &mut Ledger) {
+        self.unteach(number, names, ledger);
         let document = self.documents[number as usize];
         self.alive[number as usize] = false;
         self.live -= 1;
@@ -179,7 +215,7 @@ impl Space {
         self.signs.retain(&keep);
         self.codes.retain(&keep);
         retain_spans(&mut self.tags, &mut self.tag_ends, &keep);
-        retain_spans(&mut self.patterns, &mut self.pattern_ends, &keep);
+        self.taught.retain(&keep);
         for number in self.domains.values_mut().flat_map(|domain| &mut domain.recent) {
             *number = numbers[*number as usize].unwrap_or_default();
         }
@@ -188,10 +224,6 @@ impl Space {
 
     pub(super) fn tags(&self, number: u32) -> &[u64] {
         &self.tags[span(&self.tag_ends, number)]
-    }
-
-    pub(super) fn patterns(&self, number: u32) -> &[u32] {
-        &self.patterns[span(&self.pattern_ends, number)]
     }
 
     pub(super) fn context(&self, number: u32) -> Context<'_> {
@@ -223,7 +255,7 @@ impl Space {
             + self.pairs.bytes()
             + self.runs.bytes()
             + self.tags.len() * 8
-            + self.patterns.len() * 4
+            + self.taught.bytes()
             + domains
     }
 }

@@ -1,0 +1,189 @@
+//! What every episode taught: its facts, a few bytes each, and how well each pattern is proven.
+
+use super::lexical::{read_varint, retain_spans, span, write_varint};
+use crate::evidence::Ledger;
+use crate::facts::{Fact, Id};
+use rustc_hash::FxHashMap;
+
+/// The facts of every document of one namespace.
+#[derive(Debug, Default)]
+pub(super) struct Taught {
+    /// Patterns that this namespace has, numbered: by the ledger's symbol, and back.
+    numbers: FxHashMap<u32, u32>,
+    symbols: Vec<u32>,
+    /// By number: the pattern's mean over the namespace's evidence.
+    means: Vec<f32>,
+    bytes: Vec<u8>,
+    ends: Vec<u32>,
+}
+
+/// How a fact's successes are written, in the two lowest bits of its occurrences.
+const SHARE: u32 = 0;
+const COUNT: u32 = 1;
+const EXACT: u32 = 2;
+
+/// One fact as it is kept.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Kept {
+    pub(super) number: u32,
+    pub(super) occurrences: u16,
+    pub(super) successes: f64,
+}
+
+impl Taught {
+    /// Adds the next document's facts, which the ledger has counted already.
+    pub(super) fn push(&mut self, facts: &[Fact], base: Option<f64>, ledger: &Ledger) {
+        let mut kept: Vec<Kept> = facts.iter().filter_map(|fact| self.kept(fact, ledger)).collect();
+        kept.sort_by_key(|fact| fact.number);
+        let mut before = 0;
+        for fact in kept {
+            write_varint(fact.number - before, &mut self.bytes);
+            before = fact.number;
+            write_outcome(&fact, base.unwrap_or(0.0), &mut self.bytes);
+        }
+        self.ends.push(self.bytes.len() as u32);
+    }
+
+    fn kept(&mut self, fact: &Fact, ledger: &Ledger) -> Option<Kept> {
+        let symbol = ledger.symbol(&fact.pattern)?;
+        let next = self.symbols.len() as u32;
+        let number = *self.numbers.entry(symbol).or_insert(next);
+        if number == next {
+            self.symbols.push(symbol);
+            self.means.push(f32::NAN);
+        }
+        Some(Kept { number, occurrences: fact.occurrences, successes: fact.successes })
+    }
+
+    /// A document's facts, in the order of their numbers.
+    pub(super) fn of(&self, document: u32, base: Option<f64>) -> impl Iterator<Item = Kept> {
+        let bytes = &self.bytes[span(&self.ends, document)];
+        let (mut at, mut number) = (0, 0);
+        std::iter::from_fn(move || {
+            (at < bytes.len()).then(|| {
+                number += read_varint(bytes, &mut at);
+                let (occurrences, successes) = read_outcome(bytes, &mut at, base.unwrap_or(0.0));
+                Kept { number, occurrences, successes }
+            })
+        })
+    }
+
+    /// A document's facts as the ledger counted them.
+    pub(super) fn facts(&self, document: u32, base: Option<f64>, ledger: &Ledger) -> Vec<Fact> {
+        let fact = |kept: Kept| {
+            let (pattern, kind) = ledger.pattern(self.symbols[kept.number as usize])?;
+            Some(Fact { pattern, kind, occurrences: kept.occurrences, successes: kept.successes })
+        };
+        self.of(document, base).filter_map(fact).collect()
+    }
+
+    /// Brings the means of these patterns up to date.
+    pub(super) fn refresh<'a>(
+        &mut self,
+        patterns: impl Iterator<Item = &'a Id>,
+        namespace: &str,
+        ledger: &Ledger,
+    ) {
+        let Some(namespace) = ledger.namespace(namespace) else { return };
+        for symbol in patterns.filter_map(|pattern| ledger.symbol(pattern)) {
+            if let Some(number) = self.numbers.get(&symbol) {
+                let mean = ledger.mean_of(namespace, symbol);
+                self.means[*number as usize] = mean.map_or(f32::NAN, |mean| mean as f32);
+            }
+        }
+    }
+
+    /// How well a document's patterns are proven on average; none where it taught nothing.
+    pub(super) fn evidence(&self, document: u32) -> Option<f64> {
+        let (mut sum, mut count) = (0.0, 0u32);
+        for kept in self.of(document, None) {
+            sum += f64::from(self.means[kept.number as usize]);
+            count += 1;
+        }
+        (count > 0).then(|| sum / f64::from(count))
+    }
+
+    pub(super) fn mean(&self, number: u32) -> f64 {
+        f64::from(self.means[number as usize])
+    }
+
+    /// The ledger's symbol of a pattern.
+    pub(super) fn symbol(&self, number: u32) -> u32 {
+        self.symbols[number as usize]
+    }
+
+    pub(super) fn retain(&mut self, keep: &[bool]) {
+        retain_spans(&mut self.bytes, &mut self.ends, keep);
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len() + self.ends.len() * 4 + self.symbols.len() * 8 + self.numbers.capacity() * 9
+    }
+}
+
+/// Most successes are the episode's share, or a count; what is neither is written in full.
+fn write_outcome(fact: &Kept, base: f64, bytes: &mut Vec<u8>) {
+    let occurrences = u32::from(fact.occurrences) << 2;
+    let count = fact.successes as u32;
+    if fact.successes == base * f64::from(fact.occurrences) {
+        write_varint(occurrences | SHARE, bytes);
+    } else if f64::from(count) == fact.successes {
+        write_varint(occurrences | COUNT, bytes);
+        write_varint(count, bytes);
+    } else {
+        write_varint(occurrences | EXACT, bytes);
+        bytes.extend_from_slice(&fact.successes.to_le_bytes());
+    }
+}
+
+fn read_outcome(bytes: &[u8], at: &mut usize, base: f64) -> (u16, f64) {
+    let head = read_varint(bytes, at);
+    let occurrences = (head >> 2) as u16;
+    let successes = match head & 3 {
+        SHARE => base * f64::from(occurrences),
+        COUNT => f64::from(read_varint(bytes, at)),
+        _ => {
+            let exact = bytes[*at..*at + 8].try_into().map_or(0.0, f64::from_le_bytes);
+            *at += 8;
+            exact
+        }
+    };
+    (occurrences, successes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::StratumKey;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn facts_come_back_as_they_were(
+            documents in prop::collection::vec(
+                (prop::sample::select(vec![0.0, 0.5, 1.0, 1.0 / 3.0]), prop::collection::btree_map(1u8..20, (1u16..300, 0.0..=1.0f64, 0u8..3), 0..8)),
+                1..8,
+            ),
+        ) {
+            let (mut ledger, mut taught) = (Ledger::new(), Taught::default());
+            let key = StratumKey { namespace: "n", domain: "d", agent: None, complexity: 0, month: 202_401 };
+            let facts = |base: f64, patterns: &std::collections::BTreeMap<u8, (u16, f64, u8)>| -> Vec<Fact> {
+                let fact = |(pattern, (occurrences, share, way)): (&u8, &(u16, f64, u8))| {
+                    let many = f64::from(*occurrences);
+                    let successes = [base * many, (share * many).floor(), share * many][usize::from(*way)];
+                    Fact { pattern: [*pattern; 16], kind: 1, occurrences: *occurrences, successes }
+                };
+                patterns.iter().map(fact).collect()
+            };
+            for (base, patterns) in &documents {
+                ledger.add(key, Some(*base), &facts(*base, patterns), 0);
+                taught.push(&facts(*base, patterns), Some(*base), &ledger);
+            }
+            for (document, (base, patterns)) in documents.iter().enumerate() {
+                let mut found = taught.facts(document as u32, Some(*base), &ledger);
+                found.sort_by_key(|fact| fact.pattern);
+                prop_assert_eq!(found, facts(*base, patterns));
+            }
+        }
+    }
+}
