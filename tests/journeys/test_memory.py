@@ -352,7 +352,7 @@ def test_a_strangers_extractor_is_on_the_main_path(make_memory: MakeMemory) -> N
 
 def test_a_score_is_a_percentile_once_the_domain_is_known(memory: Memory) -> None:
     for number in range(25):
-        memory.add(finished(number, ended_at=(number + 2) * 10_000_000, started_at=10_000_000))
+        memory.add(finished(number, started_at=1, ended_at=1 + (number * 7 % 25 + 1) * 10_000_000))
     scores = [memory.score(episode) for episode in memory.episodes(limit=25)]
     assert all(score is not None and 0.0 < score < 1.0 for score in scores)
     assert len(set(scores)) > 10

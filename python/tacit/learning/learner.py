@@ -102,7 +102,7 @@ class Learner:
 
     def _history(self, draft: Draft, findings: Findings, new: int) -> History:
         head, trajectory = draft.head, draft.trajectory
-        episodes, seconds, steps, error_rate = self.index.medians(head.namespace, head.domain)
+        seconds, steps, error_rate, episodes = self.index.medians(head.namespace, head.domain)
         enough = episodes >= self._usual_after
         trials, successes = self.index.approach(head.namespace, findings.facts())
         failed, succeeded = self._attempts(head)
@@ -123,8 +123,8 @@ class Learner:
         if head.task_key is None:
             return (), False
         attempts = self.index.attempts(head.namespace, head.task_key)
-        failed = tuple(tuple(tools) for _, base, tools in attempts if base == 0.0)
-        return failed, any(base == 1.0 for _, base, _ in attempts)
+        failed = tuple(tuple(tools) for base, tools in attempts if base == 0.0)
+        return failed, any(base == 1.0 for base, _ in attempts)
 
     def _recoveries(self, namespace: str, trajectory: Trajectory) -> dict[tuple[str, str], Recovery]:
         known: dict[tuple[str, str], Recovery] = {}
