@@ -341,7 +341,7 @@ def test_a_strangers_extractor_is_on_the_main_path(make_memory: MakeMemory) -> N
 
     class Lengths:
         def extract(self, episode: Episode) -> list[Finding]:
-            return [Finding("length", {"steps": len(episode.steps)}, ok=episode.outcome.share)]  # type: ignore[union-attr]
+            return [Finding("length", {"steps": len(episode.steps)}, ok=1.0)]
 
     extractors.register("lengths")(Lengths)
     memory = make_memory(settings=Settings(extractors=("lengths",)))
