@@ -1,4 +1,4 @@
-"""What holds for every store."""
+"""Checks that hold for every part of a kind: ours and yours pass the same ones."""
 
 from __future__ import annotations
 
