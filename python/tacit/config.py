@@ -134,9 +134,8 @@ def load(environment: Mapping[str, str] | None = None) -> Configuration:
     """
     environment = os.environ if environment is None else environment
     tables = _read_toml(environment)
-    database = (
-        environment.get("TACIT_DB") or str(tables.pop("database", "")) or str(default_database(environment))
-    )
+    in_file = str(tables.pop("database", ""))
+    database = environment.get("TACIT_DB") or in_file or str(default_database(environment))
     settings = _with_table(Settings(), tables, "settings")
     return Configuration(_with_environment(settings, environment, "TACIT"), database)
 

@@ -21,7 +21,7 @@ class Hybrid:
         names: Iterable[str] = ("tool_sequence", "decision_point", "error_recovery", "context_pattern"),
     ) -> None:
         self.names = tuple(names)
-        self._parts: list[tuple[str, Extractor]] = [(name, extractors.create(name)) for name in self.names]
+        self._runs = [(name, _runner(name, extractors.create(name))) for name in self.names]
 
     def extract(self, episode: Episode) -> Findings:
         """What all of them find in the episode."""
@@ -29,15 +29,22 @@ class Hybrid:
 
     def extract_with(self, trajectory: Trajectory, episode: Callable[[], Episode]) -> Findings:
         """The same from the columns; `episode` is asked for only by extractors that need the value."""
-        return Findings.merge([(name, _run(name, part, trajectory, episode)) for name, part in self._parts])
+        return Findings.merge([(name, run(trajectory, episode)) for name, run in self._runs])
 
 
-def _run(
-    name: str, part: Extractor, trajectory: Trajectory, episode: Callable[[], Episode]
-) -> Findings | list[Finding]:
-    if isinstance(part, TrajectoryExtractor):
-        return part.extract_trajectory(trajectory)
-    found = list(part.extract(episode()))
+_Run = Callable[[Trajectory, Callable[[], Episode]], Findings | list[Finding]]
+
+
+def _runner(name: str, extractor: Extractor) -> _Run:
+    """How an extractor is run, decided once: by the columns where it can, else by the value."""
+    if isinstance(extractor, TrajectoryExtractor):
+        by_columns = extractor.extract_trajectory
+        return lambda trajectory, _: by_columns(trajectory)
+    return lambda _, episode: _checked(name, extractor.extract(episode()))
+
+
+def _checked(name: str, findings: Iterable[Finding]) -> list[Finding]:
+    found = list(findings)
     patterns = len({finding.pattern_id for finding in found})
     if patterns > FINDINGS_AN_EPISODE:
         raise ValidationError(f"extractor {name}", f"at most {FINDINGS_AN_EPISODE} patterns", str(patterns))

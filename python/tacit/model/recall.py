@@ -98,7 +98,9 @@ class Recall:
             rule = _escaped(f"when {heuristic.condition}, {heuristic.action}")
             yield f"rule (confidence {heuristic.confidence:.2f}): {rule}"
         if self.next_steps:
-            options = ", ".join(f"{_escaped(step.tool)} {step.share:.0%}" for step in self.next_steps)
+            options = ", ".join(
+                f"{_escaped(step.tool.strip('<>'))} {step.share:.0%}" for step in self.next_steps
+            )
             yield f"usual next step: {options}"
         for hit in self.hits[1:]:
             yield _hit_line(hit)

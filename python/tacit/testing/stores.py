@@ -1,4 +1,4 @@
-"""Checks that hold for every part of a kind: ours and yours pass the same ones."""
+"""What holds for every store."""
 
 from __future__ import annotations
 

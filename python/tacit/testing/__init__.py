@@ -1,0 +1,15 @@
+"""Checks that hold for every part of a kind, and doubles for tests: ours and yours use the same ones."""
+
+from .clock import Clock
+from .embedders import check_embedder
+from .extractors import check_extractor, example_episodes
+from .stores import check_store, episode_record
+
+__all__ = [
+    "Clock",
+    "check_embedder",
+    "check_extractor",
+    "check_store",
+    "episode_record",
+    "example_episodes",
+]
