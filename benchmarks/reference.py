@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+
+from tacit._native import HashedEmbedder
 
 
 def top_k(
@@ -14,3 +21,45 @@ def top_k(
     best = np.argpartition(scores, -k)[-k:]
     best = best[np.argsort(-scores[best])]
     return best, scores[best]
+
+
+class JsonRows:
+    """The least a durable log can do: one JSON row a commit, write-ahead log, synchronous=FULL."""
+
+    def __init__(self, path: Path) -> None:
+        self.database = sqlite3.connect(path, isolation_level=None)
+        self.database.execute("PRAGMA journal_mode=WAL")
+        self.database.execute("PRAGMA synchronous=FULL")
+        self.database.execute("CREATE TABLE episode (id INTEGER PRIMARY KEY, body TEXT NOT NULL)")
+        self.close = self.database.close
+
+    def record(self, task: str, steps: list[dict[str, Any]]) -> None:
+        """One episode, durable when it returns."""
+        body = json.dumps({"task": task, "steps": steps, "outcome": "success"})
+        self.database.execute("INSERT INTO episode (body) VALUES (?)", (body,))
+
+
+def log_as_json(steps: list[dict[str, Any]]) -> list[str]:
+    """Each step encoded and kept."""
+    return [json.dumps(step) for step in steps]
+
+
+class NearestRows:
+    """Rows in sqlite beside one matrix of their vectors: what a careful afternoon brings."""
+
+    def __init__(self, texts: list[str], dimension: int = 384) -> None:
+        self.embedder = HashedEmbedder(dimension=dimension)
+        self.matrix = np.asarray(self.embedder.embed(texts))
+        self.database = sqlite3.connect(":memory:")
+        self.database.execute("CREATE TABLE episode (id INTEGER PRIMARY KEY, body TEXT NOT NULL)")
+        bodies = ((number, json.dumps({"task": text})) for number, text in enumerate(texts))
+        self.database.executemany("INSERT INTO episode VALUES (?, ?)", bodies)
+
+    def nearest(self, text: str, k: int) -> list[tuple[float, dict[str, Any]]]:
+        """The `k` rows most like the text, with their scores."""
+        best, scores = top_k(self.embedder.embed([text])[0], self.matrix, k=k)
+        return [(float(score), self.row(int(number))) for number, score in zip(best, scores, strict=True)]
+
+    def row(self, number: int) -> dict[str, Any]:
+        (body,) = self.database.execute("SELECT body FROM episode WHERE id = ?", (number,)).fetchone()
+        return dict(json.loads(body))

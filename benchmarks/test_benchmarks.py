@@ -14,8 +14,10 @@ import pkgutil
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatch
+from functools import partial
 from typing import Any
 
 import pytest
@@ -51,13 +53,17 @@ class Case:
     def __str__(self) -> str:
         return f"{self.operation}[{', '.join(map(str, self.params))}]"
 
-    def prepared(self) -> Callable[[], object]:
+    @contextmanager
+    def prepared(self) -> Iterator[Callable[[], object]]:
         """The operation, ready to be called: its data is made, its answer checked."""
         instance = self.benchmark()
         if hasattr(instance, "setup"):
             instance.setup(*self.params)
-        timed = getattr(instance, self.method)
-        return lambda: timed(*self.params)
+        try:
+            yield partial(getattr(instance, self.method), *self.params)
+        finally:
+            if hasattr(instance, "teardown"):
+                instance.teardown(*self.params)
 
 
 def classes() -> Iterator[type]:
@@ -105,13 +111,15 @@ COMPARISONS = comparisons()
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_time(benchmark: Any, case: Case) -> None:
     benchmark.group = str(case.operation)
-    benchmark(case.prepared())
+    with case.prepared() as operation:
+        benchmark(operation)
 
 
 @pytest.mark.parametrize("name", COMPARISONS)
 def test_the_ratio_to_a_yardstick_stays_above_its_floor(name: str, record_property: Any) -> None:
     native, yardstick = COMPARISONS[name]
-    ratio = ratio_in_turns(native.prepared(), yardstick.prepared())
+    with native.prepared() as operation, yardstick.prepared() as yardstick_operation:
+        ratio = ratio_in_turns(operation, yardstick_operation)
     floor = max((floor for pattern, floor in FLOORS.items() if fnmatch(name, pattern)), default=0.0)
     record_property("comparison", f"{ratio:10.2f} ({floor:.2f})  {name}")
     assert ratio >= floor

@@ -27,8 +27,26 @@ def tool_sequences(n: int, seed: int, mean_length: int = 28, tools: int = 24) ->
 
 
 VERBS = ["cancel", "change", "refund", "book", "find", "upgrade", "explain", "list", "compare", "remove"]
-OBJECTS = ["order", "flight", "booking", "invoice", "account", "seat", "delivery", "subscription", "ticket", "address"]
-DETAILS = ["before friday", "without a fee", "for two people", "with a voucher", "to another card", "in the morning"]
+OBJECTS = [
+    "order",
+    "flight",
+    "booking",
+    "invoice",
+    "account",
+    "seat",
+    "delivery",
+    "subscription",
+    "ticket",
+    "address",
+]
+DETAILS = [
+    "before friday",
+    "without a fee",
+    "for two people",
+    "with a voucher",
+    "to another card",
+    "in the morning",
+]
 DOMAINS = ["airline", "retail", "telecom", "school"]
 TOOLS = [f"{verb}_{thing}" for verb in ("get", "list", "update") for thing in OBJECTS[:8]]
 
@@ -51,7 +69,15 @@ def steps(length: int, seed: int) -> list[dict[str, Any]]:
     random = np.random.default_rng(seed)
     tools = [TOOLS[index] for index in random.zipf(1.6, size=length) % len(TOOLS)]
     return [
-        {"tool": tool, "parameters": {"id": number, "reason": DETAILS[number % 6]}, "latency_ms": 10.0 + number}
-        | ({"error": f"'{tool}' is locked by {number}"} if number % 8 == 5 else {"output": {"text": "x" * 300}})
+        {
+            "tool": tool,
+            "parameters": {"id": number, "reason": DETAILS[number % 6]},
+            "latency_ms": 10.0 + number,
+        }
+        | (
+            {"error": f"'{tool}' is locked by {number}"}
+            if number % 8 == 5
+            else {"output": {"text": "x" * 300}}
+        )
         for number, tool in enumerate(tools)
     ]

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ._native import __version__
     from .aio import AsyncMemory
     from .config import Limits, RecallSettings, RecallWeights, RewardWeights, Settings, StorageSettings
     from .errors import (

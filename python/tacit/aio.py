@@ -29,7 +29,7 @@ class AsyncMemory:
     """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
-        self.memory = Memory(*arguments, **named)
+        self.memory: Memory = Memory(*arguments, **named)
         self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="tacit")
 
     async def start(self, task: str, **head: Any) -> str:
@@ -111,7 +111,7 @@ class AsyncRecorder:
     def __init__(self, memory: AsyncMemory, recorder: Recorder) -> None:
         self.memory = memory
         self.recorder = recorder
-        self.id = recorder.id
+        self.id: str = recorder.id
 
     @property
     def learned(self) -> Learned | None:

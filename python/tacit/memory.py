@@ -96,7 +96,7 @@ class Memory:
         store: Store | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        self.settings = settings or Settings()
+        self.settings: Settings = settings or Settings()
         check_namespace(namespace, self.settings.limits)
         self.namespace = namespace
         self._clock = clock

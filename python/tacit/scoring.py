@@ -12,7 +12,7 @@ class Scoring:
     """Scores episodes with fixed weights (docs/concepts/reward.md has the formula and its ranges)."""
 
     def __init__(self, weights: RewardWeights | None = None) -> None:
-        self.weights = weights or RewardWeights()
+        self.weights: RewardWeights = weights or RewardWeights()
         self._scorer = _native.Scorer(self.weights)
 
     def score(

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import tacit
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```(?P<language>[^\n]*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -36,3 +38,10 @@ def test_the_snippets_of_a_page_run_in_order(page: Path, tmp_path: Path) -> None
         [sys.executable, script.name], cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("name", sorted({*tacit.__all__} - {"__version__", "Finding"}))
+def test_a_public_name_stands_in_the_reference(name: str) -> None:
+    home = getattr(tacit, name).__module__
+    shown = {line.removeprefix("::: ") for page in PAGES for line in page.read_text().splitlines()}
+    assert shown & {home, f"{home}.{name}"}, f"no page of docs/reference shows {home}"

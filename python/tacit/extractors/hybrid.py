@@ -20,7 +20,7 @@ class Hybrid:
         *,
         names: Iterable[str] = ("tool_sequence", "decision_point", "error_recovery", "context_pattern"),
     ) -> None:
-        self.names = tuple(names)
+        self.names: tuple[str, ...] = tuple(names)
         self._runs = [(name, _runner(name, extractors.create(name))) for name in self.names]
 
     def extract(self, episode: Episode) -> Findings:

@@ -39,7 +39,7 @@ class NativeStore:
         readers: int = 3,
         busy_timeout_ms: int = 5_000,
     ) -> None:
-        self.path = _local_path(path)
+        self.path: Path = _local_path(path)
         self._store = _native.Store(
             self.path,
             durability=durability,
