@@ -185,6 +185,35 @@ def lcs_coverage_many(
 def context_similarity(
     a: tuple[str, str | None, Sequence[str]], b: tuple[str, str | None, Sequence[str]]
 ) -> float: ...
+def ngrams(
+    symbols: NDArray[np.uint64],
+    offsets: NDArray[np.uint64],
+    *,
+    shortest: int = 2,
+    longest: int = 5,
+    min_support: int = 1,
+) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint32], NDArray[np.uint32]]: ...
+def frequent_sequences(
+    symbols: NDArray[np.uint64],
+    offsets: NDArray[np.uint64],
+    *,
+    min_support: int,
+    shortest: int = 2,
+    longest: int = 5,
+    gap: int = 1,
+) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint32]]: ...
+def discriminative_sequences(
+    symbols: NDArray[np.uint64],
+    offsets: NDArray[np.uint64],
+    successes: NDArray[np.bool_],
+    *,
+    min_support: int,
+    shortest: int = 2,
+    longest: int = 5,
+    gap: int = 1,
+) -> tuple[
+    NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint32], NDArray[np.uint32], NDArray[np.float64]
+]: ...
 def kmeans(
     matrix: NDArray[np.float32], k: int, *, seed: int = 0, iterations: int = 100
 ) -> tuple[NDArray[np.int32], NDArray[np.uint32]]: ...

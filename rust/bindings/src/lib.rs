@@ -9,6 +9,7 @@ mod extract;
 mod index;
 mod json;
 mod reward;
+mod sequence;
 mod similarity;
 mod store;
 mod trajectory;
@@ -30,6 +31,8 @@ mod _native {
     use crate::index::{PyHit, PyIndex, PyNextStep, PySummary};
     #[pymodule_export]
     use crate::reward::PyScorer;
+    #[pymodule_export]
+    use crate::sequence::{discriminative_sequences, frequent_sequences, ngrams};
     #[pymodule_export]
     use crate::similarity::{
         PyQuantised, PySignBits, context_similarity, jaccard, lcs_coverage, lcs_coverage_many, lcs_length,
