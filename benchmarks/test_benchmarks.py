@@ -27,6 +27,9 @@ import benchmarks
 # Which share of the yardstick's speed must be reached, by the name of the comparison.
 FLOORS = {
     "import.Import.time_import[] vs bare python": 0.2,
+    "journeys.Log.time_log[] vs json": 1.0,
+    "journeys.Recall.time_recall[10000] vs sqlite and numpy": 0.15,
+    "journeys.Record.time_record[] vs bare sqlite3": 0.35,
 }
 TURNS = 9
 SAMPLE_S = 0.02
