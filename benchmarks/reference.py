@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -63,3 +64,27 @@ class NearestRows:
     def row(self, number: int) -> dict[str, Any]:
         (body,) = self.database.execute("SELECT body FROM episode WHERE id = ?", (number,)).fetchone()
         return dict(json.loads(body))
+
+
+def ngram_counts(
+    symbols: NDArray[np.uint64], offsets: NDArray[np.uint64], shortest: int, longest: int
+) -> NDArray[np.intp]:
+    """How often each run of `shortest` to `longest` symbols occurs, of at most 64 different symbols."""
+    _, numbers = np.unique(symbols, return_inverse=True)
+    sequence = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets).astype(np.intp))
+    runs, counts = numbers.astype(np.uint64), []
+    for length in range(2, longest + 1):
+        runs = runs[:-1] * np.uint64(64) + numbers[length - 1 :].astype(np.uint64)
+        if length >= shortest:
+            within = sequence[: len(runs)] == sequence[length - 1 :]
+            counts.append(np.unique(runs[within], return_counts=True)[1])
+    return np.concatenate(counts)
+
+
+def ngram_counter(sequences: list[list[int]], shortest: int, longest: int) -> Counter[tuple[int, ...]]:
+    """Each run of `shortest` to `longest` symbols and how often it occurs."""
+    counter: Counter[tuple[int, ...]] = Counter()
+    for sequence in sequences:
+        for length in range(shortest, longest + 1):
+            counter.update(zip(*(sequence[at:] for at in range(length)), strict=False))
+    return counter

@@ -30,6 +30,15 @@ FLOORS = {
     "journeys.Log.time_log[] vs json": 1.0,
     "journeys.Recall.time_recall[10000] vs sqlite and numpy": 0.15,
     "journeys.Record.time_record[] vs bare sqlite3": 0.35,
+    "similarity.TopTen.*exact* vs numpy": 0.6,
+    "similarity.TopTen.*quantised* vs numpy": 1.5,
+    "similarity.TopTen.*sign bits* vs numpy": 10.0,
+    "similarity.OneAgainstMany.*levenshtein* vs rapidfuzz": 1.5,
+    "similarity.OneAgainstMany.*lcs* vs rapidfuzz": 1.0,
+    "cluster.KMeansOfVectors.* vs scikit-learn": 1.0,
+    "cluster.DbscanOfVectors.* vs scikit-learn": 1.5,
+    "sequence.Ngrams.* vs numpy": 0.7,
+    "sequence.Ngrams.* vs counter": 5.0,
 }
 TURNS = 9
 SAMPLE_S = 0.02

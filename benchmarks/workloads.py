@@ -81,3 +81,42 @@ def steps(length: int, seed: int) -> list[dict[str, Any]]:
         )
         for number, tool in enumerate(tools)
     ]
+
+
+def episodes_of_tools(n: int, seed: int, tools: int = 24) -> list[NDArray[np.uint64]]:
+    """`n` sequences of tool symbols in which three steps in four follow from the one before, as plans do."""
+    random = np.random.default_rng(seed)
+    symbols = random.integers(1 << 62, size=tools, dtype=np.uint64)
+    follower = random.permutation(tools)
+    lengths = np.maximum(random.poisson(28, size=n), 1)
+    steps = random.zipf(1.6, size=lengths.sum()) % tools
+    for at in np.flatnonzero(random.random(len(steps)) < 0.75)[1:]:
+        steps[at] = follower[steps[at - 1]]
+    return [symbols[part] for part in np.split(steps, np.cumsum(lengths)[:-1])]
+
+
+def columns(sequences: list[NDArray[np.uint64]]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """The sequences as their symbols, one after another, and their offsets."""
+    offsets = np.cumsum([0] + [len(sequence) for sequence in sequences]).astype(np.uint64)
+    return np.concatenate(sequences), offsets
+
+
+def letters(sequences: list[NDArray[np.uint64]]) -> list[str]:
+    """The sequences as strings, one letter a symbol."""
+    alphabet = {
+        symbol: chr(65 + at) for at, symbol in enumerate(np.unique(np.concatenate(sequences)).tolist())
+    }
+    return ["".join(alphabet[symbol] for symbol in sequence.tolist()) for sequence in sequences]
+
+
+def inertia(matrix: NDArray[np.float32], labels: NDArray[np.int32]) -> float:
+    """The sum of squared distances from the mean of each cluster."""
+    clusters = (matrix[labels == label] for label in np.unique(labels))
+    return float(sum(((rows - rows.mean(axis=0)) ** 2).sum() for rows in clusters))
+
+
+def usual_distance(matrix: NDArray[np.float32], seed: int) -> float:
+    """A distance within which rows have a few dozen neighbours, more in dense regions than elsewhere."""
+    sample = matrix[np.random.default_rng(seed).integers(len(matrix), size=200)]
+    squares = (sample**2).sum(axis=1)[:, None] + (matrix**2).sum(axis=1) - 2 * sample @ matrix.T
+    return float(np.sqrt(np.median(np.partition(squares, 30, axis=1)[:, 30])))
