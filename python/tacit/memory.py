@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 _EPISODES = msgspec.msgpack.Decoder(Episode)
 _ASKED = ("context", "domain", "language", "framework", "complexity", "namespace")
 """What a recall asks with, of what an episode starts with."""
+_LONGEST_S = 10 * 365 * 86_400
+"""What an episode can have taken at most, in seconds."""
 _CHUNK = 64
 """Episodes that `add_many` commits together; each is scored against what was known when its chunk began."""
 
@@ -74,6 +76,22 @@ class _Taught:
         return Learned(
             id, self.state, receipt, self.lesson.reward, self.lesson.reflection, self.lesson.findings
         )
+
+
+@dataclass(slots=True)
+class _Staged:
+    """What will be committed together with the next of a chunk."""
+
+    patterns: set[bytes] = field(default_factory=set)
+    ids: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    """By namespace and external id."""
+
+    def add(self, draft: Draft) -> None:
+        if draft.head.external_id is not None:
+            self.ids[draft.head.namespace, draft.head.external_id] = draft.id
+
+    def id_of(self, head: DraftHead) -> bytes | None:
+        return self.ids.get((head.namespace, head.external_id)) if head.external_id is not None else None
 
 
 class Memory:
@@ -263,6 +281,9 @@ class Memory:
     def add(self, episode: Episode) -> Learned:
         """Takes a finished episode through the same steps, with the times it carries.
 
+        One without times is dated now; how long it took is `metadata["duration_s"]` where that is a number of
+        seconds, and unknown (`timed` is False) otherwise.
+
         An episode whose `external_id` is there already is left alone ("unchanged") where its content is the same,
         and raises `ConflictError` where it is not.
         """
@@ -284,18 +305,19 @@ class Memory:
 
     def _add_chunk(self, episodes: Sequence[Episode]) -> Iterator[Learned]:
         self._catch_up()
-        staged: set[bytes] = set()
+        staged = _Staged()
         taught = [self._teach(self._draft(episode), staged) for episode in episodes]
         return iter(self._commit_chunk(taught)) if taught else iter(())
 
-    def _teach(self, draft: Draft, staged: set[bytes]) -> _Taught:
+    def _teach(self, draft: Draft, staged: _Staged) -> _Taught:
         """What a draft taught; one that is stored already is only handed to the commit, which compares it."""
-        stored = self._stored_id(draft)
+        stored = staged.id_of(draft.head) or self._stored_id(draft)
         if stored is not None:
             return _Taught("unchanged", stored, _unlearned(draft))
+        staged.add(draft)
         if draft.outcome.kind == "abandoned":
             return _Taught("abandoned", draft.id, _unlearned(draft))
-        lesson = self._learner.learn(draft, staged=staged)
+        lesson = self._learner.learn(draft, staged=staged.patterns)
         return _Taught("learned", draft.id, lesson.record, lesson)
 
     def _stored_id(self, draft: Draft) -> bytes | None:
@@ -314,23 +336,31 @@ class Memory:
     def _draft(self, given: Episode) -> Draft:
         """A finished episode as `log` and `complete` would have recorded it."""
         check_outcome(given.outcome, self.settings.limits)
-        digest = _digest(msgspec.msgpack.encode(replace(given, id="", reward=None, reflection=None)))
-        started_at = given.started_at or self._now()
-        ended_at = max(started_at, given.ended_at or started_at)
-        episode = replace(given, id=given.id or _native.new_id(), started_at=started_at, ended_at=ended_at)
+        episode = self._dated(given)
         self._check(episode)
         recording = self._record_head(episode)
         for step in episode.steps:
-            _log_step(recording, step, at=step.at or started_at)
+            _log_step(recording, step, at=step.at or episode.started_at)
         assert episode.outcome is not None
-        ending = {"outcome": _outcome_fields(episode.outcome), "ended_at": ended_at}
+        ending = {"outcome": _outcome_fields(episode.outcome), "ended_at": episode.ended_at}
         return Draft(
             id=as_bytes(episode.id),
             record=recording.record(ending),
-            digest=digest,
+            digest=_digest(msgspec.msgpack.encode(replace(given, id="", reward=None, reflection=None))),
             outcome=episode.outcome,
             head=_head_of(episode),
         )
+
+    def _dated(self, given: Episode) -> Episode:
+        """With an id and times: a run without times ends now, and lasted what its metadata say of it."""
+        id = given.id or _native.new_id()
+        if given.started_at:
+            ended_at = max(given.started_at, given.ended_at or given.started_at)
+            return replace(given, id=id, ended_at=ended_at)
+        ended_at = given.ended_at or self._now()
+        seconds = _told_duration(given.metadata)
+        started_at = ended_at - round((seconds or 0.0) * 1e6)
+        return replace(given, id=id, started_at=started_at, ended_at=ended_at, timed=seconds is not None)
 
     def _check(self, episode: Episode) -> None:
         limits = self.settings.limits
@@ -508,6 +538,14 @@ def _open_store(database: str | Path | None, settings: Settings) -> Store:
         readers=storage.readers,
         busy_timeout_ms=storage.busy_timeout_ms,
     )
+
+
+def _told_duration(metadata: Mapping[str, Json]) -> float | None:
+    """The seconds that an imported run says it took; None where it does not, or nothing that makes sense."""
+    told = metadata.get("duration_s") if isinstance(metadata, Mapping) else None
+    if isinstance(told, bool) or not isinstance(told, int | float):
+        return None
+    return float(told) if 0.0 <= told <= _LONGEST_S else None
 
 
 def _overridden(context: TaskContext | None, **changes: Any) -> TaskContext:

@@ -1,0 +1,20 @@
+"""Importers: files of recorded runs, one episode after another, into a memory."""
+
+from __future__ import annotations
+
+from .base import Entry, Importer, Refusal, importers
+from .importing import ImportSummary, import_file
+from .jsonl import Jsonl
+from .source import Line, Source
+
+__all__ = [
+    "Entry",
+    "ImportSummary",
+    "Importer",
+    "Jsonl",
+    "Line",
+    "Refusal",
+    "Source",
+    "import_file",
+    "importers",
+]
