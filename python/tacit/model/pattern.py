@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -38,6 +39,38 @@ class Pattern:
     domains: tuple[str, ...] = ()
     last_seen: int = 0
     detail: Any = None
+
+    @property
+    def text(self) -> str:
+        """What it says, in one sentence; tools and errors stand in it as they were recorded."""
+        return _TEXT_OF.get(self.kind, str)(self.content)
+
+
+def _sequence_text(content: dict[str, Any]) -> str:
+    return "steps " + ", ".join(content["tools"])
+
+
+def _recovery_text(content: dict[str, Any]) -> str:
+    return f'after {content["tool"]} fails with "{content["error"]}": {content["next"]}'
+
+
+def _decision_text(content: dict[str, Any]) -> str:
+    if content["after"] is None:
+        return f"start with {content['choose']}"
+    condition = f" ({content['condition']})" if content["condition"] else ""
+    return f"after {content['after']} gave {content['result']}{condition}: {content['choose']}"
+
+
+def _approach_text(content: dict[str, Any]) -> str:
+    return "approach " + ", ".join(content["approach"])
+
+
+_TEXT_OF: dict[str, Callable[[dict[str, Any]], str]] = {
+    "tool_sequence": _sequence_text,
+    "error_recovery": _recovery_text,
+    "decision_point": _decision_text,
+    "context_pattern": _approach_text,
+}
 
 
 @dataclass(frozen=True, slots=True)

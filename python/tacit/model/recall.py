@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from ..errors import ValidationError
 from .pattern import Heuristic, Pattern
@@ -91,9 +90,9 @@ class Recall:
         for hit in self.hits[:1]:
             yield _hit_line(hit)
         for pattern in self.patterns:
-            yield f"worked {_evidence(pattern)}: {_content(pattern)}"
+            yield f"worked {_evidence(pattern)}: {_escaped(pattern.text)}"
         for pattern in self.pitfalls:
-            yield f"avoid, worked only {_evidence(pattern)}: {_content(pattern)}"
+            yield f"avoid, worked only {_evidence(pattern)}: {_escaped(pattern.text)}"
         for heuristic in self.heuristics:
             rule = _escaped(f"when {heuristic.condition}, {heuristic.action}")
             yield f"rule (confidence {heuristic.confidence:.2f}): {rule}"
@@ -119,26 +118,6 @@ def _hit_line(hit: Hit) -> str:
 
 def _evidence(pattern: Pattern) -> str:
     return f"{pattern.successes:g} of {pattern.trials} times ({pattern.low:.0%} to {pattern.high:.0%})"
-
-
-def _content(pattern: Pattern) -> str:
-    content: dict[str, Any] = pattern.content
-    if pattern.kind == "tool_sequence":
-        return "steps " + ", ".join(_escaped(tool) for tool in content["tools"])
-    if pattern.kind == "error_recovery":
-        return _escaped(f'after {content["tool"]} fails with "{content["error"]}": {content["next"]}')
-    if pattern.kind == "decision_point":
-        return _escaped(_decision(content))
-    if pattern.kind == "context_pattern":
-        return "approach " + ", ".join(_escaped(tool) for tool in content["approach"])
-    return _escaped(str(content))
-
-
-def _decision(content: dict[str, Any]) -> str:
-    if content["after"] is None:
-        return f"start with {content['choose']}"
-    condition = f" ({content['condition']})" if content["condition"] else ""
-    return f"after {content['after']} gave {content['result']}{condition}: {content['choose']}"
 
 
 def _escaped(text: str) -> str:

@@ -1,0 +1,105 @@
+"""How values look on a terminal: data on standard output, notes on standard error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+from ..model.episode import Outcome
+from ..model.pattern import Pattern
+
+STYLE_OF = {"success": "green", "partial": "yellow", "failure": "red", "abandoned": "dim"}
+"""The colour of each outcome."""
+ERROR = "bold red"
+QUIET = "dim"
+
+
+def screen() -> Console:
+    """Where answers go."""
+    return Console(highlight=False, soft_wrap=False)
+
+
+def aside() -> Console:
+    """Where progress and notes go."""
+    return Console(stderr=True, highlight=False)
+
+
+def say(*parts: Any) -> None:
+    """Answers, one under the other."""
+    console = screen()
+    for part in parts:
+        console.print(part)
+
+
+def say_json(value: Any) -> None:
+    """One JSON object in one line, whatever the terminal."""
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+    sys.stdout.flush()
+
+
+def note(text: str) -> None:
+    """A remark that is not part of the answer."""
+    aside().print(Text(plain(text), QUIET), soft_wrap=True)
+
+
+def fail(text: str) -> None:
+    """Why nothing more is done: one line."""
+    aside().print(Text.assemble(("tacit: ", ERROR), plain(text)), soft_wrap=True)
+
+
+def plain(text: str) -> str:
+    """One line without anything that a terminal would obey."""
+    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
+
+
+def cropped(text: str, width: int) -> str:
+    """One line of at most `width` characters."""
+    line = plain(text[: 4 * width])
+    whole = len(line) <= width and len(text) <= 4 * width
+    return line if whole else line[: width - 1].rstrip() + "…"
+
+
+def chain(tools: Sequence[str]) -> str:
+    """Tools one after another, a repeated one with its count."""
+    runs: list[tuple[str, int]] = []
+    for tool in tools:
+        if runs and runs[-1][0] == tool:
+            runs[-1] = (tool, runs[-1][1] + 1)
+        else:
+            runs.append((tool, 1))
+    return " > ".join(plain(tool) + (f" x{count}" if count > 1 else "") for tool, count in runs) or "no steps"
+
+
+def count_of(number: int, noun: str) -> str:
+    """A number and its noun."""
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+
+
+def moment(microseconds: int) -> str:
+    """A time in UTC, to the minute."""
+    return datetime.fromtimestamp(microseconds / 1e6, timezone.utc).strftime("%Y-%m-%d %H:%M")
+
+
+def outcome_text(outcome: Outcome | None) -> Text:
+    """How an episode ended, in its colour."""
+    if outcome is None:
+        return Text("open", QUIET)
+    told = outcome.verdict or outcome.reason
+    text = Text(outcome.kind, STYLE_OF[outcome.kind])
+    return text.append(f": {plain(told)}", "default") if told else text
+
+
+def evidence(pattern: Pattern) -> str:
+    """How often a pattern did its job, of how often."""
+    return f"{pattern.successes:.12g} of {pattern.trials:,}"
+
+
+def interval(pattern: Pattern) -> str:
+    """The 95% interval of a pattern's success."""
+    return f"{100 * pattern.low:.1f}–{100 * pattern.high:.1f}%"

@@ -1,0 +1,121 @@
+"""`tacit import`: recorded runs into a memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Literal
+
+import typer
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from ..importers import ImportSummary, Refusal, Source, import_file, importers
+from ..memory import Memory
+from ..model.pattern import Pattern
+from . import console
+from .options import AsJson, Database, Namespace, memory_at
+from .tables import pattern_table
+
+KINDS = ("error_recovery", "tool_sequence", "decision_point", "context_pattern")
+SHOWN_REFUSALS = 10
+SHOWN_PATTERNS = 3
+MIN_TRIALS = 3
+
+
+def import_files(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="Files of runs, plain or gzipped; - is standard input.")
+    ],
+    format: Annotated[
+        str, typer.Option("--format", metavar="NAME", help=f"How the runs are written: {', '.join(importers)}.")
+    ] = "jsonl",
+    truncate: Annotated[
+        str | None,
+        typer.Option(
+            "--truncate",
+            metavar="observation",
+            help="Cut observations beyond the limit instead of refusing the run.",
+            show_default=False,
+        ),
+    ] = None,
+    database: Database = None,
+    namespace: Namespace = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Import recorded runs and learn from them. Importing a file again changes nothing."""
+    cut = _truncated(truncate)
+    for path in files:
+        if path != "-":
+            Source(path).close()
+    with memory_at(database, namespace, writes=True) as memory:
+        summaries = []
+        for path in files:
+            with _progress(path, shown=not as_json) as progress:
+                summaries.append(import_file(memory, path, format=format, truncate=cut, progress=progress))
+            if not as_json:
+                _say_summary(summaries[-1])
+        learned = {kind: memory.patterns(kind=kind, min_trials=MIN_TRIALS, limit=SHOWN_PATTERNS) for kind in KINDS}
+        if as_json:
+            console.say_json(_totals(summaries, learned))
+        else:
+            _say_learned(memory, learned)
+
+
+def _truncated(name: str | None) -> Literal["observation"] | None:
+    if name not in (None, "observation"):
+        raise typer.BadParameter("only 'observation' can be cut", param_hint="--truncate")
+    return "observation" if name else None
+
+
+@contextmanager
+def _progress(path: str, *, shown: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """A bar on standard error while a terminal is there to see it."""
+    terminal = console.aside()
+    if not shown or not terminal.is_terminal:
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=terminal, transient=True) as bar:
+        task = bar.add_task(console.cropped(path, 40), total=None)
+        yield lambda position, size: bar.update(task, completed=position, total=size or None)
+
+
+def _say_summary(summary: ImportSummary) -> None:
+    counts = f"{summary.imported:,} imported, {summary.unchanged:,} unchanged, {len(summary.refused):,} refused"
+    console.say(Text.assemble((console.plain(summary.path), "bold"), f"\n  {counts}"))
+    for refusal in summary.refused[:SHOWN_REFUSALS]:
+        console.say(Text(f"  {_place(refusal, summary)}: {console.plain(refusal.reason)}", "yellow"))
+    hidden = len(summary.refused) - SHOWN_REFUSALS
+    if hidden > 0:
+        console.say(Text(f"  and {console.count_of(hidden, 'more line')}: --json lists them all", "yellow"))
+    if summary.truncated:
+        console.note(f"{console.count_of(summary.truncated, 'observation')} cut to the limit")
+    if summary.left_out:
+        console.note(f"not part of the form, so not stored: {', '.join(summary.left_out)}")
+
+
+def _place(refusal: Refusal, summary: ImportSummary) -> str:
+    return f"line {refusal.line}" + ("" if refusal.path == summary.path else f" of {refusal.path}")
+
+
+def _say_learned(memory: Memory, learned: dict[str, tuple[Pattern, ...]]) -> None:
+    found = [pattern for patterns in learned.values() for pattern in patterns]
+    stored = memory.stats()
+    known = console.count_of(int(stored["episodes"]), "episode"), console.count_of(int(stored["patterns"]), "pattern")
+    console.say("", Text(f"The memory now holds {known[0]} and {known[1]}."))
+    if found:
+        console.say("The most certain of each kind:", "", pattern_table(found, with_kind=True), "")
+        console.note("next: tacit patterns --kind error_recovery · tacit recall \"a task\"")
+
+
+def _totals(summaries: list[ImportSummary], learned: dict[str, tuple[Pattern, ...]]) -> dict[str, object]:
+    return {
+        "imported": sum(each.imported for each in summaries),
+        "unchanged": sum(each.unchanged for each in summaries),
+        "refused": [refusal for each in summaries for refusal in each.refused],
+        "truncated": sum(each.truncated for each in summaries),
+        "left_out": sorted({name for each in summaries for name in each.left_out}),
+        "files": summaries,
+        "patterns": [pattern for patterns in learned.values() for pattern in patterns],
+    }

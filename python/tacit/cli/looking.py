@@ -1,0 +1,258 @@
+"""`tacit episodes`, `show`, `patterns` and `stats`: what a memory holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from ..errors import ValidationError
+from ..memory import Memory
+from ..model.episode import Episode, Reflection, Reward, Step
+from . import console
+from .options import Agent, AsJson, Database, Domain, Namespace, memory_at
+from .tables import pattern_table
+
+KINDS = ("tool_sequence", "decision_point", "error_recovery", "context_pattern", "cluster", "heuristic")
+
+
+def episodes(
+    domain: Domain = None,
+    agent: Agent = None,
+    task_key: Annotated[
+        str | None, typer.Option("--task-key", metavar="KEY", help="Only attempts at this task.", show_default=False)
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Episodes at most.")] = 20,
+    after: Annotated[
+        str | None,
+        typer.Option("--after", metavar="ID", help="The last id of the page before.", show_default=False),
+    ] = None,
+    database: Database = None,
+    namespace: Namespace = "default",
+    as_json: AsJson = False,
+) -> None:
+    """List episodes, newest first."""
+    with memory_at(database, namespace) as memory:
+        page = memory.episodes(domain=domain, agent=agent, task_key=task_key, limit=limit, after=after)
+        if as_json:
+            console.say_json({"episodes": page})
+            return
+        for episode in page:
+            console.say(*_line(episode))
+        if not page:
+            _note_nothing(memory)
+        elif len(page) == limit:
+            console.note(f"more: --after {page[-1].id}")
+
+
+def _note_nothing(memory: Memory) -> None:
+    if memory.stats()["episodes"]:
+        console.note("nothing matches")
+    else:
+        console.note("no episodes yet: `tacit import FILE` brings recorded runs in")
+
+
+def _line(episode: Episode) -> Iterator[Any]:
+    width = console.screen().width
+    kind = episode.outcome.kind if episode.outcome else "open"
+    reward = "" if episode.reward is None else f"{episode.reward.total:.2f}"
+    facts = [
+        moment_of(episode),
+        f"reward {reward}" if reward else "",
+        console.count_of(len(episode.steps), "step"),
+        episode.context.domain,
+        episode.agent or "",
+    ]
+    told = " · ".join(console.plain(fact) for fact in facts if fact)
+    yield Text.assemble((episode.id, "bold"), "  ", (kind, console.STYLE_OF.get(kind, console.QUIET)))
+    yield Text(f"  {console.cropped(episode.task, width - 2)}")
+    yield Text(f"  {console.cropped(told, width - 2)}", console.QUIET)
+
+
+def moment_of(episode: Episode) -> str:
+    """When an episode ended, or began where it has not ended."""
+    return console.moment(episode.ended_at or episode.started_at)
+
+
+def show(
+    episode_id: Annotated[str, typer.Argument(metavar="ID", help="The id of an episode.", show_default=False)],
+    full: Annotated[bool, typer.Option("--full", help="Every observation whole.")] = False,
+    database: Database = None,
+    namespace: Namespace = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Show one episode: its steps, its reward and what was made of it."""
+    with memory_at(database, namespace) as memory:
+        episode = memory.get(episode_id)
+        score = memory.score(episode)
+        if as_json:
+            console.say_json({**msgspec.to_builtins(episode), "score": score})
+        else:
+            console.say(*_episode(episode, score, full=full))
+
+
+def _episode(episode: Episode, score: float | None, *, full: bool) -> Iterator[Any]:
+    yield Text(episode.task.strip() if full else console.plain(episode.task), "bold")
+    yield ""
+    yield _facts(episode)
+    if episode.reward is not None:
+        yield from ("", Text("Reward", "bold"), Padding(_reward(episode.reward, score), (0, 0, 0, 2)))
+    if episode.reflection is not None:
+        yield from _reflection(episode.reflection)
+    yield from ("", Text(console.count_of(len(episode.steps), "step").capitalize(), "bold"))
+    for step in episode.steps:
+        yield from _step(step, full=full)
+
+
+def _facts(episode: Episode) -> Table:
+    context = episode.context
+    duration = episode.duration_s
+    rows = {
+        "outcome": console.outcome_text(episode.outcome),
+        "domain": ", ".join(filter(None, [context.domain, context.language, context.framework])),
+        "complexity": context.complexity,
+        "agent": episode.agent,
+        "when": moment_of(episode) + (f", took {duration:,.1f} s" if duration is not None else ", duration unknown"),
+        "source": episode.source,
+        "task key": episode.task_key,
+        "external id": episode.external_id,
+        "tags": ", ".join([*episode.tags, *context.tags]),
+        "metadata": _json(episode.metadata) if episode.metadata else None,
+        "id": episode.id,
+    }
+    return _grid({name: value for name, value in rows.items() if value})
+
+
+def _grid(rows: Mapping[str, Text | str | None]) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style=console.QUIET, no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows.items():
+        table.add_row(name, value if isinstance(value, Text) else Text(console.plain(value or "")))
+    return table
+
+
+def _reward(reward: Reward, score: float | None) -> Table:
+    formula = "base x (efficiency x complexity x quality + learning)"
+    terms = (
+        f"{reward.base:g} x ({reward.efficiency:.3f} x {reward.complexity_bonus:g} x "
+        f"{reward.quality_multiplier:g} + {reward.learning_bonus:.3f})"
+    )
+    measured = f"{reward.usual_seconds:g} s and {reward.usual_steps:g} steps are usual; novelty {reward.novelty:.0%}"
+    return _grid(
+        {
+            "total": f"{reward.total:.3f} = {terms}",
+            "": formula,
+            "against": measured,
+            "score": None if score is None else f"{score:.2f} among the episodes of its domain",
+        }
+    )
+
+
+def _reflection(reflection: Reflection) -> Iterator[Any]:
+    parts = (
+        ("What went well", "green", reflection.successes),
+        ("What to improve", "yellow", reflection.improvements),
+        ("What was learned", "cyan", reflection.insights),
+    )
+    for title, style, sentences in parts:
+        if sentences:
+            yield from ("", Text(title, "bold"))
+            for sentence in sentences:
+                yield Padding(_grid_row(Text("-", style), console.plain(sentence)), (0, 0, 0, 2))
+
+
+def _grid_row(mark: Text, text: str) -> Table:
+    table = Table.grid(padding=(0, 1, 0, 0))
+    table.add_row(mark, Text(text))
+    return table
+
+
+def _step(step: Step, *, full: bool) -> Iterator[Any]:
+    width = console.screen().width - 6
+    style = {"ok": "green", "error": "red", "timeout": "red"}.get(step.status or "", console.QUIET)
+    took = f"  {step.latency_ms:,.0f} ms" if step.latency_ms is not None else ""
+    yield Text.assemble(
+        f"{step.number:>4}  ", (console.plain(step.tool), "bold"), "  ", (step.status or "no result", style), took
+    )
+    if step.action:
+        yield _block(step.action, width, full=full)
+    if step.parameters not in (None, {}):
+        yield _block(_json(step.parameters), width, full=full)
+    for given in (step.error, step.output):
+        if given is not None:
+            yield _block(given if isinstance(given, str) else _json(given), width, full=full, style=console.QUIET)
+
+
+def _block(text: str, width: int, *, full: bool, style: str = "default") -> Padding:
+    if not full:
+        return Padding(Text(console.cropped(text, width), style), (0, 0, 0, 6))
+    lines = "\n".join(console.plain(line) for line in text.splitlines())
+    return Padding(Text(lines, style), (0, 0, 0, 6))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def patterns(
+    kind: Annotated[
+        str | None,
+        typer.Option("--kind", metavar="KIND", help=f"One of {', '.join(KINDS)}.", show_default=False),
+    ] = None,
+    domain: Domain = None,
+    agent: Agent = None,
+    order: Annotated[
+        str, typer.Option("--order", metavar="NAME", help="confidence (the interval's low end), trials or recent.")
+    ] = "confidence",
+    min_trials: Annotated[
+        int, typer.Option("--min-trials", metavar="N", min=1, help="Only what was tried that often.")
+    ] = 1,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Patterns at most.")] = 20,
+    database: Database = None,
+    namespace: Namespace = "default",
+    as_json: AsJson = False,
+) -> None:
+    """List patterns with their evidence: how often each did its job, and the 95% interval of that."""
+    if kind is not None and kind not in KINDS:
+        raise ValidationError("kind", f"must be one of {', '.join(KINDS)}", repr(kind))
+    with memory_at(database, namespace) as memory:
+        found = memory.patterns(
+            kind=kind, domain=domain, agent=agent, order=order, min_trials=min_trials, limit=limit
+        )
+        if as_json:
+            console.say_json({"patterns": found})
+        elif found:
+            console.say(pattern_table(found, with_kind=kind is None))
+        else:
+            _note_nothing(memory)
+
+
+def stats(database: Database = None, namespace: Namespace = "default", as_json: AsJson = False) -> None:
+    """Count what is stored, cached and indexed."""
+    with memory_at(database, namespace) as memory:
+        found = memory.stats()
+        if as_json:
+            console.say_json(found)
+            return
+        console.say(_grid({name: _shown(value) for name, value in _flat(found).items()}))
+        if not found["episodes"]:
+            _note_nothing(memory)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        label = f"{prefix}{name.replace('_', ' ')}"
+        flat |= _flat(value, f"{label} ") if isinstance(value, Mapping) else {label: value}
+    return flat
+
+
+def _shown(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int | float) else str(value)

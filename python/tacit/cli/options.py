@@ -1,0 +1,53 @@
+"""Options that every command takes, and the memory they name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..config import Configuration, load
+from ..memory import Memory
+from .console import note
+
+Database = Annotated[
+    str | None,
+    typer.Option(
+        "--db",
+        metavar="PATH|URL",
+        help="The memory. Default: TACIT_DB, else memory.db in the platform's data folder.",
+        show_default=False,
+    ),
+]
+Namespace = Annotated[
+    str, typer.Option("--namespace", metavar="NAME", help="Which tenant's experience in that memory.")
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="One JSON object on standard output and nothing else there.")
+]
+Domain = Annotated[str | None, typer.Option("--domain", metavar="NAME", help="Only this domain.", show_default=False)]
+Agent = Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only this agent.", show_default=False)]
+
+
+def configured(database: str | None) -> Configuration:
+    """What the environment and the configuration file say, with the database that was asked for."""
+    found = load()
+    return found if database is None else Configuration(found.settings, database)
+
+
+@contextmanager
+def memory_at(database: str | None, namespace: str, *, writes: bool = False) -> Iterator[Memory]:
+    """The memory that the options name.
+
+    A command that only reads makes no file: where there is none it gets an empty memory and says so.
+    """
+    chosen = configured(database)
+    path: str | None = chosen.database
+    if not writes and "://" not in chosen.database and not Path(chosen.database).expanduser().exists():
+        note(f"no memory at {chosen.database} yet: `tacit import FILE` starts one")
+        path = None
+    with Memory(path, namespace=namespace, settings=chosen.settings) as memory:
+        yield memory

@@ -1,0 +1,27 @@
+"""Tables that more than one command shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.table import Table
+from rich.text import Text
+
+from ..model.pattern import Pattern
+from . import console
+
+
+def pattern_table(patterns: Iterable[Pattern], *, with_kind: bool = False) -> Table:
+    """Patterns with their evidence."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style=console.QUIET, expand=True)
+    table.add_column("pattern", ratio=1, overflow="fold")
+    table.add_column("worked", justify="right", no_wrap=True)
+    table.add_column("95%", justify="right", no_wrap=True)
+    kind = None
+    for pattern in patterns:
+        if with_kind and pattern.kind != kind:
+            kind = pattern.kind
+            table.add_row(Text(kind.replace("_", " "), "bold"))
+        what = Text(("  " if with_kind else "") + console.plain(pattern.text))
+        table.add_row(what, console.evidence(pattern), console.interval(pattern))
+    return table
