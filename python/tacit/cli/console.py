@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -45,7 +45,7 @@ def say_json(value: Any) -> None:
 
 def note(text: str) -> None:
     """A remark that is not part of the answer."""
-    aside().print(Text(plain(text), QUIET), soft_wrap=True)
+    aside().print(Text(text if text.isprintable() else plain(text), QUIET), soft_wrap=True)
 
 
 def fail(text: str) -> None:
@@ -83,7 +83,7 @@ def count_of(number: int, noun: str) -> str:
 
 def moment(microseconds: int) -> str:
     """A time in UTC, to the minute."""
-    return datetime.fromtimestamp(microseconds / 1e6, timezone.utc).strftime("%Y-%m-%d %H:%M")
+    return datetime.fromtimestamp(microseconds / 1e6, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def outcome_text(outcome: Outcome | None) -> Text:
@@ -102,4 +102,4 @@ def evidence(pattern: Pattern) -> str:
 
 def interval(pattern: Pattern) -> str:
     """The 95% interval of a pattern's success."""
-    return f"{100 * pattern.low:.1f}–{100 * pattern.high:.1f}%"
+    return f"{100 * pattern.low:.1f}–{100 * pattern.high:.1f}%"  # noqa: RUF001

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -25,10 +27,12 @@ MIN_TRIALS = 3
 
 def import_files(
     files: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="Files of runs, plain or gzipped; - is standard input.")
+        list[str],
+        typer.Argument(metavar="FILE", help="Files of runs, plain or gzipped; - is standard input."),
     ],
     format: Annotated[
-        str, typer.Option("--format", metavar="NAME", help=f"How the runs are written: {', '.join(importers)}.")
+        str,
+        typer.Option("--format", metavar="NAME", help=f"How the runs are written: {', '.join(importers)}."),
     ] = "jsonl",
     truncate: Annotated[
         str | None,
@@ -43,7 +47,10 @@ def import_files(
     namespace: Namespace = "default",
     as_json: AsJson = False,
 ) -> None:
-    """Import recorded runs and learn from them. Importing a file again changes nothing."""
+    """Import recorded runs and learn from them.
+
+    Importing a file again changes nothing.
+    """
     cut = _truncated(truncate)
     for path in files:
         if path != "-":
@@ -55,11 +62,13 @@ def import_files(
                 summaries.append(import_file(memory, path, format=format, truncate=cut, progress=progress))
             if not as_json:
                 _say_summary(summaries[-1])
-        learned = {kind: memory.patterns(kind=kind, min_trials=MIN_TRIALS, limit=SHOWN_PATTERNS) for kind in KINDS}
+        learned = {
+            kind: memory.patterns(kind=kind, min_trials=MIN_TRIALS, limit=SHOWN_PATTERNS) for kind in KINDS
+        }
         if as_json:
             console.say_json(_totals(summaries, learned))
         else:
-            _say_learned(memory, learned)
+            _say_learned(memory, learned, "" if database is None else f" --db {shlex.quote(database)}")
 
 
 def _truncated(name: str | None) -> Literal["observation"] | None:
@@ -77,12 +86,14 @@ def _progress(path: str, *, shown: bool) -> Iterator[Callable[[int, int], None] 
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=terminal, transient=True) as bar:
-        task = bar.add_task(console.cropped(path, 40), total=None)
+        task = bar.add_task(console.cropped(Path(path).name, 40), total=None)
         yield lambda position, size: bar.update(task, completed=position, total=size or None)
 
 
 def _say_summary(summary: ImportSummary) -> None:
-    counts = f"{summary.imported:,} imported, {summary.unchanged:,} unchanged, {len(summary.refused):,} refused"
+    counts = (
+        f"{summary.imported:,} imported, {summary.unchanged:,} unchanged, {len(summary.refused):,} refused"
+    )
     console.say(Text.assemble((console.plain(summary.path), "bold"), f"\n  {counts}"))
     for refusal in summary.refused[:SHOWN_REFUSALS]:
         console.say(Text(f"  {_place(refusal, summary)}: {console.plain(refusal.reason)}", "yellow"))
@@ -99,14 +110,17 @@ def _place(refusal: Refusal, summary: ImportSummary) -> str:
     return f"line {refusal.line}" + ("" if refusal.path == summary.path else f" of {refusal.path}")
 
 
-def _say_learned(memory: Memory, learned: dict[str, tuple[Pattern, ...]]) -> None:
+def _say_learned(memory: Memory, learned: dict[str, tuple[Pattern, ...]], where: str) -> None:
     found = [pattern for patterns in learned.values() for pattern in patterns]
     stored = memory.stats()
-    known = console.count_of(int(stored["episodes"]), "episode"), console.count_of(int(stored["patterns"]), "pattern")
+    known = (
+        console.count_of(int(stored["episodes"]), "episode"),
+        console.count_of(int(stored["patterns"]), "pattern"),
+    )
     console.say("", Text(f"The memory now holds {known[0]} and {known[1]}."))
     if found:
         console.say("The most certain of each kind:", "", pattern_table(found, with_kind=True), "")
-        console.note("next: tacit patterns --kind error_recovery · tacit recall \"a task\"")
+        console.note('next: tacit patterns --kind error_recovery · tacit recall "a task"')
 
 
 def _totals(summaries: list[ImportSummary], learned: dict[str, tuple[Pattern, ...]]) -> dict[str, object]:

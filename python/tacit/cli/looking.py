@@ -12,7 +12,6 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..errors import ValidationError
 from ..memory import Memory
 from ..model.episode import Episode, Reflection, Reward, Step
 from . import console
@@ -20,13 +19,16 @@ from .options import Agent, AsJson, Database, Domain, Namespace, memory_at
 from .tables import pattern_table
 
 KINDS = ("tool_sequence", "decision_point", "error_recovery", "context_pattern", "cluster", "heuristic")
+"""Those of tacit's own extractors and inducers; others may register more."""
+ORDERS = ("confidence", "trials", "recent")
 
 
 def episodes(
     domain: Domain = None,
     agent: Agent = None,
     task_key: Annotated[
-        str | None, typer.Option("--task-key", metavar="KEY", help="Only attempts at this task.", show_default=False)
+        str | None,
+        typer.Option("--task-key", metavar="KEY", help="Only attempts at this task.", show_default=False),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Episodes at most.")] = 20,
     after: Annotated[
@@ -81,13 +83,15 @@ def moment_of(episode: Episode) -> str:
 
 
 def show(
-    episode_id: Annotated[str, typer.Argument(metavar="ID", help="The id of an episode.", show_default=False)],
+    episode_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The id of an episode.", show_default=False)
+    ],
     full: Annotated[bool, typer.Option("--full", help="Every observation whole.")] = False,
     database: Database = None,
     namespace: Namespace = "default",
     as_json: AsJson = False,
 ) -> None:
-    """Show one episode: its steps, its reward and what was made of it."""
+    """Show one episode: steps, reward, reflection."""
     with memory_at(database, namespace) as memory:
         episode = memory.get(episode_id)
         score = memory.score(episode)
@@ -113,12 +117,13 @@ def _episode(episode: Episode, score: float | None, *, full: bool) -> Iterator[A
 def _facts(episode: Episode) -> Table:
     context = episode.context
     duration = episode.duration_s
-    rows = {
+    rows: dict[str, Text | str | None] = {
         "outcome": console.outcome_text(episode.outcome),
         "domain": ", ".join(filter(None, [context.domain, context.language, context.framework])),
         "complexity": context.complexity,
         "agent": episode.agent,
-        "when": moment_of(episode) + (f", took {duration:,.1f} s" if duration is not None else ", duration unknown"),
+        "when": moment_of(episode)
+        + (f", took {duration:,.1f} s" if duration is not None else ", duration unknown"),
         "source": episode.source,
         "task key": episode.task_key,
         "external id": episode.external_id,
@@ -144,7 +149,9 @@ def _reward(reward: Reward, score: float | None) -> Table:
         f"{reward.base:g} x ({reward.efficiency:.3f} x {reward.complexity_bonus:g} x "
         f"{reward.quality_multiplier:g} + {reward.learning_bonus:.3f})"
     )
-    measured = f"{reward.usual_seconds:g} s and {reward.usual_steps:g} steps are usual; novelty {reward.novelty:.0%}"
+    measured = (
+        f"{reward.usual_seconds:g} s and {reward.usual_steps:g} steps are usual; novelty {reward.novelty:.0%}"
+    )
     return _grid(
         {
             "total": f"{reward.total:.3f} = {terms}",
@@ -179,7 +186,11 @@ def _step(step: Step, *, full: bool) -> Iterator[Any]:
     style = {"ok": "green", "error": "red", "timeout": "red"}.get(step.status or "", console.QUIET)
     took = f"  {step.latency_ms:,.0f} ms" if step.latency_ms is not None else ""
     yield Text.assemble(
-        f"{step.number:>4}  ", (console.plain(step.tool), "bold"), "  ", (step.status or "no result", style), took
+        f"{step.number:>4}  ",
+        (console.plain(step.tool), "bold"),
+        "  ",
+        (step.status or "no result", style),
+        took,
     )
     if step.action:
         yield _block(step.action, width, full=full)
@@ -187,7 +198,9 @@ def _step(step: Step, *, full: bool) -> Iterator[Any]:
         yield _block(_json(step.parameters), width, full=full)
     for given in (step.error, step.output):
         if given is not None:
-            yield _block(given if isinstance(given, str) else _json(given), width, full=full, style=console.QUIET)
+            yield _block(
+                given if isinstance(given, str) else _json(given), width, full=full, style=console.QUIET
+            )
 
 
 def _block(text: str, width: int, *, full: bool, style: str = "default") -> Padding:
@@ -209,7 +222,10 @@ def patterns(
     domain: Domain = None,
     agent: Agent = None,
     order: Annotated[
-        str, typer.Option("--order", metavar="NAME", help="confidence (the interval's low end), trials or recent.")
+        str,
+        typer.Option(
+            "--order", metavar="NAME", help="confidence (the interval's low end), trials or recent."
+        ),
     ] = "confidence",
     min_trials: Annotated[
         int, typer.Option("--min-trials", metavar="N", min=1, help="Only what was tried that often.")
@@ -219,13 +235,18 @@ def patterns(
     namespace: Namespace = "default",
     as_json: AsJson = False,
 ) -> None:
-    """List patterns with their evidence: how often each did its job, and the 95% interval of that."""
-    if kind is not None and kind not in KINDS:
-        raise ValidationError("kind", f"must be one of {', '.join(KINDS)}", repr(kind))
+    """List patterns with their evidence.
+
+    How often each did its job, and the 95% interval of that.
+    """
+    if order not in ORDERS:
+        raise typer.BadParameter(f"no order {order!r}; known: {', '.join(ORDERS)}", param_hint="--order")
     with memory_at(database, namespace) as memory:
         found = memory.patterns(
             kind=kind, domain=domain, agent=agent, order=order, min_trials=min_trials, limit=limit
         )
+        if not found and kind not in (None, *KINDS):
+            raise typer.BadParameter(f"no kind {kind!r}; known: {', '.join(KINDS)}", param_hint="--kind")
         if as_json:
             console.say_json({"patterns": found})
         elif found:

@@ -28,8 +28,12 @@ Namespace = Annotated[
 AsJson = Annotated[
     bool, typer.Option("--json", help="One JSON object on standard output and nothing else there.")
 ]
-Domain = Annotated[str | None, typer.Option("--domain", metavar="NAME", help="Only this domain.", show_default=False)]
-Agent = Annotated[str | None, typer.Option("--agent", metavar="NAME", help="Only this agent.", show_default=False)]
+Domain = Annotated[
+    str | None, typer.Option("--domain", metavar="NAME", help="Only this domain.", show_default=False)
+]
+Agent = Annotated[
+    str | None, typer.Option("--agent", metavar="NAME", help="Only this agent.", show_default=False)
+]
 
 
 def configured(database: str | None) -> Configuration:

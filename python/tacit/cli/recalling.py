@@ -12,25 +12,31 @@ from rich.table import Table
 from rich.text import Text
 
 from ..memory import Memory
-from ..model.context import Complexity
 from ..model.recall import Hit, NextStep, Reason, Recall
 from . import console
 from .options import AsJson, Database, Namespace, memory_at
 from .tables import pattern_table
 
-TASK_LINES = 2
+LOST_IN_WRAPPING = 16
+"""What is kept back of two lines for the word that does not fit the first."""
 
 
 def recall(
-    task: Annotated[str, typer.Argument(metavar="TASK", help="What is to be done, in words.", show_default=False)],
+    task: Annotated[
+        str, typer.Argument(metavar="TASK", help="What is to be done, in words.", show_default=False)
+    ],
     domain: Annotated[str | None, typer.Option("--domain", metavar="NAME", show_default=False)] = None,
     language: Annotated[str | None, typer.Option("--language", metavar="NAME", show_default=False)] = None,
     framework: Annotated[str | None, typer.Option("--framework", metavar="NAME", show_default=False)] = None,
     steps: Annotated[
         list[str] | None,
-        typer.Option("--step", metavar="TOOL", help="A tool used so far; once for each, in order.", show_default=False),
+        typer.Option(
+            "--step", metavar="TOOL", help="A tool used so far; once for each, in order.", show_default=False
+        ),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", help="Past episodes at most.")] = 5,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=1, max=100, help="Past episodes at most.")
+    ] = 5,
     max_tokens: Annotated[
         int | None,
         typer.Option(
@@ -44,7 +50,10 @@ def recall(
     namespace: Namespace = "default",
     as_json: AsJson = False,
 ) -> None:
-    """Ask for experience with a task: similar episodes with reasons, patterns, pitfalls, next steps."""
+    """Ask what is known of a task.
+
+    Similar episodes with the reasons for their score, patterns, pitfalls and next steps.
+    """
     with memory_at(database, namespace) as memory:
         answer = memory.recall(
             task, domain=domain, language=language, framework=framework, steps=tuple(steps or ()), limit=limit
@@ -103,10 +112,11 @@ def _hit(place: int, hit: Hit) -> Iterator[Any]:
 
 def _details(hit: Hit) -> Table:
     width = console.screen().width - 12
+    two_lines = 2 * width - LOST_IN_WRAPPING
     rows = {
-        "task": Text(console.cropped(hit.task, TASK_LINES * width)),
+        "task": Text(console.cropped(hit.task, two_lines)),
         "why": Text(_sum(hit)),
-        "steps": Text(console.cropped(console.chain(hit.tools), TASK_LINES * width)),
+        "steps": Text(console.cropped(console.chain(hit.tools), two_lines)),
         "errors": Text(console.cropped("; ".join(hit.errors), width)) if hit.errors else None,
         "said": Text(console.cropped(hit.verdict, width)) if hit.verdict else None,
         "id": Text(hit.episode_id, console.QUIET),

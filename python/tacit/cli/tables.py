@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +23,6 @@ def pattern_table(patterns: Iterable[Pattern], *, with_kind: bool = False) -> Ta
         if with_kind and pattern.kind != kind:
             kind = pattern.kind
             table.add_row(Text(kind.replace("_", " "), "bold"))
-        what = Text(("  " if with_kind else "") + console.plain(pattern.text))
+        what = Padding(Text(console.plain(pattern.text)), (0, 0, 0, 2 if with_kind else 0))
         table.add_row(what, console.evidence(pattern), console.interval(pattern))
     return table

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import partial
 from hashlib import blake2b
 from typing import Any
 
-from tacit import _native
 from tacit.errors import ConflictError, StorageError, ValidationError
 from tacit.model.record import Batch, Change, EpisodeRecord
-from tacit.storage.base import Store
+from tacit.storage import Store
+from tacit.storage.audit import wrong_sums
 
 __all__ = ["check_store", "episode_record"]
 
@@ -177,39 +175,7 @@ def _the_sums_are_those_of_the_facts(store: Store) -> None:
         store.commit(Batch((episode_record(number, base=number % 4 / 3 if number % 4 else None),)))
     store.commit(Batch(removed=tuple(episode_record(number).id for number in range(0, 300, 7))))
     store.commit(Batch((episode_record(300, base=0.5), episode_record(301, state="pending"))))
-    every_change = [change.record for change in _all_changes(store) if change.record is not None]
-    watermark, packed = store.sums()
-    later = [change.record for change in store.changes(watermark) if change.record is not None]
-    summed = _sums_of(later)
-    for (_, domain, agent, _, month), pattern, _, totals, _ in _native.unpack_sums(packed):
-        _add(summed, (domain, agent, month, pattern), totals)
-    expected = _sums_of(every_change)
-    assert summed.keys() == expected.keys()
-    for key, values in expected.items():
-        assert all(math.isclose(a, b, abs_tol=1e-4) for a, b in zip(summed[key], values, strict=True)), key
-
-
-_Key = tuple[str, str | None, int, bytes]
-_Totals = tuple[float, float, float, float]
-
-
-def _sums_of(records: list[EpisodeRecord]) -> dict[_Key, _Totals]:
-    sums: dict[_Key, _Totals] = {}
-    for record in records:
-        if record.state != "learned" or record.base is None:
-            continue
-        ended = datetime.fromtimestamp(record.ended_at / 1e6, UTC)
-        stratum = (record.domain, record.agent, ended.year * 100 + ended.month)
-        _add(sums, (*stratum, bytes(16)), (0, 0, 1, record.base))
-        for pattern, _, occurrences, successes in struct.iter_unpack("<16sBHd", record.facts):
-            _add(sums, (*stratum, pattern), (occurrences, successes, 1, record.base))
-    return sums
-
-
-def _add(sums: dict[_Key, _Totals], key: _Key, totals: _Totals) -> None:
-    a, b, c, d = sums.get(key, (0, 0, 0, 0))
-    e, f, g, h = totals
-    sums[key] = (a + e, b + f, c + g, d + h)
+    assert wrong_sums(store) == 0
 
 
 def _whatever_bytes_and_names_are_given_come_back(store: Store) -> None:

@@ -1,0 +1,155 @@
+"""`tacit doctor`: whether a memory is sound and can go on."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from .. import __version__
+from ..errors import TacitError
+from ..model.episode import Episode
+from ..storage import NativeStore
+from ..storage.audit import wrong_sums
+from . import console
+from .options import AsJson, Database, configured
+
+FREE_BYTES = 200_000_000
+"""What a disk should have left: less than this is a warning that comes in time."""
+_EPISODES = msgspec.msgpack.Decoder(Episode)
+_PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at, and what was found."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def doctor(database: Database = None, as_json: AsJson = False) -> None:
+    """Check that a memory is sound.
+
+    Versions, file, disk, schema, every row, sums and cache; exit status 1 where something is wrong.
+    """
+    path = configured(database).database
+    checks = []
+    for check in _checks(path):
+        checks.append(check)
+        if not as_json:
+            console.say(_row(check))
+    ok = all(check.ok for check in checks)
+    if as_json:
+        console.say_json({"ok": ok, "database": path, "checks": checks})
+    if not ok:
+        raise typer.Exit(1)
+
+
+def _row(check: Check) -> Table:
+    row = Table.grid(padding=(0, 2, 0, 0))
+    row.add_column(width=5, no_wrap=True)
+    row.add_column(width=8, no_wrap=True)
+    row.add_column(overflow="fold")
+    mark = Text("ok", "green") if check.ok else Text("WRONG", console.ERROR)
+    row.add_row(mark, check.name, Text(console.plain(check.detail)))
+    return row
+
+
+def _checks(path: str) -> Iterator[Check]:
+    yield Check("versions", True, _versions())
+    if "://" in path:
+        yield Check("file", False, f"{path} is not a file on this machine")
+        return
+    file = Path(path).expanduser()
+    if not file.is_file():
+        yield Check("file", False, f"no memory at {file}: `tacit import FILE` starts one")
+        return
+    yield Check("file", True, f"{file}, {file.stat().st_size:,} bytes")
+    yield _free_space(file)
+    yield from _inside(file)
+
+
+def _versions() -> str:
+    parts = {
+        "tacit": __version__,
+        "Python": platform.python_version(),
+        **{name: metadata.version(name) for name in ("msgspec", "numpy", "typer", "rich")},
+    }
+    return (
+        ", ".join(f"{name} {version}" for name, version in parts.items())
+        + f" on {platform.platform(terse=True)}"
+    )
+
+
+def _free_space(file: Path) -> Check:
+    free = shutil.disk_usage(file.parent).free
+    return Check("disk", free >= FREE_BYTES, f"{free / 1e9:,.1f} GB free")
+
+
+def _inside(file: Path) -> Iterator[Check]:
+    """What the store says of itself; nothing more can be checked where it cannot be opened."""
+    try:
+        store = NativeStore(file)
+    except TacitError as error:
+        yield Check("schema", False, str(error))
+        return
+    try:
+        yield Check("schema", True, "opened, readable and writable by this version")
+        for name, look in (("rows", _rows), ("patterns", _patterns), ("sums", _sums), ("cache", _cache)):
+            yield _tried(name, look, store)
+    finally:
+        store.close()
+
+
+def _tried(name: str, look: Callable[[NativeStore], tuple[bool, str]], store: NativeStore) -> Check:
+    try:
+        return Check(name, *look(store))
+    except (TacitError, msgspec.DecodeError) as error:
+        return Check(name, False, str(error))
+
+
+def _rows(store: NativeStore) -> tuple[bool, str]:
+    """Reading a row compares it with its hash."""
+    count = sum(isinstance(_EPISODES.decode(payload), Episode) for payload in _values(store, "episode"))
+    known = store.stats()["episodes"]
+    return count == known, f"{count:,} episodes read, each as it was written" + (
+        "" if count == known else f"; {known:,} are counted"
+    )
+
+
+def _patterns(store: NativeStore) -> tuple[bool, str]:
+    count = sum(1 for _ in _values(store, "pattern"))
+    return True, f"{count:,} patterns read, each as it was written"
+
+
+def _values(store: NativeStore, kind: Any) -> Iterator[bytes]:
+    after: bytes | None = None
+    while page := store.scan(kind, after=after, limit=_PAGE):
+        yield from (value for _, value in page)
+        after = page[-1][0]
+
+
+def _sums(store: NativeStore) -> tuple[bool, str]:
+    wrong = wrong_sums(store)
+    if wrong:
+        return False, f"{wrong:,} sums are not those of the facts"
+    return True, f"{store.stats()['sums']:,} sums, each what its facts add up to"
+
+
+def _cache(store: NativeStore) -> tuple[bool, str]:
+    """The cache is disposable: one that cannot be used costs time, not truth."""
+    stats = store.stats()
+    breakers = {name: stats[name] for name in ("reads_breaker", "writes_breaker")}
+    opened = [name.replace("_", " ") for name, state in breakers.items() if state != "closed"]
+    return not opened, f"kept in {stats['cache']}" + "".join(f"; {name} is open" for name in opened)
