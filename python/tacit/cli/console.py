@@ -45,7 +45,7 @@ def say_json(value: Any) -> None:
 
 def note(text: str) -> None:
     """A remark that is not part of the answer."""
-    aside().print(Text(text if text.isprintable() else plain(text), QUIET), soft_wrap=True)
+    aside().print(Text(printable(text), QUIET), soft_wrap=True)
 
 
 def fail(text: str) -> None:
@@ -53,9 +53,14 @@ def fail(text: str) -> None:
     aside().print(Text.assemble(("tacit: ", ERROR), plain(text)), soft_wrap=True)
 
 
+def printable(text: str) -> str:
+    """Without anything that a terminal would obey, line feeds included."""
+    return "".join(each if each.isprintable() else " " for each in text)
+
+
 def plain(text: str) -> str:
-    """One line without anything that a terminal would obey."""
-    return " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    """One printable line, its blanks collapsed."""
+    return " ".join(printable(text).split())
 
 
 def cropped(text: str, width: int) -> str:

@@ -102,7 +102,7 @@ def show(
 
 
 def _episode(episode: Episode, score: float | None, *, full: bool) -> Iterator[Any]:
-    yield Text(episode.task.strip() if full else console.plain(episode.task), "bold")
+    yield Text(_whole(episode.task.strip()) if full else console.plain(episode.task), "bold")
     yield ""
     yield _facts(episode)
     if episode.reward is not None:
@@ -206,8 +206,11 @@ def _step(step: Step, *, full: bool) -> Iterator[Any]:
 def _block(text: str, width: int, *, full: bool, style: str = "default") -> Padding:
     if not full:
         return Padding(Text(console.cropped(text, width), style), (0, 0, 0, 6))
-    lines = "\n".join(console.plain(line) for line in text.splitlines())
-    return Padding(Text(lines, style), (0, 0, 0, 6))
+    return Padding(Text(_whole(text), style), (0, 0, 0, 6))
+
+
+def _whole(text: str) -> str:
+    return "\n".join(console.printable(line) for line in text.expandtabs(4).splitlines())
 
 
 def _json(value: Any) -> str:

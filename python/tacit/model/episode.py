@@ -117,9 +117,10 @@ class Episode:
     """One attempt at a task, from start to outcome.
 
     Times are in microseconds since 1970, UTC. `timed` is False where the run came without times of its own: it is
-    dated by its import and its duration is unknown. `task_key` is what several attempts at one task share;
-    `external_id` is unique within its namespace and makes an import idempotent. An episode that is given to
-    `Memory.add` needs a task; id, times and step numbers are filled in where they are missing.
+    dated by its import, and its duration is unknown unless its metadata have a `duration_s`. `task_key` is what
+    several attempts at one task share; `external_id` is unique within its namespace and makes an import idempotent.
+    An episode that is given to `Memory.add` needs a task; id, times and step numbers are filled in where they are
+    missing.
     """
 
     task: str
