@@ -102,7 +102,7 @@ def outcome_text(outcome: Outcome | None) -> Text:
 
 def evidence(pattern: Pattern) -> str:
     """How often a pattern did its job, of how often."""
-    return f"{pattern.successes:.12g} of {pattern.trials:,}"
+    return f"{round(pattern.successes, 1):,.12g} of {pattern.trials:,}"
 
 
 def interval(pattern: Pattern) -> str:
