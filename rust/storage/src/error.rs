@@ -107,9 +107,10 @@ impl StorageError {
         Self::new(ErrorKind::Internal, message)
     }
 
-    /// The same failure, met while COMMIT ran: the log may or may not hold the transaction.
+    /// The same failure, met while COMMIT ran. Where the log was written but not synced, it may or may not hold
+    /// the transaction; where it could not be written, it does not.
     pub(crate) fn during_commit(self) -> Self {
-        if self.code & 0xff != ffi::SQLITE_IOERR {
+        if !matches!(self.code, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC) {
             return self;
         }
         let message = format!("whether the commit took place is not known: {}", self.message);
@@ -162,9 +163,10 @@ mod tests {
     }
 
     #[test]
-    fn only_an_input_output_error_leaves_a_commit_in_doubt() {
+    fn only_a_sync_that_failed_leaves_a_commit_in_doubt() {
         let failed = |code| StorageError::from_sqlite(code, String::new()).during_commit().kind;
         assert_eq!(failed(ffi::SQLITE_IOERR_FSYNC), ErrorKind::CommitUnknown);
+        assert!(matches!(failed(ffi::SQLITE_IOERR_WRITE), ErrorKind::Unavailable { .. }));
         assert!(matches!(failed(ffi::SQLITE_FULL), ErrorKind::Unavailable { .. }));
     }
 }

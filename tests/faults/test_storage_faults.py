@@ -1,0 +1,416 @@
+"""What a store survives: killed writers, neighbours, forks, full and read-only disks, foreign and damaged files.
+
+What touches a live file from outside does so from another process: SQLite's locks are the process's.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tacit.errors import CorruptRecordError, SchemaError, StorageError
+from tacit.model.record import Batch
+from tacit.storage import NativeStore
+from tacit.testing import episode_record
+
+PRELUDE = """
+import json, os, sys, threading
+from tacit.errors import *
+from tacit.model.record import Batch
+from tacit.storage import NativeStore
+from tacit.testing import episode_record
+path, *arguments = sys.argv[1:]
+"""
+
+
+def start(script: str, path: Path, *arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-W", "ignore", "-c", PRELUDE + script, str(path), *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def run(script: str, path: Path, *arguments: object) -> str:
+    process = start(script, path, *arguments)
+    output, _ = process.communicate()
+    assert process.returncode == 0
+    return output
+
+
+def sql(path: Path, statement: str) -> list[list[object]]:
+    """Runs a statement on the file from another process; blobs go out as hexadecimal."""
+    script = """
+import sqlite3
+found = sqlite3.connect(path, isolation_level=None).execute(arguments[0])
+print(json.dumps([[v.hex() if isinstance(v, bytes) else v for v in row] for row in found]))
+"""
+    return json.loads(run(script, path, statement))
+
+
+def numbers_in(store: NativeStore) -> list[int]:
+    found: list[int] = []
+    since = 0
+    while len(changes := store.changes(since)):
+        found.extend(int.from_bytes(change.id[8:]) & 0xFFFF_FFFF for change in changes)
+        since = changes.last
+    return found
+
+
+WRITE_UNTIL_KILLED = """
+store = NativeStore(path)
+def write(thread):
+    for number in range(int(arguments[0]) + thread, 1 << 31, 4):
+        store.commit(Batch((episode_record(number),)))
+        os.write(1, b"%d\\n" % number)
+for thread in range(4):
+    threading.Thread(target=write, args=(thread,)).start()
+"""
+
+
+def test_nothing_acknowledged_is_lost_or_doubled_by_killing_the_writer(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    chance = random.Random(5)
+    acknowledged: list[int] = []
+    for round in range(20):
+        process = start(WRITE_UNTIL_KILLED, path, round * 1_000_000)
+        assert process.stdout is not None
+        for _ in range(chance.randrange(1, 120)):
+            acknowledged.append(int(process.stdout.readline()))
+        process.kill()
+        acknowledged.extend(int(line) for line in process.stdout.read().splitlines(True) if line[-1] == "\n")
+        process.stdout.close()
+        process.wait()
+    with NativeStore(path) as store:
+        stored = numbers_in(store)
+        assert len(stored) == len(set(stored))
+        assert set(acknowledged) <= set(stored)
+        payloads = store.get_many("episode", [episode_record(number).id for number in stored])
+        assert payloads == [episode_record(number).payload for number in stored]
+    assert sql(path, "PRAGMA integrity_check") == [["ok"]]
+
+
+WRITE_A_HUNDRED = """
+store = NativeStore(path)
+for number in range(100):
+    store.commit(Batch((episode_record(number + int(arguments[0])),)))
+    shared = episode_record(9_000 + number, external_id=f"shared-{number}")
+    store.commit(Batch((shared,)))
+print(store.sequence())
+store.close()
+"""
+
+
+def test_processes_that_write_one_store_at_once_lose_and_double_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    writers = [start(WRITE_A_HUNDRED, path, first) for first in (0, 1_000, 2_000)]
+    seen = [int(writer.communicate()[0]) for writer in writers]
+    assert [writer.returncode for writer in writers] == [0, 0, 0]
+    with NativeStore(path) as store:
+        assert max(seen) == store.sequence() == 400
+        expected = [*range(100), *range(1_000, 1_100), *range(2_000, 2_100), *range(9_000, 9_100)]
+        assert sorted(numbers_in(store)) == expected
+
+
+def test_what_another_process_removed_is_not_served_any_more(tmp_path: Path) -> None:
+    record = episode_record(1)
+    with NativeStore(tmp_path / "store.db") as store:
+        store.commit(Batch((record,)))
+        assert store.get("episode", record.id) == record.payload
+        run("NativeStore(path).commit(Batch(removed=(episode_record(1).id,)))", store.path)
+        assert store.sequence() == 2
+        assert store.get("episode", record.id) is None
+
+
+FORK = """
+store = NativeStore(path)
+store.commit(Batch((episode_record(1),)))
+store.get("episode", episode_record(1).id)
+if child := os.fork():
+    assert os.waitpid(child, 0)[1] == 0
+    store.commit(Batch((episode_record(3),)))
+    assert store.sequence() == 3
+    store.close()
+else:
+    try:
+        store.get("episode", episode_record(1).id)
+        os._exit(1)
+    except StorageError as error:
+        assert "open it again" in str(error)
+    store.close()
+    del store
+    with NativeStore(path) as again:
+        again.commit(Batch((episode_record(2),)))
+    os._exit(0)
+"""
+
+
+def test_a_forked_child_is_told_to_open_again_and_harms_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    run(FORK, path)
+    assert sql(path, "PRAGMA integrity_check") == [["ok"]]
+    with NativeStore(path) as store:
+        assert sorted(numbers_in(store)) == [1, 2, 3]
+
+
+FILL = """
+import resource
+store = NativeStore(path)
+resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, 2 << 20))
+for number in range(1_000):
+    try:
+        store.commit(Batch((episode_record(number, payload=bytes(20_000)),)))
+    except UnavailableError as error:
+        assert error.retryable
+        break
+print(number)
+"""
+
+
+def test_a_full_disk_refuses_a_commit_and_keeps_every_earlier_one(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    landed = int(run(FILL, path))
+    assert 0 < landed < 200
+    with NativeStore(path) as store:
+        assert numbers_in(store) == list(range(landed))
+        assert store.commit(Batch((episode_record(landed),))).committed == 1
+
+
+READ_ONLY = """
+import tacit.storage.native
+if os.getuid() == 0:
+    os.setuid(65_534)
+store = NativeStore(path, cache_path=None)
+assert store.get("episode", episode_record(1).id) == episode_record(1).payload
+try:
+    store.commit(Batch((episode_record(2),)))
+    print("landed")
+except StorageError as error:
+    print(error.retryable)
+"""
+
+
+def test_a_read_only_store_reads_and_refuses_to_write(tmp_path: Path) -> None:
+    folder = tmp_path
+    path = folder / "store.db"
+    with NativeStore(path) as store:
+        store.commit(Batch((episode_record(1),)))
+    path.chmod(0o444)
+    while folder != folder.parent and not os.stat(folder).st_mode & 0o001:
+        folder.chmod(0o777 if folder == tmp_path else 0o711)
+        folder = folder.parent
+    assert run(READ_ONLY, path).strip() == "False"
+
+
+@pytest.mark.parametrize("newer", ["PRAGMA user_version = 99", "UPDATE meta SET min_reader = 99"])
+def test_a_store_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path, newer: str) -> None:
+    path = tmp_path / "store.db"
+    NativeStore(path).close()
+    sql(path, newer)
+    before = path.read_bytes()
+    with pytest.raises(SchemaError, match="schema 99"):
+        NativeStore(path)
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_not_a_store_is_refused_and_left_alone(tmp_path: Path) -> None:
+    database, text = tmp_path / "theirs.db", tmp_path / "letter.txt"
+    sql(database, "CREATE TABLE theirs (value)")
+    text.write_text("Dear store, " * 500)
+    for path in (database, text):
+        before = path.read_bytes()
+        with pytest.raises(SchemaError, match="not a tacit store"):
+            NativeStore(path)
+        assert path.read_bytes() == before
+
+
+def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    path.touch()
+    with NativeStore(path) as store:
+        assert store.commit(Batch((episode_record(1),))).sequence == 1
+
+
+@pytest.mark.parametrize("place", ["folder", "file/below"])
+def test_a_place_that_can_hold_no_store_is_an_error_at_once(tmp_path: Path, place: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises((StorageError, OSError)):
+        NativeStore(tmp_path / place)
+
+
+def test_a_flipped_bit_in_a_row_is_found_and_harms_no_other_row(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    records = [episode_record(number, payload=bytes(500)) for number in range(6)]
+    with NativeStore(path, cache_path=None) as store:
+        store.commit(Batch(tuple(records)))
+    for number, record in enumerate(records[:5]):
+        [[framed]] = sql(path, f"SELECT record FROM episode WHERE id = x'{record.id.hex()}'")
+        damaged = bytearray.fromhex(str(framed))
+        damaged[len(damaged) * number // 5] ^= 1 << number
+        sql(path, f"UPDATE episode SET record = x'{damaged.hex()}' WHERE id = x'{record.id.hex()}'")
+    with NativeStore(path, cache_path=None) as store:
+        for record in records[:5]:
+            with pytest.raises(CorruptRecordError, match=record.id.hex()):
+                store.get("episode", record.id)
+        with pytest.raises(CorruptRecordError):
+            store.changes(0)
+        assert store.get("episode", records[5].id) == records[5].payload
+        assert store.commit(Batch((episode_record(9),))).committed == 1
+
+
+def test_a_damaged_file_gives_errors_or_true_values(tmp_path: Path) -> None:
+    chance = random.Random(7)
+    source = tmp_path / "whole.db"
+    records = {record.id: record.payload for record in map(episode_record, range(300))}
+    with NativeStore(source, cache_path=None) as store:
+        store.commit(Batch(tuple(map(episode_record, range(300)))))
+    whole = source.read_bytes()
+    refused = 0
+    for round in range(40):
+        path = tmp_path / f"{round}.db"
+        damaged = bytearray(whole)
+        for _ in range(20):
+            damaged[chance.randrange(100, len(damaged))] ^= 1 << chance.randrange(8)
+        path.write_bytes(damaged)
+        try:
+            with NativeStore(path, cache_path=None) as store:
+                for id, payload in records.items():
+                    refused += not _is_true_or_refused(store, id, payload)
+                refused += not all(records[id] == value for id, value in store.scan("episode", limit=999))
+        except StorageError:
+            refused += 1
+    assert refused > 0
+
+
+def _is_true_or_refused(store: NativeStore, id: bytes, payload: bytes) -> bool:
+    """A damaged index may hide a row; nothing may give another value."""
+    try:
+        found = store.get("episode", id)
+    except StorageError:
+        return False
+    assert found in (payload, None)
+    return found is not None
+
+
+@pytest.mark.parametrize("bytes_of_cache", [b"", b"not a cache", bytes(70_000)])
+def test_a_cache_file_that_is_none_is_replaced(tmp_path: Path, bytes_of_cache: bytes) -> None:
+    path = tmp_path / "store.db"
+    (tmp_path / "store.db-cache").write_bytes(bytes_of_cache)
+    for _ in range(2):
+        with NativeStore(path) as store:
+            store.commit(Batch((episode_record(1),)))
+            assert store.get("episode", episode_record(1).id) == episode_record(1).payload
+            assert store.stats()["cache"] == "redb"
+
+
+def test_a_cache_that_another_process_owns_is_done_without(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with NativeStore(path) as store:
+        store.commit(Batch((episode_record(1),)))
+        store.get("episode", episode_record(1).id)
+        script = """
+with NativeStore(path) as store:
+    assert store.get("episode", episode_record(1).id) == episode_record(1).payload
+    print(store.stats()["cache"])
+"""
+        assert run(script, path).strip() == "memory"
+        assert store.stats()["cache"] == "redb"
+
+
+HOLD_THE_LOCK = """
+import sqlite3
+connection = sqlite3.connect(path, isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_a_commit_that_meets_a_lock_is_refused_after_its_wait_and_lands_later(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with NativeStore(path, busy_timeout_ms=20) as store:
+        command = [sys.executable, "-c", PRELUDE + HOLD_THE_LOCK, str(path)]
+        with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as holder:
+            assert holder.stdout is not None
+            assert holder.stdout.readline() == "held\n"
+            with pytest.raises(StorageError) as refused:
+                store.commit(Batch((episode_record(1),)))
+            assert refused.value.retryable
+            assert store.scan("episode") == []
+            holder.kill()
+        assert store.commit(Batch((episode_record(1),))).committed == 1
+
+
+def test_opening_and_closing_leaves_no_files_or_threads_behind(tmp_path: Path) -> None:
+    def held() -> tuple[int, int]:
+        threads = len(os.listdir("/proc/self/task")) if os.path.exists("/proc/self/task") else 0
+        files = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
+        return threads, files
+
+    with NativeStore(tmp_path / "store.db") as store:
+        store.commit(Batch((episode_record(0),)))
+    before = held()
+    for number in range(60):
+        with NativeStore(tmp_path / "store.db") as store:
+            store.commit(Batch((episode_record(number),)))
+            store.get("episode", episode_record(number).id)
+    assert held() == before
+
+
+def test_an_interrupt_ends_the_waiting_for_a_lock(tmp_path: Path) -> None:
+    script = """
+import signal, sqlite3
+store = NativeStore(path, busy_timeout_ms=60_000)
+other = start_holding()
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+signal.setitimer(signal.ITIMER_REAL, 0.3)
+try:
+    store.commit(Batch((episode_record(1),)))
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+    os._exit(0)
+"""
+    hold = f"""
+import subprocess
+def start_holding():
+    script = {PRELUDE + HOLD_THE_LOCK!r}
+    holder = subprocess.Popen([sys.executable, "-c", script, path], stdin=-1, stdout=-1, text=True)
+    assert holder.stdout.readline() == "held\\n"
+    return holder
+"""
+    assert run(hold + script, tmp_path / "store.db").strip() == "interrupted"
+
+
+def test_threads_read_while_others_write(tmp_path: Path) -> None:
+    wrong: list[int] = []
+    with NativeStore(tmp_path / "store.db", cache_entries=8) as store:
+
+        def write(first: int) -> None:
+            for number in range(first, first + 60):
+                record = episode_record(number)
+                store.commit(Batch((record,)))
+                if store.get("episode", record.id) != record.payload:
+                    wrong.append(number)
+
+        threads = [threading.Thread(target=write, args=(first,)) for first in (0, 100, 200, 300)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert wrong == []
+        assert store.sequence() == 240
+
+
+def test_a_store_beside_other_databases_of_the_process_is_safe(tmp_path: Path) -> None:
+    with NativeStore(tmp_path / "store.db") as store:
+        other = sqlite3.connect(tmp_path / "other.db")
+        other.execute("CREATE TABLE theirs (value)")
+        store.commit(Batch((episode_record(1),)))
+        other.close()
+        assert store.get("episode", episode_record(1).id) == episode_record(1).payload
