@@ -26,6 +26,12 @@ import benchmarks
 
 # Which share of the yardstick's speed must be reached, by the name of the comparison.
 FLOORS = {
+    "store.Commit.time_commit[[]1] vs sqlite3": 0.5,
+    "store.Commit.time_commit[[]100] vs sqlite3": 0.25,
+    "store.Get.time_get[[]memory] vs sqlite3": 3.0,
+    "store.Get.time_get[[]redb] vs sqlite3": 1.5,
+    "store.Get.time_get[[]libsql] vs sqlite3": 0.5,
+    "store.CatchUp.* vs sqlite3": 0.4,
     "import.Import.time_import[] vs bare python": 0.2,
     "journeys.Log.time_log[] vs json": 1.0,
     "journeys.Recall.time_recall[10000] vs sqlite and numpy": 0.15,

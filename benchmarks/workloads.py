@@ -120,3 +120,8 @@ def usual_distance(matrix: NDArray[np.float32], seed: int) -> float:
     sample = matrix[np.random.default_rng(seed).integers(len(matrix), size=200)]
     squares = (sample**2).sum(axis=1)[:, None] + (matrix**2).sum(axis=1) - 2 * sample @ matrix.T
     return float(np.sqrt(np.median(np.partition(squares, 30, axis=1)[:, 30])))
+
+
+def incompressible(n: int, seed: int) -> NDArray[np.uint8]:
+    """`n` bytes that no disk and no store can make smaller."""
+    return np.random.default_rng(seed).integers(256, size=n, dtype=np.uint8)

@@ -141,10 +141,12 @@ def _local_path(given: str | os.PathLike[str]) -> Path:
     return path
 
 
+# A disk that hangs does not keep the interpreter from ending; what was acknowledged is safe all the same.
+_EXIT_DEADLINE_S = 30.0
 _OPEN: WeakSet[NativeStore] = WeakSet()
 
 
 @atexit.register
 def _close_what_is_open() -> None:
     for store in list(_OPEN):
-        store.close()
+        store._store.close(_EXIT_DEADLINE_S)

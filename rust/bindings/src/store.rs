@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pyo3::exceptions::PyUnicodeEncodeError;
 use pyo3::intern;
@@ -156,12 +156,18 @@ impl PyStore {
         Ok(stats)
     }
 
-    /// Lands what was submitted and closes the files. Closing a closed store does nothing.
-    fn close(&self, py: Python<'_>) -> PyResult<()> {
+    /// Lands what was submitted and closes the files; false where that took longer than `deadline_s`, and goes on.
+    /// Closing a closed store does nothing.
+    #[pyo3(signature = (deadline_s = None))]
+    fn close(&self, py: Python<'_>, deadline_s: Option<f64>) -> PyResult<bool> {
+        let began = Instant::now();
         while !py.detach(|| self.store.close(SLICE)) {
             py.check_signals()?;
+            if deadline_s.is_some_and(|deadline| began.elapsed().as_secs_f64() > deadline) {
+                return Ok(false);
+            }
         }
-        Ok(())
+        Ok(true)
     }
 
     fn __repr__(&self) -> String {

@@ -16,8 +16,9 @@ const GROUP_BYTES: usize = 4 << 20;
 /// What may wait for the writer; callers wait for room beyond it.
 const QUEUE_BATCHES: usize = 4_096;
 const QUEUE_BYTES: usize = 64 << 20;
-/// How long the writer waits at most for callers that it expects to come back.
+/// How long the writer waits at most for callers that it expects to come back, and for how many of them.
 const LINGER: Duration = Duration::from_millis(2);
+const AWAITED_CALLERS: usize = 64;
 
 /// The writing thread and the queue in front of it.
 pub(crate) struct Writer {
@@ -174,11 +175,14 @@ impl Shared {
 
     /// What the next transaction lands; none once the store is closed and the queue is empty.
     ///
-    /// Where the last group had several callers, the same number is waited for, a moment at most.
-    fn next_group(&self, expected: usize, linger: Duration) -> Option<Vec<Request>> {
-        let mut queue = self
+    /// The `answered` callers of the last group may come back: with those that came in the meantime they are waited
+    /// for, a moment at most. A caller that is alone is never waited for.
+    fn next_group(&self, answered: usize, linger: Duration) -> Option<Vec<Request>> {
+        let mut queue = lock(&self.queue);
+        let expected = (answered + queue.requests.len()).min(AWAITED_CALLERS);
+        queue = self
             .arrived
-            .wait_while(lock(&self.queue), |queue| queue.requests.is_empty() && !queue.is_closing)
+            .wait_while(queue, |queue| queue.requests.is_empty() && !queue.is_closing)
             .unwrap_or_else(PoisonError::into_inner);
         if queue.requests.is_empty() {
             return None;
@@ -216,11 +220,14 @@ impl Queue {
 }
 
 fn run(shared: &Shared, mut landing: Landing) {
-    let (mut expected, mut linger) = (1, LINGER);
-    while let Some(group) = shared.next_group(expected, linger) {
+    let (mut answered, mut linger) = (0, LINGER);
+    while let Some(group) = shared.next_group(answered, linger) {
         let started = Instant::now();
-        settle(&group, land(&mut landing, &group));
-        (expected, linger) = (group.len(), started.elapsed().min(LINGER));
+        let outcomes = land(&mut landing, &group);
+        // Waiting longer than a commit takes would cost more than it saves.
+        linger = started.elapsed().min(LINGER);
+        settle(&group, outcomes);
+        answered = group.len();
     }
     let _ = catch_unwind(AssertUnwindSafe(|| landing.finish()));
     drop(landing);
