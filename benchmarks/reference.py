@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
+import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -88,3 +91,87 @@ def ngram_counter(sequences: list[list[int]], shortest: int, longest: int) -> Co
         for length in range(shortest, longest + 1):
             counter.update(zip(*(sequence[at:] for at in range(length)), strict=False))
     return counter
+
+
+class LockedBreaker:
+    """A circuit breaker as one writes it by hand: a lock, a count of failures, and figures."""
+
+    def __init__(self, failures_to_open: int = 5, open_for_s: float = 30.0) -> None:
+        self.lock = threading.Lock()
+        self.failures_to_open = failures_to_open
+        self.open_for_s = open_for_s
+        self.failures = self.calls = self.rejected = 0
+        self.open_until = 0.0
+
+    def admit(self) -> None:
+        with self.lock:
+            if self.failures >= self.failures_to_open and time.monotonic() < self.open_until:
+                self.rejected += 1
+                raise ConnectionError("open")
+            self.calls += 1
+
+    def succeeded(self) -> None:
+        with self.lock:
+            self.failures = 0
+
+    def failed(self) -> None:
+        with self.lock:
+            self.failures += 1
+            self.open_until = time.monotonic() + self.open_for_s
+
+    def call(self, function: Callable[[], object]) -> object:
+        self.admit()
+        try:
+            answer = function()
+        except Exception:
+            self.failed()
+            raise
+        self.succeeded()
+        return answer
+
+
+def odds_ratio(strata: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Mantel and Haenszel's ratio with the interval of Robins, Breslow and Greenland."""
+    a, b, c, d = strata[(strata[:, :2].sum(axis=1) > 0) & (strata[:, 2:].sum(axis=1) > 0)].T
+    n = a + b + c + d
+    p, q, r, s = (a + d) / n, (b + c) / n, a * d / n, b * c / n
+    ratio = r.sum() / s.sum()
+    variance = (
+        (p * r).sum() / (2 * r.sum() ** 2)
+        + (p * s + q * r).sum() / (2 * r.sum() * s.sum())
+        + (q * s).sum() / (2 * s.sum() ** 2)
+    )
+    margin = np.exp(1.959963984540054 * np.sqrt(variance))
+    return float(ratio), float(ratio / margin), float(ratio * margin)
+
+
+def weighted_sums(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The weighted mean of what is present in each row."""
+    present = ~np.isnan(values)
+    sums = np.where(present, values, 0.0) @ weights
+    totals = present @ weights
+    return np.asarray(np.divide(sums, totals, out=np.zeros_like(sums), where=totals > 0))
+
+
+def reciprocal_ranks(
+    lists: Sequence[NDArray[np.uint64]], *, constant: float = 60.0
+) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
+    """Fused ranks, best first, ties by item."""
+    items, positions = np.unique(np.concatenate(lists), return_inverse=True)
+    places = np.concatenate([np.arange(1, len(each) + 1) for each in lists])
+    scores = np.bincount(positions, weights=1.0 / (constant + places))
+    order = np.lexsort((items, -scores))
+    return items[order], scores[order].astype(np.float64)
+
+
+def diversify(
+    relevance: NDArray[np.float64], similarity: NDArray[np.float64], *, balance: float, limit: int
+) -> NDArray[np.intp]:
+    """Rows by maximal marginal relevance, one vectorised choice after the other."""
+    worth, likeness, chosen = balance * relevance, np.zeros(len(relevance)), []
+    for _ in range(min(limit, len(relevance))):
+        row = int(np.argmax(worth - (1 - balance) * likeness))
+        chosen.append(row)
+        worth[row] = -np.inf
+        np.maximum(likeness, similarity[row], out=likeness)
+    return np.array(chosen)

@@ -32,6 +32,11 @@ FLOORS = {
     "store.Get.time_get[[]redb] vs sqlite3": 1.5,
     "store.Get.time_get[[]libsql] vs sqlite3": 0.5,
     "store.CatchUp.* vs sqlite3": 0.4,
+    "breaker.Admit.time_100_calls[] vs by hand": 3.0,
+    "breaker.Closed.time_100_calls[] vs by hand": 2.5,
+    "breaker.Closed.time_100_calls[] vs pybreaker": 5.0,
+    "breaker.Open.time_100_rejections[] vs pybreaker": 4.0,
+    "evidence.*": 2.0,
     "import.Import.time_import[] vs bare python": 0.2,
     "journeys.Log.time_log[] vs json": 1.0,
     "journeys.Recall.time_recall[10000] vs sqlite and numpy": 0.15,
@@ -45,6 +50,9 @@ FLOORS = {
     "cluster.DbscanOfVectors.* vs scikit-learn": 1.5,
     "sequence.Ngrams.* vs numpy": 0.7,
     "sequence.Ngrams.* vs counter": 5.0,
+    "lru.Cached.time_hits[] vs cachetools": 6.0,
+    "lru.Cached.time_hits[] vs moka": 1.2,
+    "rank.*": 1.0,
 }
 TURNS = 9
 SAMPLE_S = 0.02

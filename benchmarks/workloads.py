@@ -125,3 +125,36 @@ def usual_distance(matrix: NDArray[np.float32], seed: int) -> float:
 def incompressible(n: int, seed: int) -> NDArray[np.uint8]:
     """`n` bytes that no disk and no store can make smaller."""
     return np.random.default_rng(seed).integers(256, size=n, dtype=np.uint8)
+
+
+def records(n: int, size: int, seed: int) -> dict[bytes, bytes]:
+    """`n` values of `size` bytes under ids of 16."""
+    random = np.random.default_rng(seed)
+    return {random.bytes(16): random.bytes(size) for _ in range(n)}
+
+
+def counts(n: int, seed: int) -> list[tuple[float, float]]:
+    """Successes and trials of `n` patterns: most were tried a few times, few of them thousands of times."""
+    random = np.random.default_rng(seed)
+    trials = random.zipf(1.5, size=n) % 5_000
+    shares = random.beta(2, 1, size=n)
+    return [(float(round(share * tried)), float(tried)) for share, tried in zip(shares, trials, strict=True)]
+
+
+def strata(n: int, seed: int) -> NDArray[np.float64]:
+    """Episodes that succeeded and failed, with and without a pattern, in `n` groups."""
+    return np.random.default_rng(seed).integers(0, 40, size=(n, 4)).astype(np.float64)
+
+
+def signals(n: int, width: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`n` candidates judged in `width` ways, one judgement in five absent; and the weights of the ways."""
+    random = np.random.default_rng(seed)
+    values = random.random((n, width))
+    values[random.random((n, width)) < 0.2] = np.nan
+    return values, random.random(width)
+
+
+def similarities(n: int, seed: int) -> NDArray[np.float64]:
+    """How much alike `n` vectors are, each with each."""
+    rows = vectors(n, 32, seed).astype(np.float64)
+    return rows @ rows.T
