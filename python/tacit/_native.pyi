@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from os import PathLike
-from typing import Any, Final, final
+from types import TracebackType
+from typing import Any, Final, Literal, ParamSpec, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from tacit.config import RewardWeights
 from tacit.model.record import Batch, Change, Receipt
 
 __version__: Final[str]
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 # --- trajectory, reward, findings ---------------------------------------------------------------
 
@@ -229,7 +233,114 @@ def dbscan_sequences(
 
 # --- evidence, rank -----------------------------------------------------------------------------
 
+def beta_interval(successes: float, trials: float) -> tuple[float, float, float]: ...
+def odds_ratio(strata: NDArray[np.float64]) -> tuple[float, float, float]: ...
+def lift(strata: NDArray[np.float64]) -> float: ...
+def decay(age_s: float, half_life_s: float) -> float: ...
+def weighted_sums(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]: ...
+def reciprocal_ranks(
+    lists: Sequence[NDArray[np.uint64]], *, constant: float = 60.0
+) -> tuple[NDArray[np.uint64], NDArray[np.float64]]: ...
+def diversify(
+    relevance: NDArray[np.float64], similarity: NDArray[np.float64], *, balance: float, limit: int
+) -> NDArray[np.uint64]: ...
+
 # --- breaker, backoff, lru ----------------------------------------------------------------------
+
+@final
+class CircuitBreaker:
+    def __new__(
+        cls,
+        name: str = "breaker",
+        *,
+        failures_to_open: int = 5,
+        window_calls: int | None = None,
+        window_s: float | None = None,
+        failure_rate: float = 0.5,
+        slow_rate: float | None = None,
+        slow_after_s: float | None = None,
+        minimum_calls: int = 10,
+        open_for_s: float = 30.0,
+        growth: float = 2.0,
+        longest_open_s: float = 300.0,
+        jitter: float = 0.1,
+        probes: int = 1,
+        probes_to_close: int = 1,
+        seed: int | None = None,
+        ignored: Sequence[str] = ...,
+        clock: Callable[[], float] | None = None,
+    ) -> CircuitBreaker: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def state(self) -> Literal["closed", "open", "half_open", "forced_open", "disabled", "metrics_only"]: ...
+    @property
+    def retry_after_s(self) -> float | None: ...
+    def admit(self) -> int: ...
+    def succeeded(self, token: int, latency_s: float = 0.0, /) -> None: ...
+    def failed(self, token: int, latency_s: float = 0.0, /) -> None: ...
+    def cancelled(self, token: int, /) -> None: ...
+    def call(self, function: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T: ...
+    def force_open(self) -> None: ...
+    def disable(self) -> None: ...
+    def only_measure(self) -> None: ...
+    def reset(self) -> None: ...
+    def listen(self, listener: Callable[[str, str], object], /) -> None: ...
+    def metrics(self) -> dict[str, int | float | str]: ...
+    def __enter__(self) -> CircuitBreaker: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+        /,
+    ) -> None: ...
+    def __aenter__(self) -> Awaitable[CircuitBreaker]: ...
+    def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+        /,
+    ) -> Awaitable[None]: ...
+
+@final
+class Backoff:
+    def __new__(
+        cls,
+        *,
+        tries: int = 3,
+        first_s: float = 0.1,
+        longest_s: float = 5.0,
+        growth: float = 2.0,
+        seed: int | None = None,
+    ) -> Backoff: ...
+    def wait(self, *, remaining_s: float | None = None, retry_after_s: float = 0.0) -> float | None: ...
+
+@final
+class RetryBudget:
+    def __new__(cls, *, share: float = 0.2, reserve: int = 10) -> RetryBudget: ...
+    def earn(self) -> None: ...
+    def spend(self) -> bool: ...
+
+@final
+class Lru:
+    def __new__(
+        cls,
+        *,
+        entries: int = 1_000,
+        bytes: int = ...,
+        ttl_s: float = 3_600.0,
+        cleanup_every_s: float = 300.0,
+        clock: Callable[[], float] | None = None,
+    ) -> Lru: ...
+    def get(self, key: bytes, /) -> bytes | None: ...
+    def insert(self, key: bytes, value: bytes, /) -> bool: ...
+    def remove(self, key: bytes, /) -> bytes | None: ...
+    def clear(self) -> None: ...
+    def cleanup(self) -> int: ...
+    def metrics(self) -> dict[str, int | float]: ...
+    def __len__(self) -> int: ...
 
 # --- embedding, index ---------------------------------------------------------------------------
 

@@ -19,6 +19,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 
 class TacitError(Exception):
     """The root of everything tacit raises on purpose."""
@@ -118,10 +120,21 @@ class UnavailableError(StorageError):
 
     retryable = True
 
-    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
-        super().__init__(message, retry_after_s)
-        self.message = message
-        self.retry_after_s = retry_after_s
+    if TYPE_CHECKING:
+
+        def __init__(self, message: str, retry_after_s: float | None = None) -> None: ...
+
+    # Its fields are its arguments: an open breaker raises this at every call, and a constructor in Python
+    # would take longer than all the rest.
+    @property
+    def message(self) -> str:
+        """What is unavailable."""
+        return str(self.args[0])
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """How many seconds from the refusal a call may succeed."""
+        return self.args[1] if len(self.args) > 1 else None
 
     def __str__(self) -> str:
         return self.message

@@ -1,6 +1,9 @@
 //! How arguments are opened: dtype, shape and contiguity are checked here, once.
 #![allow(dead_code)]
 
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
 use numpy::{PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::PyString;
@@ -102,4 +105,23 @@ pub(crate) fn set<'a>(field: &str, array: &'a PyReadonlyArray1<'_, u64>) -> PyRe
     let ascending = symbols.is_sorted_by(|a, b| a < b);
     let refusal = || invalid(field, "must be in ascending order, each symbol once", "another order");
     ascending.then_some(symbols).ok_or_else(refusal)
+}
+
+/// A number of seconds that is neither negative nor NaN; more than can be counted is as long as can be.
+pub(crate) fn seconds(field: &str, seconds: f64) -> PyResult<Duration> {
+    if seconds.is_nan() || seconds < 0.0 {
+        return Err(invalid(field, "must be a number of seconds, not negative", seconds));
+    }
+    Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+}
+
+/// By what one wait is longer than the one before.
+pub(crate) fn growth(growth: f64) -> PyResult<f64> {
+    let is_growth = growth.is_finite() && growth >= 1.0;
+    if is_growth { Ok(growth) } else { Err(invalid("growth", "must be at least 1", growth)) }
+}
+
+/// A seed that differs from process to process and from call to call.
+pub(crate) fn any_seed() -> u64 {
+    RandomState::new().hash_one(0)
 }

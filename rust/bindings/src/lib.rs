@@ -1,13 +1,19 @@
 //! What crosses between Python and Rust. A list: logic lives in tacit-kernels and tacit-storage.
 
+mod backoff;
+mod breaker;
+mod clock;
 mod cluster;
 mod convert;
 mod embed;
 mod episode;
 mod error;
+mod evidence;
 mod extract;
 mod index;
 mod json;
+mod lru;
+mod rank;
 mod reward;
 mod sequence;
 mod similarity;
@@ -17,11 +23,17 @@ mod trajectory;
 #[pyo3::pymodule(gil_used = false)]
 mod _native {
     #[pymodule_export]
+    use crate::backoff::{PyBackoff, PyRetryBudget};
+    #[pymodule_export]
+    use crate::breaker::PyCircuitBreaker;
+    #[pymodule_export]
     use crate::cluster::{dbscan, dbscan_distances, dbscan_sequences, kmeans};
     #[pymodule_export]
     use crate::embed::{PyHashedEmbedder, words};
     #[pymodule_export]
     use crate::episode::{PyOpenEpisode, encode_json, extend_record, new_id};
+    #[pymodule_export]
+    use crate::evidence::{beta_interval, decay, lift, odds_ratio};
     #[pymodule_export]
     use crate::extract::{
         PyFinding, PyFindings, context_patterns, decision_points, error_recoveries, tool_sequences,
@@ -29,6 +41,10 @@ mod _native {
     };
     #[pymodule_export]
     use crate::index::{PyHit, PyIndex, PyNextStep, PySummary};
+    #[pymodule_export]
+    use crate::lru::PyLru;
+    #[pymodule_export]
+    use crate::rank::{diversify, reciprocal_ranks, weighted_sums};
     #[pymodule_export]
     use crate::reward::PyScorer;
     #[pymodule_export]

@@ -58,12 +58,12 @@ struct Fused {
 }
 
 /// Up to `limit` rows by maximal marginal relevance, in the order of their choice: each has the most of
-/// `lambda * relevance - (1 - lambda) * its largest similarity to those chosen before`; ties go to the lower row.
+/// `balance * relevance - (1 - balance) * its largest similarity to those chosen before`; ties go to the lower row.
 ///
 /// `similarity` is asked once for each chosen row and each that is left.
 pub fn diversify(
     relevance: &[f64],
-    lambda: f64,
+    balance: f64,
     limit: usize,
     mut similarity: impl FnMut(usize, usize) -> f64,
 ) -> Vec<usize> {
@@ -71,11 +71,11 @@ pub fn diversify(
     let mut likeness = vec![0.0_f64; relevance.len()];
     let mut chosen = Vec::with_capacity(limit.min(left.len()));
     while chosen.len() < limit && !left.is_empty() {
-        let worth = |row: usize| lambda * relevance[row] - (1.0 - lambda) * likeness[row];
+        let worth = |row: usize| balance * relevance[row] - (1.0 - balance) * likeness[row];
         let better = |best, place| if worth(left[place]) > worth(left[best]) { place } else { best };
         let row = left.remove((1..left.len()).fold(0, better));
         chosen.push(row);
-        if lambda < 1.0 && chosen.len() < limit {
+        if balance < 1.0 && chosen.len() < limit {
             for &other in &left {
                 likeness[other] = likeness[other].max(similarity(row, other));
             }
@@ -146,10 +146,10 @@ mod tests {
         #[test]
         fn rows_are_chosen_once_each_and_the_most_relevant_first(
             relevance in prop::collection::vec(0.0..1.0_f64, 1..20),
-            lambda in 0.01..=1.0_f64,
+            balance in 0.01..=1.0_f64,
             limit in 1..25_usize,
         ) {
-            let chosen = diversify(&relevance, lambda, limit, |a, b| 1.0 / (1.0 + a.abs_diff(b) as f64));
+            let chosen = diversify(&relevance, balance, limit, |a, b| 1.0 / (1.0 + a.abs_diff(b) as f64));
             let mut distinct = chosen.clone();
             distinct.sort_unstable();
             distinct.dedup();

@@ -9,6 +9,13 @@ pub struct Stratum {
     pub without_failed: f64,
 }
 
+impl From<&[f64; 4]> for Stratum {
+    /// In the order of the fields.
+    fn from(&[with_succeeded, with_failed, without_succeeded, without_failed]: &[f64; 4]) -> Self {
+        Self { with_succeeded, with_failed, without_succeeded, without_failed }
+    }
+}
+
 impl Stratum {
     fn with(&self) -> f64 {
         self.with_succeeded + self.with_failed
@@ -53,7 +60,7 @@ impl Contrast {
 
     /// Whether the evidence leaves open which of the two is better.
     pub fn is_undecided(&self) -> bool {
-        self.low <= 1.0 && self.high >= 1.0
+        !(self.low > 1.0 || self.high < 1.0)
     }
 }
 
@@ -111,7 +118,7 @@ impl Sums {
     /// Of the logarithm of the ratio.
     fn variance(&self) -> f64 {
         let (r, s) = (self.for_it, self.against_it);
-        self.both_for / (2.0 * r * r) + self.mixed / (2.0 * r * s) + self.both_against / (2.0 * s * s)
+        (self.both_for / r / r + self.mixed / r / s + self.both_against / s / s) / 2.0
     }
 }
 
@@ -132,12 +139,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn stratum(with: [f64; 2], without: [f64; 2]) -> Stratum {
-        Stratum {
-            with_succeeded: with[0],
-            with_failed: with[1],
-            without_succeeded: without[0],
-            without_failed: without[1],
-        }
+        Stratum::from(&[with[0], with[1], without[0], without[1]])
     }
 
     #[test]
@@ -174,6 +176,14 @@ mod tests {
         let many = contrast(&[stratum([200.0, 0.0], [100.0, 100.0])]);
         assert!(few.ratio.is_finite() && few.is_undecided());
         assert!(many.ratio.is_finite() && !many.is_undecided());
+    }
+
+    #[test]
+    fn evidence_that_has_all_but_faded_is_undecided() {
+        for faded in [1e-100, 1e-200, 1e-300] {
+            let found = contrast(&[stratum([2.0 * faded, faded], [faded, 2.0 * faded])]);
+            assert!(found.is_undecided() && found.low < 0.1 && found.high > 10.0, "{found:?}");
+        }
     }
 
     fn any_strata() -> impl Strategy<Value = Vec<Stratum>> {

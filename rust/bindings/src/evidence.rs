@@ -1,0 +1,62 @@
+//! Evidence, as Python sees it.
+
+use std::time::Duration;
+
+use numpy::PyReadonlyArray2;
+use pyo3::prelude::*;
+use tacit_kernels::evidence::{self, Contrast, Interval, Stratum};
+
+use crate::convert;
+use crate::error::invalid;
+
+/// The mean and the 95% interval, as (mean, low, high), of the share that `successes` of `trials` speak for (Jeffreys'
+/// prior). Both may be fractions.
+#[pyfunction]
+pub(crate) fn beta_interval(successes: f64, trials: f64) -> PyResult<(f64, f64, f64)> {
+    if !(trials.is_finite() && trials >= 0.0) {
+        return Err(invalid("trials", "must be finite and not negative", trials));
+    }
+    if !(0.0..=trials).contains(&successes) {
+        return Err(invalid("successes", "must lie between 0 and the trials", successes));
+    }
+    let Interval { mean, low, high } = Interval::of(successes, trials);
+    Ok((mean, low, high))
+}
+
+/// How many times the odds of success are with a pattern, pooled over strata, as (ratio, low, high) with the 95%
+/// interval; (nan, 0, inf) where nothing can be compared. A row of `strata` counts one group of comparable episodes:
+/// succeeded and failed with the pattern, succeeded and failed without it.
+#[pyfunction]
+pub(crate) fn odds_ratio(strata: PyReadonlyArray2<'_, f64>) -> PyResult<(f64, f64, f64)> {
+    let Contrast { ratio, low, high, .. } = contrast(&strata)?;
+    Ok((ratio, low, high))
+}
+
+/// By how much the share of successes is larger with a pattern than without it, the strata of `odds_ratio` weighted by
+/// what they compare; 0 where nothing can be compared.
+#[pyfunction]
+pub(crate) fn lift(strata: PyReadonlyArray2<'_, f64>) -> PyResult<f64> {
+    Ok(contrast(&strata)?.lift)
+}
+
+/// What evidence of that age still counts for: half of it after each `half_life_s`.
+#[pyfunction]
+pub(crate) fn decay(age_s: f64, half_life_s: f64) -> PyResult<f64> {
+    let half_life = convert::seconds("half_life_s", half_life_s)?;
+    if half_life == Duration::ZERO {
+        return Err(invalid("half_life_s", "must be more than 0", half_life_s));
+    }
+    Ok(evidence::decay(convert::seconds("age_s", age_s)?, half_life))
+}
+
+fn contrast(strata: &PyReadonlyArray2<'_, f64>) -> PyResult<Contrast> {
+    let (counts, width) = convert::rows("strata", strata)?;
+    if width != 4 {
+        return Err(invalid("strata", "must have 4 columns", width));
+    }
+    if let Some(count) = counts.iter().find(|count| !(count.is_finite() && **count >= 0.0)) {
+        return Err(invalid("strata", "must be finite and not negative", count));
+    }
+    let (rows, _) = counts.as_chunks::<4>();
+    Ok(evidence::contrast(&rows.iter().map(Stratum::from).collect::<Vec<_>>()))
+}
