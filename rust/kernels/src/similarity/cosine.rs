@@ -3,21 +3,19 @@
 //! The cosine with a zero vector is 0. Vectors are of finite length; where one pass can tell, it is checked.
 
 use super::{Best, Leaders, NotFinite, Rows};
-use crate::simd::{dispatch, multiply_add};
+use crate::simd::dispatch;
 
+mod float;
 mod quantised;
 mod sign_bits;
 
 pub use quantised::{Code, Quantised};
 pub use sign_bits::SignBits;
 
-/// Independent sums a body keeps, so that no addition waits for the one before it.
-const LANES: usize = 64;
-
 /// The dot product of two vectors of one length.
 #[inline]
 pub fn dot(a: &[f32], b: &[f32]) -> f32 {
-    dispatch!(dot_lanes(a: &[f32], b: &[f32]) -> f32)
+    float::dot(a, b)
 }
 
 /// The length of a vector.
@@ -45,16 +43,11 @@ pub fn hamming(a: &[u64], b: &[u64]) -> u32 {
 
 /// The `k` rows of the highest cosine with `query`, best first; equal scores by lower row.
 pub fn top_k(query: &[f32], rows: Rows, k: usize) -> Result<Best, NotFinite> {
-    dispatch!(scan(query: &[f32], rows: Rows, k: usize) -> Result<Best, NotFinite>)
-}
-
-#[inline(always)]
-fn scan<const FUSED: bool>(query: &[f32], rows: Rows, k: usize) -> Result<Best, NotFinite> {
-    let length = dot_lanes::<FUSED>(query, query).sqrt();
+    let length = norm(query);
     let mut leaders = Leaders::new(k);
     let mut floor = f32::NEG_INFINITY;
     for (index, row) in rows.iter().enumerate() {
-        let (product, square) = dot_and_square::<FUSED>(query, row);
+        let (product, square) = float::dot_and_square(query, row);
         if !square.is_finite() {
             return Err(NotFinite { row: index });
         }
@@ -74,52 +67,6 @@ fn ratio(product: f32, lengths: f32) -> f32 {
 }
 
 #[inline(always)]
-fn dot_lanes<const FUSED: bool>(a: &[f32], b: &[f32]) -> f32 {
-    let (blocks_a, rest_a) = a.as_chunks::<LANES>();
-    let (blocks_b, rest_b) = b.as_chunks::<LANES>();
-    let mut sums = [0.0; LANES];
-    for (x, y) in blocks_a.iter().zip(blocks_b) {
-        for lane in 0..LANES {
-            sums[lane] = multiply_add::<FUSED>(x[lane], y[lane], sums[lane]);
-        }
-    }
-    rest_a.iter().zip(rest_b).fold(total(sums), |sum, (&x, &y)| multiply_add::<FUSED>(x, y, sum))
-}
-
-/// The dot product of `a` and `b` and of `b` with itself, in one pass over `b`.
-#[inline(always)]
-fn dot_and_square<const FUSED: bool>(a: &[f32], b: &[f32]) -> (f32, f32) {
-    let (blocks_a, rest_a) = a.as_chunks::<LANES>();
-    let (blocks_b, rest_b) = b.as_chunks::<LANES>();
-    let (mut products, mut squares) = ([0.0; LANES], [0.0; LANES]);
-    for (x, y) in blocks_a.iter().zip(blocks_b) {
-        for lane in 0..LANES {
-            products[lane] = multiply_add::<FUSED>(x[lane], y[lane], products[lane]);
-            squares[lane] = multiply_add::<FUSED>(y[lane], y[lane], squares[lane]);
-        }
-    }
-    let (mut product, mut square) = (total(products), total(squares));
-    for (&x, &y) in rest_a.iter().zip(rest_b) {
-        product = multiply_add::<FUSED>(x, y, product);
-        square = multiply_add::<FUSED>(y, y, square);
-    }
-    (product, square)
-}
-
-/// The sum of the lanes, halved again and again: an order that vectors can follow.
-#[inline(always)]
-fn total(mut lanes: [f32; LANES]) -> f32 {
-    let mut half = LANES / 2;
-    while half > 0 {
-        for lane in 0..half {
-            lanes[lane] += lanes[lane + half];
-        }
-        half /= 2;
-    }
-    lanes[0]
-}
-
-#[inline(always)]
 fn dot_i8_lanes<const FUSED: bool>(a: &[i8], b: &[i8]) -> i32 {
     a.iter().zip(b).map(|(&x, &y)| i32::from(x) * i32::from(y)).sum()
 }
@@ -133,17 +80,6 @@ fn hamming_words<const FUSED: bool>(a: &[u64], b: &[u64]) -> u32 {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    fn vectors() -> impl Strategy<Value = (Vec<f32>, Vec<f32>)> {
-        (0usize..300).prop_flat_map(|width| {
-            let vector = || prop::collection::vec(-4.0f32..4.0, width);
-            (vector(), vector())
-        })
-    }
-
-    fn plain_dot(a: &[f32], b: &[f32]) -> f64 {
-        a.iter().zip(b).map(|(&x, &y)| f64::from(x) * f64::from(y)).sum()
-    }
 
     #[test]
     fn the_cosine_with_a_zero_vector_is_zero() {
@@ -166,17 +102,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn every_level_agrees_with_the_plain_sum((a, b) in vectors()) {
-            let expected = plain_dot(&a, &b);
-            let slack = 1e-4 * (1.0 + a.len() as f64);
-            prop_assert!((f64::from(dot(&a, &b)) - expected).abs() < slack);
-            prop_assert!((f64::from(dot_lanes::<false>(&a, &b)) - expected).abs() < slack);
-            let (product, square) = dot_and_square::<false>(&a, &b);
-            prop_assert!((f64::from(product) - expected).abs() < slack);
-            prop_assert!((f64::from(square) - plain_dot(&b, &b)).abs() < slack);
-        }
-
         #[test]
         fn codes_and_bits_agree_with_the_plain_sums(pairs in prop::collection::vec(any::<(i8, i8)>(), 0..300)) {
             let (a, b): (Vec<i8>, Vec<i8>) = pairs.iter().copied().unzip();
