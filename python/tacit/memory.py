@@ -28,6 +28,7 @@ from .model.checks import (
     check_tags,
     check_task,
     check_task_type,
+    check_tool,
 )
 from .model.context import Complexity, TaskContext, TaskType
 from .model.episode import Episode, Json, Outcome, Step
@@ -406,6 +407,8 @@ class Memory:
             context, domain=domain, language=language, framework=framework, complexity=complexity
         )
         self._check(Episode(task=task, namespace=namespace, context=asked))
+        for step in steps:
+            check_tool("steps", step.tool if isinstance(step, Step) else step)
         self._catch_up()
         return self._retriever.recall(
             task,

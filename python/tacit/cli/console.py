@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import typer
 from rich.console import Console
 from rich.text import Text
 
@@ -38,9 +38,8 @@ def say(*parts: Any) -> None:
 
 
 def say_json(value: Any) -> None:
-    """One JSON object in one line, whatever the terminal."""
-    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
-    sys.stdout.flush()
+    """One JSON object in one line of UTF-8, whatever the terminal."""
+    typer.echo(msgspec.json.encode(value))
 
 
 def note(text: str) -> None:

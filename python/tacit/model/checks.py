@@ -10,6 +10,7 @@ from ..errors import TooLargeError, ValidationError
 from .context import COMPLEXITIES, TASK_TYPES, TaskContext
 from .episode import Outcome
 
+TOOL_CHARACTERS = 256
 TAG = re.compile(r"[A-Za-z0-9_-]{2,100}")
 
 
@@ -31,6 +32,13 @@ def check_name(field: str, name: object, limits: Limits) -> None:
     """A name (of a domain, an agent, a source...) is None or a text of 1 to `limits.name_bytes` bytes."""
     if name is not None:
         _check_text(field, name, limits.name_bytes)
+
+
+def check_tool(field: str, tool: object) -> None:
+    """The name of a tool is a text of 1 to 256 characters."""
+    _check_text(field, tool, 4 * TOOL_CHARACTERS)
+    if isinstance(tool, str) and len(tool) > TOOL_CHARACTERS:
+        raise TooLargeError(field, f"at most {TOOL_CHARACTERS} characters", str(len(tool)))
 
 
 def check_tags(field: str, tags: object) -> None:
@@ -84,9 +92,18 @@ def _check_text(field: str, text: object, limit: int, *, empty: bool = False) ->
         raise ValidationError(field, f"1 to {limit} bytes", "0 bytes")
     if len(text) * 4 > limit:
         _check_size(field, text, limit)
+    if not text.isascii():
+        _check_unicode(field, text)
 
 
 def _check_size(field: str, text: str, limit: int) -> None:
     size = len(text.encode("utf-8", "surrogatepass"))
     if size > limit:
         raise TooLargeError(field, f"at most {limit} bytes", f"{size} bytes")
+
+
+def _check_unicode(field: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValidationError(field, "must be valid Unicode", "a lone surrogate") from None

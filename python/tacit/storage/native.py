@@ -11,7 +11,7 @@ from typing import Literal
 from weakref import WeakSet
 
 from tacit import _native
-from tacit.errors import ValidationError
+from tacit.errors import StorageError, ValidationError
 from tacit.model.record import Batch, Kind, Receipt
 from tacit.storage.base import Changes
 
@@ -137,7 +137,10 @@ def _local_path(given: str | os.PathLike[str]) -> Path:
     if not isinstance(text, str) or "://" in text or text in {"", ":memory:"} or "\0" in text:
         raise ValidationError("path", "must name a file on this machine", repr(given))
     path = Path(text).expanduser().absolute()
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"no folder for {path}: {error.strerror}") from error
     return path
 
 

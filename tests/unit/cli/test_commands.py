@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -279,6 +280,34 @@ def test_wrong_usage_is_status_2(tacit: Tacit) -> None:
     assert tacit("recall").status == 2
     assert tacit("no-such-command").status == 2
     assert tacit("stats", "--no-such-option").status == 2
+
+
+def test_a_terminal_of_few_characters_gets_an_answer_and_whole_data(
+    tacit: Tacit, database: Path, tmp_path: Path
+) -> None:
+    tacit("import", write(tmp_path / "runs.jsonl", run(task_description="the naïve lamp 灯")))
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "TACIT_DB": str(database)}
+    command = [sys.executable, "-m", "tacit", "episodes"]
+    shown = subprocess.run(command, capture_output=True, check=True, env=environment).stdout
+    assert b"the na?ve lamp" in shown
+    data = subprocess.run([*command, "--json"], capture_output=True, check=True, env=environment).stdout
+    assert "the naïve lamp 灯".encode() in data
+
+
+@pytest.mark.parametrize("place", ["file/memory.db", "\udcff.db"])
+def test_a_place_where_no_memory_can_be_is_one_line(
+    tacit: Tacit, runs: Path, tmp_path: Path, place: str
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    answer = tacit("import", runs, "--db", tmp_path / place)
+    assert (answer.status, answer.out, answer.err.count("\n")) == (1, "", 1)
+
+
+@pytest.mark.parametrize("option", ["--domain", "--language", "--framework", "--namespace", "--step"])
+def test_what_is_no_text_is_refused_in_one_line(filled: Tacit, option: str) -> None:
+    answer = filled("recall", "find the lamp", option, "\udcff")
+    assert (answer.status, answer.out, answer.err.count("\n")) == (1, "", 1)
+    assert "a lone surrogate" in answer.err
 
 
 def test_a_server_is_refused_in_one_line(tacit: Tacit) -> None:
