@@ -423,5 +423,5 @@ fn at_least_one(field: &str, count: u32) -> PyResult<u32> {
 
 /// Seconds as Python counts them; `None` for a wait without an end.
 fn known_seconds(wait: Duration) -> Option<f64> {
-    (wait < Duration::MAX).then(|| wait.as_secs_f64())
+    (wait < Duration::MAX).then_some(wait.as_secs_f64())
 }

@@ -7,6 +7,8 @@ use tacit_kernels::rank;
 use crate::convert;
 use crate::error::invalid;
 
+type Fused<'py> = (Bound<'py, PyArray1<u64>>, Bound<'py, PyArray1<f64>>);
+
 /// The weighted sum of each row of `values`, the weights shared out among what is present: NaN stands for absent.
 #[pyfunction]
 pub(crate) fn weighted_sums<'py>(
@@ -32,7 +34,7 @@ pub(crate) fn reciprocal_ranks<'py>(
     py: Python<'py>,
     lists: Vec<PyReadonlyArray1<'py, u64>>,
     constant: f64,
-) -> PyResult<(Bound<'py, PyArray1<u64>>, Bound<'py, PyArray1<f64>>)> {
+) -> PyResult<Fused<'py>> {
     if !(constant.is_finite() && constant >= 0.0) {
         return Err(invalid("constant", "must be finite and not negative", constant));
     }
