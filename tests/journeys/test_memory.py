@@ -17,6 +17,7 @@ from tacit import (
     Learned,
     Memory,
     Outcome,
+    Settings,
     Step,
     StorageError,
     TaskContext,
@@ -25,6 +26,7 @@ from tacit import (
     ValidationError,
     recorded,
 )
+from tacit.extractors import extractors
 
 MakeMemory = Callable[..., Memory]
 
@@ -335,15 +337,14 @@ def test_an_artifact_beyond_its_limit_leaves_the_episode_open(memory: Memory) ->
     assert memory.complete(id, Outcome.success(artifacts=["x" * 1_000_000])).state == "learned"
 
 
-def test_a_strangers_extractor_is_on_the_main_path(make_memory: MakeMemory) -> None:
-    from tacit import Settings
-    from tacit.extractors import extractors
-
+def test_a_strangers_extractor_is_on_the_main_path(
+    make_memory: MakeMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Lengths:
         def extract(self, episode: Episode) -> list[Finding]:
             return [Finding("length", {"steps": len(episode.steps)}, ok=1.0)]
 
-    extractors.register("lengths")(Lengths)
+    monkeypatch.setitem(extractors._factories, "lengths", Lengths)
     memory = make_memory(settings=Settings(extractors=("lengths",)))
     memory.add(finished())
     (pattern,) = memory.patterns()
