@@ -1,0 +1,197 @@
+"""Arms of the experiment: what stands behind the agent while the questions, the tools and the budget stay the same.
+
+`without` has nobody to ask, `with` has a memory. The other two are controls with a memory that cannot help by being
+right: `random` is told of episodes drawn at random, `shuffled` remembers each attempt with the outcome of another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from types import EllipsisType
+from typing import Any, Protocol
+
+from ..memory import Memory
+from ..model.pattern import Pattern
+from ..recorder import Recorder
+from .advice import Advice, Adviser
+from .database import Question
+
+DOMAIN = "sql"
+AGENT = "scripted"
+
+
+class Attempt(Adviser, Protocol):
+    """One question under an arm: an adviser that is told every step and, at the end, how it went."""
+
+    def log(
+        self,
+        tool: str,
+        *,
+        parameters: Any,
+        latency_ms: float,
+        output: Any | EllipsisType = ...,
+        error: str | None = None,
+    ) -> object:
+        """Takes a step."""
+
+    def end(self, accepted: bool | None) -> None:
+        """Takes the outcome; None where no answer was submitted."""
+
+
+class Arm(Protocol):
+    """What an agent has behind it."""
+
+    name: str
+
+    def attempt(self, question: Question) -> Attempt:
+        """Begins a question."""
+
+
+class Unadvised:
+    """An agent on its own: nobody to ask, nothing kept."""
+
+    name = "without"
+
+    def attempt(self, question: Question) -> Attempt:
+        """Begins a question."""
+        return _Alone()
+
+
+class _Alone:
+    def advise(self, about: str) -> Advice:
+        return Advice()
+
+    def log(self, tool: str, *, parameters: Any, latency_ms: float, **result: Any) -> None:
+        pass
+
+    def end(self, accepted: bool | None) -> None:
+        pass
+
+
+class Remembering:
+    """An agent with a memory: every attempt is an episode, and what it is told is recalled.
+
+    `hits` is how many episodes a recall may bring.
+    """
+
+    name = "with"
+
+    def __init__(self, memory: Memory, *, hits: int = 10) -> None:
+        self.memory = memory
+        self.hits = hits
+
+    def attempt(self, question: Question) -> Attempt:
+        """Begins a question, as an episode."""
+        return _Remembered(self, self.episode(question))
+
+    def episode(self, question: Question) -> Recorder:
+        """What is recorded of a question."""
+        return self.memory.episode(
+            question.text,
+            domain=DOMAIN,
+            agent=AGENT,
+            task_type="analysis",
+            complexity="complex" if question.joins else "simple",
+        )
+
+
+class _Remembered:
+    """An episode that is being recorded, and asked for advice."""
+
+    def __init__(self, arm: Remembering, episode: Recorder) -> None:
+        self.arm = arm
+        self.episode = episode
+        self._recoveries: tuple[Pattern, ...] | None = None
+
+    def advise(self, about: str) -> Advice:
+        """The episodes that are like it, the patterns behind them, and every way out of an error that was seen."""
+        recall = self.episode.recall(about, limit=self.arm.hits)
+        return Advice(
+            episodes=tuple(self.arm.memory.get(hit.episode_id) for hit in recall.hits),
+            patterns=(*recall.patterns, *recall.pitfalls, *self._known_recoveries()),
+            next_steps=recall.next_steps,
+        )
+
+    def _known_recoveries(self) -> tuple[Pattern, ...]:
+        if self._recoveries is None:
+            self._recoveries = self.arm.memory.patterns(kind="error_recovery", domain=DOMAIN)
+        return self._recoveries
+
+    def log(self, tool: str, *, parameters: Any, latency_ms: float, **result: Any) -> None:
+        """Records a step."""
+        self.episode.log(tool, parameters=parameters, latency_ms=latency_ms, **result)
+
+    def end(self, accepted: bool | None) -> None:
+        """Completes the episode, which is learned from."""
+        if accepted:
+            self.episode.succeed("accepted")
+        elif accepted is None:
+            self.episode.fail("no answer within the steps allowed")
+        else:
+            self.episode.fail("wrong answer")
+
+
+class RandomlyReminded(Remembering):
+    """A control: as much experience, recorded in the same way, but what comes to mind has nothing to do with it."""
+
+    name = "random"
+
+    def __init__(self, memory: Memory, *, hits: int = 10, seed: int = 0) -> None:
+        super().__init__(memory, hits=hits)
+        self.rng = Random(seed)
+        self.past: list[str] = []
+
+    def attempt(self, question: Question) -> Attempt:
+        """Begins a question, as an episode."""
+        return _RandomlyReminded(self, self.episode(question))
+
+
+class _RandomlyReminded(_Remembered):
+    arm: RandomlyReminded
+
+    def advise(self, about: str) -> Advice:
+        several = self.arm.rng.sample(self.arm.past, min(self.arm.hits, len(self.arm.past)))
+        return Advice(tuple(map(self.arm.memory.get, several)))
+
+    def end(self, accepted: bool | None) -> None:
+        super().end(accepted)
+        self.arm.past.append(self.episode.id)
+
+
+class WronglyTold(Remembering):
+    """A control: a memory that recalls as well, of episodes that ended as another attempt so far did."""
+
+    name = "shuffled"
+
+    def __init__(self, memory: Memory, *, hits: int = 10, seed: int = 0) -> None:
+        super().__init__(memory, hits=hits)
+        self.rng = Random(seed)
+        self.outcomes: list[bool | None] = []
+
+    def attempt(self, question: Question) -> Attempt:
+        """Begins a question, as an episode."""
+        return _WronglyTold(self, self.episode(question))
+
+
+class _WronglyTold(_Remembered):
+    arm: WronglyTold
+
+    def log(self, tool: str, *, parameters: Any, latency_ms: float, **result: Any) -> None:
+        """Records a step, but not how the submission was received."""
+        super().log(
+            tool, parameters=parameters, latency_ms=latency_ms, **({} if tool == "submit" else result)
+        )
+
+    def end(self, accepted: bool | None) -> None:
+        self.arm.outcomes.append(accepted)
+        super().end(self.arm.rng.choice(self.arm.outcomes))
+
+
+ARMS: dict[str, Callable[[Memory, int], Arm]] = {
+    "without": lambda memory, seed: Unadvised(),
+    "with": lambda memory, seed: Remembering(memory),
+    "random": lambda memory, seed: RandomlyReminded(memory, seed=seed),
+    "shuffled": lambda memory, seed: WronglyTold(memory, seed=seed),
+}
+"""Each arm by its name, made from an empty memory of its own and a seed for what it draws."""
