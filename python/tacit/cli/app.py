@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import TacitError
-from . import doctor, importing, looking, recalling
+from . import demonstrating, doctor, importing, looking, recalling
 from .console import fail
 
 
@@ -64,4 +64,5 @@ app.command("episodes")(looking.episodes)
 app.command("show")(looking.show)
 app.command("patterns")(looking.patterns)
 app.command("stats")(looking.stats)
+app.command("demo")(demonstrating.demo)
 app.command("doctor")(doctor.doctor)
