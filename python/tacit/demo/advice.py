@@ -30,6 +30,7 @@ class Adviser(Protocol):
 
     def advise(self, about: str) -> Advice:
         """What is known about a question, or a few words of one, at this point of the attempt."""
+        ...
 
 
 @dataclass(slots=True)

@@ -46,6 +46,7 @@ class Arm(Protocol):
 
     def attempt(self, question: Question) -> Attempt:
         """Begins a question."""
+        ...
 
 
 class Unadvised:

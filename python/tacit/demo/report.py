@@ -183,15 +183,19 @@ def _transcript(transcript: Transcript) -> list[RenderableType]:
 
 def _use_line(number: int, use: Use) -> RenderableType:
     """What was asked, wrapped below itself, and what came back, cut to one line."""
-    from rich.padding import Padding
+    from rich.table import Table
     from rich.text import Text
 
-    line = Text(f"{number:>2}  ", style="dim")
-    line.append(f"{use.tool} ", style="cyan")
-    line.append(" ".join(str(value) for value in use.parameters.values()), style="default")
-    answer = Text(f"    → {use.error or _told(use)}", style="red" if use.error else "dim")
-    answer.truncate(_WIDTH - 6, overflow="ellipsis")
-    return Padding(line.append("\n").append_text(answer), (0, 0, 0, 3))
+    asked = Text(f"{use.tool} ", style="cyan")
+    asked.append(" ".join(str(value) for value in use.parameters.values()), style="default")
+    answer = Text(f"→ {use.error or _told(use)}", style="red" if use.error else "dim")
+    answer.truncate(_WIDTH - 8, overflow="ellipsis")
+    line = Table.grid(padding=(0, 1))
+    line.add_column(width=6, justify="right", style="dim")
+    line.add_column(width=_WIDTH - 8)
+    line.add_row(str(number), asked)
+    line.add_row("", answer)
+    return line
 
 
 def _told(use: Use) -> str:
