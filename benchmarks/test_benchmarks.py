@@ -39,7 +39,7 @@ FLOORS = {
     "evidence.*": 2.0,
     "import.Import.time_import[] vs bare python": 0.2,
     "journeys.Log.time_log[] vs json": 1.0,
-    "journeys.Recall.time_recall[10000] vs sqlite and numpy": 0.15,
+    "journeys.Recall.time_recall[[]10000] vs sqlite and numpy": 0.15,
     "journeys.Record.time_record[] vs bare sqlite3": 0.35,
     "similarity.TopTen.*exact* vs numpy": 0.6,
     "similarity.TopTen.*quantised* vs numpy": 1.5,
