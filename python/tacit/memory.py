@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from types import EllipsisType, TracebackType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from . import _native
-from ._native import OpenEpisode
 from .config import Settings
 from .embedding import embedders
 from .errors import EpisodeClosedError, UnknownEpisodeError, ValidationError
 from .extractors import Hybrid
-from .learning import Draft, DraftHead, Learner, Lesson
-from .model.checks import (
-    check_context,
-    check_name,
-    check_namespace,
-    check_outcome,
-    check_tags,
-    check_task,
-    check_task_type,
-    check_tool,
-)
+from .learning import Draft, Learner, Recording, Staged, Taught, digest_of
+from .model.checks import check_head, check_namespace, check_outcome, check_tags, check_tool
 from .model.context import Complexity, TaskContext, TaskType
 from .model.episode import Episode, Json, Outcome, Step
-from .model.ids import as_bytes, as_text
+from .model.ids import as_bytes
 from .model.learned import Learned
 from .model.pattern import Pattern, PatternKind
 from .model.recall import Recall
@@ -50,49 +39,6 @@ _LONGEST_S = 10 * 365 * 86_400
 """What an episode can have taken at most, in seconds."""
 _CHUNK = 64
 """Episodes that `add_many` commits together; each is scored against what was known when its chunk began."""
-
-
-@dataclass(slots=True)
-class _Open:
-    """An episode that is being recorded."""
-
-    recording: OpenEpisode
-    head: DraftHead
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-
-@dataclass(frozen=True, slots=True)
-class _Taught:
-    """What will be committed of one episode, and what is said of it then."""
-
-    state: Literal["learned", "abandoned", "unchanged"]
-    id: bytes
-    record: EpisodeRecord
-    lesson: Lesson | None = None
-
-    def learned(self, receipt: Receipt) -> Learned:
-        id = as_text(self.id)
-        if self.lesson is None:
-            return Learned(id, self.state, receipt)
-        return Learned(
-            id, self.state, receipt, self.lesson.reward, self.lesson.reflection, self.lesson.findings
-        )
-
-
-@dataclass(slots=True)
-class _Staged:
-    """What will be committed together with the next of a chunk."""
-
-    patterns: set[bytes] = field(default_factory=set)
-    ids: dict[tuple[str, str], bytes] = field(default_factory=dict)
-    """By namespace and external id."""
-
-    def add(self, draft: Draft) -> None:
-        if draft.head.external_id is not None:
-            self.ids[draft.head.namespace, draft.head.external_id] = draft.id
-
-    def id_of(self, head: DraftHead) -> bytes | None:
-        return self.ids.get((head.namespace, head.external_id)) if head.external_id is not None else None
 
 
 class Memory:
@@ -131,7 +77,7 @@ class Memory:
         self._retriever = Retriever(
             settings=self.settings.recall, embedder=self._embedder, index=self._index, store=self._store
         )
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, Recording] = {}
         self._catching_up = threading.Lock()
 
     # --- journey one: an episode is logged, and what it taught is durable ---
@@ -192,8 +138,8 @@ class Memory:
             id=episode.id or _native.new_id(),
             started_at=episode.started_at or self._now(),
         )
-        self._check(episode)
-        self._open[episode.id] = _Open(self._record_head(episode), _head_of(episode))
+        check_head(episode, self.settings.limits)
+        self._open[episode.id] = Recording(episode, self.settings.limits)
         return episode.id
 
     def log(
@@ -220,7 +166,7 @@ class Memory:
         """
         if truncate not in (None, "observation"):
             raise ValidationError("truncate", "None or 'observation'", repr(truncate))
-        return self._opened(episode_id).recording.log(
+        return self._opened(episode_id).log(
             self._now(), tool, action, parameters, output, error, timed_out, latency_ms, tokens, metadata,
             truncate is not None,
         )  # fmt: skip
@@ -238,35 +184,33 @@ class Memory:
         with opened.lock:
             if episode_id not in self._open:
                 return self._completed_before(episode_id, outcome)
-            learned = self._learn_and_commit(self._close_episode(episode_id, opened, outcome))
+            draft = opened.close(outcome, ended_at=max(self._now(), opened.started_at))
+            learned = self._learn_and_commit(draft)
             del self._open[episode_id]
             return learned
 
-    def _close_episode(self, episode_id: str, opened: _Open, outcome: Outcome) -> Draft:
-        head = replace(opened.head, ended_at=max(self._now(), opened.head.started_at))
-        record = opened.recording.record({"outcome": _outcome_fields(outcome), "ended_at": head.ended_at})
-        return Draft(
-            id=as_bytes(episode_id), record=record, digest=_digest(record), outcome=outcome, head=head
-        )
-
     def _learn_and_commit(self, draft: Draft) -> Learned:
-        if draft.outcome.kind == "abandoned":
-            receipt = self._commit(_unlearned(draft))
-            return Learned(as_text(draft.id), "abandoned", receipt)
         self._catch_up()
-        lesson = self._learner.learn(draft)
-        return _Taught("learned", draft.id, lesson.record, lesson).learned(self._commit(lesson.record))
+        taught = self._teach(draft, Staged())
+        return taught.learned(self._commit(taught.record))
+
+    def _teach(self, draft: Draft, staged: Staged) -> Taught:
+        """What a draft teaches, against what is known and what will be committed with it."""
+        if draft.outcome.kind == "abandoned":
+            return Taught("abandoned", draft.id, draft.stored("abandoned"))
+        lesson = self._learner.learn(draft, staged=staged.patterns)
+        return Taught("learned", draft.id, lesson.record, lesson)
 
     def _commit(self, *records: EpisodeRecord) -> Receipt:
-        """Durable first, then the index."""
+        """Durable first, then the index: it takes the records as they are, unless others committed in between."""
         receipt = self._store.commit(Batch(records))
-        if receipt.committed == len(records) and self._index.sequence == receipt.sequence - len(records):
-            first = receipt.sequence - len(records) + 1
-            self._index.apply(
-                [Change(first + place, "put", record, record.id) for place, record in enumerate(records)]
-            )
-        else:
-            self._catch_up()
+        before = receipt.sequence - len(records)
+        with self._catching_up:
+            if receipt.committed == len(records) and self._index.sequence == before:
+                numbered = enumerate(records, start=before + 1)
+                self._index.apply([Change(number, "put", record, record.id) for number, record in numbered])
+                return receipt
+        self._catch_up()
         return receipt
 
     def _completed_before(self, episode_id: str, outcome: Outcome) -> Learned:
@@ -306,20 +250,17 @@ class Memory:
 
     def _add_chunk(self, episodes: Sequence[Episode]) -> Iterator[Learned]:
         self._catch_up()
-        staged = _Staged()
-        taught = [self._teach(self._draft(episode), staged) for episode in episodes]
+        staged = Staged()
+        taught = [self._teach_once(self._draft(episode), staged) for episode in episodes]
         return iter(self._commit_chunk(taught)) if taught else iter(())
 
-    def _teach(self, draft: Draft, staged: _Staged) -> _Taught:
-        """What a draft taught; one that is stored already is only handed to the commit, which compares it."""
-        stored = staged.id_of(draft.head) or self._stored_id(draft)
+    def _teach_once(self, draft: Draft, staged: Staged) -> Taught:
+        """As `_teach`; one that is stored already is only handed to the commit, which compares it."""
+        stored = staged.id_of(draft) or self._stored_id(draft)
         if stored is not None:
-            return _Taught("unchanged", stored, _unlearned(draft))
+            return Taught("unchanged", stored, draft.stored("abandoned"))
         staged.add(draft)
-        if draft.outcome.kind == "abandoned":
-            return _Taught("abandoned", draft.id, _unlearned(draft))
-        lesson = self._learner.learn(draft, staged=staged.patterns)
-        return _Taught("learned", draft.id, lesson.record, lesson)
+        return self._teach(draft, staged)
 
     def _stored_id(self, draft: Draft) -> bytes | None:
         """The id under which the same episode is stored, by its external id or its own."""
@@ -330,7 +271,7 @@ class Memory:
             return found[0][0] if found else None
         return draft.id if self._store.get("episode", draft.id) is not None else None
 
-    def _commit_chunk(self, taught: Sequence[_Taught]) -> list[Learned]:
+    def _commit_chunk(self, taught: Sequence[Taught]) -> list[Learned]:
         receipt = self._commit(*(each.record for each in taught))
         return [each.learned(receipt) for each in taught]
 
@@ -338,19 +279,14 @@ class Memory:
         """A finished episode as `log` and `complete` would have recorded it."""
         check_outcome(given.outcome, self.settings.limits)
         episode = self._dated(given)
-        self._check(episode)
-        recording = self._record_head(episode)
+        check_head(episode, self.settings.limits)
+        recording = Recording(episode, self.settings.limits)
         for step in episode.steps:
-            _log_step(recording, step, at=step.at or episode.started_at)
+            recording.add(step)
         assert episode.outcome is not None
-        ending = {"outcome": _outcome_fields(episode.outcome), "ended_at": episode.ended_at}
-        return Draft(
-            id=as_bytes(episode.id),
-            record=recording.record(ending),
-            digest=_digest(msgspec.msgpack.encode(replace(given, id="", reward=None, reflection=None))),
-            outcome=episode.outcome,
-            head=_head_of(episode),
-        )
+        assert episode.ended_at is not None
+        content = msgspec.msgpack.encode(replace(given, id="", reward=None, reflection=None))
+        return recording.close(episode.outcome, ended_at=episode.ended_at, digest=digest_of(content))
 
     def _dated(self, given: Episode) -> Episode:
         """With an id and times: a run without times ends now, and lasted what its metadata say of it."""
@@ -362,25 +298,6 @@ class Memory:
         seconds = _told_duration(given.metadata)
         started_at = ended_at - round((seconds or 0.0) * 1e6)
         return replace(given, id=id, started_at=started_at, ended_at=ended_at, timed=seconds is not None)
-
-    def _check(self, episode: Episode) -> None:
-        limits = self.settings.limits
-        check_task(episode.task, limits)
-        check_namespace(episode.namespace, limits)
-        check_context(episode.context, limits)
-        check_task_type(episode.task_type)
-        check_tags("tags", episode.tags)
-        for name in ("task_key", "agent", "source", "external_id"):
-            check_name(name, getattr(episode, name), limits)
-
-    def _record_head(self, episode: Episode) -> OpenEpisode:
-        limits = self.settings.limits
-        return OpenEpisode(
-            _head_fields(episode),
-            max_steps=limits.steps,
-            max_bytes=limits.episode_bytes,
-            max_observation=limits.observation_characters,
-        )
 
     # --- journey two: a new task gets ranked, explained experience ---
 
@@ -406,7 +323,7 @@ class Memory:
         asked = _overridden(
             context, domain=domain, language=language, framework=framework, complexity=complexity
         )
-        self._check(Episode(task=task, namespace=namespace, context=asked))
+        check_head(Episode(task=task, namespace=namespace, context=asked), self.settings.limits)
         for step in steps:
             check_tool("steps", step.tool if isinstance(step, Step) else step)
         self._catch_up()
@@ -424,7 +341,9 @@ class Memory:
     def get(self, episode_id: str) -> Episode:
         """The episode, as it stands where it is still open. Raises `UnknownEpisodeError`."""
         opened = self._open.get(episode_id)
-        payload = opened.recording.record({}) if opened else self._store.get("episode", as_bytes(episode_id))
+        if opened is not None:
+            return opened.snapshot()
+        payload = self._store.get("episode", as_bytes(episode_id))
         if payload is None:
             raise UnknownEpisodeError(episode_id)
         return _EPISODES.decode(payload)
@@ -509,7 +428,7 @@ class Memory:
 
     # --- what the verbs stand on ---
 
-    def _opened(self, episode_id: str) -> _Open:
+    def _opened(self, episode_id: str) -> Recording:
         opened = self._open.get(episode_id)
         if opened is None:
             if self._store.get("episode", as_bytes(episode_id)) is not None:
@@ -538,6 +457,10 @@ def _open_store(database: str | Path | None, settings: Settings) -> Store:
     return NativeStore(
         database,
         durability=storage.durability,
+        cache_path="auto" if storage.cache == "auto" else None,
+        cache_entries=storage.cache_entries,
+        cache_bytes=storage.cache_bytes,
+        cache_ttl_s=storage.cache_ttl_s,
         readers=storage.readers,
         busy_timeout_ms=storage.busy_timeout_ms,
     )
@@ -561,102 +484,3 @@ def _overridden(context: TaskContext | None, **changes: Any) -> TaskContext:
 def _as_tuple(field: str, values: Sequence[str]) -> tuple[str, ...]:
     check_tags(field, values)
     return tuple(values)
-
-
-def _digest(content: bytes) -> bytes:
-    return hashlib.blake2b(content, digest_size=16).digest()
-
-
-def _head_of(episode: Episode) -> DraftHead:
-    return DraftHead(
-        namespace=episode.namespace,
-        task=episode.task,
-        domain=episode.context.domain,
-        complexity=episode.context.complexity,
-        agent=episode.agent,
-        task_key=episode.task_key,
-        external_id=episode.external_id,
-        started_at=episode.started_at,
-        ended_at=episode.ended_at or episode.started_at,
-    )
-
-
-def _head_fields(episode: Episode) -> dict[str, Any]:
-    """Everything that is known before the first step; what is None is left out."""
-    context = episode.context
-    fields: dict[str, Any] = {
-        "id": episode.id,
-        "namespace": episode.namespace,
-        "task": episode.task,
-        "task_key": episode.task_key,
-        "task_type": episode.task_type,
-        "context": {
-            "domain": context.domain,
-            "language": context.language,
-            "framework": context.framework,
-            "complexity": context.complexity,
-            "tags": list(context.tags),
-        },
-        "started_at": episode.started_at,
-        "timed": episode.timed,
-        "tags": list(episode.tags),
-        "metadata": episode.metadata,
-        "agent": episode.agent,
-        "source": episode.source,
-        "external_id": episode.external_id,
-    }
-    return {name: value for name, value in fields.items() if value is not None}
-
-
-def _outcome_fields(outcome: Outcome) -> dict[str, Any]:
-    fields = {
-        "kind": outcome.kind,
-        "verdict": outcome.verdict,
-        "artifacts": list(outcome.artifacts),
-        "completed": list(outcome.completed),
-        "failed": list(outcome.failed),
-        "reason": outcome.reason,
-        "details": outcome.details,
-    }
-    return {name: value for name, value in fields.items() if value is not None and value != []}
-
-
-def _log_step(recording: OpenEpisode, step: Step, *, at: int) -> None:
-    failed = step.status == "error" or (step.status is None and step.error is not None)
-    has_result = step.status is not None or step.output is not None
-    recording.log(
-        at,
-        step.tool,
-        step.action,
-        step.parameters,
-        step.output if has_result else ...,
-        (step.error or "") if failed else step.error,
-        step.status == "timeout",
-        step.latency_ms,
-        step.tokens,
-        step.metadata,
-    )
-
-
-def _unlearned(draft: Draft) -> EpisodeRecord:
-    """The record of an episode that teaches nothing."""
-    head = draft.head
-    return EpisodeRecord(
-        id=draft.id,
-        namespace=head.namespace,
-        external_id=head.external_id,
-        digest=draft.digest,
-        task_key=head.task_key,
-        domain=head.domain,
-        agent=head.agent,
-        complexity=head.complexity,
-        state="abandoned",
-        started_at=head.started_at,
-        ended_at=head.ended_at,
-        base=None,
-        payload=draft.record,
-        facts=b"",
-        contents=b"",
-        embedder=None,
-        embedding=b"",
-    )

@@ -1,5 +1,7 @@
-"""From an ended episode to what is stored of it."""
+"""From an episode's first step to what is stored of it."""
 
-from .learner import Draft, DraftHead, Learner, Lesson
+from .draft import Draft, Recording, digest_of
+from .learner import Learner
+from .lesson import Lesson, Staged, Taught
 
-__all__ = ["Draft", "DraftHead", "Learner", "Lesson"]
+__all__ = ["Draft", "Learner", "Lesson", "Recording", "Staged", "Taught", "digest_of"]

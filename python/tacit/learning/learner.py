@@ -2,67 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-
 import msgspec
 
 from .._native import Findings, Index, Trajectory, extend_record
 from ..config import RewardWeights
 from ..embedding.base import Embedder
 from ..extractors.hybrid import Hybrid
-from ..model.episode import Episode, Outcome, Reflection, Reward
+from ..model.episode import Episode, Reflection, Reward
 from ..model.record import EpisodeRecord
 from ..reflection import History, Recovery, Reflecting, reflect
 from ..scoring import Scoring
-
-_EPISODES = msgspec.msgpack.Decoder(Episode)
-
-
-class Draft:
-    """A closed episode that was not learned from yet: its record, decoded only if someone needs the value."""
-
-    def __init__(self, *, id: bytes, record: bytes, digest: bytes, outcome: Outcome, head: DraftHead) -> None:
-        self.id = id
-        self.record = record
-        self.digest = digest
-        self.outcome = outcome
-        self.head = head
-
-    @cached_property
-    def trajectory(self) -> Trajectory:
-        """The columns."""
-        return Trajectory(self.record)
-
-    @cached_property
-    def episode(self) -> Episode:
-        """The value."""
-        return _EPISODES.decode(self.record)
-
-
-@dataclass(frozen=True, slots=True)
-class DraftHead:
-    """The fields of an episode that the store keeps beside its record."""
-
-    namespace: str
-    task: str
-    domain: str
-    complexity: str
-    agent: str | None
-    task_key: str | None
-    external_id: str | None
-    started_at: int
-    ended_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Lesson:
-    """What an episode taught, ready to be committed."""
-
-    record: EpisodeRecord
-    reward: Reward
-    reflection: Reflection
-    findings: Findings
+from .draft import Draft
+from .lesson import Lesson
 
 
 class Learner:
@@ -90,7 +41,7 @@ class Learner:
         novelty = len(new) / max(1, len(findings.pattern_ids))
         reward = self._score(draft, novelty, history)
         reflecting = Reflecting(draft.trajectory, draft.outcome, history)
-        reflection = reflect(reflecting, generated_at=draft.head.ended_at)
+        reflection = reflect(reflecting, generated_at=draft.head.ended_at or 0)
         return Lesson(self._pack(draft, findings, facts, reward, reflection), reward, reflection, findings)
 
     def _unseen(self, namespace: str, facts: bytes, staged: set[bytes] | None) -> set[bytes]:
@@ -102,7 +53,7 @@ class Learner:
 
     def _history(self, draft: Draft, findings: Findings, new: int) -> History:
         head, trajectory = draft.head, draft.trajectory
-        seconds, steps, error_rate, episodes = self.index.medians(head.namespace, head.domain)
+        seconds, steps, error_rate, episodes = self.index.medians(head.namespace, head.context.domain)
         enough = episodes >= self._usual_after
         trials, successes = self.index.approach(head.namespace, findings.facts())
         failed, succeeded = self._attempts(head)
@@ -119,7 +70,7 @@ class Learner:
             recoveries=self._recoveries(head.namespace, trajectory),
         )
 
-    def _attempts(self, head: DraftHead) -> tuple[tuple[tuple[str, ...], ...], bool]:
+    def _attempts(self, head: Episode) -> tuple[tuple[tuple[str, ...], ...], bool]:
         if head.task_key is None:
             return (), False
         attempts = self.index.attempts(head.namespace, head.task_key)
@@ -147,26 +98,15 @@ class Learner:
     def _pack(
         self, draft: Draft, findings: Findings, facts: bytes, reward: Reward, reflection: Reflection
     ) -> EpisodeRecord:
-        head = draft.head
         ending = msgspec.msgpack.encode({"reward": reward, "reflection": reflection})
-        return EpisodeRecord(
-            id=draft.id,
-            namespace=head.namespace,
-            external_id=head.external_id,
-            digest=draft.digest,
-            task_key=head.task_key,
-            domain=head.domain,
-            agent=head.agent,
-            complexity=head.complexity,
-            state="learned",
-            started_at=head.started_at,
-            ended_at=head.ended_at,
+        return draft.stored(
+            "learned",
             base=draft.outcome.share,
             payload=extend_record(draft.record, ending),
             facts=facts,
             contents=findings.contents(),
             embedder=self.embedder.name if self.embedder else None,
-            embedding=self._embed(head.task),
+            embedding=self._embed(draft.head.task),
         )
 
     def _embed(self, task: str) -> bytes:

@@ -8,10 +8,21 @@ from collections.abc import Sequence
 from ..config import Limits
 from ..errors import TooLargeError, ValidationError
 from .context import COMPLEXITIES, TASK_TYPES, TaskContext
-from .episode import Outcome
+from .episode import Episode, Outcome
 
 TOOL_CHARACTERS = 256
 TAG = re.compile(r"[A-Za-z0-9_-]{2,100}")
+
+
+def check_head(episode: Episode, limits: Limits) -> None:
+    """Everything of an episode but its steps and its outcome."""
+    check_task(episode.task, limits)
+    check_namespace(episode.namespace, limits)
+    check_context(episode.context, limits)
+    check_task_type(episode.task_type)
+    check_tags("tags", episode.tags)
+    for name in ("task_key", "agent", "source", "external_id"):
+        check_name(name, getattr(episode, name), limits)
 
 
 def check_task(task: object, limits: Limits) -> None:

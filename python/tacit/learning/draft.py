@@ -1,0 +1,165 @@
+"""From the first step to the closed episode that waits to be learned from."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from .._native import OpenEpisode, Trajectory
+from ..config import Limits
+from ..model.episode import Episode, Outcome, Step
+from ..model.ids import as_bytes
+from ..model.record import EpisodeRecord
+
+_EPISODES = msgspec.msgpack.Decoder(Episode)
+
+
+class Recording:
+    """An open episode: its head, and a record that grows with each step."""
+
+    def __init__(self, episode: Episode, limits: Limits) -> None:
+        self.lock: threading.Lock = threading.Lock()
+        """Held while the episode is being completed."""
+        self._episode = replace(episode, steps=())
+        self._record = OpenEpisode(
+            _head(episode),
+            max_steps=limits.steps,
+            max_bytes=limits.episode_bytes,
+            max_observation=limits.observation_characters,
+        )
+        self.log = self._record.log
+
+    @property
+    def started_at(self) -> int:
+        """Microseconds since 1970, UTC."""
+        return self._episode.started_at
+
+    def snapshot(self) -> Episode:
+        """The episode as it stands."""
+        return _EPISODES.decode(self._record.record({}))
+
+    def add(self, step: Step) -> None:
+        """A step that was taken elsewhere, at the time it carries."""
+        failed = step.status == "error" or (step.status is None and step.error is not None)
+        has_result = step.status is not None or step.output is not None
+        self.log(
+            step.at or self.started_at,
+            step.tool,
+            step.action,
+            step.parameters,
+            step.output if has_result else ...,
+            (step.error or "") if failed else step.error,
+            step.status == "timeout",
+            step.latency_ms,
+            step.tokens,
+            step.metadata,
+        )
+
+    def close(self, outcome: Outcome, *, ended_at: int, digest: bytes | None = None) -> Draft:
+        """The closed episode; the recording itself stays as it is. The digest is the record's where none is given."""
+        record = self._record.record({"outcome": _ending(outcome), "ended_at": ended_at})
+        episode = replace(self._episode, ended_at=ended_at, outcome=outcome)
+        return Draft(episode, outcome, record, digest or digest_of(record))
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A closed episode that was not learned from yet: its record, decoded only if someone needs the steps."""
+
+    head: Episode
+    """The episode without its steps."""
+    outcome: Outcome
+    record: bytes
+    digest: bytes
+
+    @cached_property
+    def id(self) -> bytes:
+        """The 16 bytes of the episode's id."""
+        return as_bytes(self.head.id)
+
+    @cached_property
+    def trajectory(self) -> Trajectory:
+        """The columns."""
+        return Trajectory(self.record)
+
+    @cached_property
+    def episode(self) -> Episode:
+        """The whole value."""
+        return _EPISODES.decode(self.record)
+
+    def stored(self, state: str, **taught: Any) -> EpisodeRecord:
+        """What the store keeps of the episode; `taught` is what was learned from it, nothing where it is left out."""
+        head = self.head
+        fields: dict[str, Any] = {
+            "base": None,
+            "payload": self.record,
+            "facts": b"",
+            "contents": b"",
+            "embedder": None,
+            "embedding": b"",
+            **taught,
+        }
+        return EpisodeRecord(
+            id=self.id,
+            namespace=head.namespace,
+            external_id=head.external_id,
+            digest=self.digest,
+            task_key=head.task_key,
+            domain=head.context.domain,
+            agent=head.agent,
+            complexity=head.context.complexity,
+            state=state,
+            started_at=head.started_at,
+            ended_at=head.ended_at or head.started_at,
+            **fields,
+        )
+
+
+def digest_of(content: bytes) -> bytes:
+    """16 bytes that stand for the content: BLAKE2b."""
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def _head(episode: Episode) -> dict[str, Any]:
+    """Everything that is known before the first step; what is None is left out."""
+    context = episode.context
+    fields: dict[str, Any] = {
+        "id": episode.id,
+        "namespace": episode.namespace,
+        "task": episode.task,
+        "task_key": episode.task_key,
+        "task_type": episode.task_type,
+        "context": {
+            "domain": context.domain,
+            "language": context.language,
+            "framework": context.framework,
+            "complexity": context.complexity,
+            "tags": list(context.tags),
+        },
+        "started_at": episode.started_at,
+        "timed": episode.timed,
+        "tags": list(episode.tags),
+        "metadata": episode.metadata,
+        "agent": episode.agent,
+        "source": episode.source,
+        "external_id": episode.external_id,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _ending(outcome: Outcome) -> dict[str, Any]:
+    fields = {
+        "kind": outcome.kind,
+        "verdict": outcome.verdict,
+        "artifacts": list(outcome.artifacts),
+        "completed": list(outcome.completed),
+        "failed": list(outcome.failed),
+        "reason": outcome.reason,
+        "details": outcome.details,
+    }
+    return {name: value for name, value in fields.items() if value is not None and value != []}

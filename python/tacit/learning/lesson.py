@@ -1,0 +1,59 @@
+"""What will be committed of an episode, and what is said of it then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .._native import Findings
+from ..model.episode import Reflection, Reward
+from ..model.ids import as_text
+from ..model.learned import Learned
+from ..model.record import EpisodeRecord, Receipt
+from .draft import Draft
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What an episode taught, ready to be committed."""
+
+    record: EpisodeRecord
+    reward: Reward
+    reflection: Reflection
+    findings: Findings
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """One episode of a commit: `id` is where it is stored, which is elsewhere where it was there before."""
+
+    state: Literal["learned", "abandoned", "unchanged"]
+    id: bytes
+    record: EpisodeRecord
+    lesson: Lesson | None = None
+
+    def learned(self, receipt: Receipt) -> Learned:
+        """What is said of it once it is durable."""
+        id, lesson = as_text(self.id), self.lesson
+        if lesson is None:
+            return Learned(id, self.state, receipt)
+        return Learned(id, self.state, receipt, lesson.reward, lesson.reflection, lesson.findings)
+
+
+@dataclass(slots=True)
+class Staged:
+    """What will be committed together with the next episode of a chunk: it is not new any more."""
+
+    patterns: set[bytes] = field(default_factory=set)
+    ids: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    """By namespace and external id."""
+
+    def add(self, draft: Draft) -> None:
+        """Notes the draft's external id."""
+        if draft.head.external_id is not None:
+            self.ids[draft.head.namespace, draft.head.external_id] = draft.id
+
+    def id_of(self, draft: Draft) -> bytes | None:
+        """The id under which the same external id was staged before."""
+        external_id = draft.head.external_id
+        return None if external_id is None else self.ids.get((draft.head.namespace, external_id))
