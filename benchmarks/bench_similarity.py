@@ -23,12 +23,13 @@ class TopTen:
     def setup(self, n: int, form: str, implementation: str) -> None:
         self.matrix = workloads.vectors(n + 1, 384, seed=7)
         self.query, self.matrix = self.matrix[n], self.matrix[:n].copy()
-        self.top_k = {
+        forms: dict[str, Any] = {
             "numpy": lambda: partial(reference.top_k, k=10),
             "exact": lambda: partial(_native.top_k, k=10),
             "quantised": lambda: partial(_native.Quantised(self.matrix).top_k, k=10),
             "sign bits": lambda: partial(_native.SignBits(self.matrix).top_k, k=10, finalists=200),
-        }[implementation if implementation == "numpy" else form]()
+        }
+        self.top_k = forms[implementation if implementation == "numpy" else form]()
         assert self.recall() == 1.0 or form == "sign bits"
 
     def recall(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from itertools import combinations, pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -109,7 +110,7 @@ def test_discriminative_sequences_weigh_successes_against_failures(texts: list[l
         ({"gap": 5}, "gap"),
     ],
 )
-def test_limits_that_no_pattern_keeps_are_refused(limits: dict[str, int], field: str) -> None:
+def test_limits_that_no_pattern_keeps_are_refused(limits: dict[str, Any], field: str) -> None:
     with pytest.raises(ValidationError) as refused:
         _native.frequent_sequences(*columns([[1, 2]]), **{"min_support": 1} | limits)
     assert refused.value.field == field

@@ -28,7 +28,7 @@ class Commands(TyperGroup):
         return list(self.commands)
 
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     cls=Commands,
     name="tacit",
     help="An experience memory for AI agents: what worked, what failed and what to try next.",

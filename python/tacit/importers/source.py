@@ -44,8 +44,8 @@ class Source:
     """
 
     def __init__(self, path: str | Path, *, line_bytes: int = LINE_BYTES) -> None:
-        self.path = str(path)
-        self.size = 0
+        self.path: str = str(path)
+        self.size: int = 0
         """The file's bytes; 0 where that is not known."""
         self._line_bytes = line_bytes
         self._raw = self._open()
