@@ -43,7 +43,7 @@ FLOORS = {
     "journeys.Record.time_record[] vs bare sqlite3": 0.35,
     "similarity.TopTen.*exact* vs numpy": 0.6,
     "similarity.TopTen.*quantised* vs numpy": 1.5,
-    "similarity.TopTen.*sign bits* vs numpy": 10.0,
+    "similarity.TopTen.*sign bits* vs numpy": 4.0,
     "similarity.OneAgainstMany.*levenshtein* vs rapidfuzz": 1.5,
     "similarity.OneAgainstMany.*lcs* vs rapidfuzz": 1.0,
     "cluster.KMeansOfVectors.* vs scikit-learn": 1.0,
