@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tacit.storage.base import Changes, Store
-from tacit.storage.in_memory import InMemoryStore
-from tacit.storage.native import NativeStore
+from .base import Changes, Store
+from .in_memory import InMemoryStore
+from .native import NativeStore
 
 __all__ = ["Changes", "InMemoryStore", "NativeStore", "Store"]

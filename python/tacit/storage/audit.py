@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from tacit import _native
-from tacit.model.record import Change, EpisodeRecord
-from tacit.storage.base import Store
+from .. import _native
+from ..model.record import Change, EpisodeRecord
+from .base import Store
 
 __all__ = ["Sums", "every_change", "expected_sums", "held_sums", "wrong_sums"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
-from tacit.model.record import Batch, Change, Kind, Receipt
+from ..model.record import Batch, Change, Kind, Receipt
 
 __all__ = ["Changes", "Store"]
 

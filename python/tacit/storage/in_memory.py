@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from threading import RLock
 
-from tacit import _native
-from tacit.errors import ConflictError, StorageError, ValidationError
-from tacit.model.record import Batch, Change, EpisodeRecord, Kind, Receipt
-from tacit.storage.base import Changes
+from .. import _native
+from ..errors import ConflictError, StorageError, ValidationError
+from ..model.record import Batch, Change, EpisodeRecord, Kind, Receipt
+from .base import Changes
 
 __all__ = ["InMemoryStore"]
 

@@ -10,10 +10,10 @@ from types import TracebackType
 from typing import Literal
 from weakref import WeakSet
 
-from tacit import _native
-from tacit.errors import StorageError, ValidationError
-from tacit.model.record import Batch, Kind, Receipt
-from tacit.storage.base import Changes
+from .. import _native
+from ..errors import StorageError, ValidationError
+from ..model.record import Batch, Kind, Receipt
+from .base import Changes
 
 __all__ = ["NativeStore"]
 

@@ -9,10 +9,10 @@ from functools import partial
 from hashlib import blake2b
 from typing import Any
 
-from tacit.errors import ConflictError, StorageError, ValidationError
-from tacit.model.record import Batch, Change, EpisodeRecord
-from tacit.storage import Store
-from tacit.storage.audit import wrong_sums
+from ..errors import ConflictError, StorageError, ValidationError
+from ..model.record import Batch, Change, EpisodeRecord
+from ..storage import Store
+from ..storage.audit import wrong_sums
 
 __all__ = ["check_store", "episode_record"]
 
