@@ -376,6 +376,8 @@ class Index:
         *,
         now: int,
         limit: int,
+        neighbours: int = 0,
+        candidates: int = 100,
         namespace: str = "default",
         vector: NDArray[np.float32] | None = None,
         domain: str | None = None,
@@ -387,7 +389,7 @@ class Index:
         per_task: int = 1,
         diversity: float = 0.0,
         successes_only: bool = False,
-    ) -> tuple[list[HitRow], list[str]]: ...
+    ) -> tuple[list[HitRow], list[str], list[tuple[bytes, float]]]: ...
     def similar(
         self,
         task: str,

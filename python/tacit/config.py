@@ -63,13 +63,13 @@ class RewardWeights:
 class RecallWeights:
     """How much each signal weighs in a hit's score; renormalised over the signals that are present."""
 
-    lexical: float = 0.35
-    vector: float = 0.30
-    context: float = 0.12
-    steps: float = 0.08
-    outcome: float = 0.06
-    evidence: float = 0.05
-    recency: float = 0.04
+    lexical: float = 0.46
+    vector: float = 0.24
+    context: float = 0.14
+    steps: float = 0.10
+    outcome: float = 0.02
+    evidence: float = 0.02
+    recency: float = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +77,10 @@ class RecallSettings:
     """How a recall chooses."""
 
     weights: RecallWeights = field(default_factory=RecallWeights)
-    candidates: int = 64
-    """How many episodes each source proposes."""
-    diversity: float = 0.3
-    """0 takes the most relevant candidates, 1 the most different ones (MMR)."""
+    candidates: int = 100
+    """How many episodes the words and the vector each propose, at least."""
+    diversity: float = 0.0
+    """0 takes the most relevant candidates, 1 the most different ones (MMR); attempts at one task give one hit."""
     half_life_days: float = 30.0
     """The age at which the recency signal has fallen to a half."""
     patterns: int = 5

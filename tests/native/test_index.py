@@ -166,7 +166,7 @@ def test_the_lexical_signal_is_bm25_over_the_most_a_text_could_score(query: str,
     expected = reference_lexical(query, texts)
     for hit in recall(index, query, weights=LEXICAL_ONLY):
         assert hit.reasons == [("lexical", hit.score, 1.0)]
-        assert hit.score == pytest.approx(0.85 * expected[int.from_bytes(hit.id, "big")], abs=1e-5)
+        assert hit.score == pytest.approx(0.8 * expected[int.from_bytes(hit.id, "big")], abs=1e-5)
 
 
 @settings(max_examples=60)
@@ -230,7 +230,7 @@ def test_several_attempts_at_one_task_give_as_many_hits_as_asked_for() -> None:
 
 def test_without_a_vector_the_signal_is_missing_and_said_to_be() -> None:
     index = index_of([Attempt(1, "cancel the order")])
-    hits, missing = index.recall("cancel", now=NOW, limit=5)
+    hits, missing, _ = index.recall("cancel", now=NOW, limit=5)
     assert missing == ["vector"]
     assert [signal for signal, _, _ in hits[0].reasons] == ["lexical", "outcome"]
 

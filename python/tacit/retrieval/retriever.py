@@ -111,8 +111,7 @@ class Retriever:
         if not 1 <= limit <= 100:
             raise ValidationError("limit", "1 to 100", str(limit))
         query = self._encode(task, context, steps, namespace, now)
-        rows, missing = self._choose(query, limit)
-        nearest = self._nearest(query)
+        rows, missing, nearest = self._choose(query, limit)
         worked, failed = self._behind(query, nearest)
         return Recall(
             id=new_id(),
@@ -132,21 +131,21 @@ class Retriever:
         tools = tuple(step if isinstance(step, str) else step.tool for step in steps)
         return Query(task, namespace, context, vector, tools, now)
 
-    def _choose(self, query: Query, limit: int) -> tuple[list[HitRow], list[str]]:
-        """Candidates from every source, judged by every signal, diversified and cut: one native call."""
+    def _choose(self, query: Query, limit: int) -> tuple[list[HitRow], list[str], list[tuple[bytes, float]]]:
+        """Candidates from every source, judged by every signal, diversified and cut: one native call.
+
+        Beside the hits: what the answer did without, and the nearest episodes, however they went.
+        """
         return self.index.recall(
             query.task,
             now=query.now,
             limit=limit,
+            neighbours=self.settings.neighbours,
+            candidates=self.settings.candidates,
             weights=self._weights,
             half_life_s=self.settings.half_life_days * DAY_S,
             diversity=self.settings.diversity,
             **_asked(query),
-        )
-
-    def _nearest(self, query: Query) -> list[tuple[bytes, float]]:
-        return self.index.similar(
-            query.task, limit=self.settings.neighbours, weights=self._weights, **_asked(query)
         )
 
     def _hits(self, rows: Iterable[HitRow]) -> tuple[Hit, ...]:

@@ -9,8 +9,8 @@ use pyo3::types::PyBytes;
 use tacit_kernels::evidence::{Order, Page, Slice, Summary};
 use tacit_kernels::facts::{Fact, Kind, decode_facts};
 use tacit_kernels::index::{
-    Behind, Change, Choice, DEFAULT_WEIGHTS, Found, Hit, Index, NextStep, Query, Row, SIGNALS, Signal,
-    Unreadable, Weights, prepare,
+    Behind, Change, Choice, DEFAULT_WEIGHTS, Hit, Index, NextStep, Query, Row, SIGNALS, Signal, Unreadable,
+    Weights, prepare,
 };
 use tacit_kernels::trajectory::Complexity;
 use tacit_storage::State;
@@ -20,6 +20,7 @@ use crate::error::{CorruptRecordError, invalid};
 use crate::store::PyChanges;
 
 type PyId = [u8; 16];
+type PyNear<'py> = (Bound<'py, PyBytes>, f64);
 type PyAttempt<'py> = (Bound<'py, PyBytes>, Option<f64>);
 
 /// The retrieval index of one store: it follows the store's changes and answers recalls from memory.
@@ -82,17 +83,20 @@ impl PyIndex {
         py.detach(|| self.follow(rows.iter().map(PyChange::change), last))
     }
 
-    /// The episodes that help most with a new task, best first, and the signals that the answer did without.
-    #[pyo3(signature = (task, *, now, limit, namespace = "default", vector = None, domain = None, language = None,
+    /// The episodes that help most with a new task, best first; the signals that the answer did without; and as many
+    /// of the nearest episodes as `neighbours`, as `similar` gives them.
+    #[pyo3(signature = (task, *, now, limit, neighbours = 0, candidates = 100, namespace = "default", vector = None, domain = None, language = None,
         tags = vec![], tools = vec![], half_life_s = None, weights = None, per_task = 1, diversity = 0.0,
         successes_only = false))]
     #[allow(clippy::too_many_arguments)]
-    fn recall(
+    fn recall<'py>(
         &self,
-        py: Python<'_>,
+        py: Python<'py>,
         task: &str,
         now: i64,
         limit: usize,
+        neighbours: usize,
+        candidates: usize,
         namespace: &str,
         vector: Option<PyReadonlyArray1<'_, f32>>,
         domain: Option<&str>,
@@ -104,7 +108,7 @@ impl PyIndex {
         per_task: usize,
         diversity: f64,
         successes_only: bool,
-    ) -> PyResult<(Vec<PyHit>, Vec<&'static str>)> {
+    ) -> PyResult<(Vec<PyHit>, Vec<&'static str>, Vec<PyNear<'py>>)> {
         let (tags, tools) = (strs(&tags), strs(&tools));
         let vector = self.vector(vector.as_ref())?;
         let half_life = half_life_s.map(|seconds| seconds * 1e6);
@@ -121,8 +125,9 @@ impl PyIndex {
             half_life,
             weights,
         };
-        let choice = Choice { limit, per_task, diversity, successes_only };
-        Ok(found(py.detach(|| self.read().recall(&query, &choice))))
+        let choice = Choice { limit, neighbours, candidates, per_task, diversity, successes_only };
+        let found = py.detach(|| self.read().recall(&query, &choice));
+        Ok((found.hits.into_iter().map(PyHit).collect(), names_of(found.missing), rows_of(py, found.nearest)))
     }
 
     /// The nearest episodes with how near they are in 0 to 1, nearest first, without regard to how they went.
@@ -142,7 +147,7 @@ impl PyIndex {
         tools: Vec<PyBackedStr>,
         weights: Option<Vec<f64>>,
         successes_only: bool,
-    ) -> PyResult<Vec<(Bound<'py, PyBytes>, f64)>> {
+    ) -> PyResult<Vec<PyNear<'py>>> {
         let (tags, tools) = (strs(&tags), strs(&tools));
         let vector = self.vector(vector.as_ref())?;
         let (now, half_life, weights) = (0, None, weights_of(weights)?);
@@ -159,7 +164,7 @@ impl PyIndex {
             weights,
         };
         let nearest = py.detach(|| self.read().similar(&query, limit, successes_only));
-        Ok(nearest.into_iter().map(|(id, similarity)| (PyBytes::new(py, &id), similarity)).collect())
+        Ok(rows_of(py, nearest))
     }
 
     /// Median seconds, steps and error rate of the domain's successes, None where unknown, and its episodes.
@@ -554,9 +559,12 @@ fn weights_of(weights: Option<Vec<f64>>) -> PyResult<Weights> {
     }
 }
 
-fn found(found: Found) -> (Vec<PyHit>, Vec<&'static str>) {
-    let missing = found.missing.into_iter().map(Signal::name).collect();
-    (found.hits.into_iter().map(PyHit).collect(), missing)
+fn names_of(signals: Vec<Signal>) -> Vec<&'static str> {
+    signals.into_iter().map(Signal::name).collect()
+}
+
+fn rows_of<'py>(py: Python<'py>, nearest: Vec<(PyId, f64)>) -> Vec<PyNear<'py>> {
+    nearest.into_iter().map(|(id, similarity)| (PyBytes::new(py, &id), similarity)).collect()
 }
 
 fn read_facts(facts: &[u8]) -> PyResult<Vec<Fact>> {

@@ -45,6 +45,22 @@ pub(crate) fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FUSED { a.mul_add(b, c) } else { a * b + c }
 }
 
+/// Asks memory for the elements, so that they are near when they are read; nothing else changes.
+#[inline(always)]
+pub(crate) fn fetch<T>(elements: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let start = elements.as_ptr().cast::<i8>();
+        for line in (0..size_of_val(elements)).step_by(64) {
+            // SAFETY: a prefetch reads nothing, and the address lies within the elements.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.add(line)) };
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = elements;
+}
+
 /// Calls `body::<FUSED>(arguments)`, compiled for the best level of this processor.
 /// The body must be `#[inline(always)]`: it takes its instructions from where it is inlined.
 macro_rules! dispatch {

@@ -293,19 +293,18 @@ impl Postings {
         }
     }
 
-    /// The words of a query, rarest first, as long as their lists together stay within `budget` documents;
-    /// the rarest is always among them.
-    pub(crate) fn affordable(&self, words: &[u64], budget: u32) -> Vec<u64> {
+    /// The words of a query, rarest first, as long as their lists together stay within `budget` documents; the
+    /// first `at_least` are there whatever they cost.
+    pub(super) fn affordable(&self, words: &[u64], budget: u32, at_least: usize) -> Vec<u64> {
         let counts = words.iter().map(|word| (self.count(*word), *word));
         let mut known: Vec<(u32, u64)> = counts.filter(|(count, _)| *count > 0).collect();
         known.sort_unstable();
         let mut spent = 0u32;
-        let within = known.into_iter().take_while(|(count, _)| {
-            let is_first = spent == 0;
+        let within = known.into_iter().enumerate().take_while(|(place, (count, _))| {
             spent = spent.saturating_add(*count);
-            is_first || spent <= budget
+            *place < at_least || spent <= budget
         });
-        within.map(|(_, word)| word).collect()
+        within.map(|(_, (_, word))| word).collect()
     }
 
     /// Gives documents their new numbers; those without one leave.
@@ -411,13 +410,14 @@ mod tests {
     }
 
     #[test]
-    fn affordable_words_are_the_rarest_and_one_at_least() {
+    fn affordable_words_are_the_rarest_and_as_many_as_must_be() {
         let mut postings = Postings::default();
         (0..100)
             .for_each(|document| postings.push(document, if document % 10 == 0 { &[7, 8] } else { &[8] }));
-        assert_eq!(postings.affordable(&[8, 7, 9], 50), [7]);
-        assert_eq!(postings.affordable(&[8, 7, 9], 110), [7, 8]);
-        assert_eq!(postings.affordable(&[8], 5), [8]);
+        assert_eq!(postings.affordable(&[8, 7, 9], 50, 1), [7]);
+        assert_eq!(postings.affordable(&[8, 7, 9], 110, 1), [7, 8]);
+        assert_eq!(postings.affordable(&[8], 5, 1), [8]);
+        assert!(postings.affordable(&[8], 5, 0).is_empty());
     }
 
     proptest! {

@@ -53,7 +53,7 @@ impl Signal {
 pub type Weights = [f64; SIGNALS];
 
 /// What text says comes first: the other signals order what is equally near.
-pub const DEFAULT_WEIGHTS: Weights = [0.40, 0.20, 0.12, 0.10, 0.08, 0.05, 0.05];
+pub const DEFAULT_WEIGHTS: Weights = [0.46, 0.24, 0.14, 0.10, 0.02, 0.02, 0.02];
 
 /// A new task, as the index is asked about it.
 #[derive(Clone, Debug)]
@@ -78,9 +78,13 @@ pub struct Query<'a> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Choice {
     pub limit: usize,
+    /// How many of the nearest episodes are wanted beside the hits, however they went.
+    pub neighbours: usize,
+    /// How many episodes the words and the vector each propose, at least.
+    pub candidates: usize,
     /// At most so many attempts at one task.
     pub per_task: usize,
-    /// How much of its score an episode loses at most for being like those chosen before it: 0 to 1.
+    /// How much being unlike those chosen before it counts beside an episode's score: 0 for nothing, up to 1.
     pub diversity: f64,
     pub successes_only: bool,
 }
@@ -101,19 +105,9 @@ pub struct Hit {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Found {
     pub hits: Vec<Hit>,
+    /// The nearest episodes and how near they are in 0 to 1, nearest first.
+    pub nearest: Vec<(Id, f64)>,
     pub missing: Vec<Signal>,
-}
-
-/// Values and weights brought together: the score is exactly what the weights say of the values.
-pub(super) fn weigh(id: Id, values: [f64; SIGNALS], weights: &Weights) -> Hit {
-    let total: f64 =
-        (0..SIGNALS).filter(|signal| !values[*signal].is_nan()).map(|signal| weights[signal]).sum();
-    let mut hit = Hit { id, score: 0.0, values, weights: [0.0; SIGNALS] };
-    for signal in (0..SIGNALS).filter(|signal| !values[*signal].is_nan() && total > 0.0) {
-        hit.weights[signal] = weights[signal] / total;
-        hit.score += hit.weights[signal] * values[signal];
-    }
-    hit
 }
 
 /// Best first; ties by id.

@@ -1,25 +1,36 @@
 //! One query over one namespace: propose candidates, judge each by every signal, choose the hits.
 
 use super::entry::tag_symbol;
-use super::lexical::{Asked, Features, Postings, Table, bucket};
-use super::query::{Choice, Found, Hit, Query, SIGNALS, Signal, Weights, order, weigh};
+use super::lexical::{Asked, Features, Table, bucket};
+use super::query::{Choice, Found, Hit, Query, SIGNALS, Signal, Weights, order};
 use super::space::Space;
 use super::symbols::{Names, Prefix, pairs};
 use crate::facts::Id;
+use crate::rank::{diversify, weighted_sum};
 use crate::similarity::context::{self, Context};
 use crate::similarity::cosine::Code;
 use crate::trajectory::symbol;
-use std::cmp::Ordering;
+use rustc_hash::{FxHashMap, FxHashSet};
 
-/// How many candidates each source proposes: to these, and to a multiple of the limit.
-const PROPOSALS: usize = 100;
-const PROPOSALS_PER_HIT: usize = 8;
+/// How many candidates words and vector each propose for each episode that is wanted, if that is more than asked for.
+const CANDIDATES_PER_HIT: usize = 3;
+/// How much further each source looks as long as too few tasks are among what it proposed.
+const FURTHER: usize = 4;
+/// How many have similar steps.
+const SIMILAR_STEPS: usize = 32;
 /// How many of the same context, newest first.
 const SAME_CONTEXT: usize = 32;
 /// How many postings one source reads for one query.
-const BUDGET: u32 = 1 << 16;
+const BUDGET: u32 = 1 << 14;
 /// How much of the lexical signal is the task's text; the rest is what stands in the steps.
-const TASK_SHARE: f32 = 0.85;
+const TASK_SHARE: f64 = 0.8;
+/// How many of the nearest are judged by every signal: so many, or a multiple of the limit.
+const FINALISTS: usize = 32;
+const FINALISTS_PER_HIT: usize = 4;
+/// How many attempts at one task are among the finalists for each that may be a hit.
+const ATTEMPTS: usize = 4;
+/// How many candidates ahead memory is asked for.
+const AHEAD: usize = 6;
 /// The hits are chosen among so many times the limit.
 const CHOSEN_AMONG: usize = 4;
 
@@ -29,8 +40,49 @@ pub(super) struct Scratch {
     task: Table,
     steps: Table,
     prefix: Prefix,
+    sums: Sums,
+}
+
+/// A sum for every document, and which of them were touched.
+#[derive(Default)]
+struct Sums {
     sums: Vec<f32>,
+    /// The first `len` places hold what was touched, each once.
     touched: Vec<u32>,
+    len: usize,
+}
+
+impl Sums {
+    fn fit(&mut self, documents: usize) {
+        self.sums.resize(documents, 0.0);
+        self.touched.resize(documents + 1, 0);
+    }
+
+    #[inline(always)]
+    fn add(&mut self, number: u32, value: f32) {
+        let sum = &mut self.sums[number as usize];
+        self.touched[self.len] = number;
+        self.len += usize::from(*sum == 0.0);
+        *sum += value;
+    }
+
+    /// Adds to every sum that is not 0.
+    fn raise(&mut self, by: impl Fn(u32) -> f32) {
+        for number in &self.touched[..self.len] {
+            self.sums[*number as usize] += by(*number);
+        }
+    }
+
+    /// The sum's bits above the number, for each that was touched: a larger sum is a larger key.
+    fn take(&mut self) -> Vec<u64> {
+        let touched = &self.touched[..std::mem::take(&mut self.len)];
+        let sums = &mut self.sums;
+        let key = |number: &u32| {
+            let sum = std::mem::take(&mut sums[*number as usize]);
+            u64::from(sum.to_bits()) << 32 | u64::from(*number)
+        };
+        touched.iter().map(key).collect()
+    }
 }
 
 /// A query in the terms of one namespace.
@@ -76,13 +128,20 @@ impl<'a> Question<'a> {
         }
     }
 
+    /// How much the context weighs for each part that the text weighs.
+    fn context_beside_text(&self) -> f32 {
+        let weight = |signal: Signal| self.weights[signal as usize];
+        let text = weight(Signal::Lexical) + weight(Signal::Vector);
+        if text > 0.0 { (weight(Signal::Context) / text) as f32 } else { 0.0 }
+    }
+
     fn missing(&self) -> Vec<Signal> {
         let absent = [(Signal::Lexical, self.features.is_empty()), (Signal::Vector, self.code.is_none())];
         absent.into_iter().filter(|(_, is_absent)| *is_absent).map(|(signal, _)| signal).collect()
     }
 }
 
-/// The hits of a query within one namespace.
+/// The hits of a query within one namespace, and the episodes nearest to it.
 pub(super) fn recall(
     space: &Space,
     names: &Names,
@@ -91,10 +150,36 @@ pub(super) fn recall(
     scratch: &mut Scratch,
 ) -> Found {
     let question = Question::of(query, space, names);
-    let wanted = PROPOSALS.max(choice.limit.saturating_mul(PROPOSALS_PER_HIT));
-    let candidates = propose(space, &question, wanted, choice, scratch);
-    let judged = judge(space, &question, names.len(), &candidates, scratch);
-    Found { hits: choose(space, judged, choice), missing: question.missing() }
+    let candidates = propose_enough(space, &question, choice, scratch);
+    let judge = Judge::of(space, &question, names, scratch);
+    let mut near = judge.all(&candidates);
+    near.sort_unstable_by(|a, b| b.similarity.total_cmp(&a.similarity).then(a.id.cmp(&b.id)));
+    let nearest = near.iter().take(choice.neighbours).map(|near| (near.id, near.similarity)).collect();
+    let judged = finalists(space, near, choice).into_iter().map(|near| judge.hit(near)).collect();
+    Found { hits: choose(space, judged, choice), nearest, missing: question.missing() }
+}
+
+/// What the sources propose: more of it until there are enough different tasks among it, or all there is.
+fn propose_enough(
+    space: &Space,
+    question: &Question<'_>,
+    choice: &Choice,
+    scratch: &mut Scratch,
+) -> Vec<u32> {
+    let mut wanted =
+        choice.candidates.max(choice.limit.max(choice.neighbours).saturating_mul(CANDIDATES_PER_HIT));
+    loop {
+        let candidates = propose(space, question, wanted, choice, scratch);
+        if wanted >= space.live || tasks_among(space, &candidates) > choice.limit {
+            return candidates;
+        }
+        wanted = wanted.saturating_mul(FURTHER);
+    }
+}
+
+fn tasks_among(space: &Space, candidates: &[u32]) -> usize {
+    let tasks: FxHashSet<u64> = candidates.iter().map(|number| space.groups[*number as usize]).collect();
+    tasks.len()
 }
 
 /// The union of what each source proposes, in ascending order.
@@ -105,10 +190,11 @@ fn propose(
     choice: &Choice,
     scratch: &mut Scratch,
 ) -> Vec<u32> {
-    let rarity = |word: u64| space.task.rarity(bucket(word)) + space.steps.rarity(bucket(word));
-    let mut candidates = by_postings(space, &space.words, &question.features.words, rarity, wanted, scratch);
+    let sums = &mut scratch.sums;
+    sums.fit(space.documents.len());
+    let mut candidates = by_words(space, question, wanted, sums);
     candidates.extend(by_vector(space, question.vector, wanted));
-    candidates.extend(by_postings(space, &space.pairs, &question.pairs, |_| 1.0, wanted, scratch));
+    candidates.extend(by_steps(space, question, sums));
     candidates.extend(by_context(space, question));
     candidates.sort_unstable();
     candidates.dedup();
@@ -119,53 +205,65 @@ fn propose(
     candidates
 }
 
-/// Those that hold the most of the words, each counted by its rarity.
-fn by_postings(
-    space: &Space,
-    postings: &Postings,
-    words: &[u64],
-    rarity: impl Fn(u64) -> f32,
-    wanted: usize,
-    scratch: &mut Scratch,
-) -> Vec<u32> {
-    scratch.sums.resize(space.documents.len(), 0.0);
-    let (sums, touched) = (&mut scratch.sums, &mut scratch.touched);
-    for word in postings.affordable(words, BUDGET) {
-        let rarity = rarity(word);
-        postings.each(word, |number| {
-            let sum = &mut sums[number as usize];
-            if *sum == 0.0 {
-                touched.push(number);
-            }
-            *sum += rarity;
-        });
+/// Those that hold the most of the query's words, each counted by its rarity; the same domain counts beside them as
+/// its weight does beside that of the words.
+fn by_words(space: &Space, question: &Question<'_>, wanted: usize, sums: &mut Sums) -> Vec<u32> {
+    let mut most = 0.0;
+    for word in space.words.affordable(&question.features.words, BUDGET, 1) {
+        let rarity = space.task.rarity(bucket(word)) + space.steps.rarity(bucket(word));
+        most += rarity;
+        space.words.each(word, |number| sums.add(number, rarity));
     }
-    touched
-        .retain(|number| space.alive[*number as usize] || std::mem::take(&mut sums[*number as usize]) < 0.0);
-    let id = |number: &u32| space.documents[*number as usize].id;
-    let best = keep_first(touched, wanted, |a, b| {
-        sums[*b as usize].total_cmp(&sums[*a as usize]).then_with(|| id(a).cmp(&id(b)))
-    });
-    touched.drain(..).for_each(|number| sums[number as usize] = 0.0);
+    if let Some(domain) = question.domain {
+        let bonus = most * question.context_beside_text();
+        let domains = &space.domain_of;
+        sums.raise(|number| if domains[number as usize] == domain { bonus } else { 0.0 });
+    }
+    largest(space, sums, wanted)
+}
+
+/// Those that have the most pairs of neighbouring tools in common with the steps so far, but for pairs that nearly
+/// all have.
+fn by_steps(space: &Space, question: &Question<'_>, sums: &mut Sums) -> Vec<u32> {
+    for pair in space.pairs.affordable(&question.pairs, BUDGET, 0) {
+        space.pairs.each(pair, |number| sums.add(number, 1.0));
+    }
+    largest(space, sums, SIMILAR_STEPS)
+}
+
+/// The documents with the `wanted` largest sums; ties by id. All sums are 0 again.
+fn largest(space: &Space, sums: &mut Sums, wanted: usize) -> Vec<u32> {
+    let mut keys = sums.take();
+    if space.live < space.documents.len() {
+        keys.retain(|key| space.alive[*key as u32 as usize]);
+    }
+    if keys.len() <= wanted {
+        return keys.into_iter().map(|key| key as u32).collect();
+    }
+    let last = keys.len() - wanted;
+    let (_, least, _) = keys.select_nth_unstable(last);
+    let least = *least >> 32;
+    let (mut best, mut tied) = (Vec::with_capacity(wanted), Vec::new());
+    for key in keys.into_iter().filter(|key| key >> 32 >= least) {
+        if key >> 32 > least { best.push(key as u32) } else { tied.push(key as u32) }
+    }
+    let places = wanted - best.len();
+    best.append(&mut first_by_id(space, tied, places));
     best
 }
 
-/// The `wanted` that come first in `order`, themselves in no order.
-fn keep_first(all: &mut [u32], wanted: usize, order: impl FnMut(&u32, &u32) -> Ordering) -> Vec<u32> {
-    if wanted == 0 {
-        return Vec::new();
+fn first_by_id(space: &Space, mut numbers: Vec<u32>, places: usize) -> Vec<u32> {
+    if places > 0 && numbers.len() > places {
+        numbers.select_nth_unstable_by_key(places - 1, |number| space.documents[*number as usize].id);
     }
-    if all.len() > wanted {
-        all.select_nth_unstable_by(wanted - 1, order);
-    }
-    all[..all.len().min(wanted)].to_vec()
+    numbers.truncate(places);
+    numbers
 }
 
 fn by_vector(space: &Space, vector: Option<&[f32]>, wanted: usize) -> Vec<u32> {
     let Some(vector) = vector else { return Vec::new() };
-    let (mut nearest, mut tied, places) = space.signs.nearest_and_tied(vector, wanted, space.live_rows());
-    let id = |number: &u32| space.documents[*number as usize].id;
-    nearest.append(&mut keep_first(&mut tied, places, |a, b| id(a).cmp(&id(b))));
+    let (mut nearest, tied, places) = space.signs.nearest_and_tied(vector, wanted, space.live_rows());
+    nearest.append(&mut first_by_id(space, tied, places));
     nearest
 }
 
@@ -175,28 +273,29 @@ fn by_context(space: &Space, question: &Question<'_>) -> impl Iterator<Item = u3
     domain.into_iter().flat_map(|domain| domain.recent.iter().rev().take(SAME_CONTEXT).copied())
 }
 
-/// Every candidate with the value of every signal.
-fn judge(
-    space: &Space,
-    question: &Question<'_>,
-    names: usize,
-    candidates: &[u32],
-    scratch: &mut Scratch,
-) -> Vec<(u32, Hit)> {
-    scratch.prefix.set(&question.tools, names);
-    let judge = Judge {
-        space,
-        question,
-        context: Context {
-            domain: question.domain.map(u64::from),
-            language: question.language.map(u64::from),
-            tags: &question.tags,
-        },
-        task: space.task.ask(&question.features.buckets, &mut scratch.task),
-        steps: space.steps.ask(&question.features.buckets, &mut scratch.steps),
-        prefix: &scratch.prefix,
-    };
-    candidates.iter().map(|number| (*number, judge.hit(*number))).collect()
+/// A candidate and what the signals that compare say of it.
+struct Near {
+    number: u32,
+    id: Id,
+    similarity: f64,
+    values: [f64; SIGNALS],
+}
+
+/// The best of the nearest: not too many attempts at any one task.
+fn finalists(space: &Space, near: Vec<Near>, choice: &Choice) -> Vec<Near> {
+    let most = FINALISTS.max(choice.limit.saturating_mul(FINALISTS_PER_HIT));
+    let attempts = choice.per_task.saturating_mul(ATTEMPTS);
+    at_most(attempts, near, |near| space.groups[near.number as usize]).take(most).collect()
+}
+
+/// The first of each group, as many as there may be.
+fn at_most<T>(most: usize, all: Vec<T>, group: impl Fn(&T) -> u64) -> impl Iterator<Item = T> {
+    let mut seen: FxHashMap<u64, usize> = FxHashMap::default();
+    all.into_iter().filter(move |each| {
+        let count = seen.entry(group(each)).or_default();
+        *count += 1;
+        *count <= most
+    })
 }
 
 struct Judge<'a> {
@@ -206,17 +305,63 @@ struct Judge<'a> {
     task: Asked<'a>,
     steps: Asked<'a>,
     prefix: &'a Prefix,
+    /// The weights of the signals that compare; 0 for the others.
+    comparing: Weights,
 }
 
-impl Judge<'_> {
-    fn hit(&self, number: u32) -> Hit {
+impl<'a> Judge<'a> {
+    fn of(space: &'a Space, question: &'a Question<'a>, names: &Names, scratch: &'a mut Scratch) -> Self {
+        let Scratch { task, steps, prefix, .. } = scratch;
+        prefix.set(&question.tools, names.len());
+        Self {
+            space,
+            question,
+            context: Context {
+                domain: question.domain.map(u64::from),
+                language: question.language.map(u64::from),
+                tags: &question.tags,
+            },
+            task: space.task.ask(&question.features.buckets, task),
+            steps: space.steps.ask(&question.features.buckets, steps),
+            prefix,
+            comparing: Signal::ALL
+                .map(|signal| if signal.compares() { question.weights[signal as usize] } else { 0.0 }),
+        }
+    }
+
+    /// What is judged next is on its way from memory while one is judged.
+    fn all(&self, candidates: &[u32]) -> Vec<Near> {
+        let ahead = candidates.iter().skip(AHEAD).map(Some).chain(std::iter::repeat(None));
+        let judged = candidates.iter().zip(ahead).map(|(number, next)| {
+            if let Some(next) = next {
+                self.space.fetch(*next);
+            }
+            self.near(*number)
+        });
+        judged.collect()
+    }
+
+    fn near(&self, number: u32) -> Near {
         let mut values = [f64::NAN; SIGNALS];
+        self.fill(number, &mut values, |signal| signal.compares());
+        let similarity = weighted_sum(&values, &self.comparing, &mut [0.0; SIGNALS]);
+        Near { number, id: self.space.documents[number as usize].id, similarity, values }
+    }
+
+    fn hit(&self, near: Near) -> (u32, Hit) {
+        let Near { number, id, mut values, .. } = near;
+        self.fill(number, &mut values, |signal| !signal.compares());
+        let mut weights = [0.0; SIGNALS];
+        let score = weighted_sum(&values, &self.question.weights, &mut weights);
+        (number, Hit { id, score, values, weights })
+    }
+
+    fn fill(&self, number: u32, values: &mut [f64; SIGNALS], wanted: impl Fn(Signal) -> bool) {
         for signal in Signal::ALL {
-            if self.question.weights[signal as usize] > 0.0 {
+            if wanted(signal) && self.question.weights[signal as usize] > 0.0 {
                 values[signal as usize] = self.value(signal, number).unwrap_or(f64::NAN);
             }
         }
-        weigh(self.space.documents[number as usize].id, values, &self.question.weights)
     }
 
     fn value(&self, signal: Signal, number: u32) -> Option<f64> {
@@ -235,8 +380,8 @@ impl Judge<'_> {
         if self.question.features.is_empty() {
             return None;
         }
-        let (task, steps) = (self.task.score(number), self.steps.score(number));
-        Some(f64::from(TASK_SHARE * task + (1.0 - TASK_SHARE) * steps))
+        let (task, steps) = (f64::from(self.task.score(number)), f64::from(self.steps.score(number)));
+        Some(TASK_SHARE * task + (1.0 - TASK_SHARE) * steps)
     }
 
     fn vector(&self, number: u32) -> Option<f64> {
@@ -263,36 +408,16 @@ impl Judge<'_> {
 /// The hits among the judged: the best that are neither more attempts at one task than wanted nor too much alike.
 fn choose(space: &Space, mut judged: Vec<(u32, Hit)>, choice: &Choice) -> Vec<Hit> {
     judged.sort_unstable_by(|a, b| order(&a.1, &b.1));
-    let mut among = fewer_per_task(space, judged, choice);
-    let mut likeness = vec![0.0f32; among.len()];
-    let mut hits = Vec::with_capacity(choice.limit.min(among.len()));
-    while hits.len() < choice.limit && !among.is_empty() {
-        let worth = |place: usize| among[place].1.score - choice.diversity * f64::from(likeness[place]);
-        let best =
-            (0..among.len()).fold(0, |best, place| if worth(place) > worth(best) { place } else { best });
-        let (number, hit) = among.remove(best);
-        likeness.remove(best);
-        hits.push(hit);
-        if choice.diversity > 0.0 {
-            for (place, (other, _)) in among.iter().enumerate() {
-                likeness[place] = likeness[place].max(space.codes.between(number as usize, *other as usize));
-            }
-        }
-    }
+    let most = if choice.diversity > 0.0 { choice.limit.saturating_mul(CHOSEN_AMONG) } else { choice.limit };
+    let few = at_most(choice.per_task, judged, |(number, _)| space.groups[*number as usize]);
+    let among: Vec<(u32, Hit)> = few.take(most).collect();
+    let relevance: Vec<f64> = among.iter().map(|(_, hit)| hit.score).collect();
+    let likeness =
+        |a: usize, b: usize| f64::from(space.codes.between(among[a].0 as usize, among[b].0 as usize));
+    let chosen = diversify(&relevance, 1.0 - choice.diversity, choice.limit, likeness);
+    let mut hits: Vec<Hit> = chosen.into_iter().map(|place| among[place].1).collect();
     hits.sort_unstable_by(order);
     hits
-}
-
-/// The best, at most `per_task` of one task, as many as the choice is made among.
-fn fewer_per_task(space: &Space, judged: Vec<(u32, Hit)>, choice: &Choice) -> Vec<(u32, Hit)> {
-    let most = if choice.diversity > 0.0 { choice.limit.saturating_mul(CHOSEN_AMONG) } else { choice.limit };
-    let mut attempts: rustc_hash::FxHashMap<u64, usize> = Default::default();
-    let few = judged.into_iter().filter(|(number, _)| {
-        let attempt = attempts.entry(space.groups[*number as usize]).or_default();
-        *attempt += 1;
-        *attempt <= choice.per_task
-    });
-    few.take(most).collect()
 }
 
 /// The nearest episodes and how near they are, by the signals that compare with the query.
@@ -304,11 +429,13 @@ pub(super) fn similar(
     successes_only: bool,
     scratch: &mut Scratch,
 ) -> Vec<(Id, f64)> {
-    let mut query = query.clone();
-    for signal in Signal::ALL.into_iter().filter(|signal| !signal.compares()) {
-        query.weights[signal as usize] = 0.0;
-    }
-    let choice = Choice { limit, per_task: usize::MAX, diversity: 0.0, successes_only };
-    let found = recall(space, names, &query, &choice, scratch);
-    found.hits.iter().map(|hit| (hit.id, hit.score)).collect()
+    let choice = Choice {
+        limit: 0,
+        neighbours: limit,
+        candidates: limit,
+        per_task: 1,
+        diversity: 0.0,
+        successes_only,
+    };
+    recall(space, names, query, &choice, scratch).nearest
 }

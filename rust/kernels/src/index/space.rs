@@ -7,6 +7,7 @@ use super::symbols::{Names, Runs};
 use super::taught::Taught;
 use crate::evidence::{Ledger, StratumKey, month_of};
 use crate::facts::Id;
+use crate::simd::fetch;
 use crate::similarity::context::Context;
 use crate::similarity::cosine::{Quantised, SignBits};
 use crate::trajectory::Complexity;
@@ -47,6 +48,7 @@ pub(super) struct Space {
     pub alive: Vec<bool>,
     pub live: usize,
     pub groups: Vec<u64>,
+    pub(super) domain_of: Vec<u32>,
     pub task: Field,
     pub steps: Field,
     pub words: Postings,
@@ -70,6 +72,7 @@ impl Space {
             alive: Vec::new(),
             live: 0,
             groups: Vec::new(),
+            domain_of: Vec::new(),
             task: Field::default(),
             steps: Field::default(),
             words: Postings::default(),
@@ -104,6 +107,7 @@ impl Space {
         self.alive.push(true);
         self.live += 1;
         self.groups.push(entry.group);
+        self.domain_of.push(document.domain);
         self.enter_domain(number);
         number
     }
@@ -207,6 +211,7 @@ impl Space {
             .collect();
         retain(&mut self.documents, &keep);
         retain(&mut self.groups, &keep);
+        retain(&mut self.domain_of, &keep);
         self.task.retain(&keep);
         self.steps.retain(&keep);
         self.words.renumber(&numbers);
@@ -234,6 +239,14 @@ impl Space {
             language: known(document.language),
             tags: self.tags(number),
         }
+    }
+
+    /// Asks memory for what judging this document will read.
+    pub(super) fn fetch(&self, number: u32) {
+        fetch(std::slice::from_ref(&self.documents[number as usize]));
+        fetch(self.codes.codes_of(number as usize));
+        fetch(self.task.buckets(number));
+        fetch(self.steps.buckets(number));
     }
 
     /// A reward's score in 0 to 1 among those of its domain; none for an episode without a reward.

@@ -75,15 +75,16 @@ impl Quantised {
 
     /// The cosine of a row with a vector, off by no more than their codes are.
     pub fn cosine(&self, index: usize, query: &Code) -> f32 {
-        dot_i8(self.row(index), &query.codes) as f32 * self.scales[index] * query.scale
+        dot_i8(self.codes_of(index), &query.codes) as f32 * self.scales[index] * query.scale
     }
 
     /// The cosine of two rows, off by no more than their codes are.
     pub fn between(&self, a: usize, b: usize) -> f32 {
-        dot_i8(self.row(a), self.row(b)) as f32 * self.scales[a] * self.scales[b]
+        dot_i8(self.codes_of(a), self.codes_of(b)) as f32 * self.scales[a] * self.scales[b]
     }
 
-    fn row(&self, index: usize) -> &[i8] {
+    /// The bytes of a row, for those who fetch them before they need them.
+    pub(crate) fn codes_of(&self, index: usize) -> &[i8] {
         &self.codes[index * self.width..][..self.width]
     }
 

@@ -1,13 +1,18 @@
 //! Rows of one bit a number: the fewest differing bits choose finalists, exact cosines rank them.
 
-use super::{hamming_words, norm, ratio};
+use super::{norm, ratio};
 use crate::simd::dispatch;
 use crate::similarity::{Best, Leaders, Rows};
+
+/// Rows that stand together: word by word, so that one instruction compares a word of each.
+const BLOCK: usize = 8;
 
 /// The signs of rows of floats, packed.
 #[derive(Clone, Debug)]
 pub struct SignBits {
-    bits: Vec<u64>,
+    /// Blocks of eight rows: the first word of each row, then the second word of each, and so on.
+    bits: Vec<[u64; BLOCK]>,
+    rows: usize,
     words: usize,
     width: usize,
 }
@@ -16,7 +21,7 @@ impl SignBits {
     /// No rows yet; each will have `width` numbers, at least one.
     pub fn new(width: usize) -> Self {
         assert!(width > 0, "a row must have a number");
-        Self { bits: Vec::new(), words: width.div_ceil(64), width }
+        Self { bits: Vec::new(), rows: 0, words: width.div_ceil(64), width }
     }
 
     /// The signs of all of `rows`.
@@ -27,11 +32,11 @@ impl SignBits {
     }
 
     pub fn len(&self) -> usize {
-        self.bits.len() / self.words
+        self.rows
     }
 
     pub fn is_empty(&self) -> bool {
-        self.bits.is_empty()
+        self.rows == 0
     }
 
     pub fn width(&self) -> usize {
@@ -39,25 +44,36 @@ impl SignBits {
     }
 
     /// The packed signs of one row: a bit is set where the number is above 0.
-    pub fn row(&self, index: usize) -> &[u64] {
-        &self.bits[index * self.words..][..self.words]
+    pub fn row(&self, index: usize) -> Vec<u64> {
+        self.bits[index / BLOCK * self.words..][..self.words].iter().map(|word| word[index % BLOCK]).collect()
+    }
+
+    fn set(&mut self, index: usize, words: impl Iterator<Item = u64>) {
+        let block = &mut self.bits[index / BLOCK * self.words..][..self.words];
+        block.iter_mut().zip(words).for_each(|(place, word)| place[index % BLOCK] = word);
+    }
+
+    fn add(&mut self, words: impl Iterator<Item = u64>) {
+        self.rows += 1;
+        self.bits.resize(self.rows.div_ceil(BLOCK) * self.words, [0; BLOCK]);
+        self.set(self.rows - 1, words);
     }
 
     /// Adds a row behind the others.
     pub fn push(&mut self, row: &[f32]) {
-        self.bits.extend(row.chunks(64).map(pack));
+        self.add(row.chunks(64).map(pack));
     }
 
     /// Puts another row in the place of the one at `index`.
     pub fn replace(&mut self, index: usize, row: &[f32]) {
-        let places = &mut self.bits[index * self.words..][..self.words];
-        places.iter_mut().zip(row.chunks(64)).for_each(|(place, numbers)| *place = pack(numbers));
+        self.set(index, row.chunks(64).map(pack));
     }
 
     /// Keeps the rows for which `keep` holds, in their order.
     pub fn retain(&mut self, keep: &[bool]) {
-        let rows = self.bits.chunks_exact(self.words).zip(keep);
-        self.bits = rows.filter(|(_, keep)| **keep).flat_map(|(row, _)| row.iter().copied()).collect();
+        let mut kept = Self::new(self.width);
+        (0..self.rows).filter(|row| keep[*row]).for_each(|row| kept.add(self.row(row).into_iter()));
+        *self = kept;
     }
 
     /// The `k` highest cosines with `query` among the `finalists` rows whose signs differ least from its own.
@@ -73,85 +89,129 @@ impl SignBits {
     }
 
     /// The rows that are among the `count` nearest whichever way ties are broken, and the rows that tie for the
-    /// places left over: how many those are comes last. Rows for which `keep` does not hold are passed over.
+    /// places left over: how many those are comes last. Rows for which `keep` does not hold are passed over; where
+    /// `keep` is empty none are.
     pub fn nearest_and_tied(
         &self,
         query: &[f32],
         count: usize,
         keep: &[bool],
     ) -> (Vec<u32>, Vec<u32>, usize) {
-        let query: Vec<u64> = query.chunks(64).map(pack).collect();
-        let mut distances = distances(&query, &self.bits);
-        let gone = distances.iter_mut().zip(keep).filter(|(_, keep)| !**keep);
-        gone.for_each(|(distance, _)| *distance = PASSED_OVER);
-        let (limit, places) = cut(&distances, self.width, count);
-        let at = |wanted: fn(&u32, &u32) -> bool| {
-            let rows = distances.iter().enumerate().filter(|(_, distance)| wanted(distance, &limit));
-            rows.map(|(row, _)| row as u32).collect::<Vec<u32>>()
-        };
-        (at(u32::lt), if places > 0 { at(u32::eq) } else { Vec::new() }, places)
+        let found = self.nearest_rows(query, count, keep);
+        let limit = found.iter().map(|(distance, _)| *distance).max().unwrap_or(0);
+        let limit = if found.len() > count { limit } else { u32::MAX };
+        let (mut nearer, mut tied) = (Vec::with_capacity(count), Vec::new());
+        for (distance, row) in found {
+            if distance < limit { nearer.push(row) } else { tied.push(row) }
+        }
+        let places = count.saturating_sub(nearer.len()).min(tied.len());
+        (nearer, tied, places)
     }
 
     /// The `count` rows whose signs differ least from those of `query`, in order of row; ties by lower row.
     pub fn nearest(&self, query: &[f32], count: usize) -> Vec<u32> {
+        let mut found = self.nearest_rows(query, count, &[]);
+        found.sort_unstable();
+        found.truncate(count);
+        let mut rows: Vec<u32> = found.into_iter().map(|(_, row)| row).collect();
+        rows.sort_unstable();
+        rows
+    }
+
+    /// At least the `count` nearest rows with their distances, and every row that is as near as the last of them.
+    fn nearest_rows(&self, query: &[f32], count: usize, keep: &[bool]) -> Vec<(u32, u32)> {
         let query: Vec<u64> = query.chunks(64).map(pack).collect();
-        let distances = distances(&query, &self.bits);
-        let (limit, mut at_limit) = cut(&distances, self.width, count);
-        let mut nearest = Vec::with_capacity(count.min(distances.len()));
-        for (index, &distance) in distances.iter().enumerate() {
-            if distance < limit {
-                nearest.push(index as u32);
-            } else if distance == limit && at_limit > 0 {
-                at_limit -= 1;
-                nearest.push(index as u32);
+        let mut nearest = Nearest { count, limit: u32::MAX, found: Vec::new(), crowd: 4 * count + 64 };
+        if count > 0 {
+            let (signs, query, nearest) = (self, query.as_slice(), &mut nearest);
+            dispatch!(scan(signs: &SignBits, query: &[u64], keep: &[bool], nearest: &mut Nearest));
+        }
+        nearest.narrow();
+        nearest.found
+    }
+}
+
+/// The number of words is a constant where the width is a common one: the loop over a block then unrolls.
+#[inline(always)]
+fn scan<const FUSED: bool>(signs: &SignBits, query: &[u64], keep: &[bool], nearest: &mut Nearest) {
+    match signs.words {
+        4 => scan_words::<4>(signs, query, keep, nearest),
+        6 => scan_words::<6>(signs, query, keep, nearest),
+        8 => scan_words::<8>(signs, query, keep, nearest),
+        12 => scan_words::<12>(signs, query, keep, nearest),
+        16 => scan_words::<16>(signs, query, keep, nearest),
+        24 => scan_words::<24>(signs, query, keep, nearest),
+        words => {
+            for (block, rows) in signs.bits.chunks_exact(words).enumerate() {
+                nearest.offer(block, distances(query, rows), keep, signs.rows);
             }
         }
-        nearest
-    }
-}
-
-/// The distance of a row that is not asked for: above all others.
-const PASSED_OVER: u32 = u32::MAX;
-
-/// How many bits of each row differ from those of `query`.
-fn distances(query: &[u64], bits: &[u64]) -> Vec<u32> {
-    dispatch!(differing(query: &[u64], bits: &[u64]) -> Vec<u32>)
-}
-
-/// The number of words is a constant where the width is a common one: the loop over a row then unrolls.
-#[inline(always)]
-fn differing<const FUSED: bool>(query: &[u64], bits: &[u64]) -> Vec<u32> {
-    match query.len() {
-        4 => unrolled::<4>(query, bits),
-        6 => unrolled::<6>(query, bits),
-        8 => unrolled::<8>(query, bits),
-        12 => unrolled::<12>(query, bits),
-        16 => unrolled::<16>(query, bits),
-        24 => unrolled::<24>(query, bits),
-        words => bits.chunks_exact(words).map(|row| hamming_words::<FUSED>(query, row)).collect(),
     }
 }
 
 #[inline(always)]
-fn unrolled<const WORDS: usize>(query: &[u64], bits: &[u64]) -> Vec<u32> {
+fn scan_words<const WORDS: usize>(signs: &SignBits, query: &[u64], keep: &[bool], nearest: &mut Nearest) {
     let query: &[u64; WORDS] = query.try_into().expect("a query has the words of a row");
-    let rows = bits.as_chunks::<WORDS>().0;
-    rows.iter().map(|row| (0..WORDS).map(|word| (query[word] ^ row[word]).count_ones()).sum()).collect()
+    for (block, rows) in signs.bits.as_chunks::<WORDS>().0.iter().enumerate() {
+        nearest.offer(block, distances(query, rows), keep, signs.rows);
+    }
 }
 
-/// The distance below which all rows are among the `count` nearest, and how many of those at it are.
-fn cut(distances: &[u32], width: usize, count: usize) -> (u32, usize) {
-    let mut rows_at = vec![0usize; width + 1];
-    let asked_for = distances.iter().filter(|distance| **distance != PASSED_OVER);
-    asked_for.for_each(|&distance| rows_at[distance as usize] += 1);
-    let mut left = count;
-    for (distance, &rows) in rows_at.iter().enumerate() {
-        if rows >= left {
-            return (distance as u32, left);
+/// How many bits of each row of a block differ from those of `query`.
+#[inline(always)]
+fn distances(query: &[u64], rows: &[[u64; BLOCK]]) -> [u64; BLOCK] {
+    let mut distances = [0; BLOCK];
+    for (word, rows) in query.iter().zip(rows) {
+        for lane in 0..BLOCK {
+            distances[lane] += u64::from((word ^ rows[lane]).count_ones());
         }
-        left -= rows;
     }
-    (width as u32 + 1, 0)
+    distances
+}
+
+/// The rows found so far that may be among the `count` nearest.
+struct Nearest {
+    count: usize,
+    /// No row beyond this distance is among them.
+    limit: u32,
+    found: Vec<(u32, u32)>,
+    /// How many are found before the limit is brought down.
+    crowd: usize,
+}
+
+impl Nearest {
+    #[inline(always)]
+    fn offer(&mut self, block: usize, distances: [u64; BLOCK], keep: &[bool], rows: usize) {
+        let limit = u64::from(self.limit);
+        if distances.iter().fold(false, |any, distance| any | (*distance <= limit)) {
+            self.take(block, &distances, keep, rows);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take(&mut self, block: usize, distances: &[u64; BLOCK], keep: &[bool], rows: usize) {
+        for (lane, distance) in distances.iter().enumerate() {
+            let row = block * BLOCK + lane;
+            if *distance <= u64::from(self.limit) && row < rows && keep.get(row).is_none_or(|keep| *keep) {
+                self.found.push((*distance as u32, row as u32));
+            }
+        }
+        if self.found.len() >= self.crowd {
+            self.narrow();
+            self.crowd = 2 * self.found.len() + 4 * self.count;
+        }
+    }
+
+    /// Leaves the `count` nearest, and every row as near as the last of them.
+    fn narrow(&mut self) {
+        if self.count > 0 && self.found.len() > self.count {
+            let (_, last, _) = self.found.select_nth_unstable(self.count - 1);
+            self.limit = last.0;
+            let limit = self.limit;
+            self.found.retain(|(distance, _)| *distance <= limit);
+        }
+    }
 }
 
 /// Up to 64 numbers as bits.
@@ -167,7 +227,7 @@ mod tests {
 
     fn matrix() -> impl Strategy<Value = (usize, Vec<f32>)> {
         prop::sample::select(vec![1usize, 5, 64, 130, 256, 384]).prop_flat_map(|width| {
-            let rows = (2usize..12)
+            let rows = (2usize..40)
                 .prop_flat_map(move |n| prop::collection::vec(-2i8..3, n * width))
                 .prop_map(|elements| elements.into_iter().map(f32::from).collect());
             (Just(width), rows)
@@ -181,7 +241,7 @@ mod tests {
             let signs = SignBits::of(Rows::new(elements, width));
             let packed: Vec<u64> = query.chunks(64).map(pack).collect();
             let mut expected: Vec<u32> = (0..signs.len() as u32).collect();
-            expected.sort_by_key(|&row| hamming(&packed, signs.row(row as usize)));
+            expected.sort_by_key(|&row| hamming(&packed, &signs.row(row as usize)));
             expected.truncate(count);
             expected.sort_unstable();
             prop_assert_eq!(signs.nearest(query, count), expected);
@@ -200,9 +260,9 @@ mod tests {
             keep[last] = false;
             let (nearer, tied, _) = signs.nearest_and_tied(query, count, &keep);
             prop_assert!(!nearer.contains(&(last as u32)) && !tied.contains(&(last as u32)));
-            let row = signs.row(last).to_vec();
+            let row = signs.row(last);
             signs.retain(&(0..=last).map(|row| row == last).collect::<Vec<_>>());
-            prop_assert_eq!((signs.len(), signs.row(0)), (1, row.as_slice()));
+            prop_assert_eq!((signs.len(), signs.row(0)), (1, row));
         }
 
         #[test]
@@ -221,6 +281,6 @@ mod tests {
     fn a_replaced_row_has_the_signs_of_the_new_one() {
         let mut signs = SignBits::of(Rows::new(&[1.0, -1.0, -1.0, 1.0], 2));
         signs.replace(1, &[2.0, 2.0]);
-        assert_eq!((signs.row(0), signs.row(1)), ([0b01].as_slice(), [0b11].as_slice()));
+        assert_eq!((signs.row(0), signs.row(1)), (vec![0b01], vec![0b11]));
     }
 }
