@@ -40,6 +40,16 @@ def test_the_snippets_of_a_page_run_in_order(page: Path, tmp_path: Path) -> None
     assert done.returncode == 0, done.stderr
 
 
+def test_every_command_that_a_page_shows_exists() -> None:
+    fences = "".join(match["code"] for page in PAGES for match in FENCE.finditer(page.read_text()))
+    shown = set(re.findall(r"^tacit (\w+)", fences, re.MULTILINE))
+    listing = subprocess.run(
+        [sys.executable, "-m", "tacit", "--help"], capture_output=True, text=True, check=True
+    )
+    offered = set(re.findall(r"^  (\w+)  ", listing.stdout, re.MULTILINE))
+    assert shown <= offered
+
+
 @pytest.mark.parametrize("name", sorted({*tacit.__all__} - {"__version__", "Finding"}))
 def test_a_public_name_stands_in_the_reference(name: str) -> None:
     home = getattr(tacit, name).__module__

@@ -58,7 +58,7 @@ class Beliefs:
 
     def __init__(self) -> None:
         self.tables: set[str] = set()
-        self.has_list = False
+        self.has_list: bool = False
         self.columns: dict[str, dict[str, str]] = {}
         self._records: dict[Concept, dict[str, _Record]] = defaultdict(dict)
         self._proven: dict[Concept, str] = {}

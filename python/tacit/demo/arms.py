@@ -140,7 +140,7 @@ class RandomlyReminded(Remembering):
 
     def __init__(self, memory: Memory, *, hits: int = 10, seed: int = 0) -> None:
         super().__init__(memory, hits=hits)
-        self.rng = Random(seed)
+        self.rng: Random = Random(seed)
         self.past: list[str] = []
 
     def attempt(self, question: Question) -> Attempt:
@@ -167,7 +167,7 @@ class WronglyTold(Remembering):
 
     def __init__(self, memory: Memory, *, hits: int = 10, seed: int = 0) -> None:
         super().__init__(memory, hits=hits)
-        self.rng = Random(seed)
+        self.rng: Random = Random(seed)
         self.outcomes: list[bool | None] = []
 
     def attempt(self, question: Question) -> Attempt:

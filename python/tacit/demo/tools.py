@@ -33,8 +33,8 @@ class ToolBox:
         self._database = database
         self._question = question
         self._log = log
-        self.left = budget
-        self.used = 0
+        self.left: int = budget
+        self.used: int = 0
         self.accepted: bool | None = None
 
     def list_tables(self) -> Result:

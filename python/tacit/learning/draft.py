@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -32,7 +33,7 @@ class Recording:
             max_bytes=limits.episode_bytes,
             max_observation=limits.observation_characters,
         )
-        self.log = self._record.log
+        self.log: Callable[..., int] = self._record.log
 
     @property
     def started_at(self) -> int:
