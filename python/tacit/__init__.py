@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .recorder import Recorder, recorded
 
 _HOMES = {
+    "_native": ("Backoff", "CircuitBreaker", "RetryBudget"),
     "aio": ("AsyncMemory",),
     "config": ("Limits", "RecallSettings", "RecallWeights", "RewardWeights", "Settings", "StorageSettings"),
     "errors": (
@@ -71,6 +72,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AsyncMemory",
+    "Backoff",
+    "CircuitBreaker",
     "CommitUnknownError",
     "ConflictError",
     "CorruptRecordError",
@@ -92,6 +95,7 @@ __all__ = [
     "RecallWeights",
     "Recorder",
     "Reflection",
+    "RetryBudget",
     "Reward",
     "RewardWeights",
     "SchemaError",
