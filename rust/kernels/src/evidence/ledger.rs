@@ -265,6 +265,12 @@ impl Ledger {
         self.summarise(symbol, row, &lens)
     }
 
+    /// The mean and interval of `summary`, without the rest of it.
+    pub fn interval(&self, namespace: &str, pattern: &Id, slice: &Slice<'_>) -> Option<Interval> {
+        let seen = self.seen(self.row(namespace, pattern)?, &self.lens(slice)?)?;
+        Some(Interval::of(seen.weighed_successes, seen.weighed_trials))
+    }
+
     /// How many episodes the slice holds, and the sum of their outcome shares.
     pub fn rates(&self, namespace: &str, slice: &Slice<'_>) -> (u64, f64) {
         let summary = self.summary(namespace, &EVERY_EPISODE, slice);
