@@ -24,11 +24,7 @@ def _approach(reflecting: Reflecting) -> Iterator[str]:
     history = reflecting.history
     trials = history.approach_trials + 1
     succeeded = history.approach_successes + reflecting.share
-    evidence = (
-        f"has now succeeded {succeeded:g} of {trials} times here"
-        if trials > 1
-        else "succeeded the first time it was seen"
-    )
+    evidence = f"has now succeeded {succeeded:g} of {trials} times here" if trials > 1 else "succeeded"
     yield f"The approach {' > '.join(tools)} {evidence}."
 
 

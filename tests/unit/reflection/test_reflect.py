@@ -28,7 +28,7 @@ def test_an_approach_is_told_with_its_evidence() -> None:
     told = reflected(ok("a"), ok("b"), approach_trials=15, approach_successes=13.0)
     assert told.successes[0] == "The approach a > b has now succeeded 14 of 16 times here."
     first = reflected(ok("a"))
-    assert first.successes[0] == "The approach a succeeded the first time it was seen."
+    assert first.successes[0] == "The approach a succeeded."
 
 
 def test_a_failure_tells_no_approach_as_a_success() -> None:
