@@ -98,7 +98,7 @@ class ClusteringSettings:
     """How far apart similar plans are at most: 0 is equal, 1 has no step in common."""
     min_points: int = 3
     """How many episodes that are alike make a group."""
-    newest: int = 5_000
+    newest: int = 2_000
     """How many successes are looked at."""
 
 

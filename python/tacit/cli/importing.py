@@ -130,7 +130,7 @@ def _say_learned(memory: Memory, learned: dict[str, tuple[Pattern, ...]]) -> Non
 
 def _say_plans(plans: tuple[Cluster, ...]) -> None:
     if plans:
-        console.say("What most successes did:", "", cluster_table(plans), "")
+        console.say("The most common plans of successes:", "", cluster_table(plans), "")
         note_left_out(plans[0])
 
 

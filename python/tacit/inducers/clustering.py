@@ -17,7 +17,7 @@ class Clustering:
     successes with steps the `newest` are looked at; each cluster says how many older ones were left out.
     """
 
-    def __init__(self, *, eps: float = 0.1, min_points: int = 3, newest: int = 5_000) -> None:
+    def __init__(self, *, eps: float = 0.1, min_points: int = 3, newest: int = 2_000) -> None:
         self.eps = eps
         self.min_points = min_points
         self.newest = newest
