@@ -21,7 +21,9 @@ def success(plan: str, domain: str = "general") -> Episode:
     return Episode("a task", context=TaskContext(domain=domain), steps=steps, outcome=Outcome.success())
 
 
-def groups_in(history: History, eps: float, min_points: int, newest: int = 100) -> list[tuple[list[int], str]]:
+def groups_in(
+    history: History, eps: float, min_points: int, newest: int = 100
+) -> list[tuple[list[int], str]]:
     """The members of each group, by their place in the history, and its plan."""
     rows, _, _ = history.index.clusters(
         history.namespace, history.domain, eps=eps, min_points=min_points, newest=newest

@@ -206,7 +206,7 @@ def test_successes_that_were_left_out_are_told(filled: Tacit, monkeypatch: pytes
 
 def test_import_ends_with_the_typical_plans(tacit: Tacit, runs: Path) -> None:
     answer = tacit("import", runs)
-    assert "take > look > take" in answer.out.splitlines()[-1]
+    assert "take > look > take" in answer.out.rstrip().splitlines()[-1]
     assert "tacit clusters" in answer.err
     assert [each["episodes"] for each in tacit("import", runs, "--json").data["clusters"]] == [20]
 
@@ -217,7 +217,9 @@ def test_stats_count_what_is_there(filled: Tacit) -> None:
     assert "40" in filled("stats").out
 
 
-@pytest.mark.parametrize("command", [["recall", "a task"], ["episodes"], ["patterns"], ["clusters"], ["stats"]])
+@pytest.mark.parametrize(
+    "command", [["recall", "a task"], ["episodes"], ["patterns"], ["clusters"], ["stats"]]
+)
 def test_without_a_memory_a_command_says_how_to_start_one_and_makes_none(
     tacit: Tacit, database: Path, command: list[str]
 ) -> None:
@@ -283,11 +285,17 @@ def test_what_was_recorded_cannot_write_on_the_terminal(tacit: Tacit, tmp_path: 
         step("\x1b[31mlook", observation=hostile, arguments={"a": hostile}),
         step(ok=False, error=hostile),
     ]
-    tacit(
-        "import", write(tmp_path / "hostile.jsonl", run(task_description=hostile, steps=steps, model=hostile))
-    )
+    lines = [run(number, task_description=hostile, steps=steps, model=hostile) for number in range(3)]
+    tacit("import", write(tmp_path / "hostile.jsonl", *lines))
     id = tacit("episodes", "--json").data["episodes"][0]["id"]
-    for command in (["episodes"], ["show", id], ["show", id, "--full"], ["recall", "lamp"], ["patterns"], ["clusters"]):
+    for command in (
+        ["episodes"],
+        ["show", id],
+        ["show", id, "--full"],
+        ["recall", "lamp"],
+        ["patterns"],
+        ["clusters"],
+    ):
         out = tacit(*command).out
         assert not set(out) & set("\x1b\x07\r\u202e")
         assert out
