@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._native import __version__
+    from ._native import Backoff, CircuitBreaker, RetryBudget, __version__
     from .aio import AsyncMemory
     from .config import (
         ClusteringSettings,
