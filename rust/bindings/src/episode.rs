@@ -1,6 +1,6 @@
 //! The record of an episode while it grows.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyEllipsis, PyString};
@@ -82,24 +82,34 @@ impl PyOpenEpisode {
             tokens,
             metadata,
         };
-        let mut episode = self.episode.lock().unwrap_or_else(PoisonError::into_inner);
-        let step = self.encode_step(episode.next_number(), &fields, truncate)?;
-        episode.push(&step).map_err(refused)
+        // The lock is not held while values are read: naming a wrong one may run Python code.
+        loop {
+            let number = self.lock().next_number();
+            let step = self.encode_step(number, &fields, truncate)?;
+            let mut episode = self.lock();
+            if episode.next_number() == number {
+                return episode.push(&step).map_err(refused);
+            }
+        }
     }
 
     fn __len__(&self) -> usize {
-        self.episode.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.lock().len()
     }
 
     /// The record with the fields of `ending` behind the steps.
     fn record<'py>(&self, py: Python<'py>, ending: &Bound<'py, PyDict>) -> PyResult<Bound<'py, PyBytes>> {
         let (fields, count) = json::encode_fields(ending, "outcome")?;
-        let episode = self.episode.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(PyBytes::new(py, &episode.record(&fields, count)))
+        let record = self.lock().record(&fields, count);
+        Ok(PyBytes::new(py, &record))
     }
 }
 
 impl PyOpenEpisode {
+    fn lock(&self) -> MutexGuard<'_, episode::OpenEpisode> {
+        self.episode.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn encode_step(&self, number: u32, step: &StepFields<'_, '_>, truncate: bool) -> PyResult<Vec<u8>> {
         let mut map = MapWriter::new();
         map.key("number").int(i64::from(number));

@@ -5,7 +5,7 @@ use super::statistics::Measures;
 use super::symbols;
 use crate::extract::{recoveries, recovery_id};
 use crate::facts::{Fact, Id, decode_facts};
-use crate::msgpack::{Malformed, Result};
+use crate::msgpack::Result;
 use crate::trajectory::{Complexity, Trajectory, symbol};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -60,12 +60,13 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Vectors of another embedder than the index's are left out: they are never compared.
+    /// Vectors of another embedder than the index's are left out: they are never compared. Another dimension is
+    /// another embedder, whatever its name.
     pub fn read(row: &Row<'_>, embedder: &str, dimension: usize) -> Result<Self> {
         let trajectory = Trajectory::decode(row.payload)?;
         let vector = match row.embedder {
-            Some(name) if name == embedder && !row.embedding.is_empty() => {
-                Some(read_vector(row.embedding, dimension)?)
+            Some(name) if name == embedder && row.embedding.len() == dimension * 4 => {
+                read_vector(row.embedding)
             }
             _ => None,
         };
@@ -166,15 +167,9 @@ fn thin<T: Copy>(elements: &mut Vec<T>, most: usize) {
     }
 }
 
-fn read_vector(bytes: &[u8], dimension: usize) -> Result<Vec<f32>> {
-    if bytes.len() != dimension * 4 {
-        return Err(Malformed("an embedding has another dimension than its embedder"));
-    }
+/// None where a number is not finite: such a vector cannot be compared.
+fn read_vector(bytes: &[u8]) -> Option<Vec<f32>> {
     let (fours, _) = bytes.as_chunks::<4>();
     let vector: Vec<f32> = fours.iter().map(|four| f32::from_le_bytes(*four)).collect();
-    if vector.iter().all(|x| x.is_finite()) {
-        Ok(vector)
-    } else {
-        Err(Malformed("an embedding holds a number that is not finite"))
-    }
+    vector.iter().all(|x| x.is_finite()).then_some(vector)
 }

@@ -173,10 +173,11 @@ pub(super) fn next_steps(tools: &[u32], runs: &[(f64, Vec<u32>)]) -> Vec<NextSte
     let (mut seen, mut of, mut context) = (FxHashMap::default(), 0, 0);
     for length in 0..=tools.len().min(LONGEST_CONTEXT) {
         let counts = after(&tools[tools.len() - length..], runs);
-        if counts.occurrences == 0 {
+        let whole = counts.weight + if shares.is_empty() { 0.0 } else { BACK_OFF };
+        // Runs that weigh nothing say nothing: they are not like what is asked about.
+        if counts.occurrences == 0 || whole == 0.0 {
             break;
         }
-        let whole = counts.weight + if shares.is_empty() { 0.0 } else { BACK_OFF };
         shares.values_mut().for_each(|share| *share *= BACK_OFF / whole);
         for (tool, weight) in &counts.by_tool {
             *shares.entry(*tool).or_default() += weight / whole;
@@ -293,5 +294,12 @@ mod tests {
         assert_eq!(best(&[1, 2, 3]).tool, FINISH);
         assert_eq!(best(&[9]).context, 0);
         assert!(next_steps(&[1], &[]).is_empty());
+    }
+
+    #[test]
+    fn runs_without_weight_say_nothing_about_the_next_step() {
+        assert!(next_steps(&[1], &[(0.0, vec![1, 2])]).is_empty());
+        let beside = next_steps(&[1], &[(0.0, vec![1, 2]), (0.5, vec![1, 3])]);
+        assert!(beside.iter().all(|step| step.share.is_finite()));
     }
 }
