@@ -15,16 +15,15 @@ import msgspec
 from . import _native
 from .config import Settings
 from .embedding import embedders
-from .errors import EpisodeClosedError, UnknownEpisodeError, ValidationError
+from .errors import ConflictError, EpisodeClosedError, UnknownEpisodeError, ValidationError
 from .extractors import Hybrid
-from .inducers import Clustering, History
 from .learning import Draft, Learner, Recording, Staged, Taught, digest_of
 from .model.checks import check_head, check_namespace, check_outcome, check_tags, check_tool
 from .model.context import Complexity, TaskContext, TaskType
 from .model.episode import Episode, Json, Outcome, Step
 from .model.ids import as_bytes
 from .model.learned import Learned
-from .model.pattern import Cluster, Pattern, PatternKind
+from .model.pattern import Pattern, PatternKind
 from .model.recall import Recall
 from .model.record import Batch, Change, EpisodeRecord, Receipt
 from .retrieval import Retriever
@@ -175,8 +174,10 @@ class Memory:
     def complete(self, episode_id: str, outcome: Outcome) -> Learned:
         """Ends an episode, learns from it, and returns once everything is durable.
 
-        Where it raises, nothing was stored and the episode is still open. Repeating it with the same outcome is
-        safe; another outcome raises `EpisodeClosedError`. An abandoned episode is stored and not learned from.
+        Where it raises, the episode is still open, and nothing of it was stored unless the wait itself was cut short
+        (an interrupt, `CommitUnknownError`). Repeating it with the same outcome is safe either way; of an episode
+        that was stored, another outcome raises `EpisodeClosedError`. An abandoned episode is stored and not learned
+        from.
         """
         check_outcome(outcome, self.settings.limits)
         opened = self._open.get(episode_id)
@@ -186,9 +187,15 @@ class Memory:
             if episode_id not in self._open:
                 return self._completed_before(episode_id, outcome)
             draft = opened.close(outcome, ended_at=max(self._now(), opened.started_at))
-            learned = self._learn_and_commit(draft)
+            try:
+                learned = self._learn_and_commit(draft)
+            except ConflictError as error:
+                if self._store.get("episode", draft.id) is None:
+                    raise
+                del self._open[episode_id]
+                raise EpisodeClosedError(episode_id, "was stored before, as it stood then") from error
             del self._open[episode_id]
-            return learned
+            return learned if learned.receipt.committed else self._completed_before(episode_id, outcome)
 
     def _learn_and_commit(self, draft: Draft) -> Learned:
         self._catch_up()
@@ -199,7 +206,7 @@ class Memory:
         """What a draft teaches, against what is known and what will be committed with it."""
         if draft.outcome.kind == "abandoned":
             return Taught("abandoned", draft.id, draft.stored("abandoned"))
-        lesson = self._learner.learn(draft, staged=staged.patterns)
+        lesson = self._learner.learn(draft, staged=staged.patterns[draft.head.namespace])
         return Taught("learned", draft.id, lesson.record, lesson)
 
     def _commit(self, *records: EpisodeRecord) -> Receipt:
@@ -266,15 +273,26 @@ class Memory:
     def _stored_id(self, draft: Draft) -> bytes | None:
         """The id under which the same episode is stored, by its external id or its own."""
         if draft.head.external_id is not None:
-            found = self._store.scan(
-                "episode", limit=1, namespace=draft.head.namespace, external_id=draft.head.external_id
-            )
-            return found[0][0] if found else None
+            return self._id_under(draft.head.namespace, draft.head.external_id)
         return draft.id if self._store.get("episode", draft.id) is not None else None
+
+    def _id_under(self, namespace: str, external_id: str) -> bytes | None:
+        found = self._store.scan("episode", limit=1, namespace=namespace, external_id=external_id)
+        return found[0][0] if found else None
 
     def _commit_chunk(self, taught: Sequence[Taught]) -> list[Learned]:
         receipt = self._commit(*(each.record for each in taught))
+        if receipt.committed < sum(each.state != "unchanged" for each in taught):
+            taught = [self._as_stored(each) for each in taught]
         return [each.learned(receipt) for each in taught]
+
+    def _as_stored(self, taught: Taught) -> Taught:
+        """Unchanged, where another process stored the same content under its own id in the meantime."""
+        record = taught.record
+        if record.external_id is None:
+            return taught
+        stored = self._id_under(record.namespace, record.external_id)
+        return taught if stored in (None, taught.id) else Taught("unchanged", stored, record)
 
     def _draft(self, given: Episode) -> Draft:
         """A finished episode as `log` and `complete` would have recorded it."""
@@ -286,7 +304,9 @@ class Memory:
             recording.add(step)
         assert episode.outcome is not None
         assert episode.ended_at is not None
-        content = msgspec.msgpack.encode(replace(given, id="", reward=None, reflection=None))
+        content = msgspec.msgpack.encode(
+            replace(given, id="", reward=None, reflection=None), order="deterministic"
+        )
         return recording.close(episode.outcome, ended_at=episode.ended_at, digest=digest_of(content))
 
     def _dated(self, given: Episode) -> Episode:
@@ -396,22 +416,6 @@ class Memory:
             min_trials=min_trials,
             limit=limit,
         )
-
-    def clusters(
-        self, *, domain: str | None = None, limit: int = 10, namespace: str | None = None
-    ) -> tuple[Cluster, ...]:
-        """Groups of successes that went about it alike, each with its typical plan, the largest first.
-
-        Computed when it is asked for, as `settings.clustering` says. Raises `ValidationError` for a `limit` outside
-        1..10,000 or settings that make no sense.
-        """
-        if not 1 <= limit <= 10_000:
-            raise ValidationError("limit", "1 to 10,000", str(limit))
-        self._catch_up()
-        asked = self.settings.clustering
-        clustering = Clustering(eps=asked.eps, min_points=asked.min_points, newest=asked.newest)
-        namespace = self.namespace if namespace is None else namespace
-        return clustering.induce(History(self._index, namespace, domain))[:limit]
 
     def score(self, episode: Episode) -> float | None:
         """The episode's reward within 0..1; None without a reward.

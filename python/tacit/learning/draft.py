@@ -13,6 +13,7 @@ import msgspec
 
 from .._native import OpenEpisode, Trajectory
 from ..config import Limits
+from ..model.checks import check_step
 from ..model.episode import Episode, Outcome, Step
 from ..model.ids import as_bytes
 from ..model.record import EpisodeRecord
@@ -27,6 +28,7 @@ class Recording:
         self.lock: threading.Lock = threading.Lock()
         """Held while the episode is being completed."""
         self._episode = replace(episode, steps=())
+        self._closed: tuple[int, Draft] | None = None
         self._record = OpenEpisode(
             _head(episode),
             max_steps=limits.steps,
@@ -46,6 +48,7 @@ class Recording:
 
     def add(self, step: Step) -> None:
         """A step that was taken elsewhere, at the time it carries."""
+        check_step(step)
         failed = step.status == "error" or (step.status is None and step.error is not None)
         has_result = step.status is not None or step.output is not None
         self.log(
@@ -62,10 +65,19 @@ class Recording:
         )
 
     def close(self, outcome: Outcome, *, ended_at: int, digest: bytes | None = None) -> Draft:
-        """The closed episode; the recording itself stays as it is. The digest is the record's where none is given."""
+        """The closed episode; the recording itself stays as it is. The digest is the record's where none is given.
+
+        Closed once more with the same outcome and no step since, it is the same draft: committing it again changes
+        nothing, whatever became of the first attempt.
+        """
+        steps = len(self._record)
+        if self._closed is not None and (self._closed[0], self._closed[1].outcome) == (steps, outcome):
+            return self._closed[1]
         record = self._record.record({"outcome": _ending(outcome), "ended_at": ended_at})
         episode = replace(self._episode, ended_at=ended_at, outcome=outcome)
-        return Draft(episode, outcome, record, digest or digest_of(record))
+        draft = Draft(episode, outcome, record, digest or digest_of(record))
+        self._closed = steps, draft
+        return draft
 
 
 @dataclass(frozen=True)

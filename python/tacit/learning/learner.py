@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from .._native import Findings, Index, Trajectory, extend_record
 from ..config import RewardWeights
 from ..embedding.base import Embedder
+from ..errors import ValidationError
 from ..extractors.hybrid import Hybrid
 from ..model.episode import Episode, Reflection, Reward
 from ..model.record import EpisodeRecord
@@ -14,6 +17,10 @@ from ..reflection import History, Recovery, Reflecting, reflect
 from ..scoring import Scoring
 from .draft import Draft
 from .lesson import Lesson
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Learner:
@@ -31,8 +38,8 @@ class Learner:
     def learn(self, draft: Draft, *, staged: set[bytes] | None = None) -> Lesson:
         """The lesson of one draft.
 
-        `staged` holds the patterns of lessons that will be committed with this one: they are not new any more, and
-        this lesson's are added to them.
+        `staged` holds the patterns of lessons in the draft's namespace that will be committed with this one: they are
+        not new any more, and this lesson's are added to them.
         """
         findings = self.hybrid.extract_with(draft.trajectory, lambda: draft.episode)
         facts = findings.facts()
@@ -112,5 +119,15 @@ class Learner:
     def _embed(self, task: str) -> bytes:
         if self.embedder is None:
             return b""
-        vector: bytes = self.embedder.embed([task])[0].astype("<f4").tobytes()
-        return vector
+        return _packed(self.embedder.embed([task])[0], self.embedder.dimension)
+
+
+def _packed(row: NDArray[np.float32], dimension: int) -> bytes:
+    """The bytes of a vector. What the index could not compare is refused before anything is stored."""
+    import numpy as np
+
+    vector = row.astype("<f4")
+    if vector.shape != (dimension,) or not np.isfinite(vector).all():
+        raise ValidationError("embedding", f"{dimension} finite numbers", f"{vector.shape}: {vector[:4]}")
+    packed: bytes = vector.tobytes()
+    return packed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -44,7 +45,8 @@ class Taught:
 class Staged:
     """What will be committed together with the next episode of a chunk: it is not new any more."""
 
-    patterns: set[bytes] = field(default_factory=set)
+    patterns: defaultdict[str, set[bytes]] = field(default_factory=lambda: defaultdict(set))
+    """By namespace."""
     ids: dict[tuple[str, str], bytes] = field(default_factory=dict)
     """By namespace and external id."""
 

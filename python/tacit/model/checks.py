@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from ..config import Limits
 from ..errors import TooLargeError, ValidationError
 from .context import COMPLEXITIES, TASK_TYPES, TaskContext
-from .episode import Episode, Outcome
+from .episode import Episode, Outcome, Step
 
 TOOL_CHARACTERS = 256
+STATUSES = ("ok", "error", "timeout")
+OUTCOMES = ("success", "partial", "failure", "abandoned")
 TAG = re.compile(r"[A-Za-z0-9_-]{2,100}")
 
 
@@ -20,6 +22,7 @@ def check_head(episode: Episode, limits: Limits) -> None:
     check_namespace(episode.namespace, limits)
     check_context(episode.context, limits)
     check_task_type(episode.task_type)
+    check_timed(episode.timed)
     check_tags("tags", episode.tags)
     for name in ("task_key", "agent", "source", "external_id"):
         check_name(name, getattr(episode, name), limits)
@@ -52,6 +55,12 @@ def check_tool(field: str, tool: object) -> None:
         raise TooLargeError(field, f"at most {TOOL_CHARACTERS} characters", str(len(tool)))
 
 
+def check_timed(timed: object) -> None:
+    """Either the times are the run's own or they are not."""
+    if not isinstance(timed, bool):
+        raise ValidationError("timed", "True or False", type(timed).__name__)
+
+
 def check_tags(field: str, tags: object) -> None:
     """Tags are texts of 2 to 100 characters of letters, digits, `-` and `_`."""
     if isinstance(tags, str) or not isinstance(tags, Sequence):
@@ -78,10 +87,19 @@ def check_task_type(task_type: object) -> None:
     _check_choice("task_type", task_type, TASK_TYPES)
 
 
+def check_step(step: Step) -> None:
+    """A status that there is, and an error only where the step did not go well."""
+    if step.status is not None:
+        _check_choice("status", step.status, STATUSES)
+    if step.status == "ok" and step.error is not None:
+        raise ValidationError("error", "None in a step whose status is ok", repr(step.error)[:80])
+
+
 def check_outcome(outcome: object, limits: Limits) -> None:
-    """An outcome whose texts are texts and whose artifacts are within their limit."""
+    """An outcome of a kind that there is, whose texts are texts and whose artifacts are within their limit."""
     if not isinstance(outcome, Outcome):
         raise ValidationError("outcome", "an Outcome", type(outcome).__name__)
+    _check_choice("outcome.kind", outcome.kind, OUTCOMES)
     for field in ("verdict", "reason", "details"):
         text = getattr(outcome, field)
         if text is not None:
