@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -175,3 +176,8 @@ def diversify(
         worth[row] = -np.inf
         np.maximum(likeness, similarity[row], out=likeness)
     return np.array(chosen)
+
+
+def decode_records(payloads: list[bytes]) -> list[Any]:
+    """What the payloads hold, as Python values."""
+    return [msgspec.msgpack.decode(payload) for payload in payloads]

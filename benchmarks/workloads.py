@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
+
+from tacit._native import HashedEmbedder
+from tacit.model.record import Change, EpisodeRecord
+
+ATTEMPTS = 3
 
 
 def vectors(n: int, width: int, seed: int) -> NDArray[np.float32]:
@@ -158,3 +167,89 @@ def similarities(n: int, seed: int) -> NDArray[np.float64]:
     """How much alike `n` vectors are, each with each."""
     rows = vectors(n, 32, seed).astype(np.float64)
     return rows @ rows.T
+
+
+def requests(n: int, seed: int, vocabulary: int = 6_000) -> list[str]:
+    """`n` texts of about 100 characters on 200 subjects in turn; a few frequent words are in many of them."""
+    random = np.random.default_rng(seed)
+    syllables = [head + tail for head in [*"bcdfgklmnprstv", "st", "tr", "pl"] for tail in "aeiou"]
+    words = ["".join(random.choice(syllables, size=length)) for length in random.integers(2, 5, vocabulary)]
+    usual = [
+        "the",
+        "of",
+        "to",
+        "and",
+        "in",
+        "for",
+        "with",
+        "is",
+        "find",
+        "what",
+        "how",
+        "all",
+        "list",
+        "show",
+    ]
+    subjects = random.integers(vocabulary, size=(200, 60))
+    share = 1.0 / np.arange(1, 61)
+    chosen = random.choice(60, size=(n, 9), p=share / share.sum())
+    filler = random.integers(len(usual), size=(n, 7))
+    texts = []
+    for row in range(n):
+        about = [words[word] for word in subjects[row % 200, chosen[row]]]
+        text = about + [usual[word] for word in filler[row]]
+        texts.append(" ".join(text[place] for place in random.permutation(16)))
+    return texts
+
+
+def changes(texts: list[str], embedder: HashedEmbedder, seed: int) -> Iterator[Change]:
+    """Three learned episodes a text, each of 20 steps and some 30 facts; the subjects lie in 20 domains."""
+    random = np.random.default_rng(seed)
+    facts = [np.unique(random.zipf(1.3, size=40) % 5_000) for _ in range(64)]
+    runs = [random.zipf(1.6, size=20) % len(TOOLS) for _ in range(64)]
+    for number in range(ATTEMPTS * len(texts)):
+        text, is_success = texts[number // ATTEMPTS], number % ATTEMPTS > 0
+        ended_at = 1_700_000_000_000_000 - number * 60_000_000
+        payload = {
+            "id": str(UUID(int=number)),
+            "task": text,
+            "context": {"domain": f"domain-{number // ATTEMPTS % 20}"},
+            "started_at": ended_at - 30_000_000,
+            "ended_at": ended_at,
+            "namespace": "default",
+            "outcome": {"kind": "success" if is_success else "failure"},
+            "reward": {"total": float(random.random()) * is_success},
+            "steps": [{"tool": TOOLS[tool], "status": "ok"} for tool in runs[number % 64]],
+        }
+        packed = b"".join(
+            int(pattern).to_bytes(16, "big") + struct.pack("<BHd", 0, 1, is_success)
+            for pattern in facts[number % 64]
+        )
+        vector = embedder.embed([text])[0].tobytes()
+        yield Change(number + 1, "put", _record(payload, packed, embedder.name, vector), _id(number))
+
+
+def _id(number: int) -> bytes:
+    return number.to_bytes(16, "big")
+
+
+def _record(payload: dict[str, Any], facts: bytes, embedder: str, vector: bytes) -> EpisodeRecord:
+    return EpisodeRecord(
+        id=UUID(payload["id"]).bytes,
+        namespace="default",
+        external_id=None,
+        digest=bytes(16),
+        task_key=None,
+        domain=payload["context"]["domain"],
+        agent=None,
+        complexity="unknown",
+        state="learned",
+        started_at=payload["started_at"],
+        ended_at=payload["ended_at"],
+        base=1.0 if payload["outcome"]["kind"] == "success" else 0.0,
+        payload=msgspec.msgpack.encode(payload),
+        facts=facts,
+        contents=b"",
+        embedder=embedder,
+        embedding=vector,
+    )

@@ -15,9 +15,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._native import __version__
+    from ._native import Backoff, CircuitBreaker, RetryBudget, __version__
     from .aio import AsyncMemory
-    from .config import Limits, RecallSettings, RecallWeights, RewardWeights, Settings, StorageSettings
+    from .config import (
+        ClusteringSettings,
+        Limits,
+        RecallSettings,
+        RecallWeights,
+        RewardWeights,
+        Settings,
+        StorageSettings,
+    )
     from .errors import (
         CommitUnknownError,
         ConflictError,
@@ -37,14 +45,22 @@ if TYPE_CHECKING:
     from .model.context import TaskContext
     from .model.episode import Episode, Outcome, Reflection, Reward, Step
     from .model.learned import Learned
-    from .model.pattern import Finding, Heuristic, Pattern
+    from .model.pattern import Cluster, Finding, Heuristic, Pattern
     from .model.recall import Hit, NextStep, Reason, Recall
     from .recorder import Recorder, recorded
 
 _HOMES = {
     "_native": ("Backoff", "CircuitBreaker", "RetryBudget"),
     "aio": ("AsyncMemory",),
-    "config": ("Limits", "RecallSettings", "RecallWeights", "RewardWeights", "Settings", "StorageSettings"),
+    "config": (
+        "ClusteringSettings",
+        "Limits",
+        "RecallSettings",
+        "RecallWeights",
+        "RewardWeights",
+        "Settings",
+        "StorageSettings",
+    ),
     "errors": (
         "CommitUnknownError",
         "ConflictError",
@@ -64,7 +80,7 @@ _HOMES = {
     "model.context": ("TaskContext",),
     "model.episode": ("Episode", "Outcome", "Reflection", "Reward", "Step"),
     "model.learned": ("Learned",),
-    "model.pattern": ("Finding", "Heuristic", "Pattern"),
+    "model.pattern": ("Cluster", "Finding", "Heuristic", "Pattern"),
     "model.recall": ("Hit", "NextStep", "Reason", "Recall"),
     "recorder": ("Recorder", "recorded"),
 }
@@ -74,6 +90,8 @@ __all__ = [
     "AsyncMemory",
     "Backoff",
     "CircuitBreaker",
+    "Cluster",
+    "ClusteringSettings",
     "CommitUnknownError",
     "ConflictError",
     "CorruptRecordError",

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from .memory import Memory
 from .model.episode import Episode, Outcome
 from .model.learned import Learned
-from .model.pattern import Pattern
+from .model.pattern import Cluster, Pattern
 from .model.recall import Recall
 from .recorder import Recorder
 
@@ -67,6 +67,10 @@ class AsyncMemory:
     async def patterns(self, **asked: Any) -> tuple[Pattern, ...]:
         """As `Memory.patterns`."""
         return await self._run(self.memory.patterns, **asked)
+
+    async def clusters(self, **asked: Any) -> tuple[Cluster, ...]:
+        """As `Memory.clusters`."""
+        return await self._run(self.memory.clusters, **asked)
 
     async def score(self, episode: Episode) -> float | None:
         """As `Memory.score`."""

@@ -91,6 +91,18 @@ class RecallSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class ClusteringSettings:
+    """What makes plans alike."""
+
+    eps: float = 0.1
+    """How far apart similar plans are at most: 0 is equal, 1 has no step in common."""
+    min_points: int = 3
+    """How many episodes that are alike make a group."""
+    newest: int = 2_000
+    """How many successes are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
 class StorageSettings:
     """How the durable store and the cache in front of it behave."""
 
@@ -114,6 +126,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     reward: RewardWeights = field(default_factory=RewardWeights)
     recall: RecallSettings = field(default_factory=RecallSettings)
+    clustering: ClusteringSettings = field(default_factory=ClusteringSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
 
 

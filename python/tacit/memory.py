@@ -17,13 +17,14 @@ from .config import Settings
 from .embedding import embedders
 from .errors import ConflictError, EpisodeClosedError, UnknownEpisodeError, ValidationError
 from .extractors import Hybrid
+from .inducers import Clustering, History
 from .learning import Draft, Learner, Recording, Staged, Taught, digest_of
 from .model.checks import check_head, check_namespace, check_outcome, check_tags, check_tool
 from .model.context import Complexity, TaskContext, TaskType
 from .model.episode import Episode, Json, Outcome, Step
 from .model.ids import as_bytes
 from .model.learned import Learned
-from .model.pattern import Pattern, PatternKind
+from .model.pattern import Cluster, Pattern, PatternKind
 from .model.recall import Recall
 from .model.record import Batch, Change, EpisodeRecord, Receipt
 from .retrieval import Retriever
@@ -416,6 +417,22 @@ class Memory:
             min_trials=min_trials,
             limit=limit,
         )
+
+    def clusters(
+        self, *, domain: str | None = None, limit: int = 10, namespace: str | None = None
+    ) -> tuple[Cluster, ...]:
+        """Groups of successes that went about it alike, each with its typical plan, the largest first.
+
+        Computed when it is asked for, as `settings.clustering` says. Raises `ValidationError` for a `limit` outside
+        1..10,000 or settings that make no sense.
+        """
+        if not 1 <= limit <= 10_000:
+            raise ValidationError("limit", "1 to 10,000", str(limit))
+        self._catch_up()
+        asked = self.settings.clustering
+        clustering = Clustering(eps=asked.eps, min_points=asked.min_points, newest=asked.newest)
+        namespace = self.namespace if namespace is None else namespace
+        return clustering.induce(History(self._index, namespace, domain))[:limit]
 
     def score(self, episode: Episode) -> float | None:
         """The episode's reward within 0..1; None without a reward.

@@ -11,6 +11,7 @@ import random
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -195,16 +196,15 @@ except StorageError as error:
 """
 
 
-def test_a_read_only_store_reads_and_refuses_to_write(tmp_path: Path) -> None:
-    folder = tmp_path
-    path = folder / "store.db"
-    with NativeStore(path) as store:
-        store.commit(Batch((episode_record(1),)))
-    path.chmod(0o444)
-    while folder != folder.parent and not os.stat(folder).st_mode & 0o001:
-        folder.chmod(0o777 if folder == tmp_path else 0o711)
-        folder = folder.parent
-    assert run(READ_ONLY, path).strip() == "False"
+def test_a_read_only_store_reads_and_refuses_to_write() -> None:
+    # Not in pytest's own folders: every session of pytest closes them to other users.
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o777)
+        path = Path(folder, "store.db")
+        with NativeStore(path) as store:
+            store.commit(Batch((episode_record(1),)))
+        path.chmod(0o444)
+        assert run(READ_ONLY, path).strip() == "False"
 
 
 @pytest.mark.parametrize("newer", ["PRAGMA user_version = 99", "UPDATE meta SET min_reader = 99"])

@@ -48,10 +48,36 @@ def sql(evaluation_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Taci
     return imported("intercode-sql", evaluation_data, tmp_path_factory.mktemp("sql"))
 
 
-def test_every_household_run_is_imported_and_counted(evaluation_data: Path, tmp_path: Path) -> None:
-    tacit = imported("alfred", evaluation_data, tmp_path)
-    assert tacit.data("stats")["episodes"] == EPISODES["alfred"]
-    assert all(pattern["low"] > 0.99 for pattern in tacit.data("patterns", "--limit", 5)["patterns"])
+@pytest.fixture(scope="module")
+def household(evaluation_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Tacit:
+    return imported("alfred", evaluation_data, tmp_path_factory.mktemp("household"))
+
+
+def test_every_household_run_is_imported_and_counted(household: Tacit) -> None:
+    assert household.data("stats")["episodes"] == EPISODES["alfred"]
+    assert all(pattern["low"] > 0.99 for pattern in household.data("patterns", "--limit", 5)["patterns"])
+
+
+@pytest.mark.parametrize(
+    ("domain", "plan"),
+    [
+        ("pick_clean_then_place_in_recep", "CleanObject GotoLocation PutObject"),
+        ("pick_cool_then_place_in_recep", "CoolObject GotoLocation PutObject"),
+        ("pick_heat_then_place_in_recep", "HeatObject GotoLocation PutObject"),
+        ("look_at_obj_in_light", "ToggleObject"),
+        ("pick_and_place_simple", "PutObject"),
+        ("pick_two_obj_and_place", "PutObject GotoLocation PickupObject GotoLocation PutObject"),
+    ],
+)
+def test_each_kind_of_household_task_has_its_typical_plan(household: Tacit, domain: str, plan: str) -> None:
+    whole = ["GotoLocation", "PickupObject", "GotoLocation", *plan.split()]
+    largest = household.data("clusters", "--domain", domain)["clusters"][0]
+    assert (largest["plan"], largest["domains"]) == (whole, [domain])
+    assert largest["share"] > 0.5
+    medoid = household.data("show", largest["medoid"])
+    assert [step["tool"] for step in medoid["steps"]] == whole
+    of_all = household.data("clusters", "--limit", 6)["clusters"]
+    assert whole in [cluster["plan"] for cluster in of_all]
 
 
 def test_a_task_is_answered_with_flights_of_the_past_and_reasons_that_add_up(service: Tacit) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tacit import (
+    ClusteringSettings,
     ConflictError,
     Episode,
     EpisodeClosedError,
@@ -373,3 +374,35 @@ def test_an_empty_memory_answers_with_nothing(memory: Memory) -> None:
 def test_a_server_is_refused_by_name() -> None:
     with pytest.raises(ValidationError, match="database: a local path in this version"):
         Memory("libsql://somewhere.example")
+
+
+def test_successes_that_went_about_it_alike_share_a_plan(tmp_path: Path) -> None:
+    path = tmp_path / "m.db"
+    with Memory(path) as memory:
+        for number in range(4):
+            with memory.episode(f"Cancel order {number}", domain="retail") as episode:
+                episode.log("get_order", output="found")
+                episode.log("cancel_order", output="done")
+                episode.succeed()
+        with memory.episode("Refund order 9", domain="retail") as episode:
+            episode.log("refund_order", error="too late")
+            episode.fail("too late")
+        (cluster,) = found = memory.clusters()
+        assert (cluster.plan, cluster.episodes, cluster.share) == (("get_order", "cancel_order"), 4, 1.0)
+        assert memory.get(cluster.medoid).task == "Cancel order 0"
+        assert memory.clusters(domain="airline") == memory.clusters(namespace="other") == ()
+    with Memory(path) as memory:
+        assert memory.clusters() == found
+        with pytest.raises(ValidationError, match="limit"):
+            memory.clusters(limit=0)
+
+
+def test_what_makes_plans_alike_can_be_set() -> None:
+    settings = Settings(clustering=ClusteringSettings(eps=0.5, min_points=2))
+    with Memory(settings=settings) as memory:
+        for tools in ("abc", "abd"):
+            with memory.episode("spell") as episode:
+                for tool in tools:
+                    episode.log(tool, output="done")
+                episode.succeed()
+        assert [cluster.episodes for cluster in memory.clusters()] == [2]

@@ -39,6 +39,8 @@ def check_what_is_there(memory: tacit.Memory) -> None:
     assert_type(memory.episodes(domain="retail"), tuple[tacit.Episode, ...])
     assert_type(memory.patterns(kind="error_recovery")[0].low, float)
     assert_type(memory.patterns()[0].content, dict[str, Any])
+    assert_type(memory.clusters(domain="retail"), tuple[tacit.Cluster, ...])
+    assert_type(memory.clusters()[0].plan, tuple[str, ...])
     assert_type(memory.stats(), dict[str, Any])
 
 

@@ -14,14 +14,16 @@ from rich.text import Text
 
 from ..importers import ImportSummary, Refusal, Source, import_file, importers
 from ..memory import Memory
-from ..model.pattern import Pattern
+from ..model.pattern import Cluster, Pattern
 from . import console
+from .looking import note_left_out
 from .options import AsJson, Database, Namespace, memory_at
-from .tables import pattern_table
+from .tables import cluster_table, pattern_table
 
 KINDS = ("error_recovery", "tool_sequence", "decision_point", "context_pattern")
 SHOWN_REFUSALS = 10
 SHOWN_PATTERNS = 3
+SHOWN_PLANS = 3
 MIN_TRIALS = 3
 
 
@@ -65,10 +67,14 @@ def import_files(
         learned = {
             kind: memory.patterns(kind=kind, min_trials=MIN_TRIALS, limit=SHOWN_PATTERNS) for kind in KINDS
         }
+        plans = memory.clusters(limit=SHOWN_PLANS)
         if as_json:
-            console.say_json(_totals(summaries, learned))
-        else:
-            _say_learned(memory, learned, "" if database is None else f" --db {shlex.quote(database)}")
+            console.say_json(_totals(summaries, learned) | {"clusters": plans})
+            return
+        _say_learned(memory, learned)
+        _say_plans(plans)
+        if plans or any(learned.values()):
+            _note_next("" if database is None else f" --db {shlex.quote(database)}")
 
 
 def _truncated(name: str | None) -> Literal["observation"] | None:
@@ -110,7 +116,7 @@ def _place(refusal: Refusal, summary: ImportSummary) -> str:
     return f"line {refusal.line}" + ("" if refusal.path == summary.path else f" of {refusal.path}")
 
 
-def _say_learned(memory: Memory, learned: dict[str, tuple[Pattern, ...]], where: str) -> None:
+def _say_learned(memory: Memory, learned: dict[str, tuple[Pattern, ...]]) -> None:
     found = [pattern for patterns in learned.values() for pattern in patterns]
     stored = memory.stats()
     known = (
@@ -120,7 +126,17 @@ def _say_learned(memory: Memory, learned: dict[str, tuple[Pattern, ...]], where:
     console.say("", Text(f"The memory now holds {known[0]} and {known[1]}."))
     if found:
         console.say("The most certain of each kind:", "", pattern_table(found, with_kind=True), "")
-        console.note('next: tacit patterns --kind error_recovery · tacit recall "a task"')
+
+
+def _say_plans(plans: tuple[Cluster, ...]) -> None:
+    if plans:
+        console.say("The most common plans of successes:", "", cluster_table(plans), "")
+        note_left_out(plans[0])
+
+
+def _note_next(where: str) -> None:
+    commands = ("patterns --kind error_recovery", "clusters", 'recall "a task"')
+    console.note("next: " + " · ".join(f"tacit {command}{where}" for command in commands))
 
 
 def _totals(summaries: list[ImportSummary], learned: dict[str, tuple[Pattern, ...]]) -> dict[str, object]:

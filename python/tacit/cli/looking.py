@@ -1,4 +1,4 @@
-"""`tacit episodes`, `show`, `patterns` and `stats`: what a memory holds."""
+"""`tacit episodes`, `show`, `patterns`, `clusters` and `stats`: what a memory holds."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from rich.text import Text
 
 from ..memory import Memory
 from ..model.episode import Episode, Reflection, Reward, Step
+from ..model.pattern import Cluster
 from . import console
 from .options import Agent, AsJson, Database, Domain, Namespace, memory_at
-from .tables import pattern_table
+from .tables import cluster_table, pattern_table
 
 KINDS = ("tool_sequence", "decision_point", "error_recovery", "context_pattern", "cluster", "heuristic")
 """Those of tacit's own extractors and inducers; others may register more."""
@@ -256,6 +257,37 @@ def patterns(
             console.say(pattern_table(found, with_kind=kind is None))
         else:
             _note_nothing(memory)
+
+
+def clusters(
+    domain: Domain = None,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=1, max=10_000, help="Groups at most.")
+    ] = 10,
+    database: Database = None,
+    namespace: Namespace = "default",
+    as_json: AsJson = False,
+) -> None:
+    """List the typical plans of past successes.
+
+    Successes that went about it alike form a group; the largest groups come first.
+    """
+    with memory_at(database, namespace) as memory:
+        found = memory.clusters(domain=domain, limit=limit)
+        if as_json:
+            console.say_json({"clusters": found})
+        elif found:
+            console.say(cluster_table(found))
+            note_left_out(found[0])
+        else:
+            _note_nothing(memory)
+
+
+def note_left_out(cluster: Cluster) -> None:
+    """What the groups are groups of, where that is not every success."""
+    if cluster.left_out:
+        looked_at, left_out = cluster.looked_at, cluster.left_out
+        console.note(f"of the newest {looked_at:,} successes; {left_out:,} older ones were left out")
 
 
 def stats(database: Database = None, namespace: Namespace = "default", as_json: AsJson = False) -> None:

@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..model.pattern import Pattern
+from ..model.pattern import Cluster, Pattern
 from . import console
 
 
@@ -25,4 +25,15 @@ def pattern_table(patterns: Iterable[Pattern], *, with_kind: bool = False) -> Ta
             table.add_row(Text(kind.replace("_", " "), "bold"))
         what = Padding(Text(console.plain(pattern.text)), (0, 0, 0, 2 if with_kind else 0))
         table.add_row(what, console.evidence(pattern), console.interval(pattern))
+    return table
+
+
+def cluster_table(clusters: Iterable[Cluster]) -> Table:
+    """Typical plans with how many episodes follow them."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style=console.QUIET, expand=True)
+    table.add_column("typical plan", ratio=1, overflow="fold")
+    table.add_column("episodes", justify="right", no_wrap=True)
+    table.add_column("share", justify="right", no_wrap=True)
+    for cluster in clusters:
+        table.add_row(Text(console.chain(cluster.plan)), f"{cluster.episodes:,}", f"{cluster.share:.1%}")
     return table

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 from .._native import Finding, Findings
 
-__all__ = ["Finding", "Findings", "Heuristic", "Pattern", "PatternKind"]
+__all__ = ["Cluster", "Finding", "Findings", "Heuristic", "Pattern", "PatternKind"]
 
 PatternKind: TypeAlias = Literal[
     "tool_sequence", "decision_point", "error_recovery", "context_pattern", "cluster", "heuristic"
@@ -71,6 +71,25 @@ _TEXT_OF: dict[str, Callable[[dict[str, Any]], str]] = {
     "decision_point": _decision_text,
     "context_pattern": _approach_text,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A group of successes that went about it alike, and their typical plan.
+
+    `plan` is the tools of the steps of `medoid`, the member most similar to all others; `id` is a hash of that plan
+    (32 hexadecimal digits). `episodes` counts the members, `share` is theirs of the successes that were looked at;
+    `left_out` successes were older than those.
+    """
+
+    id: str
+    plan: tuple[str, ...]
+    episodes: int
+    share: float
+    medoid: str
+    domains: tuple[str, ...]
+    looked_at: int
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,16 @@
 from .clock import Clock
 from .embedders import check_embedder
 from .extractors import check_extractor, example_episodes
+from .inducers import check_inducer, example_history
 from .stores import check_store, episode_record
 
 __all__ = [
     "Clock",
     "check_embedder",
     "check_extractor",
+    "check_inducer",
     "check_store",
     "episode_record",
     "example_episodes",
+    "example_history",
 ]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 
 from .._native import Finding
 from ..extractors.base import FINDINGS_AN_EPISODE, Extractor
 from ..model.context import TaskContext
 from ..model.episode import Episode, Outcome, Step
+from .parameters import keeps_its_parameters_and_nothing_else
 
 
 def example_episodes() -> list[Episode]:
@@ -36,22 +36,12 @@ def check_extractor(extractor: Extractor, episodes: Sequence[Episode] | None = N
 
     `episodes` are looked at beside `example_episodes()`.
     """
-    _keeps_its_parameters_and_nothing_else(extractor)
+    keeps_its_parameters_and_nothing_else(extractor)
     for episode in [*example_episodes(), *(episodes or ())]:
         _yields_findings(extractor, episode)
         _is_deterministic(extractor, episode)
         _stays_within_its_limit(extractor, episode)
         _counts_occurrences_from_zero(extractor, episode)
-
-
-def _keeps_its_parameters_and_nothing_else(extractor: Extractor) -> None:
-    parameters = [
-        name for name in inspect.signature(type(extractor)).parameters if name not in ("args", "kwargs")
-    ]
-    missing = [name for name in parameters if not hasattr(extractor, name)]
-    assert not missing, f"parameters are attributes of the same name: {missing}"
-    public = {name for name in getattr(extractor, "__dict__", {}) if not name.startswith("_")}
-    assert public <= set(parameters), f"attributes are parameters: {sorted(public - set(parameters))}"
 
 
 def _yields_findings(extractor: Extractor, episode: Episode) -> None:

@@ -86,7 +86,7 @@ fn metric_named(name: &str) -> PyResult<Metric> {
     }
 }
 
-fn radius(eps: f64) -> PyResult<f64> {
+pub(crate) fn radius(eps: f64) -> PyResult<f64> {
     let fits = eps.is_finite() && eps >= 0.0;
     fits.then_some(eps).ok_or_else(|| invalid("eps", "must be a finite number, at least 0", eps))
 }

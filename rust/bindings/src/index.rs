@@ -9,12 +9,13 @@ use pyo3::types::PyBytes;
 use tacit_kernels::evidence::{Order, Page, Slice, Summary};
 use tacit_kernels::facts::{Fact, Kind, decode_facts};
 use tacit_kernels::index::{
-    Behind, Change, Choice, DEFAULT_WEIGHTS, Hit, Index, NextStep, Query, Row, SIGNALS, Signal, Unreadable,
-    Weights, prepare,
+    Behind, Change, Choice, DEFAULT_WEIGHTS, Hit, Index, NextStep, PlanCluster, Query, Row, SIGNALS, Signal,
+    Unreadable, Weights, prepare,
 };
 use tacit_kernels::trajectory::Complexity;
 use tacit_storage::State;
 
+use crate::cluster::radius;
 use crate::convert;
 use crate::error::{CorruptRecordError, invalid};
 use crate::store::PyChanges;
@@ -293,6 +294,28 @@ impl PyIndex {
         py.detach(|| self.read().next_steps(&tools, &nearest)).into_iter().map(PyNextStep).collect()
     }
 
+    /// Groups of the namespace's newest successes whose plans are alike, how many successes were looked at, and how
+    /// many older ones were not. Plans within `eps` of each other, 1 less their LCS ratio, are alike; `min_points`
+    /// successes within `eps` make a plan one that a group grows from.
+    #[pyo3(signature = (namespace, domain = None, *, eps, min_points, newest))]
+    fn clusters(
+        &self,
+        py: Python<'_>,
+        namespace: &str,
+        domain: Option<&str>,
+        eps: f64,
+        min_points: usize,
+        newest: usize,
+    ) -> PyResult<(Vec<PyCluster>, usize, usize)> {
+        let (eps, min_points) = (radius(eps)?, convert::positive("min_points", min_points)?);
+        let newest = convert::positive("newest", newest)?;
+        let (clusters, looked_at, left_out) = py.detach(|| {
+            let plans = self.read().plans(namespace, domain, newest);
+            (plans.clusters(eps, min_points), plans.len(), plans.left_out())
+        });
+        Ok((clusters.into_iter().map(PyCluster).collect(), looked_at, left_out))
+    }
+
     /// How large the index is.
     fn stats(&self, py: Python<'_>) -> std::collections::BTreeMap<&'static str, usize> {
         let size = py.detach(|| self.read().size());
@@ -541,6 +564,44 @@ impl PyNextStep {
 
     fn __repr__(&self) -> String {
         format!("NextStepRow({:?}, {:.3})", self.0.tool.as_deref().unwrap_or("finish"), self.0.share)
+    }
+}
+
+/// Successes whose plans are alike.
+#[pyclass(frozen, name = "ClusterRow", module = "tacit._native")]
+pub(crate) struct PyCluster(PlanCluster);
+
+#[pymethods]
+impl PyCluster {
+    /// The episodes' ids, ascending.
+    #[getter]
+    fn members<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        self.0.members.iter().map(|id| PyBytes::new(py, id)).collect()
+    }
+
+    /// The first episode with the plan that is most similar to those of all others.
+    #[getter]
+    fn medoid<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.0.medoid)
+    }
+
+    /// The tools of that plan.
+    #[getter]
+    fn plan(&self) -> Vec<String> {
+        self.0.plan.clone()
+    }
+
+    #[getter]
+    fn domains(&self) -> Vec<String> {
+        self.0.domains.clone()
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.members.len()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("ClusterRow(episodes={}, plan={:?})", self.0.members.len(), self.0.plan)
     }
 }
 

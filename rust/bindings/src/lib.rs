@@ -40,7 +40,7 @@ mod _native {
         unpack_contents, unpack_facts,
     };
     #[pymodule_export]
-    use crate::index::{PyHit, PyIndex, PyNextStep, PySummary};
+    use crate::index::{PyCluster, PyHit, PyIndex, PyNextStep, PySummary};
     #[pymodule_export]
     use crate::lru::PyLru;
     #[pymodule_export]

@@ -9,7 +9,7 @@ mod dbscan;
 mod kmeans;
 mod neighbours;
 
-pub use dbscan::{dbscan, dbscan_distances, dbscan_sequences};
+pub use dbscan::{dbscan, dbscan_distances, dbscan_plans, dbscan_sequences};
 pub use kmeans::kmeans;
 
 /// The label of what belongs to no cluster.

@@ -9,6 +9,7 @@ use std::sync::Mutex;
 mod behind;
 mod entry;
 mod lexical;
+mod plans;
 mod query;
 mod search;
 mod space;
@@ -19,6 +20,7 @@ mod taught;
 pub use behind::Behind;
 use behind::BehindNearest;
 pub use entry::{Entry, Recovery, Row};
+pub use plans::{PlanCluster, Plans};
 pub use query::{Choice, DEFAULT_WEIGHTS, Found, Hit, Query, SIGNALS, Signal, Weights};
 use search::Scratch;
 use space::Space;
@@ -289,6 +291,15 @@ impl Index {
         let mut named: Vec<NextStep> = steps.into_iter().map(|step| self.named(step)).collect();
         named.sort_by(|a, b| b.share.total_cmp(&a.share).then_with(|| a.tool.cmp(&b.tool)));
         named
+    }
+
+    /// The plans of the `newest` successes of the namespace, or of one of its domains.
+    pub fn plans(&self, namespace: &str, domain: Option<&str>, newest: usize) -> Plans {
+        let Some(space) = self.space(namespace) else { return Plans::default() };
+        match domain.map(|domain| self.names.get(domain)) {
+            Some(None) => Plans::default(),
+            domain => Plans::of(space, &self.names, domain.flatten(), newest),
+        }
     }
 
     fn run(&self, id: &Id) -> Option<Vec<u32>> {

@@ -187,13 +187,39 @@ def test_a_wrong_choice_names_the_right_ones(filled: Tacit, option: tuple[str, s
     assert known in answer.err
 
 
+def test_the_typical_plan_of_successes_is_listed(filled: Tacit) -> None:
+    answer = filled("clusters")
+    assert answer.out.splitlines()[1].split() == ["take", ">", "look", ">", "take", "20", "100.0%"]
+    (cluster,) = filled("clusters", "--domain", "house", "--json").data["clusters"]
+    assert (cluster["plan"], cluster["episodes"], cluster["share"]) == (["take", "look", "take"], 20, 1.0)
+    assert (cluster["domains"], cluster["looked_at"], cluster["left_out"]) == (["house"], 20, 0)
+    assert filled("clusters", "--domain", "elsewhere", "--json").data == {"clusters": []}
+    assert "nothing matches" in filled("clusters", "--domain", "elsewhere").err
+    assert filled("clusters", "--limit", 0).status == 2
+
+
+def test_successes_that_were_left_out_are_told(filled: Tacit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TACIT_CLUSTERING_NEWEST", "5")
+    answer = filled("clusters")
+    assert "of the newest 5 successes; 15 older ones were left out" in answer.err
+
+
+def test_import_ends_with_the_typical_plans(tacit: Tacit, runs: Path) -> None:
+    answer = tacit("import", runs)
+    assert "take > look > take" in answer.out.rstrip().splitlines()[-1]
+    assert "tacit clusters" in answer.err
+    assert [each["episodes"] for each in tacit("import", runs, "--json").data["clusters"]] == [20]
+
+
 def test_stats_count_what_is_there(filled: Tacit) -> None:
     data = filled("stats", "--json").data
     assert (data["episodes"], data["index"]["episodes"]) == (40, 40)
     assert "40" in filled("stats").out
 
 
-@pytest.mark.parametrize("command", [["recall", "a task"], ["episodes"], ["patterns"], ["stats"]])
+@pytest.mark.parametrize(
+    "command", [["recall", "a task"], ["episodes"], ["patterns"], ["clusters"], ["stats"]]
+)
 def test_without_a_memory_a_command_says_how_to_start_one_and_makes_none(
     tacit: Tacit, database: Path, command: list[str]
 ) -> None:
@@ -259,11 +285,17 @@ def test_what_was_recorded_cannot_write_on_the_terminal(tacit: Tacit, tmp_path: 
         step("\x1b[31mlook", observation=hostile, arguments={"a": hostile}),
         step(ok=False, error=hostile),
     ]
-    tacit(
-        "import", write(tmp_path / "hostile.jsonl", run(task_description=hostile, steps=steps, model=hostile))
-    )
+    lines = [run(number, task_description=hostile, steps=steps, model=hostile) for number in range(3)]
+    tacit("import", write(tmp_path / "hostile.jsonl", *lines))
     id = tacit("episodes", "--json").data["episodes"][0]["id"]
-    for command in (["episodes"], ["show", id], ["show", id, "--full"], ["recall", "lamp"], ["patterns"]):
+    for command in (
+        ["episodes"],
+        ["show", id],
+        ["show", id, "--full"],
+        ["recall", "lamp"],
+        ["patterns"],
+        ["clusters"],
+    ):
         out = tacit(*command).out
         assert not set(out) & set("\x1b\x07\r\u202e")
         assert out

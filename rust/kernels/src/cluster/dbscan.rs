@@ -1,12 +1,13 @@
 //! DBSCAN: clusters are where rows lie close; rows far from all of them are noise. Exact: every pair is compared.
 
 use super::blocks::{Blocks, LANES, Lanes, TOGETHER, products};
-use super::neighbours::Neighbours;
+use super::neighbours::{Border, Neighbours};
 use super::{Clustering, Metric, centred, squared_distance};
 use crate::sequence::Sequences;
 use crate::simd::dispatch;
 use crate::similarity::Rows;
 use crate::similarity::cosine::norm;
+use crate::similarity::lcs::lcs_length_many;
 use crate::similarity::levenshtein::levenshtein_ratio_many;
 
 /// Blocks that are compared with the same rows before the next rows are read.
@@ -17,11 +18,12 @@ const PANEL: usize = 8;
 /// The rows are of finite length.
 pub fn dbscan(rows: Rows, metric: Metric, eps: f64, min_points: usize) -> Clustering {
     let plane = Plane::new(rows, metric, eps);
-    let mut neighbours = Neighbours::new(rows.len(), min_points);
+    let weights = vec![1; rows.len()];
+    let mut neighbours = Neighbours::new(&weights, min_points);
     for first in (0..plane.blocks.len()).step_by(PANEL) {
         compare_panel(&plane, first, &mut neighbours);
     }
-    let (labels, count) = neighbours.labels();
+    let (labels, count) = neighbours.labels(Border::FirstCluster);
     match metric {
         Metric::Euclidean => Clustering::of_rows(rows, &labels, count),
         Metric::Cosine => Clustering::of_rows(plane.rows(), &labels, count),
@@ -34,38 +36,59 @@ pub fn dbscan_sequences(sequences: Sequences, eps: f64, min_points: usize) -> Cl
         let others = sequences.part(index + 1..sequences.len());
         levenshtein_ratio_many(sequences.get(index), others).into_iter().map(|ratio| 1.0 - ratio)
     };
-    dbscan_by(sequences.len(), distances_after, eps, min_points)
+    dbscan_by(&vec![1; sequences.len()], distances_after, eps, min_points, Border::FirstCluster)
 }
 
 /// Clusters of whatever has the given distances: as many rows as columns, of which the upper half is read.
 pub fn dbscan_distances(distances: Rows, eps: f64, min_points: usize) -> Clustering {
     let distances_after = |index| distances.row(index)[index + 1..].iter().copied();
-    dbscan_by(distances.len(), distances_after, eps, min_points)
+    dbscan_by(&vec![1; distances.len()], distances_after, eps, min_points, Border::FirstCluster)
+}
+
+/// Clusters of different plans, each with the number of times it was followed: their distance is 1 less their LCS
+/// ratio. A plan that was followed `min_points` times is dense by itself; one that is not dense joins the cluster of
+/// the first dense plan it borders on. So a further plan changes only the clusters around it.
+pub fn dbscan_plans(plans: Sequences, times: &[usize], eps: f64, min_points: usize) -> Clustering {
+    let distances_after = |index| lcs_distances(plans.get(index), plans.part(index + 1..plans.len()));
+    dbscan_by(times, distances_after, eps, min_points, Border::FirstNeighbour)
+}
+
+/// In full precision: a distance that equals a limit is not beyond it.
+fn lcs_distances(plan: &[u64], others: Sequences) -> Vec<f64> {
+    let distance = |(common, length): (u32, usize)| match plan.len() + length {
+        0 => 0.0,
+        steps => (steps - 2 * common as usize) as f64 / steps as f64,
+    };
+    lcs_length_many(plan, others).into_iter().zip(others.lengths()).map(distance).collect()
 }
 
 /// `distances_after` answers the distances of one thing from all behind it. It is asked twice for each: the second
-/// time for the medoids, of which the distances to the other members sum up to the least.
-fn dbscan_by<D: IntoIterator<Item = f32>>(
-    count: usize,
+/// time for the medoids, of which the distances to the other members sum up to the least. They are summed in single
+/// precision, which makes the sums exact: the order of the members is nothing to them.
+fn dbscan_by<D: IntoIterator<Item: Into<f64>>>(
+    weights: &[usize],
     distances_after: impl Fn(usize) -> D,
     eps: f64,
     min_points: usize,
+    border: Border,
 ) -> Clustering {
-    let mut neighbours = Neighbours::new(count, min_points);
+    let count = weights.len();
+    let mut neighbours = Neighbours::new(weights, min_points);
     for index in 0..count {
         for (other, distance) in (index + 1..).zip(distances_after(index)) {
-            if f64::from(distance) <= eps {
+            if distance.into() <= eps {
                 neighbours.pair(index as u32, other as u32);
             }
         }
     }
-    let (labels, _) = neighbours.labels();
+    let (labels, _) = neighbours.labels(border);
     let mut costs = vec![0.0; count];
     for index in (0..count).filter(|&index| labels[index].is_some()) {
         for (other, distance) in (index + 1..).zip(distances_after(index)) {
             if labels[other] == labels[index] {
-                costs[index] += f64::from(distance);
-                costs[other] += f64::from(distance);
+                let distance = f64::from(distance.into() as f32);
+                costs[index] += distance * weights[other] as f64;
+                costs[other] += distance * weights[index] as f64;
             }
         }
     }
@@ -271,6 +294,51 @@ mod tests {
             let near = |a, b| f64::from(rows.row(a)[b]) <= 0.4;
             prop_assert_eq!(found.labels, plain(texts.len(), near, min_points));
         }
+    }
+
+    fn plain_distance(a: &[u64], b: &[u64]) -> f64 {
+        lcs_distances(a, Sequences::new(b, &[0, b.len() as u64]).unwrap())[0]
+    }
+
+    proptest! {
+        #[test]
+        fn a_plan_counts_as_often_as_it_was_followed(
+            times in prop::collection::btree_map(prop::collection::vec(0u64..4, 1..6), 1usize..4, 1..14),
+            eps in prop::sample::select(vec![0.0, 0.2, 0.25, 0.4, 0.5]),
+            min_points in 1usize..6,
+        ) {
+            let plans: Vec<Vec<u64>> = times.keys().cloned().collect();
+            let times: Vec<usize> = times.into_values().collect();
+            let (symbols, offsets) = Sequences::columns(&plans);
+            let found = dbscan_plans(Sequences::new(&symbols, &offsets).unwrap(), &times, eps, min_points);
+            let near = |a: usize, b: usize| plain_distance(&plans[a], &plans[b]) <= eps;
+            let reach = |a: usize| (0..plans.len()).filter(|&b| near(a, b)).map(|b| times[b]).sum::<usize>();
+            let dense: Vec<bool> = (0..plans.len()).map(|plan| reach(plan) >= min_points).collect();
+            for plan in 0..plans.len() {
+                let first = (0..plans.len()).find(|&other| dense[other] && near(plan, other));
+                let joined = if dense[plan] { Some(plan) } else { first };
+                prop_assert_eq!(found.labels[plan], joined.map_or(super::super::NOISE, |other| found.labels[other]));
+                for other in (0..plans.len()).filter(|&other| dense[plan] && dense[other] && near(plan, other)) {
+                    prop_assert_eq!(found.labels[plan], found.labels[other]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn plans_at_the_limit_are_near() {
+        let plans: Vec<Vec<u64>> = vec![(0..10).collect(), (0..7).chain(20..23).collect()];
+        let (symbols, offsets) = Sequences::columns(&plans);
+        let labels = |eps| dbscan_plans(Sequences::new(&symbols, &offsets).unwrap(), &[1, 1], eps, 2).labels;
+        assert_eq!((labels(0.3), labels(0.299)), (vec![0, 0], vec![-1, -1]));
+    }
+
+    #[test]
+    fn the_plan_of_many_stands_for_the_few() {
+        let (symbols, offsets) = Sequences::columns(&[vec![1, 2, 3], vec![1, 2, 4], vec![1, 2]]);
+        let plans = Sequences::new(&symbols, &offsets).unwrap();
+        assert_eq!(dbscan_plans(plans, &[1, 1, 1], 0.4, 2).medoids, [2]);
+        assert_eq!(dbscan_plans(plans, &[1, 9, 1], 0.4, 2).medoids, [1]);
     }
 
     #[test]

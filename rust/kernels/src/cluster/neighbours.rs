@@ -2,10 +2,22 @@
 //!
 //! A pair is kept only while one of its ends is not known to be dense, so that no end keeps as many as make it dense.
 
+/// Which cluster a row joins that is not dense itself but a neighbour of dense rows.
+#[derive(Clone, Copy)]
+pub(super) enum Border {
+    /// The first cluster: that with the lowest dense row of all.
+    FirstCluster,
+    /// That of its own lowest dense neighbour: rows far from it have no say.
+    FirstNeighbour,
+}
+
 /// Pairs of neighbours may come in any order, each once.
-pub(super) struct Neighbours {
-    /// Neighbours that make a row dense, itself not counted.
+pub(super) struct Neighbours<'a> {
+    /// What makes a row dense.
     enough: usize,
+    /// How many points stand at each row: at least one.
+    weights: &'a [usize],
+    /// The points within reach of each row, its own among them.
     counts: Vec<usize>,
     /// Neighbours of a row that is not dense yet.
     waiting: Vec<Vec<u32>>,
@@ -13,23 +25,25 @@ pub(super) struct Neighbours {
     parents: Vec<u32>,
 }
 
-impl Neighbours {
-    /// `min_points`, the row itself among them, make a row dense.
-    pub(super) fn new(rows: usize, min_points: usize) -> Self {
+impl<'a> Neighbours<'a> {
+    /// `min_points`, those of the row itself among them, make a row dense.
+    pub(super) fn new(weights: &'a [usize], min_points: usize) -> Self {
         Self {
-            enough: min_points.saturating_sub(1),
-            counts: vec![0; rows],
-            waiting: vec![Vec::new(); rows],
-            parents: (0..rows as u32).collect(),
+            enough: min_points,
+            weights,
+            counts: weights.to_vec(),
+            waiting: vec![Vec::new(); weights.len()],
+            parents: (0..weights.len() as u32).collect(),
         }
     }
 
     pub(super) fn pair(&mut self, a: u32, b: u32) {
-        self.counts[a as usize] += 1;
-        self.counts[b as usize] += 1;
+        let (was_dense, other_was_dense) = (self.is_dense(a), self.is_dense(b));
+        self.counts[a as usize] += self.weights[b as usize];
+        self.counts[b as usize] += self.weights[a as usize];
         self.settle(a, b);
-        self.released(a);
-        self.released(b);
+        self.released(a, was_dense);
+        self.released(b, other_was_dense);
     }
 
     fn is_dense(&self, row: u32) -> bool {
@@ -46,8 +60,8 @@ impl Neighbours {
     }
 
     /// What waited at a row until it became dense is settled anew.
-    fn released(&mut self, row: u32) {
-        if self.counts[row as usize] == self.enough {
+    fn released(&mut self, row: u32, was_dense: bool) {
+        if !was_dense && self.is_dense(row) {
             for other in std::mem::take(&mut self.waiting[row as usize]) {
                 self.settle(row, other);
             }
@@ -68,10 +82,9 @@ impl Neighbours {
         row
     }
 
-    /// The cluster of each row and the number of clusters. A row that is not dense belongs to the first cluster it
-    /// borders on: that with the lowest dense row.
-    pub(super) fn labels(mut self) -> (Vec<Option<u32>>, usize) {
-        let rows = self.counts.len() as u32;
+    /// The cluster of each row and the number of clusters.
+    pub(super) fn labels(mut self, border: Border) -> (Vec<Option<u32>>, usize) {
+        let rows = self.weights.len() as u32;
         let mut numbers = vec![0; rows as usize];
         let mut count = 0;
         for row in (0..rows).filter(|&row| self.is_dense(row) && self.parents[row as usize] == row) {
@@ -79,16 +92,19 @@ impl Neighbours {
             count += 1;
         }
         let number = |root: u32| numbers[root as usize];
-        ((0..rows).map(|row| self.cluster(row).map(number)).collect(), count as usize)
+        ((0..rows).map(|row| self.cluster(row, border).map(number)).collect(), count as usize)
     }
 
     /// The lowest dense row of the cluster of a row.
-    fn cluster(&mut self, row: u32) -> Option<u32> {
+    fn cluster(&mut self, row: u32, border: Border) -> Option<u32> {
         if self.is_dense(row) {
             return Some(self.root(row));
         }
         let waiting = std::mem::take(&mut self.waiting[row as usize]);
         let dense: Vec<u32> = waiting.into_iter().filter(|&other| self.is_dense(other)).collect();
-        dense.into_iter().map(|other| self.root(other)).min()
+        match border {
+            Border::FirstCluster => dense.into_iter().map(|other| self.root(other)).min(),
+            Border::FirstNeighbour => dense.into_iter().min().map(|other| self.root(other)),
+        }
     }
 }

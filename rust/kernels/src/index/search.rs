@@ -11,24 +11,27 @@ use crate::similarity::context::{self, Context};
 use crate::similarity::cosine::Code;
 use crate::trajectory::symbol;
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::cmp::Ordering;
+use std::collections::hash_map::Entry;
 
 /// How many candidates words and vector each propose for each episode that is wanted, if that is more than asked for.
 const CANDIDATES_PER_HIT: usize = 3;
 /// How much further each source looks as long as too few tasks are among what it proposed.
 const FURTHER: usize = 4;
-/// How many have similar steps.
-const SIMILAR_STEPS: usize = 32;
-/// How many of the same context, newest first.
-const SAME_CONTEXT: usize = 32;
-/// How many postings one source reads for one query.
+/// How many of the same domain are looked at for that alone, newest first.
+const SAME_DOMAIN: usize = 1_024;
+/// How many postings of words, and of pairs of tools, are read for one query.
 const BUDGET: u32 = 1 << 14;
+const BUDGET_OF_PAIRS: u32 = 1 << 12;
+/// What is added where nothing weighs anything: more than 0, so that what was touched can be told.
+const LEAST: f32 = 1e-9;
 /// How much of the lexical signal is the task's text; the rest is what stands in the steps.
 const TASK_SHARE: f64 = 0.8;
-/// How many of the nearest are judged by every signal: so many, or a multiple of the limit.
-const FINALISTS: usize = 32;
-const FINALISTS_PER_HIT: usize = 4;
-/// How many attempts at one task are among the finalists for each that may be a hit.
-const ATTEMPTS: usize = 4;
+/// From how many of the nearest tasks episodes are judged by every signal: so many, or a multiple of the limit.
+const TASKS: usize = 32;
+const TASKS_PER_HIT: usize = 4;
+/// How many attempts at one task are judged by every signal for each that may be a hit.
+const ATTEMPTS: usize = 2;
 /// How many candidates ahead memory is asked for.
 const AHEAD: usize = 6;
 /// The hits are chosen among so many times the limit.
@@ -128,11 +131,8 @@ impl<'a> Question<'a> {
         }
     }
 
-    /// How much the context weighs for each part that the text weighs.
-    fn context_beside_text(&self) -> f32 {
-        let weight = |signal: Signal| self.weights[signal as usize];
-        let text = weight(Signal::Lexical) + weight(Signal::Vector);
-        if text > 0.0 { (weight(Signal::Context) / text) as f32 } else { 0.0 }
+    fn weight(&self, signal: Signal) -> f32 {
+        self.weights[signal as usize] as f32
     }
 
     fn missing(&self) -> Vec<Signal> {
@@ -153,10 +153,17 @@ pub(super) fn recall(
     let candidates = propose_enough(space, &question, choice, scratch);
     let judge = Judge::of(space, &question, names, scratch);
     let mut near = judge.all(&candidates);
-    near.sort_unstable_by(|a, b| b.similarity.total_cmp(&a.similarity).then(a.id.cmp(&b.id)));
+    near.sort_unstable_by(|a, b| nearer(space, a, b));
     let nearest = near.iter().take(choice.neighbours).map(|near| (near.id, near.similarity)).collect();
     let judged = finalists(space, near, choice).into_iter().map(|near| judge.hit(near)).collect();
     Found { hits: choose(space, judged, choice), nearest, missing: question.missing() }
+}
+
+/// The nearer first, then what went better, then by id.
+fn nearer(space: &Space, a: &Near, b: &Near) -> Ordering {
+    let base = |near: &Near| space.documents[near.number as usize].base.unwrap_or(0.0);
+    let by_similarity = b.similarity.total_cmp(&a.similarity);
+    by_similarity.then_with(|| base(b).total_cmp(&base(a))).then_with(|| a.id.cmp(&b.id))
 }
 
 /// What the sources propose: more of it until there are enough different tasks among it, or all there is.
@@ -192,10 +199,8 @@ fn propose(
 ) -> Vec<u32> {
     let sums = &mut scratch.sums;
     sums.fit(space.documents.len());
-    let mut candidates = by_words(space, question, wanted, sums);
+    let mut candidates = by_sums(space, question, wanted, sums);
     candidates.extend(by_vector(space, question.vector, wanted));
-    candidates.extend(by_steps(space, question, sums));
-    candidates.extend(by_context(space, question));
     candidates.sort_unstable();
     candidates.dedup();
     candidates.retain(|number| {
@@ -205,30 +210,43 @@ fn propose(
     candidates
 }
 
-/// Those that hold the most of the query's words, each counted by its rarity; the same domain counts beside them as
-/// its weight does beside that of the words.
-fn by_words(space: &Space, question: &Question<'_>, wanted: usize, sums: &mut Sums) -> Vec<u32> {
-    let mut most = 0.0;
-    for word in space.words.affordable(&question.features.words, BUDGET, 1) {
-        let rarity = space.task.rarity(bucket(word)) + space.steps.rarity(bucket(word));
-        most += rarity;
-        space.words.each(word, |number| sums.add(number, rarity));
-    }
-    if let Some(domain) = question.domain {
-        let bonus = most * question.context_beside_text();
-        let domains = &space.domain_of;
-        sums.raise(|number| if domains[number as usize] == domain { bonus } else { 0.0 });
-    }
+/// Those that score the most by what can be added up without looking at each: the query's words by their rarity, the
+/// pairs of neighbouring tools that the steps so far have, and the domain, each by the weight it has in a score.
+fn by_sums(space: &Space, question: &Question<'_>, wanted: usize, sums: &mut Sums) -> Vec<u32> {
+    add_words(space, question, sums);
+    add_pairs(space, question, sums);
+    add_domain(space, question, sums);
     largest(space, sums, wanted)
 }
 
-/// Those that have the most pairs of neighbouring tools in common with the steps so far, but for pairs that nearly
-/// all have.
-fn by_steps(space: &Space, question: &Question<'_>, sums: &mut Sums) -> Vec<u32> {
-    for pair in space.pairs.affordable(&question.pairs, BUDGET, 0) {
-        space.pairs.each(pair, |number| sums.add(number, 1.0));
+fn add_words(space: &Space, question: &Question<'_>, sums: &mut Sums) {
+    let words = &question.features.words;
+    let rarity = |word: u64| space.task.rarity(bucket(word)) + space.steps.rarity(bucket(word));
+    let all: f32 = words.iter().map(|word| rarity(*word)).sum();
+    let weight =
+        (question.weight(Signal::Lexical) + question.weight(Signal::Vector)).max(LEAST) / all.max(LEAST);
+    for word in space.words.affordable(words, BUDGET, 1) {
+        let value = weight * rarity(word).max(LEAST);
+        space.words.each(word, |number| sums.add(number, value));
     }
-    largest(space, sums, SIMILAR_STEPS)
+}
+
+fn add_pairs(space: &Space, question: &Question<'_>, sums: &mut Sums) {
+    let value = question.weight(Signal::Steps).max(LEAST) / question.pairs.len().max(1) as f32;
+    for pair in space.pairs.affordable(&question.pairs, BUDGET_OF_PAIRS, 0) {
+        space.pairs.each(pair, |number| sums.add(number, value));
+    }
+}
+
+/// The newest of the domain may be candidates for that alone; of the others those that something else speaks for.
+fn add_domain(space: &Space, question: &Question<'_>, sums: &mut Sums) {
+    let Some(domain) = question.domain else { return };
+    let newest =
+        space.domains.get(&domain).into_iter().flat_map(|same| same.recent.iter().rev().take(SAME_DOMAIN));
+    newest.for_each(|number| sums.add(*number, LEAST));
+    let value = question.weight(Signal::Context);
+    let domains = &space.domain_of;
+    sums.raise(|number| if domains[number as usize] == domain { value } else { 0.0 });
 }
 
 /// The documents with the `wanted` largest sums; ties by id. All sums are 0 again.
@@ -267,12 +285,6 @@ fn by_vector(space: &Space, vector: Option<&[f32]>, wanted: usize) -> Vec<u32> {
     nearest
 }
 
-/// The newest of the same domain.
-fn by_context(space: &Space, question: &Question<'_>) -> impl Iterator<Item = u32> {
-    let domain = question.domain.and_then(|domain| space.domains.get(&domain));
-    domain.into_iter().flat_map(|domain| domain.recent.iter().rev().take(SAME_CONTEXT).copied())
-}
-
 /// A candidate and what the signals that compare say of it.
 struct Near {
     number: u32,
@@ -281,11 +293,23 @@ struct Near {
     values: [f64; SIGNALS],
 }
 
-/// The best of the nearest: not too many attempts at any one task.
+/// The nearest of the nearest tasks: not too many attempts at any one of them.
 fn finalists(space: &Space, near: Vec<Near>, choice: &Choice) -> Vec<Near> {
-    let most = FINALISTS.max(choice.limit.saturating_mul(FINALISTS_PER_HIT));
+    let tasks = TASKS.max(choice.limit.saturating_mul(TASKS_PER_HIT));
     let attempts = choice.per_task.saturating_mul(ATTEMPTS);
-    at_most(attempts, near, |near| space.groups[near.number as usize]).take(most).collect()
+    let mut seen: FxHashMap<u64, usize> = FxHashMap::default();
+    let is_one = |near: &Near| {
+        let is_full = seen.len() >= tasks;
+        match seen.entry(space.groups[near.number as usize]) {
+            Entry::Vacant(_) if is_full => false,
+            entry => {
+                let count = entry.or_default();
+                *count += 1;
+                *count <= attempts
+            }
+        }
+    };
+    near.into_iter().filter(is_one).collect()
 }
 
 /// The first of each group, as many as there may be.
