@@ -19,7 +19,17 @@ from .errors import ConflictError, EpisodeClosedError, UnknownEpisodeError, Vali
 from .extractors import Hybrid
 from .inducers import Clustering, History
 from .learning import Draft, Learner, Recording, Staged, Taught, digest_of
-from .model.checks import check_head, check_namespace, check_outcome, check_tags, check_tool
+from .model.checks import (
+    check_count,
+    check_head,
+    check_name,
+    check_namespace,
+    check_outcome,
+    check_sequence,
+    check_tags,
+    check_tool,
+    check_type,
+)
 from .model.context import Complexity, TaskContext, TaskType
 from .model.episode import Episode, Json, Outcome, Step
 from .model.ids import as_bytes
@@ -38,6 +48,9 @@ _ASKED = ("context", "domain", "language", "framework", "complexity", "namespace
 """What a recall asks with, of what an episode starts with."""
 _LONGEST_S = 10 * 365 * 86_400
 """What an episode can have taken at most, in seconds."""
+_MOST_TOKENS = 2**63 - 1
+_LONGEST_PAGE = 1_000_000
+_MOST_TRIALS = 2**32 - 1
 _CHUNK = 64
 """Episodes that `add_many` commits together; each is scored against what was known when its chunk began."""
 
@@ -129,7 +142,7 @@ class Memory:
             source=source,
             external_id=external_id,
             tags=_as_tuple("tags", tags),
-            metadata=dict(metadata or {}),
+            metadata=_as_dict("metadata", metadata),
         )
         return self._start(episode)
 
@@ -167,6 +180,8 @@ class Memory:
         """
         if truncate not in (None, "observation"):
             raise ValidationError("truncate", "None or 'observation'", repr(truncate))
+        if tokens is not None:
+            check_count("tokens", tokens, 0, _MOST_TOKENS)
         return self._opened(episode_id).log(
             self._now(), tool, action, parameters, output, error, timed_out, latency_ms, tokens, metadata,
             truncate is not None,
@@ -297,12 +312,14 @@ class Memory:
 
     def _draft(self, given: Episode) -> Draft:
         """A finished episode as `log` and `complete` would have recorded it."""
+        check_type("episode", given, Episode)
         check_outcome(given.outcome, self.settings.limits)
         episode = self._dated(given)
         check_head(episode, self.settings.limits)
+        check_sequence("steps", episode.steps)
         recording = Recording(episode, self.settings.limits)
-        for step in episode.steps:
-            recording.add(step)
+        for number, step in enumerate(episode.steps, 1):
+            _add_step(recording, step, number)
         assert episode.outcome is not None
         assert episode.ended_at is not None
         content = msgspec.msgpack.encode(
@@ -346,8 +363,10 @@ class Memory:
             context, domain=domain, language=language, framework=framework, complexity=complexity
         )
         check_head(Episode(task=task, namespace=namespace, context=asked), self.settings.limits)
+        check_sequence("steps", steps)
         for step in steps:
             check_tool("steps", step.tool if isinstance(step, Step) else step)
+        check_count("limit", limit, 1, 100)
         self._catch_up()
         return self._retriever.recall(
             task,
@@ -380,13 +399,18 @@ class Memory:
         after: str | None = None,
         namespace: str | None = None,
     ) -> tuple[Episode, ...]:
-        """One page of ended episodes, newest first; `after` is the id of the last one of the page before."""
+        """One page of ended episodes, newest first; `after` is the id of the last one of the page before.
+
+        Raises `ValidationError` for a `limit` outside 1..1,000,000 or a filter that is no name.
+        """
+        check_count("limit", limit, 1, _LONGEST_PAGE)
+        namespace = self._within(namespace, domain=domain, agent=agent, task_key=task_key)
         rows = self._store.scan(
             "episode",
             after=None if after is None else as_bytes(after),
             limit=limit,
             newest_first=True,
-            namespace=self.namespace if namespace is None else namespace,
+            namespace=namespace,
             domain=domain,
             agent=agent,
             task_key=task_key,
@@ -405,10 +429,16 @@ class Memory:
         limit: int = 20,
         namespace: str | None = None,
     ) -> tuple[Pattern, ...]:
-        """Patterns with their evidence over the slice asked for; `order` is "confidence", "trials" or "recent"."""
+        """Patterns with their evidence over the slice asked for; `order` is "confidence", "trials" or "recent".
+
+        Raises `ValidationError` for a `limit` outside 1..10,000, a negative `min_trials`, or a filter that is no name.
+        """
+        check_count("limit", limit, 1, 10_000)
+        check_count("min_trials", min_trials, 0, _MOST_TRIALS)
+        namespace = self._within(namespace, kind=kind, domain=domain, agent=agent)
         self._catch_up()
         return self._retriever.patterns(
-            namespace=self.namespace if namespace is None else namespace,
+            namespace=namespace,
             kind=kind,
             domain=domain,
             agent=agent,
@@ -426,12 +456,11 @@ class Memory:
         Computed when it is asked for, as `settings.clustering` says. Raises `ValidationError` for a `limit` outside
         1..10,000 or settings that make no sense.
         """
-        if not 1 <= limit <= 10_000:
-            raise ValidationError("limit", "1 to 10,000", str(limit))
+        check_count("limit", limit, 1, 10_000)
+        namespace = self._within(namespace, domain=domain)
         self._catch_up()
         asked = self.settings.clustering
         clustering = Clustering(eps=asked.eps, min_points=asked.min_points, newest=asked.newest)
-        namespace = self.namespace if namespace is None else namespace
         return clustering.induce(History(self._index, namespace, domain))[:limit]
 
     def score(self, episode: Episode) -> float | None:
@@ -462,7 +491,7 @@ class Memory:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Memory({self._store.stats().get('durable', '')!s}, namespace={self.namespace!r})"
+        return f"Memory({self._store!r}, namespace={self.namespace!r})"
 
     # --- what the verbs stand on ---
 
@@ -473,6 +502,15 @@ class Memory:
                 raise EpisodeClosedError(episode_id)
             raise UnknownEpisodeError(episode_id)
         return opened
+
+    def _within(self, namespace: str | None, **filters: str | None) -> str:
+        """The namespace that is meant, once it and the filters are names."""
+        for field, name in filters.items():
+            check_name(field, name, self.settings.limits)
+        if namespace is None:
+            return self.namespace
+        check_namespace(namespace, self.settings.limits)
+        return namespace
 
     def _catch_up(self) -> None:
         """Makes the index know every commit there is, other processes' included."""
@@ -504,6 +542,17 @@ def _open_store(database: str | Path | None, settings: Settings) -> Store:
     )
 
 
+def _add_step(recording: Recording, step: Step, number: int) -> None:
+    """What is wrong with a step is said with its number."""
+    try:
+        check_type("step", step, Step)
+        recording.add(step)
+    except ValidationError as error:
+        if error.field in ("steps", "episode"):
+            raise
+        raise type(error)(f"step {number}: {error.field}", error.limit, error.size) from None
+
+
 def _told_duration(metadata: Mapping[str, Json]) -> float | None:
     """The seconds that an imported run says it took; None where it does not, or nothing that makes sense."""
     told = metadata.get("duration_s") if isinstance(metadata, Mapping) else None
@@ -516,7 +565,15 @@ def _overridden(context: TaskContext | None, **changes: Any) -> TaskContext:
     given = {name: value for name, value in changes.items() if value is not None}
     if context is None:
         return TaskContext(**given)
+    check_type("context", context, TaskContext)
     return replace(context, **given) if given else context
+
+
+def _as_dict(field: str, values: Mapping[str, Json] | None) -> dict[str, Json]:
+    if values is None:
+        return {}
+    check_type(field, values, Mapping)
+    return dict(values)
 
 
 def _as_tuple(field: str, values: Sequence[str]) -> tuple[str, ...]:

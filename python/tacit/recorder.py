@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import EllipsisType, TracebackType
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
+from .errors import EpisodeClosedError, StorageError
 from .memory import Memory
 from .model.episode import Json, Outcome
 from .model.learned import Learned
@@ -20,7 +23,9 @@ class Recorder:
     """One episode while it goes on; `Memory.episode` makes it.
 
     End it with `succeed`, `fail` or `partial`. Leaving the `with` block by an exception fails it with the exception's
-    message and lets the exception pass; leaving without a word closes it as abandoned.
+    message and lets the exception pass; leaving without a word closes it as abandoned. Where `succeed`, `fail` or
+    `partial` raise because the store failed, that says nothing about the task: the episode stays open, and
+    `memory.complete(episode.id, outcome)` may end it later.
     """
 
     def __init__(self, memory: Memory, episode_id: str, task: str, asked: dict[str, Any]) -> None:
@@ -30,6 +35,7 @@ class Recorder:
         self._task = task
         self._asked = asked
         self._tools: list[str] = []
+        self._not_stored: BaseException | None = None
 
     def log(
         self,
@@ -70,20 +76,24 @@ class Recorder:
 
     def succeed(self, verdict: str | None = None, *, artifacts: Sequence[str] = ()) -> Learned:
         """Ends the episode as a success."""
-        return self._complete(Outcome.success(verdict, artifacts=tuple(artifacts)))
+        return self._complete(Outcome.success(verdict, artifacts=artifacts))
 
     def partial(
         self, verdict: str | None = None, *, completed: Sequence[str] = (), failed: Sequence[str] = ()
     ) -> Learned:
         """Ends the episode as a partial success."""
-        return self._complete(Outcome.partial(verdict, completed=tuple(completed), failed=tuple(failed)))
+        return self._complete(Outcome.partial(verdict, completed=completed, failed=failed))
 
     def fail(self, reason: str, details: str | None = None) -> Learned:
         """Ends the episode as a failure."""
         return self._complete(Outcome.failure(reason, details))
 
     def _complete(self, outcome: Outcome) -> Learned:
-        self.learned = self.memory.complete(self.id, outcome)
+        try:
+            self.learned = self.memory.complete(self.id, outcome)
+        except (StorageError, KeyboardInterrupt) as error:
+            self._not_stored = error
+            raise
         return self.learned
 
     def __enter__(self) -> Recorder:
@@ -92,42 +102,69 @@ class Recorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self.learned is not None:
+        if self.learned is not None or (error is not None and error is self._not_stored):
             return
         if error is None:
             self._complete(Outcome.abandoned())
         else:
-            self._complete(Outcome.failure(_told(error)))
+            with suppress(EpisodeClosedError):  # an ending that was interrupted may have come about
+                self._complete(Outcome.failure(_told(error)))
 
 
 def recorded(
     memory: Memory, task: str | None = None, **head: Any
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """A decorator that makes each call of a function an episode.
+    """A decorator that makes each call of a function an episode; of an `async def`, each that is awaited.
 
-    The task is `task`, else the function's name; the call is one step of the tool that bears the function's name,
-    Returning succeeds, raising fails and raises
-    again. Takes what `Memory.start` takes.
+    The task is `task`, else the function's name; the call is one step of the tool that bears the function's name.
+    Returning succeeds, raising fails and raises again. Takes what `Memory.start` takes.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        tool = function.__name__
+        told = tool.replace("_", " ") if task is None else task
+
         @functools.wraps(function)
         def call(*arguments: P.args, **named: P.kwargs) -> R:
-            with memory.episode(task or function.__name__.replace("_", " "), **head) as episode:
-                try:
-                    result = function(*arguments, **named)
-                except BaseException as error:
-                    episode.log(function.__name__, error=_told(error))
-                    raise
-                episode.log(function.__name__, output=None)
-                episode.succeed()
-                return result
+            episode = memory.episode(told, **head)
+            try:
+                result = function(*arguments, **named)
+            except BaseException as error:
+                _end(episode, tool, error)
+                raise
+            _end(episode, tool)
+            return result
 
-        return call
+        @functools.wraps(function)
+        async def awaited(*arguments: P.args, **named: P.kwargs) -> Any:
+            import asyncio
+
+            episode = memory.episode(told, **head)
+            try:
+                result = await cast(Any, function(*arguments, **named))
+            except BaseException as error:
+                await asyncio.to_thread(_end, episode, tool, error)
+                raise
+            await asyncio.to_thread(_end, episode, tool)
+            return result
+
+        return cast(Callable[P, R], awaited) if inspect.iscoroutinefunction(function) else call
 
     return decorate
 
 
+def _end(episode: Recorder, tool: str, error: BaseException | None = None) -> None:
+    """The episode of one call: its only step, and how it ended."""
+    if error is None:
+        episode.log(tool, output=None)
+        episode.succeed()
+    else:
+        episode.log(tool, error=_told(error))
+        episode.fail(_told(error))
+
+
 def _told(error: BaseException) -> str:
     """The exception in a line that fits where it is kept."""
-    return f"{type(error).__name__}: {error}".encode("utf-8", "replace").decode()[:10_000]
+    message = str(error)
+    told = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    return told.encode("utf-8", "replace").decode()[:10_000]

@@ -321,6 +321,9 @@ def test_a_page_of_episodes_is_newest_first_and_filtered(memory: Memory) -> None
         ({"metadata": {"a": math.nan}}, "metadata"),
         ({"metadata": {"a": {1, 2}}}, "metadata"),
         ({"context": "airline"}, "context"),
+        ({"context": {"domain": "airline"}, "domain": "retail"}, "context: must be of type TaskContext"),
+        ({"metadata": [1]}, "metadata: must be of type Mapping"),
+        ({"namespace": "x" * 600}, "namespace: 1 to 128 characters, got 600"),
     ],
 )
 def test_a_start_that_breaks_a_rule_is_refused_by_the_field(
@@ -329,6 +332,65 @@ def test_a_start_that_breaks_a_rule_is_refused_by_the_field(
     with pytest.raises(ValidationError, match=field):
         memory.start(**{"task": "do it", **head})
     assert memory.stats()["open"] == 0
+
+
+@pytest.mark.parametrize("tokens", [-1, 2**63, 2**70, 1.5])
+def test_tokens_that_are_no_count_are_refused(memory: Memory, tokens: Any) -> None:
+    id = memory.start("do it")
+    with pytest.raises(ValidationError, match="tokens"):
+        memory.log(id, "look", tokens=tokens)
+    assert memory.get(id).steps == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({"steps": ("look",)}, "step 1: step: must be of type Step, got str"),
+        ({"steps": None}, "steps: a sequence"),
+        ({"steps": (Step("look"), Step(""))}, "step 2: tool: must not be empty"),
+        ({"steps": (Step("look", output=math.nan),)}, "step 1: output: must be finite"),
+        ({"outcome": None}, "outcome: an Outcome"),
+    ],
+)
+def test_what_is_wrong_with_an_added_episode_is_named(
+    memory: Memory, given: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(ValidationError, match=complaint):
+        memory.add(finished(**given))
+    with pytest.raises(ValidationError, match="episode: must be of type Episode"):
+        memory.add("do it")  # type: ignore[arg-type]
+    assert memory.stats()["episodes"] == 0
+
+
+@pytest.mark.parametrize(
+    ("verb", "asked"),
+    [
+        *(("episodes", {"limit": limit}) for limit in (0, -1, 2**70, "all", None)),
+        *(("patterns", {"limit": limit}) for limit in (0, 10_001, 2**70, "all")),
+        *(("clusters", {"limit": limit}) for limit in (0, 10_001, 2**70, "all")),
+        *(("patterns", {"min_trials": trials}) for trials in (-1, 2**70, "all")),
+        *(
+            (verb, {"domain": name})
+            for verb in ("episodes", "patterns", "clusters")
+            for name in ("\ud800", 3, "")
+        ),
+        *(
+            (verb, {"namespace": name})
+            for verb in ("episodes", "patterns", "clusters")
+            for name in ("\ud800", 3, "")
+        ),
+        *(("recall", {"task": "do it", "limit": limit}) for limit in (2.5, "5", None)),
+        *(("recall", {"task": "do it", "steps": steps}) for steps in ("look", None, [3])),
+    ],
+)
+def test_a_question_that_makes_no_sense_is_refused(memory: Memory, verb: str, asked: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        getattr(memory, verb)(**asked)
+
+
+def test_a_closed_memory_can_still_be_shown(memory: Memory) -> None:
+    memory.close()
+    assert "Store(" in repr(memory)
 
 
 def test_an_artifact_beyond_its_limit_leaves_the_episode_open(memory: Memory) -> None:

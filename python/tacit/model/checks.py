@@ -35,11 +35,7 @@ def check_task(task: object, limits: Limits) -> None:
 
 def check_namespace(namespace: object, limits: Limits) -> None:
     """A namespace is a text of 1 to 128 characters."""
-    _check_text("namespace", namespace, 4 * limits.namespace_characters)
-    if isinstance(namespace, str) and len(namespace) > limits.namespace_characters:
-        raise TooLargeError(
-            "namespace", f"1 to {limits.namespace_characters} characters", str(len(namespace))
-        )
+    _check_characters("namespace", namespace, limits.namespace_characters)
 
 
 def check_name(field: str, name: object, limits: Limits) -> None:
@@ -50,9 +46,7 @@ def check_name(field: str, name: object, limits: Limits) -> None:
 
 def check_tool(field: str, tool: object) -> None:
     """The name of a tool is a text of 1 to 256 characters."""
-    _check_text(field, tool, 4 * TOOL_CHARACTERS)
-    if isinstance(tool, str) and len(tool) > TOOL_CHARACTERS:
-        raise TooLargeError(field, f"at most {TOOL_CHARACTERS} characters", str(len(tool)))
+    _check_characters(field, tool, TOOL_CHARACTERS)
 
 
 def check_timed(timed: object) -> None:
@@ -105,6 +99,7 @@ def check_outcome(outcome: object, limits: Limits) -> None:
         if text is not None:
             _check_text(field, text, limits.artifact_bytes, empty=True)
     for field in ("artifacts", "completed", "failed"):
+        check_sequence(field, getattr(outcome, field))
         for place, text in enumerate(getattr(outcome, field)):
             _check_text(f"{field}[{place}]", text, limits.artifact_bytes, empty=True)
 
@@ -112,6 +107,32 @@ def check_outcome(outcome: object, limits: Limits) -> None:
 def _check_choice(field: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ValidationError(field, f"one of {', '.join(choices)}", repr(value)[:80])
+
+
+def check_type(field: str, value: object, kind: type) -> None:
+    """A value is of the type that is asked for."""
+    if not isinstance(value, kind):
+        raise ValidationError(field, f"must be of type {kind.__name__}", type(value).__name__)
+
+
+def check_sequence(field: str, values: object) -> None:
+    """A sequence, of which a text is none."""
+    if isinstance(values, str) or not isinstance(values, Sequence):
+        raise ValidationError(field, "a sequence", type(values).__name__)
+
+
+def check_count(field: str, count: object, least: int, most: int) -> None:
+    """A count is a whole number within bounds."""
+    if not isinstance(count, int):
+        raise ValidationError(field, "a whole number", type(count).__name__)
+    if not least <= count <= most:
+        raise ValidationError(field, f"{least:,} to {most:,}", f"{count:,}")
+
+
+def _check_characters(field: str, text: object, limit: int) -> None:
+    if isinstance(text, str) and not 1 <= len(text) <= limit:
+        raise TooLargeError(field, f"1 to {limit} characters", str(len(text)))
+    _check_text(field, text, 4 * limit)
 
 
 def _check_text(field: str, text: object, limit: int, *, empty: bool = False) -> None:

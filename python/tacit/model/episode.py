@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from ..errors import ValidationError
 from .context import TaskContext, TaskType
 
 Json: TypeAlias = Any
@@ -50,20 +52,22 @@ class Outcome:
     details: str | None = None
 
     @classmethod
-    def success(cls, verdict: str | None = None, *, artifacts: tuple[str, ...] | list[str] = ()) -> Outcome:
+    def success(cls, verdict: str | None = None, *, artifacts: Sequence[str] = ()) -> Outcome:
         """The task was done; `artifacts` are what came of it (names or texts, at most 1 MB each)."""
-        return cls("success", verdict, artifacts=tuple(artifacts))
+        return cls("success", verdict, artifacts=_texts("artifacts", artifacts))
 
     @classmethod
     def partial(
         cls,
         verdict: str | None = None,
         *,
-        completed: tuple[str, ...] | list[str] = (),
-        failed: tuple[str, ...] | list[str] = (),
+        completed: Sequence[str] = (),
+        failed: Sequence[str] = (),
     ) -> Outcome:
         """Some of the task was done; its share is completed / (completed + failed), a half when both are empty."""
-        return cls("partial", verdict, completed=tuple(completed), failed=tuple(failed))
+        return cls(
+            "partial", verdict, completed=_texts("completed", completed), failed=_texts("failed", failed)
+        )
 
     @classmethod
     def failure(cls, reason: str, details: str | None = None) -> Outcome:
@@ -81,6 +85,13 @@ class Outcome:
         parts = len(self.completed) + len(self.failed)
         partial = len(self.completed) / parts if parts else 0.5
         return {"success": 1.0, "partial": partial, "failure": 0.0}.get(self.kind)
+
+
+def _texts(field: str, given: Sequence[str]) -> tuple[str, ...]:
+    """One text is not a sequence of its characters."""
+    if isinstance(given, str):
+        raise ValidationError(field, "a sequence of texts", "a text")
+    return tuple(given)
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,8 +108,6 @@ class Retriever:
     ) -> Recall:
         """The whole answer; see `Memory.recall`."""
         started = time.perf_counter()
-        if not 1 <= limit <= 100:
-            raise ValidationError("limit", "1 to 100", str(limit))
         query = self._encode(task, context, steps, namespace, now)
         rows, missing, nearest = self._choose(query, limit)
         worked, failed = self._behind(query, nearest)
@@ -176,8 +174,6 @@ class Retriever:
         """Patterns of a slice with their evidence; see `Memory.patterns`."""
         if order not in ("confidence", "trials", "recent"):
             raise ValidationError("order", "one of confidence, trials, recent", repr(order))
-        if not 1 <= limit <= 10_000:
-            raise ValidationError("limit", "1 to 10,000", str(limit))
         rows = self.index.patterns(namespace, order=order, limit=limit, min_trials=min_trials, **slice)
         return self._described(rows)
 
