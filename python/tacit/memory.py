@@ -514,7 +514,8 @@ class Memory:
 
     def _catch_up(self) -> None:
         """Makes the index know every commit there is, other processes' included."""
-        if self._index.sequence >= self._store.sequence():
+        # The store is asked first: in a forked child it refuses, where the index could wait for a lock for ever.
+        if self._store.sequence() <= self._index.sequence:
             return
         with self._catching_up:
             while len(changes := self._store.changes(self._index.sequence)):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tacit import Episode, EpisodeClosedError, Memory, Outcome, Settings, Step, ValidationError
+from tacit import Episode, EpisodeClosedError, Memory, Outcome, Settings, Step, StorageError, ValidationError
 from tacit.embedding import embedders
 from tacit.model.record import Batch, Receipt
 from tacit.storage import InMemoryStore
@@ -193,3 +193,20 @@ def test_a_key_that_runs_python_when_it_is_named_holds_up_nobody_else() -> None:
     with pytest.raises(ValidationError, match="free"):
         memory.log(episode_id, "look", parameters={Key(): 1})
     assert memory.log(episode_id, "look") == 2
+
+
+class UnreachableIndex:
+    """An index whose lock nobody will ever release."""
+
+    @property
+    def sequence(self) -> int:
+        raise AssertionError("waits for ever")
+
+
+def test_a_store_that_refuses_is_asked_before_the_index_is() -> None:
+    store = InMemoryStore()
+    memory = Memory(store=store)
+    store.close()
+    memory._index = UnreachableIndex()  # type: ignore[assignment]
+    with pytest.raises(StorageError):
+        memory.recall("find the order")
