@@ -182,10 +182,20 @@ class Memory:
             raise ValidationError("truncate", "None or 'observation'", repr(truncate))
         if tokens is not None:
             check_count("tokens", tokens, 0, _MOST_TOKENS)
-        return self._opened(episode_id).log(
+        opened = self._opened(episode_id)
+        number = opened.log(
             self._now(), tool, action, parameters, output, error, timed_out, latency_ms, tokens, metadata,
             truncate is not None,
         )  # fmt: skip
+        if opened.lock.locked() or episode_id not in self._open:
+            self._refuse_late(episode_id, opened, number)
+        return number
+
+    def _refuse_late(self, episode_id: str, opened: Recording, number: int) -> None:
+        """A step that came while the episode was being completed counts where it was completed with it."""
+        with opened.lock:
+            if episode_id not in self._open and not opened.was_closed_with(number):
+                raise EpisodeClosedError(episode_id)
 
     def complete(self, episode_id: str, outcome: Outcome) -> Learned:
         """Ends an episode, learns from it, and returns once everything is durable.

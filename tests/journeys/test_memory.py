@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from tacit import (
     recorded,
 )
 from tacit.extractors import extractors
+from tacit.model.record import Batch, Receipt
 
 MakeMemory = Callable[..., Memory]
 
@@ -200,6 +202,33 @@ def test_a_failed_commit_leaves_the_episode_open(
     assert memory.log(id, "look", output=None) == 2
     assert memory.complete(id, Outcome.success()).state == "learned"
     assert len(memory.get(id).steps) == 2
+
+
+def test_a_step_that_comes_while_the_episode_is_completed_is_refused_not_lost(
+    make_memory: MakeMemory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = make_memory()
+    id = memory.start("Cancel order 17")
+    commit = memory._store.commit
+    refused: list[Exception] = []
+
+    def log_late() -> None:
+        try:
+            memory.log(id, "late", output=None)
+        except EpisodeClosedError as error:
+            refused.append(error)
+
+    late = threading.Thread(target=log_late)
+
+    def commit_while_another_logs(batch: Batch) -> Receipt:
+        late.start()
+        return commit(batch)
+
+    monkeypatch.setattr(memory._store, "commit", commit_while_another_logs)
+    memory.complete(id, Outcome.success())
+    late.join()
+    assert len(refused) == 1
+    assert memory.get(id).steps == ()
 
 
 def test_completing_again_is_safe_with_the_same_outcome_and_refused_with_another(memory: Memory) -> None:

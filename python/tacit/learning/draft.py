@@ -79,6 +79,10 @@ class Recording:
         self._closed = steps, draft
         return draft
 
+    def was_closed_with(self, number: int) -> bool:
+        """Whether the step of this number is part of the record that was closed last."""
+        return self._closed is not None and number <= len(self._closed[1].trajectory)
+
 
 @dataclass(frozen=True)
 class Draft:
