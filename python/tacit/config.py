@@ -130,6 +130,65 @@ class Settings:
     storage: StorageSettings = field(default_factory=StorageSettings)
 
 
+_MOST = 2**63 - 1
+_MORE_THAN_NONE = {"half_life_days", "usual_seconds", "usual_steps", "cache_ttl_s"}
+_AT_LEAST_ONE = {"candidates", "neighbours", "readers", "min_points"}
+_SHARES = {"duration_share", "diversity", "eps"}
+_CHOICES = {"durability": ("durable", "fast"), "cache": ("auto", "memory")}
+
+
+def check_settings(settings: object) -> None:
+    """Every setting has its default's type and makes sense: numbers are finite, counts and weights not negative.
+
+    Raises `ValidationError` that names the setting.
+    """
+    if not isinstance(settings, Settings):
+        raise ValidationError("settings", "must be of type Settings", type(settings).__name__)
+    _check_section(settings, Settings(), "settings")
+
+
+def _check_section(section: Any, defaults: Any, name: str) -> None:
+    for each in fields(defaults):
+        _check_setting(getattr(section, each.name), getattr(defaults, each.name), f"{name}.{each.name}")
+
+
+def _check_setting(value: Any, default: Any, name: str) -> None:
+    whole_for_float = isinstance(default, float) and type(value) is int
+    if type(value) is not type(default) and not whole_for_float:
+        raise ValidationError(name, f"must be of type {type(default).__name__}", type(value).__name__)
+    if is_dataclass(default):
+        _check_section(value, default, name)
+    elif isinstance(default, tuple):
+        _check_row(value, default, name)
+    elif isinstance(default, str):
+        _check_choice(value, name)
+    else:
+        _check_number(value, name)
+
+
+def _check_row(values: tuple[Any, ...], defaults: tuple[Any, ...], name: str) -> None:
+    """A row of names has any length, a row of numbers that of its default."""
+    if isinstance(defaults[0], float) and len(values) != len(defaults):
+        raise ValidationError(name, f"{len(defaults)} numbers", str(len(values)))
+    for value in values:
+        _check_setting(value, defaults[0], name)
+
+
+def _check_choice(value: str, name: str) -> None:
+    choices = _CHOICES.get(name.rpartition(".")[2])
+    if choices is not None and value not in choices:
+        raise ValidationError(name, f"one of {', '.join(choices)}", repr(value))
+
+
+def _check_number(value: float, name: str) -> None:
+    field = name.rpartition(".")[2]
+    least = 1 if field in _AT_LEAST_ONE or ".limits." in name else 0
+    most = 1 if field in _SHARES else _MOST
+    if not least <= value <= most or (field in _MORE_THAN_NONE and value == 0):
+        wanted = f"{least} or more" if most == _MOST and not value > most else f"{least} to {most:,}"
+        raise ValidationError(name, "more than 0" if field in _MORE_THAN_NONE else wanted, f"{value:,}")
+
+
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """What the environment and the TOML file say."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from . import _native
-from .config import Settings
+from .config import Settings, check_settings
 from .embedding import embedders
 from .errors import ConflictError, EpisodeClosedError, UnknownEpisodeError, ValidationError
 from .extractors import Hybrid
@@ -75,7 +75,8 @@ class Memory:
         store: Store | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        self.settings: Settings = settings or Settings()
+        self.settings: Settings = Settings() if settings is None else settings
+        check_settings(self.settings)
         check_namespace(namespace, self.settings.limits)
         self.namespace = namespace
         self._clock = clock

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tacit import config
+from tacit import (
+    Limits,
+    Memory,
+    RecallSettings,
+    RecallWeights,
+    RewardWeights,
+    Settings,
+    StorageSettings,
+    config,
+)
 from tacit.errors import ValidationError
 
 
@@ -56,3 +68,32 @@ def test_a_named_file_that_is_not_there_is_a_mistake(tmp_path: Path) -> None:
 def test_the_database_lies_in_the_users_data_folder(tmp_path: Path) -> None:
     found = config.load({"XDG_DATA_HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)})
     assert Path(found.database) == tmp_path / "tacit" / "memory.db"
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        (Settings(recall=RecallSettings(patterns=-1)), "settings.recall.patterns: 0 or more, got -1"),
+        (Settings(recall=RecallSettings(neighbours=2**70)), "settings.recall.neighbours: 1 to"),
+        (Settings(recall=RecallSettings(diversity=7.0)), "settings.recall.diversity: 0 to 1, got 7"),
+        (Settings(recall=RecallSettings(half_life_days=0)), "half_life_days: more than 0"),
+        (Settings(recall=RecallSettings(weights=RecallWeights(lexical=math.nan))), "weights.lexical"),
+        (Settings(recall=RecallSettings(weights=RecallWeights(vector=math.inf))), "weights.vector"),
+        (Settings(storage=StorageSettings(readers=0)), "storage.readers: 1 or more"),
+        (Settings(storage=StorageSettings(busy_timeout_ms=-1)), "storage.busy_timeout_ms"),
+        (Settings(storage=StorageSettings(cache="disk")), "storage.cache: one of auto, memory"),  # type: ignore[arg-type]
+        (Settings(reward=RewardWeights(usual_seconds=0.0)), "usual_seconds: more than 0"),
+        (Settings(reward=RewardWeights(complexity_bonus=(1.0, 2.0))), "complexity_bonus: 4 numbers"),  # type: ignore[arg-type]
+        (Settings(limits=Limits(steps=0)), "limits.steps: 1 or more"),
+        (Settings(extractors=("tool_sequence", 3)), "settings.extractors: must be of type str"),  # type: ignore[arg-type]
+        (Settings(embedder=None), "settings.embedder: must be of type str"),  # type: ignore[arg-type]
+        ({}, "settings: must be of type Settings"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_named(settings: Any, complaint: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(complaint)):
+        Memory(settings=settings)
+
+
+def test_a_setting_that_is_a_whole_number_will_do_for_a_fraction() -> None:
+    assert Memory(settings=Settings(recall=RecallSettings(half_life_days=7))).recall("x").hits == ()

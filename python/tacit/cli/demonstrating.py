@@ -13,7 +13,9 @@ from .options import AsJson
 
 
 def demo(
-    episodes: Annotated[int, typer.Option("--episodes", metavar="N", help="Questions for each arm.")] = 300,
+    episodes: Annotated[
+        int, typer.Option("--episodes", metavar="N", min=1, max=2_000, help="Questions for each arm.")
+    ] = 300,
     seed: Annotated[
         int, typer.Option("--seed", metavar="N", help="Which database and which questions.")
     ] = demonstration.SEED,

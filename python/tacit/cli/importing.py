@@ -12,7 +12,7 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from ..importers import ImportSummary, Refusal, Source, import_file, importers
+from ..importers import ImportSummary, Refusal, check_readable, import_file, importers
 from ..memory import Memory
 from ..model.pattern import Cluster, Pattern
 from . import console
@@ -54,9 +54,9 @@ def import_files(
     Importing a file again changes nothing.
     """
     cut = _truncated(truncate)
+    importers.create(format)
     for path in files:
-        if path != "-":
-            Source(path).close()
+        check_readable(path)
     with memory_at(database, namespace, writes=True) as memory:
         summaries = []
         for path in files:

@@ -89,11 +89,13 @@ def show(
     ],
     full: Annotated[bool, typer.Option("--full", help="Every observation whole.")] = False,
     database: Database = None,
-    namespace: Namespace = "default",
     as_json: AsJson = False,
 ) -> None:
-    """Show one episode: steps, reward, reflection."""
-    with memory_at(database, namespace) as memory:
+    """Show one episode: steps, reward, reflection.
+
+    Its id is enough, whichever namespace it is in.
+    """
+    with memory_at(database) as memory:
         episode = memory.get(episode_id)
         score = memory.score(episode)
         if as_json:
@@ -234,7 +236,9 @@ def patterns(
     min_trials: Annotated[
         int, typer.Option("--min-trials", metavar="N", min=1, help="Only what was tried that often.")
     ] = 1,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="Patterns at most.")] = 20,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=1, max=10_000, help="Patterns at most.")
+    ] = 20,
     database: Database = None,
     namespace: Namespace = "default",
     as_json: AsJson = False,
@@ -290,9 +294,9 @@ def note_left_out(cluster: Cluster) -> None:
         console.note(f"of the newest {looked_at:,} successes; {left_out:,} older ones were left out")
 
 
-def stats(database: Database = None, namespace: Namespace = "default", as_json: AsJson = False) -> None:
-    """Count what is stored, cached and indexed."""
-    with memory_at(database, namespace) as memory:
+def stats(database: Database = None, as_json: AsJson = False) -> None:
+    """Count what is stored, cached and indexed, all namespaces together."""
+    with memory_at(database) as memory:
         found = memory.stats()
         if as_json:
             console.say_json(found)

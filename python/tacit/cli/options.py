@@ -43,7 +43,7 @@ def configured(database: str | None) -> Configuration:
 
 
 @contextmanager
-def memory_at(database: str | None, namespace: str, *, writes: bool = False) -> Iterator[Memory]:
+def memory_at(database: str | None, namespace: str = "default", *, writes: bool = False) -> Iterator[Memory]:
     """The memory that the options name.
 
     A command that only reads makes no file: where there is none it gets an empty memory and says so.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .base import Entry, Importer, Refusal, importers
 from .importing import ImportSummary, import_file
 from .jsonl import Jsonl
-from .source import Line, Source
+from .source import Line, Source, check_readable
 
 __all__ = [
     "Entry",
@@ -15,6 +15,7 @@ __all__ = [
     "Line",
     "Refusal",
     "Source",
+    "check_readable",
     "import_file",
     "importers",
 ]

@@ -114,5 +114,14 @@ class Source:
         self.close()
 
 
+def check_readable(path: str | Path) -> None:
+    """Raises `ValidationError` where a file cannot be opened.
+
+    A pipe is taken as it is: opening it and letting go would lose what its other end has written.
+    """
+    if str(path) != "-" and not Path(path).is_fifo():
+        Source(path).close()
+
+
 def _buffered(stream: BinaryIO) -> BufferedReader:
     return stream if isinstance(stream, BufferedReader) else BufferedReader(cast(RawIOBase, stream))

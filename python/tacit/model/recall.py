@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 from ..errors import ValidationError
 from .pattern import Heuristic, Pattern
+
+_TASK = 400
+"""Characters of a task that a prompt shows."""
+_SAID = 160
+"""Characters of a verdict or an error."""
+_SHOWN_STEPS = 20
+_SHOWN_ERRORS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +77,8 @@ class Recall:
         """The answer as a fenced block of data for a prompt, of at most `max_tokens` tokens.
 
         A token is a third of a UTF-8 byte count, rounded up, unless `count_tokens` counts them. What does not fit is
-        left out, the least important first. Recalled text is escaped: it cannot close the fence or open another.
+        left out, the least important first; of an episode's task, verdict, steps and errors the beginning is shown,
+        with "…" where there is more. Recalled text is escaped: it cannot close the fence or open another.
         Raises `ValidationError` where not even the empty block fits.
         """
         count = count_tokens or _estimated_tokens
@@ -97,9 +106,7 @@ class Recall:
             rule = _escaped(f"when {heuristic.condition}, {heuristic.action}")
             yield f"rule (confidence {heuristic.confidence:.2f}): {rule}"
         if self.next_steps:
-            options = ", ".join(
-                f"{_escaped(step.tool.strip('<>'))} {step.share:.0%}" for step in self.next_steps
-            )
+            options = ", ".join(f"{_next_tool(step)} {step.share:.0%}" for step in self.next_steps)
             yield f"usual next step: {options}"
         for hit in self.hits[1:]:
             yield _hit_line(hit)
@@ -110,23 +117,36 @@ def _estimated_tokens(text: str) -> int:
 
 
 def _hit_line(hit: Hit) -> str:
-    verdict = f" ({_escaped(hit.verdict)})" if hit.verdict else ""
-    tools = ", ".join(_escaped(tool) for tool in hit.tools) or "no steps"
-    errors = f"; errors: {', '.join(_escaped(error) for error in hit.errors)}" if hit.errors else ""
-    return f"episode, {hit.outcome}{verdict}, score {hit.score:.2f}: {_escaped(hit.task)}; steps: {tools}{errors}"
+    verdict = f" ({_escaped(hit.verdict, _SAID)})" if hit.verdict else ""
+    tools = ", ".join(_first(list(_runs(hit.tools)), _SHOWN_STEPS)) or "no steps"
+    errors = _first([_escaped(error, _SAID) for error in hit.errors], _SHOWN_ERRORS)
+    told = f"; errors: {', '.join(errors)}" if errors else ""
+    task = _escaped(hit.task, _TASK)
+    return f"episode, {hit.outcome}{verdict}, score {hit.score:.2f}: {task}; steps: {tools}{told}"
+
+
+def _runs(tools: Iterable[str]) -> Iterator[str]:
+    """Tools one after another, a repeated one with its count."""
+    for tool, run in groupby(tools):
+        count = len(list(run))
+        yield _escaped(tool) + (f" x{count}" if count > 1 else "")
+
+
+def _first(items: list[str], most: int) -> list[str]:
+    return items if len(items) <= most else [*items[:most], "…"]
+
+
+def _next_tool(step: NextStep) -> str:
+    return "finish" if step.tool == "<finish>" else _escaped(step.tool)
 
 
 def _evidence(pattern: Pattern) -> str:
     return f"{pattern.successes:g} of {pattern.trials} times ({pattern.low:.0%} to {pattern.high:.0%})"
 
 
-def _escaped(text: str) -> str:
+def _escaped(text: str, longest: int | None = None) -> str:
     """One line without markup: control characters become spaces, angle brackets and backticks entities."""
-    flat = "".join(character if character.isprintable() else " " for character in text)
-    return (
-        " ".join(flat.split())
-        .replace("&", "&amp;")
-        .replace("<", "&lt;")
-        .replace(">", "&gt;")
-        .replace("`", "&#96;")
-    )
+    flat = " ".join("".join(each if each.isprintable() else " " for each in text).split())
+    if longest is not None and len(flat) > longest:
+        flat = flat[: longest - 1].rstrip() + "…"
+    return flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("`", "&#96;")

@@ -137,6 +137,8 @@ def _local_path(given: str | os.PathLike[str]) -> Path:
     if not isinstance(text, str) or "://" in text or text in {"", ":memory:"} or "\0" in text:
         raise ValidationError("path", "must name a file on this machine", repr(given))
     path = Path(text).expanduser().absolute()
+    if path.is_dir():
+        raise StorageError(f"{path} is a folder: a store is a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -4,6 +4,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,25 @@ def test_import_refuses_a_missing_file_before_it_touches_anything(
         answer.err == "tacit: path: must be a readable file, got missing.jsonl: No such file or directory\n"
     )
     assert not database.exists()
+
+
+def test_import_refuses_a_form_nobody_knows_before_it_touches_anything(
+    tacit: Tacit, runs: Path, database: Path
+) -> None:
+    answer = tacit("import", runs, "--format", "yaml")
+    assert (answer.status, answer.out) == (1, "")
+    assert answer.err.startswith("tacit: no importer named 'yaml'; known: ")
+    assert not database.exists()
+
+
+def test_import_loses_nothing_of_what_comes_through_a_pipe(tacit: Tacit, runs: Path, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    lines = runs.read_bytes()
+    writer = threading.Thread(target=pipe.write_bytes, args=(lines,), daemon=True)
+    writer.start()
+    data = tacit("import", pipe, "--json").data
+    assert (data["imported"], data["refused"]) == (lines.count(b"\n"), [])
 
 
 def test_a_long_list_of_refusals_is_cut_short_on_a_screen(tacit: Tacit, tmp_path: Path) -> None:
@@ -312,6 +332,8 @@ def test_wrong_usage_is_status_2(tacit: Tacit) -> None:
     assert tacit("recall").status == 2
     assert tacit("no-such-command").status == 2
     assert tacit("stats", "--no-such-option").status == 2
+    assert tacit("demo", "--episodes", "0").status == 2
+    assert tacit("patterns", "--limit", "10001").status == 2
 
 
 def test_a_terminal_of_few_characters_gets_an_answer_and_whole_data(
@@ -326,7 +348,7 @@ def test_a_terminal_of_few_characters_gets_an_answer_and_whole_data(
     assert "the naïve lamp 灯".encode() in data
 
 
-@pytest.mark.parametrize("place", ["file/memory.db", "\udcff.db"])
+@pytest.mark.parametrize("place", ["file/memory.db", "\udcff.db", "."])
 def test_a_place_where_no_memory_can_be_is_one_line(
     tacit: Tacit, runs: Path, tmp_path: Path, place: str
 ) -> None:
