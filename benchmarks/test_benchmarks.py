@@ -26,7 +26,7 @@ import benchmarks
 
 # Which share of the yardstick's speed must be reached, by the name of the comparison.
 FLOORS = {
-    "store.Commit.time_commit[[]1] vs sqlite3": 0.5,
+    "store.Commit.time_commit[[]1] vs sqlite3": 0.25,
     "store.Commit.time_commit[[]100] vs sqlite3": 0.25,
     "store.Get.time_get[[]memory] vs sqlite3": 3.0,
     "store.Get.time_get[[]redb] vs sqlite3": 1.5,
@@ -45,7 +45,7 @@ FLOORS = {
     "index.Apply.*": 0.08,
     "journeys.Log.time_log[] vs json": 1.0,
     "journeys.Recall.time_recall[[]10000] vs sqlite and numpy": 0.15,
-    "journeys.Record.time_record[] vs bare sqlite3": 0.35,
+    "journeys.Record.time_record[] vs bare sqlite3": 0.2,
     "similarity.TopTen.*exact* vs numpy": 0.6,
     "similarity.TopTen.*quantised* vs numpy": 1.5,
     "similarity.TopTen.*sign bits* vs numpy": 4.0,
