@@ -166,7 +166,7 @@ def _check_setting(value: Any, default: Any, name: str) -> None:
         _check_number(value, name)
 
 
-def _check_row(values: tuple[Any, ...], defaults: tuple[Any, ...], name: str) -> None:
+def _check_row(values: Any, defaults: tuple[Any, ...], name: str) -> None:
     """A row of names has any length, a row of numbers that of its default."""
     if isinstance(defaults[0], float) and len(values) != len(defaults):
         raise ValidationError(name, f"{len(defaults)} numbers", str(len(values)))
@@ -174,7 +174,7 @@ def _check_row(values: tuple[Any, ...], defaults: tuple[Any, ...], name: str) ->
         _check_setting(value, defaults[0], name)
 
 
-def _check_choice(value: str, name: str) -> None:
+def _check_choice(value: Any, name: str) -> None:
     choices = _CHOICES.get(name.rpartition(".")[2])
     if choices is not None and value not in choices:
         raise ValidationError(name, f"one of {', '.join(choices)}", repr(value))

@@ -422,6 +422,31 @@ def test_a_closed_memory_can_still_be_shown(memory: Memory) -> None:
     assert "Store(" in repr(memory)
 
 
+@pytest.mark.parametrize(
+    ("step", "field"),
+    [
+        ({"tool": None}, "tool"),
+        ({"tool": "look", "action": 3}, "action"),
+        ({"tool": "look", "error": 3}, "error"),
+        ({"tool": "look", "latency_ms": "5"}, "latency_ms"),
+        ({"tool": "look", "metadata": [1]}, "metadata"),
+        ({"tool": "look", "tokens": -1}, "tokens"),
+    ],
+)
+def test_a_step_of_another_type_is_refused_by_the_field(
+    memory: Memory, step: dict[str, Any], field: str
+) -> None:
+    id = memory.start("do it")
+    with pytest.raises(ValidationError, match=f"^{field}: "):
+        memory.log(id, **step)
+    assert memory.get(id).steps == ()
+
+
+def test_an_added_step_at_no_time_there_is_is_refused(memory: Memory) -> None:
+    with pytest.raises(ValidationError, match="at"):
+        memory.add(finished(steps=(Step("look", status="ok", at=2**70),)))
+
+
 def test_an_artifact_beyond_its_limit_leaves_the_episode_open(memory: Memory) -> None:
     id = memory.start("do it")
     with pytest.raises(TooLargeError, match=r"artifacts\[0\]: at most 1000000 bytes, got 1000001 bytes"):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -13,6 +12,7 @@ import msgspec
 
 from .._native import OpenEpisode, Trajectory
 from ..config import Limits
+from ..errors import ValidationError
 from ..model.checks import check_step
 from ..model.episode import Episode, Outcome, Step
 from ..model.ids import as_bytes
@@ -35,12 +35,18 @@ class Recording:
             max_bytes=limits.episode_bytes,
             max_observation=limits.observation_characters,
         )
-        self.log: Callable[..., int] = self._record.log
 
     @property
     def started_at(self) -> int:
         """Microseconds since 1970, UTC."""
         return self._episode.started_at
+
+    def log(self, *step: object) -> int:
+        """Appends a step, its fields in the order of `OpenEpisode.log`; returns its number."""
+        try:
+            return self._record.log(*step)  # type: ignore[arg-type]
+        except (TypeError, OverflowError) as error:
+            raise _mistyped(error) from error
 
     def snapshot(self) -> Episode:
         """The episode as it stands."""
@@ -135,6 +141,12 @@ class Draft:
             ended_at=head.ended_at or head.started_at,
             **fields,
         )
+
+
+def _mistyped(error: Exception) -> ValidationError:
+    """What the boundary says of an argument's type, as every other refusal is said: its note names the argument."""
+    named = [note.split("'")[1] for note in getattr(error, "__notes__", ()) if "'" in note]
+    return ValidationError(named[0] if named else "step", "of its field's type and range", str(error))
 
 
 def digest_of(content: bytes) -> bytes:
