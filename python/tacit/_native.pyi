@@ -505,6 +505,16 @@ class NextStepRow:
     @property
     def context(self) -> int: ...
 
+# --- advice -------------------------------------------------------------------------------------
+
+@final
+class Advisor:
+    def __new__(cls) -> Advisor: ...
+    @property
+    def sequence(self) -> int: ...
+    def __len__(self) -> int: ...
+    def apply(self, changes: Iterable[Change]) -> int: ...
+
 # --- store --------------------------------------------------------------------------------------
 
 @final

@@ -77,10 +77,7 @@ impl PyIndex {
             return py.detach(|| self.follow(rows.iter().map(native_change), last));
         }
         let rows: Vec<PyChange> = changes.try_iter()?.map(|row| row?.extract()).collect::<PyResult<_>>()?;
-        let last = match changes.getattr_opt("last")? {
-            Some(last) => last.extract()?,
-            None => rows.iter().map(|row| row.sequence).max().unwrap_or(0),
-        };
+        let last = last_of(changes, &rows)?;
         py.detach(|| self.follow(rows.iter().map(PyChange::change), last))
     }
 
@@ -364,8 +361,16 @@ impl PyIndex {
     }
 }
 
+/// The number of the last of the changes, which may lie beyond those that are listed.
+pub(crate) fn last_of(changes: &Bound<'_, PyAny>, rows: &[PyChange]) -> PyResult<i64> {
+    match changes.getattr_opt("last")? {
+        Some(last) => last.extract(),
+        None => Ok(rows.iter().map(|row| row.sequence).max().unwrap_or(0)),
+    }
+}
+
 /// A row of a native store's log as the index takes it.
-fn native_change(row: &tacit_storage::Change) -> Change<'_> {
+pub(crate) fn native_change(row: &tacit_storage::Change) -> Change<'_> {
     match row.episode() {
         Some(episode) if episode.state == State::Learned => Change::Put(Row {
             id: row.id,
@@ -380,7 +385,7 @@ fn native_change(row: &tacit_storage::Change) -> Change<'_> {
 
 /// One row of a store's change log: `tacit.model.record.Change`.
 #[derive(FromPyObject)]
-struct PyChange {
+pub(crate) struct PyChange {
     sequence: i64,
     op: PyBackedStr,
     id: PyId,
@@ -399,7 +404,7 @@ struct PyRecord {
 
 impl PyChange {
     /// An episode that is open, pending or abandoned is not found: it taught nothing yet.
-    fn change(&self) -> Change<'_> {
+    pub(crate) fn change(&self) -> Change<'_> {
         match &self.record {
             Some(record) if &*self.op == "put" && &*record.state == "learned" => Change::Put(Row {
                 id: self.id,
@@ -648,7 +653,7 @@ fn complexity_of(name: &str) -> PyResult<u8> {
         .ok_or_else(|| invalid("complexity", "must be simple, moderate, complex or unknown", name))
 }
 
-fn unreadable(Unreadable { id, why }: Unreadable) -> PyErr {
+pub(crate) fn unreadable(Unreadable { id, why }: Unreadable) -> PyErr {
     let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
     CorruptRecordError::new_err(format!("episode {id}: {why}"))
 }

@@ -1,5 +1,6 @@
 //! What crosses between Python and Rust. A list: logic lives in tacit-kernels and tacit-storage.
 
+mod advice;
 mod backoff;
 mod breaker;
 mod clock;
@@ -22,6 +23,8 @@ mod trajectory;
 
 #[pyo3::pymodule(gil_used = false)]
 mod _native {
+    #[pymodule_export]
+    use crate::advice::PyAdvisor;
     #[pymodule_export]
     use crate::backoff::{PyBackoff, PyRetryBudget};
     #[pymodule_export]

@@ -19,6 +19,7 @@ mod taught;
 
 pub use behind::Behind;
 use behind::BehindNearest;
+pub(crate) use entry::group_of;
 pub use entry::{Entry, Recovery, Row};
 pub use plans::{PlanCluster, Plans};
 pub use query::{Choice, DEFAULT_WEIGHTS, Found, Hit, Query, SIGNALS, Signal, Weights};

@@ -1,5 +1,6 @@
 //! Pure functions, state machines and in-memory indexes: no Python, no I/O, no clock of its own.
 
+pub mod advice;
 pub mod backoff;
 pub mod breaker;
 pub mod cluster;
