@@ -42,6 +42,16 @@ if TYPE_CHECKING:
         ValidationError,
     )
     from .memory import Memory
+    from .model.advice import (
+        Argument,
+        PlanStep,
+        Playbook,
+        Prediction,
+        SuggestedStep,
+        Suggestion,
+        WayOut,
+        WaysOut,
+    )
     from .model.context import TaskContext
     from .model.episode import Episode, Outcome, Reflection, Reward, Step
     from .model.learned import Learned
@@ -77,6 +87,16 @@ _HOMES = {
         "ValidationError",
     ),
     "memory": ("Memory",),
+    "model.advice": (
+        "Argument",
+        "PlanStep",
+        "Playbook",
+        "Prediction",
+        "SuggestedStep",
+        "Suggestion",
+        "WayOut",
+        "WaysOut",
+    ),
     "model.context": ("TaskContext",),
     "model.episode": ("Episode", "Outcome", "Reflection", "Reward", "Step"),
     "model.learned": ("Learned",),
@@ -87,6 +107,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Argument",
     "AsyncMemory",
     "Backoff",
     "CircuitBreaker",
@@ -107,6 +128,9 @@ __all__ = [
     "NextStep",
     "Outcome",
     "Pattern",
+    "PlanStep",
+    "Playbook",
+    "Prediction",
     "Reason",
     "Recall",
     "RecallSettings",
@@ -121,6 +145,8 @@ __all__ = [
     "Step",
     "StorageError",
     "StorageSettings",
+    "SuggestedStep",
+    "Suggestion",
     "TacitError",
     "TaskContext",
     "TooLargeError",
@@ -128,6 +154,8 @@ __all__ = [
     "UnknownEpisodeError",
     "UnknownNameError",
     "ValidationError",
+    "WayOut",
+    "WaysOut",
     "__version__",
     "recorded",
 ]

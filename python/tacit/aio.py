@@ -52,6 +52,10 @@ class AsyncMemory:
         """As `Memory.add_many`, all at once."""
         return await self._run(lambda: tuple(self.memory.add_many(episodes)))
 
+    async def forget(self, episode_id: str) -> None:
+        """As `Memory.forget`."""
+        await self._run(self.memory.forget, episode_id)
+
     async def recall(self, task: str, **asked: Any) -> Recall:
         """As `Memory.recall`."""
         return await self._run(self.memory.recall, task, **asked)

@@ -349,6 +349,22 @@ class Memory:
         started_at = ended_at - round((seconds or 0.0) * 1e6)
         return replace(given, id=id, started_at=started_at, ended_at=ended_at, timed=seconds is not None)
 
+    def forget(self, episode_id: str) -> None:
+        """Removes an episode and everything it taught, durably; an open one is dropped.
+
+        Adding the same value again brings it back. Raises `UnknownEpisodeError`.
+        """
+        opened = self._open.get(episode_id)
+        if opened is not None:
+            with opened.lock:
+                if self._open.pop(episode_id, None) is not None:
+                    return
+        id = as_bytes(episode_id)
+        if self._store.get("episode", id) is None:
+            raise UnknownEpisodeError(episode_id)
+        self._store.commit(Batch(removed=(id,)))
+        self._catch_up()
+
     # --- journey two: a new task gets ranked, explained experience ---
 
     def recall(

@@ -243,6 +243,36 @@ def test_completing_again_is_safe_with_the_same_outcome_and_refused_with_another
     assert memory.stats()["episodes"] == 1
 
 
+def test_a_forgotten_episode_leaves_nothing_behind_and_can_be_added_again(memory: Memory) -> None:
+    refund(memory, 1)
+    before = {(each.id, each.trials, each.successes) for each in memory.patterns(limit=100)}
+    id = refund(memory, 2).episode_id
+    forgotten = memory.get(id)
+    memory.forget(id)
+    assert {(each.id, each.trials, each.successes) for each in memory.patterns(limit=100)} == before
+    assert [hit.task for hit in memory.recall("Cancel order 2").hits] == ["Cancel order 1 and refund it"]
+    with pytest.raises(UnknownEpisodeError):
+        memory.forget(id)
+    again = Episode(task=forgotten.task, id=id, context=forgotten.context, steps=forgotten.steps,
+                    outcome=forgotten.outcome)  # fmt: skip
+    assert memory.add(again).state == "learned"
+    assert len(memory.episodes()) == 2
+
+
+def test_forgetting_survives_a_restart(tmp_path: Path) -> None:
+    with Memory(tmp_path / "m.db") as memory:
+        memory.forget(refund(memory, 1).episode_id)
+    with Memory(tmp_path / "m.db") as memory:
+        assert (memory.episodes(), memory.patterns()) == ((), ())
+
+
+def test_an_open_episode_that_is_forgotten_is_dropped(memory: Memory) -> None:
+    id = memory.start("Cancel order 3")
+    memory.forget(id)
+    with pytest.raises(UnknownEpisodeError):
+        memory.log(id, "get_order")
+
+
 @pytest.mark.parametrize("id", ["0190c42e-0000-7000-8000-000000000000", "nonsense", ""])
 def test_an_unknown_episode_is_named(memory: Memory, id: str) -> None:
     for call in (

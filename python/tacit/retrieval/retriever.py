@@ -13,6 +13,7 @@ from .._native import HitRow, Index, SummaryRow, new_id
 from ..config import RecallSettings
 from ..embedding.base import Embedder
 from ..errors import ValidationError
+from ..model.advice import FINISH
 from ..model.context import TaskContext
 from ..model.episode import Outcome, Reward, Step
 from ..model.ids import as_text
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 DAY_S = 86_400.0
-FINISH = "<finish>"
 
 
 @dataclass(frozen=True, slots=True)
