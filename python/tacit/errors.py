@@ -8,6 +8,7 @@
     ├── ValidationError           a field, its limit and what was given (also a ValueError)
     │   └── TooLargeError         what was given is larger than its limit
     ├── ConflictError             the same external id, another content
+    ├── LeakError                 an evaluated memory knows what it is asked about
     └── StorageError
         ├── CommitUnknownError    the link died during COMMIT: repeating the commit is safe
         ├── CorruptRecordError    the bytes are not those that were written: retrying cannot help
@@ -95,6 +96,10 @@ class ConflictError(TacitError):
 
     def __str__(self) -> str:
         return f"external id {self.external_id!r} in namespace {self.namespace!r} has another content already"
+
+
+class LeakError(TacitError):
+    """An evaluation was stopped: the memory holds, or answers from, something that was to be held out of it."""
 
 
 class StorageError(TacitError):

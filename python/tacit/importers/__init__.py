@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .base import Entry, Importer, Refusal, importers
 from .importing import ImportSummary, import_file
-from .jsonl import Jsonl
+from .jsonl import Jsonl, tasks_beside
 from .source import Line, Source, check_readable
 
 __all__ = [
@@ -18,4 +18,5 @@ __all__ = [
     "check_readable",
     "import_file",
     "importers",
+    "tasks_beside",
 ]

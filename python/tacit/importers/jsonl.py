@@ -96,7 +96,7 @@ class Jsonl:
 
 def _read_tasks(path: str, complexities: dict[tuple[str, str], Complexity]) -> Iterator[Refusal]:
     """Fills in the difficulty of every task that the neighbouring file has one for."""
-    neighbour = _neighbour(path)
+    neighbour = tasks_beside(path)
     if neighbour is None:
         return
     with Source(neighbour) as tasks:
@@ -114,7 +114,8 @@ def _read_tasks(path: str, complexities: dict[tuple[str, str], Complexity]) -> I
                 complexities[task.source, task.task_id] = _COMPLEXITY_OF[hardness]
 
 
-def _neighbour(path: str) -> Path | None:
+def tasks_beside(path: str | Path) -> Path | None:
+    """The file of tasks that belongs to a file of episodes, where it is called so and there is one."""
     name = Path(path).name.removesuffix(".gz")
     if not name.endswith(".episodes.jsonl"):
         return None

@@ -1,0 +1,42 @@
+"""Does a memory help? Recorded runs are replayed: what it learned from some is asked about the others.
+
+`load_file` and `load_memory` read what there is, `evaluate` asks the questions and reports rows beside their baselines
+and controls. `docs/guides/evaluation.md` says what each question means and what none of them can show.
+"""
+
+from ..errors import LeakError
+from . import retrieval
+from .bench import EMPTY, LEARNED, PLACEBO, RANDOM, Arm, Bench
+from .dataset import Dataset, Gold, fold_of, load_file, load_memory
+from .evaluating import evaluate
+from .question import Question, questions
+from .replay import Replay
+from .rows import Comparison, Curve, LeftOut, Measured, Report, Row, Rule, Total
+
+__all__ = [
+    "EMPTY",
+    "LEARNED",
+    "PLACEBO",
+    "RANDOM",
+    "Arm",
+    "Bench",
+    "Comparison",
+    "Curve",
+    "Dataset",
+    "Gold",
+    "LeakError",
+    "LeftOut",
+    "Measured",
+    "Question",
+    "Replay",
+    "Report",
+    "Row",
+    "Rule",
+    "Total",
+    "evaluate",
+    "fold_of",
+    "load_file",
+    "load_memory",
+    "questions",
+    "retrieval",
+]

@@ -1,0 +1,241 @@
+"""What is evaluated on: recorded episodes, and what is known of their tasks beside them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ..errors import ValidationError
+from ..importers import Entry, Refusal, Source, importers, tasks_beside
+from ..memory import Memory
+from ..model.episode import Episode
+from ..model.ids import as_text
+
+FOLDS = 5
+MOST_SLICES = 5
+"""A dataset of more domains than this is not told domain by domain: too little would stand behind each."""
+_PAGE = 1_000
+
+
+def fold_of(task_key: str) -> int:
+    """The fold of a task and so of all attempts at it: a hash, the same wherever it is asked."""
+    return int(hashlib.sha1(task_key.encode(), usedforsecurity=False).hexdigest(), 16) % FOLDS
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A step of a known solution."""
+
+    name: str
+    arguments: str
+    """As one text of JSON with sorted keys, so that equal arguments are equal texts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gold:
+    """What is known of a task beside its episodes. It is never shown to a memory."""
+
+    task_key: str
+    task: str
+    domain: str
+    actions: tuple[Action, ...] = ()
+    write_tools: frozenset[str] = frozenset()
+    tables: frozenset[str] = frozenset()
+    label: str | None = None
+    """What kind of task it is, where the file says so."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Ended episodes with an outcome, each with a task key, in a fixed order; `gold` by task key where there is any.
+
+    The order is that of the file, or of their start in a store; ids and order are the same each time.
+    """
+
+    name: str
+    episodes: tuple[Episode, ...]
+    gold: Mapping[str, Gold] = field(default_factory=dict)
+    refused: tuple[Refusal, ...] = ()
+
+    @cached_property
+    def tasks(self) -> Mapping[str, tuple[Episode, ...]]:
+        """The attempts at each task, in the order in which the tasks are met."""
+        found: dict[str, list[Episode]] = defaultdict(list)
+        for episode in self.episodes:
+            found[task_of(episode)].append(episode)
+        return {key: tuple(several) for key, several in found.items()}
+
+    @cached_property
+    def folds(self) -> tuple[int, ...]:
+        """The folds that hold anything."""
+        return tuple(sorted({fold_of(key) for key in self.tasks}))
+
+    def slices(self) -> tuple[str, ...]:
+        """What an answer is told for: "all", and each domain where there are a few."""
+        domains = Counter(episode.context.domain for episode in self.episodes)
+        return ("all", *sorted(domains)) if 2 <= len(domains) <= MOST_SLICES else ("all",)
+
+    def with_episodes(self, episodes: Iterable[Episode]) -> Dataset:
+        """The same with other episodes."""
+        return Dataset(self.name, tuple(episodes), self.gold, self.refused)
+
+
+def task_of(episode: Episode) -> str:
+    """The key of the task that the episode was an attempt at."""
+    assert episode.task_key is not None
+    return episode.task_key
+
+
+def is_success(episode: Episode) -> bool:
+    """Whether the whole task was done."""
+    return episode.outcome is not None and episode.outcome.kind == "success"
+
+
+def tools_of(episode: Episode) -> tuple[str, ...]:
+    """The tools of its steps, in order."""
+    return tuple(step.tool for step in episode.steps)
+
+
+def in_slice(episode: Episode, slice: str) -> bool:
+    """Whether an answer about the episode counts in a slice."""
+    return slice in ("all", episode.context.domain)
+
+
+# --- from files ---
+
+
+class _Extra(msgspec.Struct):
+    tables: list[str] | None = None
+    task_type: str | None = None
+
+
+class _Action(msgspec.Struct):
+    name: str
+    arguments: Any = None
+
+
+class _Task(msgspec.Struct):
+    task_id: str
+    domain: str
+    task_description: str
+    gold_actions: list[_Action] = []
+    gold_write_tools: list[str] = []
+    extra: _Extra | None = None
+
+
+_TASKS = msgspec.json.Decoder(_Task)
+
+
+def load_file(path: str | Path, *, format: str = "jsonl") -> Dataset:
+    """The runs of a file as `tacit import` reads them, with what the file of tasks beside it knows.
+
+    Raises `ValidationError` for a file that cannot be opened or holds no run, `UnknownNameError` for a format.
+    """
+    episodes: list[Episode] = []
+    refused: list[Refusal] = []
+    with Source(path) as source:
+        for entry in importers.create(format).read(source):
+            if isinstance(entry, Entry):
+                episodes.append(entry.episode)
+            else:
+                refused.append(entry)
+    if not episodes:
+        raise ValidationError("file", "at least one run", f"none in {path}")
+    return Dataset(_name(path), _prepared(episodes), _gold(path), tuple(refused))
+
+
+def _name(path: str | Path) -> str:
+    name = Path(path).name
+    for ending in (".gz", ".jsonl", ".episodes"):
+        name = name.removesuffix(ending)
+    return name
+
+
+def _gold(path: str | Path) -> dict[str, Gold]:
+    """By task key; a line that cannot be read is one task less that is known."""
+    neighbour = tasks_beside(path)
+    if neighbour is None:
+        return {}
+    with Source(neighbour) as source:
+        return {gold.task_key: gold for gold in _read_gold(source)}
+
+
+def _read_gold(source: Source) -> Iterator[Gold]:
+    for line in source.lines():
+        if isinstance(line, Refusal):
+            continue
+        try:
+            task = _TASKS.decode(line.content)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            continue
+        extra = task.extra or _Extra()
+        yield Gold(
+            task_key=task.task_id,
+            task=task.task_description,
+            domain=task.domain,
+            actions=tuple(Action(each.name, _canonical(each.arguments)) for each in task.gold_actions),
+            write_tools=frozenset(task.gold_write_tools),
+            tables=frozenset(extra.tables or ()),
+            label=extra.task_type,
+        )
+
+
+def _canonical(arguments: Any) -> str:
+    return msgspec.json.encode(arguments, order="deterministic").decode()
+
+
+# --- from a store ---
+
+
+def load_memory(memory: Memory, *, name: str = "memory") -> tuple[Dataset, ...]:
+    """What a memory holds, one dataset for each source its episodes came from.
+
+    Raises `ValidationError` where it holds no ended episode with an outcome.
+    """
+    by_source: dict[str, list[Episode]] = defaultdict(list)
+    for episode in reversed(list(all_episodes(memory))):
+        by_source[episode.source or name].append(episode)
+    datasets = [Dataset(source, _prepared(episodes)) for source, episodes in sorted(by_source.items())]
+    datasets = [dataset for dataset in datasets if dataset.episodes]
+    if not datasets:
+        raise ValidationError("memory", "at least one ended episode with an outcome", "none")
+    return tuple(datasets)
+
+
+def all_episodes(memory: Memory) -> Iterator[Episode]:
+    """Every ended episode of a memory, newest first."""
+    after = None
+    while page := memory.episodes(limit=_PAGE, after=after):
+        yield from page
+        after = page[-1].id
+
+
+def _prepared(episodes: Sequence[Episode]) -> tuple[Episode, ...]:
+    """Those with an outcome, with an id that depends on nothing but their place, and a task key each."""
+    ended = [each for each in episodes if each.outcome is not None and each.outcome.share is not None]
+    ended.sort(key=lambda episode: episode.started_at)
+    return tuple(_placed(episode, number) for number, episode in enumerate(ended, 1))
+
+
+def _placed(episode: Episode, number: int) -> Episode:
+    return replace(
+        episode,
+        id=_id_at(number),
+        namespace="default",
+        external_id=None,
+        task_key=episode.task_key or f"text:{episode.task}"[:200],
+        reward=None,
+        reflection=None,
+    )
+
+
+def _id_at(number: int) -> str:
+    """A UUID of version 7 whose time is the place: ids order as the episodes do."""
+    return as_text(number.to_bytes(6, "big") + b"\x70\x00\x80\x00" + number.to_bytes(6, "big"))

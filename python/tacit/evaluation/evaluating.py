@@ -1,0 +1,106 @@
+"""An evaluation: every question of every dataset, then what they say together."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable, Sequence
+
+from ..errors import UnknownNameError
+from .bench import Bench, Progress
+from .dataset import Dataset
+from .question import Question, questions
+from .replay import MakeMemory
+from .rows import (
+    POOLED,
+    Comparison,
+    Curve,
+    LeftOut,
+    Measured,
+    Report,
+    Row,
+    Rule,
+    Total,
+    comparisons,
+    pool,
+    row,
+)
+
+
+def evaluate(
+    datasets: Iterable[Dataset],
+    *,
+    ask: Sequence[str] = (),
+    seed: int = 0,
+    limit: int | None = None,
+    make_memory: MakeMemory | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Asks a memory what was recorded, holds it against baselines and controls, and reports both.
+
+    `ask` names the questions, all of them where it is empty. `limit` caps the queries of each. `make_memory` makes
+    the empty memory that is evaluated: a `Memory` with the default settings in RAM unless told otherwise. Equal
+    arguments give equal reports.
+
+    Raises `UnknownNameError` for a question nobody knows, and `LeakError` where a memory knew what it was asked.
+    """
+    asked = _asked(ask)
+    gathered = _Gathered()
+    for dataset in datasets:
+        bench = Bench(dataset, make_memory=make_memory, seed=seed, limit=limit, progress=progress)
+        try:
+            for question in asked:
+                gathered.take(question, bench)
+        finally:
+            bench.close()
+        gc.collect()
+    return gathered.report()
+
+
+def _asked(names: Sequence[str]) -> list[Question]:
+    known = sorted(questions)
+    for name in names:
+        if name not in known:
+            raise UnknownNameError("question", name, known=known)
+    return [questions.create(name) for name in known if name in names or not names]
+
+
+class _Gathered:
+    """What was found so far."""
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+        self.left_out: list[LeftOut] = []
+        self.comparisons: list[Comparison] = []
+        self.rules: list[Rule] = []
+        self.curves: list[Curve] = []
+        self.whole: dict[str, list[tuple[str, Measured]]] = {}
+
+    def take(self, question: Question, bench: Bench) -> None:
+        for answer in question.ask(bench):
+            if isinstance(answer, LeftOut):
+                self.left_out.append(answer)
+            elif isinstance(answer, Rule):
+                self.rules.append(answer)
+            elif isinstance(answer, Curve):
+                self.curves.append(answer)
+            else:
+                self._take_figure(question.name, bench.dataset.name, answer)
+
+    def _take_figure(self, question: str, dataset: str, measured: Measured | Total) -> None:
+        self.rows.append(row(question, dataset, measured))
+        self.comparisons += comparisons(question, dataset, measured)
+        if isinstance(measured, Measured) and measured.pool is not None:
+            self.whole.setdefault(question, []).append((dataset, measured))
+
+    def report(self) -> Report:
+        for question, parts in self.whole.items():
+            for measured in pool(parts):
+                self.rows.append(row(question, POOLED, measured))
+                self.comparisons += comparisons(question, POOLED, measured)
+        return Report(
+            rows=tuple(sorted(self.rows, key=lambda each: each.question)),
+            left_out=tuple(self.left_out),
+            comparisons=tuple(self.comparisons),
+            rules=tuple(self.rules),
+            curves=tuple(self.curves),
+        )

@@ -1,0 +1,149 @@
+"""The figures of the evaluation, each a pure function; those over many queries are means of one value a query."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _native
+
+DEPTH = 10
+"""How far down a ranking the discounted gain looks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A mean of paired differences and its standard error, queries of one task taken together."""
+
+    mean: float
+    standard_error: float
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is beyond two standard errors."""
+        return abs(self.mean) > 2 * self.standard_error
+
+
+def paired(ours: Sequence[float], theirs: Sequence[float], tasks: Sequence[Hashable]) -> Difference:
+    """The mean of `ours - theirs`, with the error that is robust against queries of one task going together.
+
+    With m the mean of n differences d, and G tasks: sqrt(G / (G - 1) * sum over tasks of (sum of d - m)^2) / n
+    (Liang and Zeger 1986). Not a number where there is only one task.
+    """
+    differences = np.asarray(ours, dtype=np.float64) - np.asarray(theirs, dtype=np.float64)
+    mean = float(differences.mean())
+    sums: dict[Hashable, float] = {}
+    for task, difference in zip(tasks, differences.tolist(), strict=True):
+        sums[task] = sums.get(task, 0.0) + difference - mean
+    if len(sums) < 2:
+        return Difference(mean, math.nan)
+    squares = math.fsum(value * value for value in sums.values())
+    return Difference(mean, math.sqrt(squares * len(sums) / (len(sums) - 1)) / len(differences))
+
+
+def discounted_gain(gains: Sequence[float], available: Sequence[float], depth: int = DEPTH) -> float:
+    """nDCG: the gains in the order they were found, linear, over those of the best order (Järvelin 2002)."""
+    ideal = _discounted(sorted(available, reverse=True)[:depth])
+    return _discounted(gains[:depth]) / ideal if ideal > 0 else 0.0
+
+
+def _discounted(gains: Sequence[float]) -> float:
+    return math.fsum(gain / math.log2(place + 2) for place, gain in enumerate(gains))
+
+
+def hit(gains: Sequence[float], depth: int) -> float:
+    """1 where one of the first `depth` has the full gain of 1, else 0."""
+    return float(any(gain >= 1 for gain in gains[:depth]))
+
+
+def reciprocal_rank(gains: Sequence[float]) -> float:
+    """1 / the place of the first with the full gain of 1; 0 where none has it."""
+    return next((1 / place for place, gain in enumerate(gains, 1) if gain >= 1), 0.0)
+
+
+def within(ranked: Sequence[str], truth: str, depth: int) -> float:
+    """1 where the truth is among the first `depth`, else 0."""
+    return float(truth in ranked[:depth])
+
+
+def plan_similarity(one: Sequence[str], other: Sequence[str]) -> float:
+    """2 L / (a + b) with L the length of the longest common subsequence; 1 for two empty plans."""
+    if not one and not other:
+        return 1.0
+    symbols = {tool: number for number, tool in enumerate(dict.fromkeys((*one, *other)))}
+    ours, theirs = (np.array([symbols[tool] for tool in plan], dtype=np.uint64) for plan in (one, other))
+    return 2 * _native.lcs_length(ours, theirs) / (len(one) + len(other))
+
+
+def separations(happened: Sequence[bool], probabilities: Sequence[float]) -> list[float]:
+    """A value for each query, whose mean is the area under the ROC curve, ties counted half.
+
+    The value is the area plus the query's influence on it (DeLong 1988): paired differences of these values have the
+    standard error of the difference of two areas. Not a number where only one outcome happened.
+    """
+    truth = np.asarray(happened, dtype=bool)
+    scores = np.asarray(probabilities, dtype=np.float64)
+    positives, negatives = np.sort(scores[truth]), np.sort(scores[~truth])
+    if not len(positives) or not len(negatives):
+        return [math.nan] * len(scores)
+    share = np.where(truth, _share_below(negatives, scores), 1 - _share_below(positives, scores))
+    area = float(share[truth].mean())
+    weight = np.where(truth, len(scores) / len(positives), len(scores) / len(negatives))
+    values: list[float] = (area + weight * (share - area)).tolist()
+    return values
+
+
+def _share_below(ordered: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    left, right = np.searchsorted(ordered, scores, "left"), np.searchsorted(ordered, scores, "right")
+    return (left + right) / (2.0 * len(ordered))
+
+
+def squared_errors(happened: Sequence[bool], probabilities: Sequence[float]) -> list[float]:
+    """A value for each query, whose mean is the Brier score (Brier 1950); lower is better."""
+    pairs = zip(happened, probabilities, strict=True)
+    return [(probability - truth) ** 2 for truth, probability in pairs]
+
+
+def calibration_error(happened: Sequence[float], probabilities: Sequence[float], bins: int = 10) -> float:
+    """How far off the probabilities are, in the mean over equal bins, each by its share of the queries."""
+    buckets = calibration(happened, probabilities, bins)
+    return math.fsum(count * abs(told - came) for told, came, count in buckets) / max(1, len(probabilities))
+
+
+def calibration(
+    happened: Sequence[float], probabilities: Sequence[float], bins: int = 10
+) -> list[tuple[float, float, int]]:
+    """For each bin of equal width that holds queries: mean probability, share that happened, queries."""
+    found: dict[int, list[tuple[float, float]]] = {}
+    for truth, probability in zip(happened, probabilities, strict=True):
+        found.setdefault(min(int(probability * bins), bins - 1), []).append((probability, float(truth)))
+    return [
+        (_mean([told for told, _ in pairs]), _mean([came for _, came in pairs]), len(pairs))
+        for _, pairs in sorted(found.items())
+    ]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)
+
+
+def adjusted_rand(one: Sequence[Hashable], other: Sequence[Hashable]) -> float:
+    """Agreement of two groupings, 1 at best and 0 by chance (Hubert and Arabie 1985)."""
+    together = _pairs(Counter(zip(one, other, strict=True)).values())
+    ours, theirs, all_pairs = (
+        _pairs(Counter(one).values()),
+        _pairs(Counter(other).values()),
+        _pairs([len(one)]),
+    )
+    expected = ours * theirs / all_pairs if all_pairs else 0.0
+    most = (ours + theirs) / 2
+    return 1.0 if most == expected else (together - expected) / (most - expected)
+
+
+def _pairs(counts: Iterable[int]) -> float:
+    return math.fsum(count * (count - 1) / 2 for count in counts)

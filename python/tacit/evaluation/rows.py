@@ -1,0 +1,283 @@
+"""What comes out: rows of figures, what they were held against, and what could not be had."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .metrics import Difference, paired
+
+POOLED = "pooled"
+"""The dataset of a row over all datasets."""
+STRONGEST = "strongest of each"
+"""In a pooled row: of each dataset the baseline that did best there, chosen afterwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One figure, query by query: `memory` and each baseline and control have a value for the same queries in order.
+
+    `tasks` says which task each query belongs to. The figure is the mean of the values. Figures of one `pool` (and
+    metric) are also told over all datasets together; None keeps a figure out of that.
+    """
+
+    slice: str
+    metric: str
+    tasks: Sequence[str]
+    memory: Sequence[float]
+    baselines: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    controls: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    lower_is_better: bool = False
+    pool: str | None = "all"
+
+    def of(self, slice: str, chosen: Sequence[bool]) -> Measured:
+        """The same figure of some of the queries; it is not pooled once more."""
+
+        def part(values: Sequence[float]) -> list[float]:
+            return [value for value, is_chosen in zip(values, chosen, strict=True) if is_chosen]
+
+        tasks = [task for task, is_chosen in zip(self.tasks, chosen, strict=True) if is_chosen]
+        baselines = {name: part(values) for name, values in self.baselines.items()}
+        controls = {name: part(values) for name, values in self.controls.items()}
+        return Measured(
+            slice, self.metric, tasks, part(self.memory), baselines, controls, self.lower_is_better, None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """One figure that is no mean over queries; it has no standard error."""
+
+    slice: str
+    metric: str
+    queries: int
+    memory: float
+    baselines: Mapping[str, float] = field(default_factory=dict)
+    controls: Mapping[str, float] = field(default_factory=dict)
+    lower_is_better: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What could not be had, and why: a question, or one baseline, control or slice of it."""
+
+    question: str
+    dataset: str
+    what: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A named rule with the evidence for it on all episodes of a dataset.
+
+    `odds_ratio` and its 95% interval compare it with what else was done, within the strata named in `strata`;
+    `undecided` says that the interval contains 1.
+    """
+
+    dataset: str
+    kind: str
+    rule: str
+    trials: int
+    successes: float
+    mean: float
+    low: float
+    high: float
+    odds_ratio: float | None = None
+    odds_low: float | None = None
+    odds_high: float | None = None
+    strata: str | None = None
+    undecided: bool | None = None
+    weak: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One figure of the memory beside those of its baselines and controls, on the same queries.
+
+    `difference` is the memory's figure minus that of `best_baseline`; `standard_error` is that of the paired
+    difference, clustered by task, None where the figure is no mean over queries. Of the metrics "brier" and
+    "calibration_error" less is better.
+    """
+
+    question: str
+    dataset: str
+    slice: str
+    metric: str
+    queries: int
+    memory: float
+    baselines: Mapping[str, float]
+    controls: Mapping[str, float]
+    best_baseline: str | None
+    difference: float | None
+    standard_error: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The memory against one baseline or control of a row.
+
+    `verdict` is "better" or "worse" beyond two standard errors, else "level"; None without a standard error.
+    """
+
+    question: str
+    dataset: str
+    slice: str
+    metric: str
+    against: str
+    kind: str
+    difference: float
+    standard_error: float | None
+    verdict: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything that an evaluation found."""
+
+    rows: tuple[Row, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    comparisons: tuple[Comparison, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    curves: tuple[Curve, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values; a figure that is not a number is None."""
+        return {
+            name: _plain(asdict(self)[name])
+            for name in ("rows", "left_out", "comparisons", "rules", "curves")
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Points of a plot: how `y` goes with `x`, for the memory and what it is held against."""
+
+    question: str
+    dataset: str
+    kind: str
+    """"learning" (x: share of the experience) or "calibration" (x: what was told, y: what came)."""
+    metric: str
+    x: tuple[float, ...]
+    lines: Mapping[str, tuple[float, ...]]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return value
+
+
+def row(question: str, dataset: str, measured: Measured | Total) -> Row:
+    """The row of a figure."""
+    baselines = {name: _figure(values) for name, values in measured.baselines.items()}
+    controls = {name: _figure(values) for name, values in measured.controls.items()}
+    best = _best(baselines, lower=measured.lower_is_better)
+    memory = _figure(measured.memory)
+    return Row(
+        question=question,
+        dataset=dataset,
+        slice=measured.slice,
+        metric=measured.metric,
+        queries=len(measured.memory) if isinstance(measured, Measured) else measured.queries,
+        memory=memory,
+        baselines=baselines,
+        controls=controls,
+        best_baseline=best,
+        difference=None if best is None else memory - baselines[best],
+        standard_error=None if best is None else _standard_error(measured, measured.baselines[best]),
+    )
+
+
+def _figure(values: Sequence[float] | float) -> float:
+    return float(values) if isinstance(values, int | float) else float(np.mean(values))
+
+
+def _best(figures: Mapping[str, float], *, lower: bool) -> str | None:
+    """The first of the best; a figure that is not a number is not a figure."""
+    known = {name: figure for name, figure in figures.items() if not math.isnan(figure)}
+    if not known:
+        return None
+    return min(known, key=lambda name: known[name] if lower else -known[name])
+
+
+def _difference(measured: Measured, values: Sequence[float]) -> Difference:
+    return paired(measured.memory, values, measured.tasks)
+
+
+def _standard_error(measured: Measured | Total, values: Any) -> float | None:
+    return _difference(measured, values).standard_error if isinstance(measured, Measured) else None
+
+
+def comparisons(question: str, dataset: str, measured: Measured | Total) -> list[Comparison]:
+    """The memory against each baseline and control."""
+    named = [("baseline", *each) for each in measured.baselines.items()]
+    named += [("control", *each) for each in measured.controls.items()]
+    return [_comparison(question, dataset, measured, name, kind, values) for kind, name, values in named]
+
+
+def _comparison(
+    question: str, dataset: str, measured: Measured | Total, name: str, kind: str, values: Any
+) -> Comparison:
+    found = (
+        _difference(measured, values)
+        if isinstance(measured, Measured)
+        else Difference(measured.memory - values, math.nan)
+    )
+    error = None if math.isnan(found.standard_error) else found.standard_error
+    verdict = None if error is None else _verdict(found, lower=measured.lower_is_better)
+    return Comparison(
+        question, dataset, measured.slice, measured.metric, name, kind, found.mean, error, verdict
+    )
+
+
+def _verdict(found: Difference, *, lower: bool) -> str:
+    if not found.counts:
+        return "level"
+    return "better" if (found.mean < 0) == lower else "worse"
+
+
+def pool(parts: Iterable[tuple[str, Measured]]) -> list[Measured]:
+    """Each figure over all datasets that have it: queries one after another, tasks told apart by dataset.
+
+    What a part is held against is there where all parts have it; and the strongest baseline of each part, as one.
+    """
+    alike: dict[tuple[str | None, str], list[tuple[str, Measured]]] = {}
+    for dataset, measured in parts:
+        alike.setdefault((measured.pool, measured.metric), []).append((dataset, measured))
+    return [_pooled(several) for several in alike.values() if len(several) > 1]
+
+
+def _pooled(parts: Sequence[tuple[str, Measured]]) -> Measured:
+    first = parts[0][1]
+    baselines = _joined([part.baselines for _, part in parts])
+    if all(part.baselines for _, part in parts):
+        baselines[STRONGEST] = [value for _, part in parts for value in _strongest(part)]
+    return Measured(
+        slice=first.pool or "all",
+        metric=first.metric,
+        tasks=[f"{dataset}\n{task}" for dataset, part in parts for task in part.tasks],
+        memory=[value for _, part in parts for value in part.memory],
+        baselines=baselines,
+        controls=_joined([part.controls for _, part in parts]),
+        lower_is_better=first.lower_is_better,
+    )
+
+
+def _strongest(part: Measured) -> Sequence[float]:
+    figures = {name: _figure(values) for name, values in part.baselines.items()}
+    best = _best(figures, lower=part.lower_is_better)
+    return part.baselines[best] if best is not None else [math.nan] * len(part.memory)
+
+
+def _joined(parts: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, Sequence[float]]:
+    shared = [name for name in parts[0] if all(name in part for part in parts)]
+    return {name: [value for part in parts for value in part[name]] for name in shared}

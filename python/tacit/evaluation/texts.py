@@ -1,0 +1,81 @@
+"""Four well-known ways to find a similar text, as scikit-learn has them: what a memory's retrieval is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Similarities = NDArray[np.float64]
+"""A row for each query, a column for each text."""
+
+MISSING = "scikit-learn is not installed: pip install 'tacit[eval]'"
+_SATURATION, _LENGTH = 1.5, 0.75
+"""k1 and b of BM25."""
+_TOPICS = 128
+
+
+def is_available() -> bool:
+    """Whether scikit-learn is there."""
+    return find_spec("sklearn") is not None
+
+
+def word_tf_idf(queries: Sequence[str], texts: Sequence[str]) -> Similarities:
+    """The cosine of words weighted by TF-IDF, without the commonest English ones."""
+    return _cosines(queries, texts, stop_words="english")
+
+
+def character_tf_idf(queries: Sequence[str], texts: Sequence[str]) -> Similarities:
+    """The cosine of runs of 3 to 5 characters within words, weighted by TF-IDF."""
+    return _cosines(queries, texts, analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True)
+
+
+def _cosines(queries: Sequence[str], texts: Sequence[str], **options: Any) -> Similarities:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectorizer = TfidfVectorizer(**options)
+    columns = vectorizer.fit_transform(texts)
+    return np.asarray((vectorizer.transform(queries) @ columns.T).toarray())
+
+
+def bm25(queries: Sequence[str], texts: Sequence[str]) -> Similarities:
+    """Okapi BM25 with k1 1.5 and b .75 (Robertson and Zaragoza 2009)."""
+    from sklearn.feature_extraction.text import CountVectorizer
+
+    vectorizer = CountVectorizer()
+    counts = vectorizer.fit_transform(texts).astype(np.float64).tocoo()
+    lengths = np.asarray(counts.sum(axis=1)).ravel()
+    holding = np.bincount(counts.col, minlength=counts.shape[1])
+    idf = np.log1p((len(texts) - holding + 0.5) / (holding + 0.5))
+    norm = counts.data + _SATURATION * (1 - _LENGTH + _LENGTH * lengths[counts.row] / lengths.mean())
+    counts.data = idf[counts.col] * counts.data * (_SATURATION + 1) / norm
+    asked = (vectorizer.transform(queries) > 0).astype(np.float64)
+    return np.asarray((asked @ counts.tocsr().T).toarray())
+
+
+def topics(queries: Sequence[str], texts: Sequence[str]) -> Similarities:
+    """The cosine in the 128 strongest dimensions of the TF-IDF matrix (LSA, Deerwester 1990)."""
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.preprocessing import normalize
+
+    vectorizer = TfidfVectorizer(stop_words="english")
+    matrix = vectorizer.fit_transform(texts)
+    kept = min(_TOPICS, min(matrix.shape) - 1)
+    if kept < 1:
+        return word_tf_idf(queries, texts)
+    space = TruncatedSVD(kept, random_state=0).fit(matrix)
+    asked = normalize(space.transform(vectorizer.transform(queries)))
+    return np.asarray(asked @ normalize(space.transform(matrix)).T)
+
+
+BASELINES: dict[str, Callable[[Sequence[str], Sequence[str]], Similarities]] = {
+    "word TF-IDF": word_tf_idf,
+    "BM25": bm25,
+    "character TF-IDF": character_tf_idf,
+    "LSA": topics,
+}
+"""The four baselines of retrieval, by name."""
