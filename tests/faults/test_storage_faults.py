@@ -18,14 +18,14 @@ from pathlib import Path
 import pytest
 
 from tacit.errors import CorruptRecordError, SchemaError, StorageError
-from tacit.model.record import Batch
+from tacit.model.record import Batch, Note
 from tacit.storage import NativeStore
 from tacit.testing import episode_record
 
 PRELUDE = """
 import json, os, sys, threading
 from tacit.errors import *
-from tacit.model.record import Batch
+from tacit.model.record import Batch, Note
 from tacit.storage import NativeStore
 from tacit.testing import episode_record
 path, *arguments = sys.argv[1:]
@@ -58,7 +58,7 @@ def numbers_in(store: NativeStore) -> list[int]:
     found: list[int] = []
     since = 0
     while len(changes := store.changes(since)):
-        found.extend(int.from_bytes(change.id[8:]) & 0xFFFF_FFFF for change in changes)
+        found.extend(int.from_bytes(change.id[8:]) & 0xFFFF_FFFF for change in changes if change.op == "put")
         since = changes.last
     return found
 
@@ -67,7 +67,9 @@ WRITE_UNTIL_KILLED = """
 store = NativeStore(path)
 def write(thread):
     for number in range(int(arguments[0]) + thread, 1 << 31, 4):
-        store.commit(Batch((episode_record(number),)))
+        record = episode_record(number)
+        last = Note("audit", bytes([thread]) * 16, "default", record.id)
+        store.commit(Batch((record,), notes=(Note("receipt", record.id, "default", b"%d" % number), last)))
         os.write(1, b"%d\\n" % number)
 for thread in range(4):
     threading.Thread(target=write, args=(thread,)).start()
@@ -93,6 +95,10 @@ def test_nothing_acknowledged_is_lost_or_doubled_by_killing_the_writer(tmp_path:
         assert set(acknowledged) <= set(stored)
         payloads = store.get_many("episode", [episode_record(number).id for number in stored])
         assert payloads == [episode_record(number).payload for number in stored]
+        receipts = [(episode_record(number).id, b"%d" % number) for number in sorted(stored)]
+        assert store.scan("receipt", limit=1_000_000) == receipts
+        last = {bytes([number % 4]) * 16: episode_record(number).id for number in stored}
+        assert dict(store.scan("audit")) == last
     assert sql(path, "PRAGMA integrity_check") == [["ok"]]
 
 
@@ -218,6 +224,27 @@ def test_a_store_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path, ne
     assert path.read_bytes() == before
 
 
+AS_THE_FIRST_SCHEMA_LEFT_IT = """
+import sqlite3
+script = "DROP TABLE note; DELETE FROM migration WHERE number > 1; PRAGMA user_version = 1"
+sqlite3.connect(path).executescript(script)
+"""
+
+
+def test_a_store_of_the_first_schema_is_brought_up_to_date_and_keeps_everything(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    records = [episode_record(number) for number in range(5)]
+    with NativeStore(path) as store:
+        store.commit(Batch(tuple(records)))
+        store.commit(Batch(removed=(records[0].id,)))
+    run(AS_THE_FIRST_SCHEMA_LEFT_IT, path)
+    with NativeStore(path) as store:
+        assert numbers_in(store) == [1, 2, 3, 4]
+        assert (store.sequence(), store.scan("receipt")) == (6, [])
+        assert store.commit(Batch(notes=(Note("receipt", bytes(16), "default", b"new"),))).sequence == 7
+    assert sql(path, "SELECT name FROM migration") == [["001_experience"], ["002_note"]]
+
+
 def test_a_file_that_is_not_a_store_is_refused_and_left_alone(tmp_path: Path) -> None:
     database, text = tmp_path / "theirs.db", tmp_path / "letter.txt"
     sql(database, "CREATE TABLE theirs (value)")
@@ -262,6 +289,22 @@ def test_a_flipped_bit_in_a_row_is_found_and_harms_no_other_row(tmp_path: Path) 
             store.changes(0)
         assert store.get("episode", records[5].id) == records[5].payload
         assert store.commit(Batch((episode_record(9),))).committed == 1
+
+
+def test_a_flipped_bit_in_a_note_is_found_and_harms_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    notes = [Note("audit", episode_record(number).id, "default", bytes(100)) for number in range(2)]
+    with NativeStore(path) as store:
+        store.commit(Batch(notes=tuple(notes)))
+    sql(path, f"UPDATE note SET record = zeroblob(100) WHERE id = x'{notes[0].id.hex()}'")
+    with NativeStore(path) as store:
+        with pytest.raises(CorruptRecordError, match=notes[0].id.hex()):
+            store.get("audit", notes[0].id)
+        with pytest.raises(CorruptRecordError):
+            store.changes(0)
+        assert store.get("audit", notes[1].id) == notes[1].record
+        assert store.commit(Batch(notes=(notes[0],))).committed == 1
+        assert store.get("audit", notes[0].id) == notes[0].record
 
 
 def test_a_damaged_file_gives_errors_or_true_values(tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
-"""What a store takes and gives back: one packed record an episode."""
+"""What a store takes and gives back: one packed record an episode, and notes beside them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias, get_args
 
-__all__ = ["Batch", "Change", "EpisodeRecord", "Kind", "Receipt"]
+__all__ = ["NOTE_KINDS", "Batch", "Change", "EpisodeRecord", "Kind", "Note", "NoteKind", "Receipt"]
 
-Kind = Literal["episode", "pattern", "embedding"]
+NoteKind: TypeAlias = Literal["receipt", "credit", "heuristic", "cluster", "audit", "merge", "retirement"]
+Kind: TypeAlias = Literal["episode", "pattern", "embedding"] | NoteKind
+NOTE_KINDS: tuple[str, ...] = get_args(NoteKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,28 @@ class EpisodeRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Note:
+    """A small record beside the episodes, which may be replaced and deleted.
+
+    Kind and id name it: another one with both takes its place. It belongs to one namespace, so an id must not be
+    the same in two of them.
+    """
+
+    kind: NoteKind
+    id: bytes
+    """16 bytes."""
+    namespace: str
+    record: bytes | None
+    """A msgpack map; `None` deletes the note."""
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
-    """What lands together. Removals take place first, so that one batch can replace an episode."""
+    """What lands together. Removals take place first, so that one batch can replace an episode; notes last."""
 
     episodes: tuple[EpisodeRecord, ...] = ()
     removed: tuple[bytes, ...] = ()
+    notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +86,10 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One entry of the change log; `record` is there for a put."""
+    """One entry of the change log; `record` is there for a put, `note` for a note."""
 
     sequence: int
-    op: Literal["put", "remove"]
+    op: Literal["put", "remove", "note"]
     record: EpisodeRecord | None
     id: bytes
+    note: Note | None = None

@@ -33,12 +33,13 @@ class Store(Protocol):
         """Lands the whole batch or nothing of it.
 
         What is stored already under the same id or external id and with the same digest is left as it is and
-        counted as unchanged; with another digest it raises `ConflictError`.
+        counted as unchanged; with another digest it raises `ConflictError`. A note takes the place of the one with
+        its kind and id, and is unchanged where that says the same; one of another namespace is a `ConflictError`.
         """
         ...
 
     def get(self, kind: Kind, id: bytes) -> bytes | None:
-        """An episode's payload, a pattern's content or an episode's embedding."""
+        """An episode's payload, a pattern's content, an episode's embedding or a note's record."""
         ...
 
     def get_many(self, kind: Kind, ids: Sequence[bytes]) -> list[bytes | None]:
@@ -61,12 +62,15 @@ class Store(Protocol):
     ) -> list[tuple[bytes, bytes]]:
         """One page of ids and values in the order of ids; `after` is the last id of the page before.
 
-        Only episodes and embeddings can be filtered.
+        Episodes and embeddings can be filtered, notes by namespace alone, patterns not at all.
         """
         ...
 
     def changes(self, since: int, limit: int = 1000) -> Changes:
-        """What changed after the change numbered `since`. A put that was removed later is left out."""
+        """What changed after the change numbered `since`.
+
+        A put that was removed later is left out, and so is a note that was written again.
+        """
         ...
 
     def sequence(self) -> int:

@@ -10,12 +10,12 @@ from threading import RLock
 
 from .. import _native
 from ..errors import ConflictError, StorageError, ValidationError
-from ..model.record import Batch, Change, EpisodeRecord, Kind, Receipt
+from ..model.record import NOTE_KINDS, Batch, Change, EpisodeRecord, Kind, Note, Receipt
 from .base import Changes
 
 __all__ = ["InMemoryStore"]
 
-_KINDS = ("episode", "pattern", "embedding")
+_KINDS = ("episode", "pattern", "embedding", *NOTE_KINDS)
 _STATES = ("learned", "open", "pending", "abandoned")
 
 
@@ -42,6 +42,7 @@ class InMemoryStore:
         self._external: dict[tuple[str, str], bytes] = {}
         self._ids: list[bytes] = []  # sorted
         self._patterns: dict[bytes, bytes] = {}
+        self._notes: dict[tuple[str, bytes], tuple[int, Note]] = {}  # with its number; deleted ones too
 
     def commit(self, batch: Batch) -> Receipt:
         """Lands the whole batch or nothing of it."""
@@ -49,16 +50,17 @@ class InMemoryStore:
         with self._lock:
             self._require_open()
             before = len(self._log)
+            held = [(each.kind, each.id, self._notes.get((each.kind, each.id))) for each in batch.notes]
             removed: list[tuple[int, EpisodeRecord]] = []
             try:
                 removed.extend(filter(None, map(self._remove, batch.removed)))
-                fresh = sum(map(self._put, batch.episodes))
+                fresh = sum(map(self._put, batch.episodes)) + sum(map(self._write, batch.notes))
             except ConflictError:
-                self._undo(before, removed)
+                self._undo(before, removed, held)
                 raise
             committed = len(removed) + fresh
-            unchanged = len(batch.removed) + len(batch.episodes) - committed
-            return Receipt(len(self._log), committed, unchanged, "memory")
+            given = len(batch.removed) + len(batch.episodes) + len(batch.notes)
+            return Receipt(len(self._log), committed, given - committed, "memory")
 
     def _remove(self, id: bytes) -> tuple[int, EpisodeRecord] | None:
         """What was there under `id`, with the number of its put."""
@@ -80,6 +82,23 @@ class InMemoryStore:
             self._patterns.setdefault(pattern, content)
         return True
 
+    def _write(self, note: Note) -> bool:
+        """False where the note is as it should be already."""
+        stored = self._note(note.kind, note.id)
+        if stored is not None and stored.namespace != note.namespace and note.record is not None:
+            raise ConflictError(note.id.hex(), note.namespace)
+        if stored is None and note.record is None:
+            return False
+        if stored is not None and (stored.namespace != note.namespace or stored.record == note.record):
+            return False
+        self._log.append((note.kind, note.id))  # its kind stands for its op
+        self._notes[note.kind, note.id] = (len(self._log), note)
+        return True
+
+    def _note(self, kind: str, id: bytes) -> Note | None:
+        _, note = self._notes.get((kind, id), (0, None))
+        return None if note is None or note.record is None else note
+
     def _stored(self, record: EpisodeRecord) -> EpisodeRecord | None:
         id = record.id
         if id not in self._episodes and record.external_id is not None:
@@ -99,16 +118,26 @@ class InMemoryStore:
             del self._external[record.namespace, record.external_id]
         return sequence, record
 
-    def _undo(self, before: int, removed: list[tuple[int, EpisodeRecord]]) -> None:
+    def _undo(
+        self,
+        before: int,
+        removed: list[tuple[int, EpisodeRecord]],
+        held: Sequence[tuple[str, bytes, tuple[int, Note] | None]],
+    ) -> None:
         for op, id in self._log[before:]:
             if op == "put":
                 self._drop(id)
         for sequence, record in removed:
             self._keep(sequence, record)
+        for kind, id, note in held:
+            if note is None:
+                self._notes.pop((kind, id), None)
+            else:
+                self._notes[kind, id] = note
         del self._log[before:]
 
     def get(self, kind: Kind, id: bytes) -> bytes | None:
-        """An episode's payload, a pattern's content or an episode's embedding."""
+        """An episode's payload, a pattern's content, an episode's embedding or a note's record."""
         return self.get_many(kind, [id])[0]
 
     def get_many(self, kind: Kind, ids: Sequence[bytes]) -> list[bytes | None]:
@@ -123,6 +152,9 @@ class InMemoryStore:
     def _value(self, kind: Kind, id: bytes) -> bytes | None:
         if kind == "pattern":
             return self._patterns.get(id)
+        if kind in NOTE_KINDS:
+            note = self._note(kind, id)
+            return None if note is None else note.record
         if id not in self._episodes:
             return None
         record = self._episodes[id][1]
@@ -156,19 +188,25 @@ class InMemoryStore:
         with self._lock:
             self._require_open()
             found = ((id, self._value(kind, id)) for id in self._after(kind, after, newest_first))
-            rows = ((id, value) for id, value in found if value is not None and self._matches(id, wanted))
-            return list(islice(rows, limit))
+            rows = ((id, value) for id, value in found if value is not None)
+            return list(islice((row for row in rows if self._matches(kind, row[0], wanted)), limit))
 
     def _after(self, kind: Kind, after: bytes | None, newest_first: bool) -> Iterator[bytes]:
-        ids = sorted(self._patterns) if kind == "pattern" else self._ids
+        ids = self._ids_of(kind)
         if newest_first:
             return reversed(ids[: len(ids) if after is None else bisect_left(ids, after)])
         return iter(ids[0 if after is None else bisect_right(ids, after) :])
 
-    def _matches(self, id: bytes, wanted: dict[str, str]) -> bool:
-        return not wanted or all(
-            getattr(self._episodes[id][1], name) == value for name, value in wanted.items()
-        )
+    def _ids_of(self, kind: str) -> list[bytes]:
+        if kind == "pattern":
+            return sorted(self._patterns)
+        if kind in NOTE_KINDS:
+            return sorted(id for of, id in self._notes if of == kind)
+        return self._ids
+
+    def _matches(self, kind: str, id: bytes, wanted: dict[str, str]) -> bool:
+        row = self._notes[kind, id][1] if kind in NOTE_KINDS else wanted and self._episodes[id][1]
+        return all(getattr(row, name) == value for name, value in wanted.items())
 
     def changes(self, since: int, limit: int = 1000) -> Changes:
         """What changed after the change numbered `since`."""
@@ -183,8 +221,11 @@ class InMemoryStore:
         for sequence, (op, id) in enumerate(self._log[since:], since + 1):
             if op == "remove":
                 yield Change(sequence, "remove", None, id)
-            elif id in self._episodes and self._episodes[id][0] == sequence:
-                yield Change(sequence, "put", self._episodes[id][1], id)
+            elif op == "put":
+                if id in self._episodes and self._episodes[id][0] == sequence:
+                    yield Change(sequence, "put", self._episodes[id][1], id)
+            elif self._notes[op, id][0] == sequence:
+                yield Change(sequence, "note", None, id, self._notes[op, id][1])
 
     def sequence(self) -> int:
         """The newest change's number."""
@@ -212,6 +253,7 @@ class InMemoryStore:
                 "episodes": len(self._episodes),
                 "patterns": len(self._patterns),
                 "pending": pending,
+                "notes": sum(note.record is not None for _, note in self._notes.values()),
                 "sequence": len(self._log),
             }
 
@@ -219,7 +261,7 @@ class InMemoryStore:
         """Forgets everything. Closing twice is once."""
         with self._lock:
             self._is_closed = True
-            for held in (self._log, self._episodes, self._external, self._ids, self._patterns):
+            for held in (self._log, self._episodes, self._external, self._ids, self._patterns, self._notes):
                 held.clear()
 
     def _require_open(self) -> None:
@@ -232,7 +274,7 @@ class InMemoryStore:
 
 def _check_kind(kind: str) -> None:
     if kind not in _KINDS:
-        raise ValidationError("kind", "must be episode, pattern or embedding", kind)
+        raise ValidationError("kind", "must be episode, pattern, embedding or a kind of note", kind)
 
 
 def _check_id(id: bytes) -> None:
@@ -245,6 +287,8 @@ def _check_scan(kind: str, after: bytes | None, wanted: dict[str, str]) -> None:
     if after is not None:
         _check_id(after)
     if kind == "pattern" and wanted:
-        raise ValidationError("kind", "only episodes and embeddings can be filtered", kind)
+        raise ValidationError("kind", "patterns cannot be filtered", kind)
+    if kind in NOTE_KINDS and wanted.keys() - {"namespace"}:
+        raise ValidationError("kind", "notes are filtered by namespace alone", kind)
     if wanted.get("state", "learned") not in _STATES:
         raise ValidationError("state", "must be learned, open, pending or abandoned", wanted["state"])

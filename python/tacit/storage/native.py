@@ -57,7 +57,7 @@ class NativeStore:
         return self._store.commit(batch)
 
     def get(self, kind: Kind, id: bytes) -> bytes | None:
-        """An episode's payload, a pattern's content or an episode's embedding."""
+        """An episode's payload, a pattern's content, an episode's embedding or a note's record."""
         return self._store.get(kind, id)
 
     def get_many(self, kind: Kind, ids: Sequence[bytes]) -> list[bytes | None]:

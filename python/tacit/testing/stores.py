@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import Any
 
 from ..errors import ConflictError, StorageError, ValidationError
-from ..model.record import Batch, Change, EpisodeRecord
+from ..model.record import Batch, Change, EpisodeRecord, Note
 from ..storage import Store
 from ..storage.audit import wrong_sums
 
@@ -178,6 +178,68 @@ def _the_sums_are_those_of_the_facts(store: Store) -> None:
     assert wrong_sums(store) == 0
 
 
+def _a_note_lands_with_its_episode_or_not_at_all(store: Store) -> None:
+    receipt = store.commit(Batch((episode_record(1),), notes=(_note(1), _note(1, kind="credit"))))
+    assert (receipt.committed, receipt.unchanged, receipt.sequence) == (3, 0, store.sequence())
+    assert store.get("receipt", _note(1).id) == _note(1).record
+    before = store.sequence()
+    notes = _note(1, record=b"new"), _note(2), _note(1, kind="credit", record=None)
+    conflicts = (
+        Batch((replace(episode_record(1), digest=bytes(16)),), notes=notes),
+        Batch((episode_record(3),), notes=(*notes, _note(1, namespace="other"))),
+    )
+    for batch in conflicts:
+        _raises(ConflictError, partial(store.commit, batch))
+    assert store.get_many("receipt", [_note(1).id, _note(2).id]) == [_note(1).record, None]
+    assert store.get("credit", _note(1).id) is not None
+    assert (store.sequence(), store.get("episode", episode_record(3).id)) == (before, None)
+
+
+def _a_note_is_replaced_and_deleted(store: Store) -> None:
+    store.commit(Batch(notes=(_note(1), _note(2))))
+    same = store.commit(Batch(notes=(_note(1), _note(2))))
+    assert (same.committed, same.unchanged, same.sequence) == (0, 2, 2)
+    assert store.commit(Batch(notes=(_note(1, record=b"other"),))).sequence == 3
+    assert store.get("receipt", _note(1).id) == b"other"
+    deleted = Batch(notes=(_note(2, record=None), _note(2, record=None), _note(9, record=None)))
+    assert (store.commit(deleted).committed, store.sequence()) == (1, 4)
+    assert store.get("receipt", _note(2).id) is None
+    assert store.scan("receipt") == [(_note(1).id, b"other")]
+    assert store.commit(Batch(notes=(_note(1, namespace="other", record=None),))).unchanged == 1
+    assert store.commit(Batch(notes=(_note(2, record=b""),))).committed == 1
+    assert store.get("receipt", _note(2).id) == b""
+
+
+def _notes_are_found_by_kind_and_namespace(store: Store) -> None:
+    notes = [_note(number, namespace=f"space-{number % 2}") for number in range(6)]
+    store.commit(Batch(notes=(*reversed(notes), _note(7, kind="audit"))))
+    rows = [(note.id, note.record) for note in notes]
+    assert store.scan("receipt") == rows
+    assert store.scan("receipt", namespace="space-1", newest_first=True, limit=2) == rows[:2:-2]
+    assert store.scan("receipt", namespace="space-0", after=rows[0][0]) == rows[2::2]
+    assert store.scan("receipt", namespace="absent") == store.scan("merge") == []
+    assert [id for id, _ in store.scan("audit")] == [_note(7).id]
+    assert store.scan("episode") == []
+    _raises(ValidationError, lambda: store.scan("receipt", domain="domain-1"))
+
+
+def _changes_tell_each_note_as_it_stands(store: Store) -> None:
+    store.commit(Batch((episode_record(1),), notes=(_note(1), _note(2), _note(3))))
+    again, gone = _note(1, record=b"other"), _note(2, record=None)
+    store.commit(Batch(removed=(episode_record(1).id,), notes=(again, gone)))
+    expected = [("note", _note(3)), ("remove", None), ("note", again), ("note", gone)]
+    read = _all_changes(store, limit=2)
+    assert [(change.op, change.note) for change in read] == expected
+    assert [change.sequence for change in read] == [4, 5, 6, 7]
+    assert [change.id for change in read] == [_note(3).id, episode_record(1).id, again.id, gone.id]
+    assert wrong_sums(store) == 0
+
+
+def _note(number: int, **fields: Any) -> Note:
+    record = b"\x81\xa6number" + struct.pack(">Bq", 0xD3, number)
+    return replace(Note("receipt", episode_record(number).id, "default", record), **fields)
+
+
 def _whatever_bytes_and_names_are_given_come_back(store: Store) -> None:
     hostile = ["", "a\0b", "'; DROP TABLE episode; --", "ﬀ\u202e𝄞", "%_*?", "x" * 5_000]
     records = [
@@ -216,6 +278,11 @@ def _what_breaks_a_rule_is_refused_by_its_name(store: Store) -> None:
         error = _raises(ValidationError, partial(store.commit, batch))
         assert isinstance(error, ValidationError)
         assert error.field == field
+    for field, value in {"kind": "episode", "id": b"short", "namespace": ""}.items():
+        notes = (_note(1), _note(2, **{field: value}))
+        error = _raises(ValidationError, partial(store.commit, Batch(notes=notes)))
+        assert isinstance(error, ValidationError)
+        assert error.field == field
     assert store.sequence() == 0
     _raises(ValidationError, lambda: store.get("episode", b"short"))
     _raises(ValidationError, lambda: store.get("no such kind", bytes(16)))  # type: ignore[arg-type]
@@ -237,11 +304,16 @@ def _what_was_committed_is_there_after_a_restart(store: Store, reopen: Callable[
     records = [episode_record(number) for number in range(20)]
     for record in records:
         store.commit(Batch((record,)))
-    store.commit(Batch(removed=(records[7].id,)))
-    before = (store.scan("episode"), _all_changes(store), store.sequence())
+    store.commit(Batch(removed=(records[7].id,), notes=(_note(1), _note(2), _note(3))))
+    store.commit(Batch(notes=(_note(1, record=b"other"), _note(2, record=None))))
+
+    def found(store: Store) -> tuple[object, ...]:
+        return store.scan("episode"), store.scan("receipt"), _all_changes(store), store.sequence()
+
+    before = found(store)
     store = reopen(store)
     try:
-        assert (store.scan("episode"), _all_changes(store), store.sequence()) == before
+        assert found(store) == before
         assert store.commit(Batch(tuple(records[:7]))).unchanged == 7
     finally:
         store.close()
@@ -275,6 +347,10 @@ _CHECKS: tuple[Callable[[Store], None], ...] = (
     _a_removed_episode_is_gone_and_said_to_be,
     _many_values_come_in_the_order_of_their_ids,
     _the_sums_are_those_of_the_facts,
+    _a_note_lands_with_its_episode_or_not_at_all,
+    _a_note_is_replaced_and_deleted,
+    _notes_are_found_by_kind_and_namespace,
+    _changes_tell_each_note_as_it_stands,
     _whatever_bytes_and_names_are_given_come_back,
     _what_breaks_a_rule_is_refused_by_its_name,
 )

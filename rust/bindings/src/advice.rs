@@ -35,11 +35,11 @@ impl PyAdvisor {
     fn apply(&self, py: Python<'_>, changes: &Bound<'_, PyAny>) -> PyResult<i64> {
         if let Ok(native) = changes.cast::<PyChanges>() {
             let (rows, last) = (native.get().rows(), native.get().last());
-            return py.detach(|| self.follow(rows.iter().map(native_change), last));
+            return py.detach(|| self.follow(rows.iter().filter_map(native_change), last));
         }
         let rows: Vec<PyChange> = changes.try_iter()?.map(|row| row?.extract()).collect::<PyResult<_>>()?;
         let last = last_of(changes, &rows)?;
-        py.detach(|| self.follow(rows.iter().map(PyChange::change), last))
+        py.detach(|| self.follow(rows.iter().filter_map(PyChange::change), last))
     }
 
     fn __repr__(&self, py: Python<'_>) -> String {

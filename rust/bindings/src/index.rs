@@ -13,7 +13,7 @@ use tacit_kernels::index::{
     Unreadable, Weights, prepare,
 };
 use tacit_kernels::trajectory::Complexity;
-use tacit_storage::State;
+use tacit_storage::{Op, State};
 
 use crate::cluster::radius;
 use crate::convert;
@@ -74,11 +74,11 @@ impl PyIndex {
     fn apply(&self, py: Python<'_>, changes: &Bound<'_, PyAny>) -> PyResult<i64> {
         if let Ok(native) = changes.cast::<PyChanges>() {
             let (rows, last) = (native.get().rows(), native.get().last());
-            return py.detach(|| self.follow(rows.iter().map(native_change), last));
+            return py.detach(|| self.follow(rows.iter().filter_map(native_change), last));
         }
         let rows: Vec<PyChange> = changes.try_iter()?.map(|row| row?.extract()).collect::<PyResult<_>>()?;
         let last = last_of(changes, &rows)?;
-        py.detach(|| self.follow(rows.iter().map(PyChange::change), last))
+        py.detach(|| self.follow(rows.iter().filter_map(PyChange::change), last))
     }
 
     /// The episodes that help most with a new task, best first; the signals that the answer did without; and as many
@@ -369,17 +369,18 @@ pub(crate) fn last_of(changes: &Bound<'_, PyAny>, rows: &[PyChange]) -> PyResult
     }
 }
 
-/// A row of a native store's log as the index takes it.
-pub(crate) fn native_change(row: &tacit_storage::Change) -> Change<'_> {
+/// A row of a native store's log as the index takes it; none where it is of no use to it.
+pub(crate) fn native_change(row: &tacit_storage::Change) -> Option<Change<'_>> {
     match row.episode() {
-        Some(episode) if episode.state == State::Learned => Change::Put(Row {
+        Some(episode) if episode.state == State::Learned => Some(Change::Put(Row {
             id: row.id,
             payload: episode.payload,
             facts: episode.facts,
             embedder: episode.embedder,
             embedding: episode.embedding,
-        }),
-        _ => Change::Remove(row.id),
+        })),
+        _ if row.op == Op::Note => None,
+        _ => Some(Change::Remove(row.id)),
     }
 }
 
@@ -404,16 +405,17 @@ struct PyRecord {
 
 impl PyChange {
     /// An episode that is open, pending or abandoned is not found: it taught nothing yet.
-    pub(crate) fn change(&self) -> Change<'_> {
+    pub(crate) fn change(&self) -> Option<Change<'_>> {
         match &self.record {
-            Some(record) if &*self.op == "put" && &*record.state == "learned" => Change::Put(Row {
+            Some(record) if &*self.op == "put" && &*record.state == "learned" => Some(Change::Put(Row {
                 id: self.id,
                 payload: &record.payload,
                 facts: &record.facts,
                 embedder: record.embedder.as_deref(),
                 embedding: &record.embedding,
-            }),
-            _ => Change::Remove(self.id),
+            })),
+            _ if &*self.op == "note" => None,
+            _ => Some(Change::Remove(self.id)),
         }
     }
 }

@@ -15,8 +15,8 @@ use tacit_kernels::facts::Id;
 use tacit_kernels::lru::Limits;
 use tacit_kernels::trajectory::Complexity;
 use tacit_storage::{
-    Batch, CacheFile, Change, Changes, Commit, Durability, EpisodeRecord, Figure, Filters, Kind, Options,
-    Page, Receipt, State, Store,
+    Batch, CacheFile, Change, Changes, Commit, Durability, EpisodeRecord, Figure, Filters, Kind, NoteRecord,
+    Options, Page, Receipt, State, Store,
 };
 
 use crate::error::{invalid, storage_failure};
@@ -284,7 +284,21 @@ fn read_batch(batch: &Bound<'_, PyAny>) -> PyResult<Batch> {
     for episode in batch.getattr(intern!(py, "episodes"))?.try_iter()? {
         put_episode(&mut read, &episode?)?;
     }
+    for note in batch.getattr(intern!(py, "notes"))?.try_iter()? {
+        put_note(&mut read, &note?)?;
+    }
     Ok(read)
+}
+
+fn put_note(batch: &mut Batch, note: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = note.py();
+    let [kind, namespace] = [optional_text(note, "kind")?, optional_text(note, "namespace")?];
+    let [kind, namespace] = [&kind, &namespace].map(|text| text.as_deref().unwrap_or_default());
+    let id: PyBackedBytes = note.getattr(intern!(py, "id"))?.extract()?;
+    let record: Option<PyBackedBytes> = note.getattr(intern!(py, "record"))?.extract()?;
+    let kind = Kind::from_name(kind).map_err(storage_failure)?;
+    let note = NoteRecord { kind, id: open_id(&id)?, namespace, record: record.as_deref() };
+    batch.note(&note).map_err(storage_failure)
 }
 
 /// Reads each attribute of a `tacit.model.record.EpisodeRecord` once.
@@ -365,8 +379,16 @@ fn make_receipt<'py>(py: Python<'py>, receipt: &Receipt, durable: &str) -> PyRes
 fn make_change<'py>(py: Python<'py>, change: &Change) -> PyResult<Bound<'py, PyAny>> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let record = change.episode().map(|episode| make_episode(py, &episode)).transpose()?;
+    let note = change.note().map(|note| make_note(py, &note)).transpose()?;
     let class = record_class(py, &CLASS, "Change")?;
-    class.call1((change.sequence, change.op.name(), record, PyBytes::new(py, &change.id)))
+    class.call1((change.sequence, change.op.name(), record, PyBytes::new(py, &change.id), note))
+}
+
+fn make_note<'py>(py: Python<'py>, note: &NoteRecord<'_>) -> PyResult<Bound<'py, PyAny>> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    let record = note.record.map(|record| PyBytes::new(py, record));
+    let class = record_class(py, &CLASS, "Note")?;
+    class.call1((note.kind.name(), PyBytes::new(py, &note.id), note.namespace, record))
 }
 
 fn make_episode<'py>(py: Python<'py>, episode: &EpisodeRecord<'_>) -> PyResult<Bound<'py, PyAny>> {

@@ -5,6 +5,7 @@ use tacit_kernels::msgpack::{Malformed, Reader};
 use tacit_kernels::trajectory::Complexity;
 
 use crate::error::{Result, StorageError};
+use crate::note::{Note, NoteRecord};
 use crate::record::{self, Kind};
 
 /// The most bytes a column of text may have.
@@ -81,9 +82,7 @@ impl<'a> EpisodeRecord<'a> {
     }
 
     fn check_texts(&self) -> Result<()> {
-        if !(1..=128).contains(&self.namespace.chars().count()) {
-            return Err(StorageError::invalid("namespace", "must have 1 to 128 characters", self.namespace));
-        }
+        check_namespace(self.namespace)?;
         let texts = [
             ("external_id", self.external_id),
             ("task_key", self.task_key),
@@ -194,6 +193,14 @@ impl<'a> EpisodeRecord<'a> {
     }
 }
 
+/// Refuses what is no name of a namespace.
+pub(crate) fn check_namespace(name: &str) -> Result<()> {
+    if (1..=128).contains(&name.chars().count()) {
+        return Ok(());
+    }
+    Err(StorageError::invalid("namespace", "must have 1 to 128 characters", name))
+}
+
 fn fields_of<'a>(reader: &mut Reader<'a>) -> std::result::Result<[Option<&'a [u8]>; 9], Malformed> {
     let mut lengths = [0; 9];
     for length in &mut lengths {
@@ -223,11 +230,12 @@ fn malformed(field: &str, fault: Malformed) -> StorageError {
     StorageError::invalid(field, "must be packed as tacit packs them", fault)
 }
 
-/// Episodes to put and ids to remove, in one transaction; removals take place first.
+/// Episodes to put, ids to remove and notes, in one transaction; removals take place first, notes last.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
     pub(crate) puts: Vec<Put>,
     pub(crate) removed: Vec<Id>,
+    pub(crate) notes: Vec<Note>,
 }
 
 /// One episode, framed, and the patterns that it names.
@@ -267,17 +275,26 @@ impl Batch {
         self.removed.push(id);
     }
 
+    /// Adds a note, or its deletion; it replaces what has its kind and id. Refuses what breaks a limit.
+    pub fn note(&mut self, note: &NoteRecord<'_>) -> Result<()> {
+        note.check()?;
+        self.notes.push(Note::of(note));
+        Ok(())
+    }
+
     pub fn is_empty(&self) -> bool {
-        self.puts.is_empty() && self.removed.is_empty()
+        self.operations() == 0
     }
 
     /// How many rows this batch puts or removes.
     pub(crate) fn operations(&self) -> usize {
-        self.puts.len() + self.removed.len()
+        self.puts.len() + self.removed.len() + self.notes.len()
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.puts.iter().map(|put| put.record.len() + 256 * put.patterns.len()).sum()
+        let puts = self.puts.iter().map(|put| put.record.len() + 256 * put.patterns.len());
+        let notes = self.notes.iter().map(|note| note.framed.len());
+        puts.chain(notes).sum()
     }
 }
 
@@ -308,6 +325,8 @@ pub struct Receipt {
 pub enum Op {
     Put = 0,
     Remove = 1,
+    /// A note was written or deleted.
+    Note = 2,
 }
 
 impl Op {
@@ -315,6 +334,7 @@ impl Op {
         match self {
             Op::Put => "put",
             Op::Remove => "remove",
+            Op::Note => "note",
         }
     }
 
@@ -322,33 +342,47 @@ impl Op {
         match number {
             0 => Ok(Op::Put),
             1 => Ok(Op::Remove),
+            2 => Ok(Op::Note),
             _ => Err(StorageError::corrupt(format!("a change with the unknown op {number}"))),
         }
     }
 }
 
-/// One entry of the change log. The bytes of a put were verified when they were read.
+/// One entry of the change log. Its bytes were verified when they were read.
 #[derive(Debug, Clone)]
 pub struct Change {
     pub sequence: i64,
     pub op: Op,
     pub id: Id,
+    kind: Kind,
     record: Vec<u8>,
 }
 
 impl Change {
     pub(crate) fn put(sequence: i64, id: Id, record: Vec<u8>) -> Result<Self> {
         EpisodeRecord::decode(&id, &record)?;
-        Ok(Self { sequence, op: Op::Put, id, record })
+        Ok(Self { sequence, op: Op::Put, id, kind: Kind::Episode, record })
     }
 
     pub(crate) fn remove(sequence: i64, id: Id) -> Self {
-        Self { sequence, op: Op::Remove, id, record: Vec::new() }
+        Self { sequence, op: Op::Remove, id, kind: Kind::Episode, record: Vec::new() }
     }
 
-    /// The episode that was put; none where one was removed.
+    pub(crate) fn note_of(sequence: i64, kind: Kind, id: Id, record: Vec<u8>) -> Result<Self> {
+        NoteRecord::decode(kind, &id, &record)?;
+        Ok(Self { sequence, op: Op::Note, id, kind, record })
+    }
+
+    /// The episode that was put.
     pub fn episode(&self) -> Option<EpisodeRecord<'_>> {
-        EpisodeRecord::decode_value(self.id, self.record.get(record::HEADER..)?).ok()
+        let value = self.record.get(record::HEADER..).filter(|_| self.op == Op::Put)?;
+        EpisodeRecord::decode_value(self.id, value).ok()
+    }
+
+    /// The note that was written or deleted.
+    pub fn note(&self) -> Option<NoteRecord<'_>> {
+        let value = self.record.get(record::HEADER..).filter(|_| self.op == Op::Note)?;
+        NoteRecord::decode_value(self.kind, self.id, value).ok()
     }
 }
 

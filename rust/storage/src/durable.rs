@@ -20,6 +20,7 @@ use crate::durable::pool::Pool;
 use crate::durable::queries::{Connection, Pragmas, Row, blob, text};
 use crate::durable::writer::Writer;
 use crate::error::{Result, StorageError};
+use crate::note::NoteRecord;
 use crate::record::{self, Kind};
 use crate::{Durability, Figure, Filters, Options, Page};
 
@@ -192,15 +193,19 @@ const IS_LOGGED: &str = "SELECT count(*) FROM change WHERE sequence = ? AND id =
 const REMOVALS: &str = "SELECT id FROM change WHERE sequence > ? AND sequence <= ? AND op = 1";
 const EPISODE: &str = "SELECT id, record FROM episode WHERE id = ?";
 const PATTERN: &str = "SELECT id, record FROM pattern WHERE id = ?";
-const CHANGES: &str = "SELECT change.sequence, change.op, change.id, episode.record FROM change \
-    LEFT JOIN episode ON episode.sequence = change.sequence \
-    WHERE change.sequence > ? AND (change.op = 1 OR episode.sequence IS NOT NULL) \
+const NOTE: &str = "SELECT id, record FROM note WHERE kind = ? AND id = ? AND is_there = 1";
+const CHANGES: &str = "SELECT change.sequence, change.op, change.id, coalesce(episode.record, note.record), \
+    note.kind FROM change \
+    LEFT JOIN episode ON episode.sequence = change.sequence AND change.op = 0 \
+    LEFT JOIN note ON note.sequence = change.sequence AND change.op = 2 \
+    WHERE change.sequence > ? AND (change.op = 1 OR episode.sequence IS NOT NULL OR note.sequence IS NOT NULL) \
     ORDER BY change.sequence LIMIT ?";
 const PENDING: &str = "SELECT id FROM episode WHERE state = 2 ORDER BY id LIMIT ?";
-const STATS: [(&str, &str); 7] = [
+const STATS: [(&str, &str); 8] = [
     ("episodes", "SELECT count(*) FROM episode"),
     ("patterns", "SELECT count(*) FROM pattern"),
     ("pending", "SELECT count(*) FROM episode WHERE state = 2"),
+    ("notes", "SELECT count(*) FROM note WHERE is_there = 1"),
     ("sums", "SELECT count(*) FROM sum"),
     ("folded", "SELECT folded FROM meta"),
     ("sequence", "SELECT coalesce(max(sequence), 0) FROM change"),
@@ -213,8 +218,12 @@ fn position(reader: &mut Connection) -> Result<Position> {
 }
 
 fn get(reader: &mut Connection, kind: Kind, id: &Id) -> Result<Option<Vec<u8>>> {
-    let sql = if kind == Kind::Pattern { PATTERN } else { EPISODE };
-    let found = reader.row(sql, vec![blob(id)], |row| value_of(kind, id, &row.blob(1)?))?;
+    let (sql, values) = match kind {
+        Kind::Episode | Kind::Embedding => (EPISODE, vec![blob(id)]),
+        Kind::Pattern => (PATTERN, vec![blob(id)]),
+        note => (NOTE, vec![(note as i64).into(), blob(id)]),
+    };
+    let found = reader.row(sql, values, |row| value_of(kind, id, &row.blob(1)?))?;
     Ok(found.filter(|value| kind != Kind::Embedding || !value.is_empty()))
 }
 
@@ -229,6 +238,7 @@ fn value_of(kind: Kind, id: &Id, stored: &[u8]) -> Result<Vec<u8>> {
         Kind::Episode => EpisodeRecord::decode(id, stored)?.payload,
         Kind::Embedding => EpisodeRecord::decode(id, stored)?.embedding,
         Kind::Pattern => record::open(Kind::Pattern, id, stored)?,
+        note => NoteRecord::decode(note, id, stored)?.record.unwrap_or_default(),
     };
     Ok(value.to_vec())
 }
@@ -248,22 +258,18 @@ fn change(row: &Row) -> Result<Change> {
     match Op::from_number(row.integer(1)?)? {
         Op::Put => Change::put(sequence, id, row.blob(3)?),
         Op::Remove => Ok(Change::remove(sequence, id)),
+        Op::Note => Change::note_of(sequence, Kind::from_number(row.integer(4)?)?, id, row.blob(3)?),
     }
 }
 
 /// The statement that reads `page`, and its parameters.
 fn scan_of(kind: Kind, page: &Page<'_>) -> Result<(String, Vec<Value>)> {
-    let table = if kind == Kind::Pattern { "pattern" } else { "episode" };
-    let (mut conditions, mut values) = match kind {
-        Kind::Pattern if page.filters != Filters::default() => {
-            return Err(StorageError::invalid(
-                "kind",
-                "only episodes and embeddings can be filtered",
-                "pattern",
-            ));
-        }
-        Kind::Embedding => (vec!["embedder IS NOT NULL"], vec![]),
-        _ => (vec![], vec![]),
+    page.filters.check(kind)?;
+    let (table, mut conditions, mut values) = match kind {
+        Kind::Episode => ("episode", vec![], vec![]),
+        Kind::Embedding => ("episode", vec!["embedder IS NOT NULL"], vec![]),
+        Kind::Pattern => ("pattern", vec![], vec![]),
+        note => ("note", vec!["kind = ?", "is_there = 1"], vec![(note as i64).into()]),
     };
     page.filters.conditions(&mut conditions, &mut values);
     let (order, beyond) = if page.newest_first { ("DESC", "id < ?") } else { ("ASC", "id > ?") };
@@ -278,6 +284,17 @@ fn scan_of(kind: Kind, page: &Page<'_>) -> Result<(String, Vec<Value>)> {
 }
 
 impl Filters<'_> {
+    /// Refuses filters that rows of this kind do not have.
+    fn check(&self, kind: Kind) -> Result<()> {
+        let of_namespace = Self { namespace: self.namespace, ..Self::default() };
+        let refused = match kind {
+            Kind::Episode | Kind::Embedding => return Ok(()),
+            Kind::Pattern => (*self != Self::default()).then_some("patterns cannot be filtered"),
+            _ => (*self != of_namespace).then_some("notes are filtered by namespace alone"),
+        };
+        refused.map_or(Ok(()), |limit| Err(StorageError::invalid("kind", limit, kind.name())))
+    }
+
     fn conditions(&self, conditions: &mut Vec<&str>, values: &mut Vec<Value>) {
         let texts = [
             ("namespace = (SELECT number FROM namespace WHERE name = ?)", self.namespace),

@@ -7,7 +7,9 @@ use tacit_kernels::facts::{Fact, Id, PatternContent, encode_contents, encode_fac
 use tacit_kernels::lru::Limits;
 use tacit_kernels::trajectory::Complexity;
 
-use crate::{Batch, CacheFile, Durability, EpisodeRecord, Options, Receipt, Result, State, Store};
+use crate::{
+    Batch, CacheFile, Durability, EpisodeRecord, Kind, NoteRecord, Options, Receipt, Result, State, Store,
+};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -65,6 +67,11 @@ pub(crate) fn removal(number: u64) -> Batch {
     let mut batch = Batch::default();
     batch.remove(id(number));
     batch
+}
+
+/// A heuristic, or its deletion.
+pub(crate) fn note(number: u64, record: Option<&[u8]>) -> NoteRecord<'_> {
+    NoteRecord { kind: Kind::Heuristic, id: id(number), namespace: "default", record }
 }
 
 pub(crate) fn options(folder: &Path) -> Options {

@@ -6,6 +6,7 @@ mod durable;
 mod error;
 #[cfg(test)]
 mod example;
+mod note;
 mod record;
 mod tiered;
 
@@ -21,6 +22,7 @@ use crate::tiered::Tiered;
 
 pub use crate::batch::{Batch, Change, Changes, EpisodeRecord, Op, Receipt, State, Sums};
 pub use crate::error::{ErrorKind, Result, StorageError};
+pub use crate::note::NoteRecord;
 pub use crate::record::Kind;
 pub use crate::tiered::Commit;
 
@@ -74,7 +76,7 @@ impl Durability {
     }
 }
 
-/// Which rows a scan gives back. What is `None` is not looked at.
+/// Which rows a scan gives back. What is `None` is not looked at. Notes are filtered by namespace alone.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Filters<'a> {
     pub namespace: Option<&'a str>,
@@ -139,7 +141,8 @@ impl Store {
         self.opened()?.scan(kind, page)
     }
 
-    /// What changed after the change numbered `since`, oldest first. A put that was removed later is left out.
+    /// What changed after the change numbered `since`, oldest first. A put that was removed later is left out, and so
+    /// is a note that was written again.
     pub fn changes(&self, since: i64, limit: usize) -> Result<Changes> {
         self.opened()?.changes(since, limit)
     }

@@ -19,14 +19,44 @@ pub enum Kind {
     Episode = 1,
     Pattern = 2,
     Embedding = 3,
+    Receipt = 4,
+    Credit = 5,
+    Heuristic = 6,
+    Cluster = 7,
+    Audit = 8,
+    Merge = 9,
+    Retirement = 10,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 3] = [Kind::Episode, Kind::Pattern, Kind::Embedding];
+    pub const ALL: [Kind; 10] = [
+        Kind::Episode,
+        Kind::Pattern,
+        Kind::Embedding,
+        Kind::Receipt,
+        Kind::Credit,
+        Kind::Heuristic,
+        Kind::Cluster,
+        Kind::Audit,
+        Kind::Merge,
+        Kind::Retirement,
+    ];
 
     pub fn from_name(name: &str) -> Result<Self> {
         let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
-        found.ok_or_else(|| StorageError::invalid("kind", "must be episode, pattern or embedding", name))
+        found.ok_or_else(|| {
+            StorageError::invalid("kind", "must be episode, pattern, embedding or a kind of note", name)
+        })
+    }
+
+    pub(crate) fn from_number(number: i64) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|kind| *kind as i64 == number);
+        found.ok_or_else(|| StorageError::corrupt(format!("a record of the unknown kind {number}")))
+    }
+
+    /// Whether it is kept beside the episodes, replaced and deleted.
+    pub fn is_note(self) -> bool {
+        !matches!(self, Kind::Episode | Kind::Pattern | Kind::Embedding)
     }
 
     pub fn name(self) -> &'static str {
@@ -34,6 +64,13 @@ impl Kind {
             Kind::Episode => "episode",
             Kind::Pattern => "pattern",
             Kind::Embedding => "embedding",
+            Kind::Receipt => "receipt",
+            Kind::Credit => "credit",
+            Kind::Heuristic => "heuristic",
+            Kind::Cluster => "cluster",
+            Kind::Audit => "audit",
+            Kind::Merge => "merge",
+            Kind::Retirement => "retirement",
         }
     }
 
@@ -41,7 +78,8 @@ impl Kind {
     pub fn limit(self) -> usize {
         match self {
             Kind::Episode => 10 << 20,
-            Kind::Pattern | Kind::Embedding => 1 << 20,
+            Kind::Heuristic => 100 << 10,
+            _ => 1 << 20,
         }
     }
 

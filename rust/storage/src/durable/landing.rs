@@ -5,8 +5,9 @@ use tacit_kernels::facts::Id;
 
 use crate::batch::{Batch, EpisodeRecord, Op, PatternRecord, Put, Receipt};
 use crate::durable::fold;
-use crate::durable::queries::{Connection, blob, optional_text, text};
+use crate::durable::queries::{Connection, Row, blob, optional_text, text};
 use crate::error::{ErrorKind, Result, StorageError};
+use crate::note::Note;
 use crate::record::hexadecimal;
 
 const NEWEST: &str = "SELECT coalesce(max(sequence), 0) FROM change";
@@ -20,6 +21,9 @@ const STORED: &str = "SELECT sequence, record FROM episode WHERE id = ?";
 const BURY: &str = "INSERT INTO tombstone (sequence, id, put, record) VALUES (?, ?, ?, ?)";
 const DELETE: &str = "DELETE FROM episode WHERE sequence = ?";
 const PATTERN: &str = "INSERT INTO pattern (id, kind, record) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
+const STORED_NOTE: &str = "SELECT namespace, is_there, record FROM note WHERE kind = ? AND id = ?";
+const NOTE: &str = "INSERT OR REPLACE INTO note (sequence, kind, id, namespace, is_there, record) \
+    VALUES (?, ?, ?, ?, ?, ?)";
 const NAMESPACE: &str = "INSERT INTO namespace (name) VALUES (?) ON CONFLICT DO NOTHING";
 const NUMBER_OF_NAMESPACE: &str = "SELECT number FROM namespace WHERE name = ?";
 
@@ -179,6 +183,9 @@ fn land(connection: &mut Connection, known: &mut Known, log: &mut Log, batch: &B
     for each in &batch.puts {
         committed += usize::from(put(connection, known, log, each)?);
     }
+    for each in &batch.notes {
+        committed += usize::from(write(connection, known, log, each)?);
+    }
     Ok(Receipt { sequence: log.newest, committed, unchanged: batch.operations() - committed })
 }
 
@@ -206,6 +213,29 @@ fn put(connection: &mut Connection, known: &mut Known, log: &mut Log, put: &Put)
         known.pattern(connection, pattern)?;
     }
     log.take(connection, Op::Put, &put.id)?;
+    Ok(true)
+}
+
+/// False where the note is as it should be already.
+fn write(connection: &mut Connection, known: &mut Known, log: &mut Log, note: &Note) -> Result<bool> {
+    let namespace = known.namespace(connection, &note.namespace)?;
+    let key = vec![(note.kind as i64).into(), blob(&note.id)];
+    let read = |row: &Row| Ok((row.integer(0)?, row.integer(1)? == 1, row.blob(2)?));
+    match connection.row(STORED_NOTE, key, read)? {
+        Some((home, true, _)) if home != namespace && note.is_there => {
+            return Err(StorageError::conflict(&hexadecimal(&note.id), &note.namespace));
+        }
+        Some((home, true, framed)) if home != namespace || framed == note.framed => return Ok(false),
+        Some((_, true, _)) => (),
+        _ if note.is_there => (),
+        _ => return Ok(false),
+    }
+    log.take(connection, Op::Note, &note.id)?;
+    let (kind, is_there) = (note.kind as i64, i64::from(note.is_there));
+    let record = blob(&note.framed);
+    let values =
+        vec![log.newest.into(), kind.into(), blob(&note.id), namespace.into(), is_there.into(), record];
+    connection.execute(NOTE, values)?;
     Ok(true)
 }
 

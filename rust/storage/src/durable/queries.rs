@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use libsql::{Builder, OpenFlags, Value};
+use libsql::{Builder, OpenFlags, Value, ValueType};
 use pollster::block_on;
 use rustc_hash::FxHashMap;
 use tacit_kernels::facts::Id;
@@ -179,15 +179,23 @@ impl Drop for Reset<'_> {
 pub(crate) struct Row(libsql::Row);
 
 impl Row {
+    /// Text is refused unread: it can only be a damaged file's, and libsql panics where it is not UTF-8.
+    fn value(&self, column: i32) -> Result<Value> {
+        match self.0.column_type(column)? {
+            ValueType::Text => Err(wrong_type(column)),
+            _ => Ok(self.0.get_value(column)?),
+        }
+    }
+
     pub(crate) fn integer(&self, column: i32) -> Result<i64> {
-        match self.0.get_value(column)? {
+        match self.value(column)? {
             Value::Integer(value) => Ok(value),
             _ => Err(wrong_type(column)),
         }
     }
 
     pub(crate) fn real(&self, column: i32) -> Result<f64> {
-        match self.0.get_value(column)? {
+        match self.value(column)? {
             Value::Real(value) => Ok(value),
             _ => Err(wrong_type(column)),
         }
@@ -198,7 +206,7 @@ impl Row {
     }
 
     pub(crate) fn optional_blob(&self, column: i32) -> Result<Option<Vec<u8>>> {
-        match self.0.get_value(column)? {
+        match self.value(column)? {
             Value::Blob(value) => Ok(Some(value)),
             Value::Null => Ok(None),
             _ => Err(wrong_type(column)),
@@ -287,6 +295,14 @@ mod tests {
         let insert = "INSERT INTO number VALUES (?)";
         assert!(connection.execute(insert, vec![Value::Null]).is_err());
         assert_eq!(connection.execute(insert, vec![5i64.into()]).unwrap(), 1);
+    }
+
+    #[test]
+    fn text_where_none_was_written_is_an_error_whatever_its_bytes() {
+        let (_folder, mut connection) = scratch();
+        let damaged = "SELECT CAST(x'61ff62' AS TEXT)";
+        assert!(connection.row(damaged, vec![], |row| row.blob(0)).is_err());
+        assert!(connection.row(damaged, vec![], |row| row.integer(0)).is_err());
     }
 
     #[test]

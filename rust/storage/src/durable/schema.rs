@@ -10,7 +10,10 @@ use crate::error::{ErrorKind, Result, StorageError};
 const APPLICATION: i64 = 0x7461_6369;
 
 /// Every schema there has been, oldest first. Add at the end; never edit what stands.
-const MIGRATIONS: &[(&str, &str)] = &[("001_experience", include_str!("schema/001_experience.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("001_experience", include_str!("schema/001_experience.sql")),
+    ("002_note", include_str!("schema/002_note.sql")),
+];
 
 /// The schema that this version writes.
 pub(crate) const NEWEST: i64 = MIGRATIONS.len() as i64;
@@ -23,7 +26,7 @@ pub(crate) fn prepare(path: &Path, patience: Duration) -> Result<()> {
         return Ok(());
     }
     use_write_ahead_log(&mut connection, patience)?;
-    migrate(&mut connection)
+    migrate(&mut connection, MIGRATIONS)
 }
 
 /// The schema of the file; 0 where it is empty. Runs inside a transaction: another process may be initialising.
@@ -69,8 +72,8 @@ fn is_busy(error: &StorageError) -> bool {
 }
 
 /// The claim and the change land together: two processes cannot both apply a migration.
-fn migrate(connection: &mut Connection) -> Result<()> {
-    for (number, (name, sql)) in (1..).zip(MIGRATIONS) {
+fn migrate(connection: &mut Connection, migrations: &[(&str, &str)]) -> Result<()> {
+    for (number, (name, sql)) in (1..).zip(migrations) {
         connection.transaction(|inner| {
             if version(inner)? >= number {
                 return Ok(());
@@ -113,6 +116,26 @@ mod tests {
         let mut connection = Connection::open(&path, false).unwrap();
         assert_eq!(version(&mut connection).unwrap(), NEWEST);
         assert_eq!(connection.number("SELECT count(*) FROM meta", vec![]).unwrap(), 1);
+    }
+
+    /// A file as each earlier version left it, with an episode's change in it.
+    #[test]
+    fn a_file_of_every_earlier_schema_is_brought_up_to_date_and_keeps_what_it_holds() {
+        for earlier in 1..MIGRATIONS.len() {
+            let (_folder, path) = path();
+            let mut connection = Connection::open(&path, true).unwrap();
+            use_write_ahead_log(&mut connection, PATIENCE).unwrap();
+            migrate(&mut connection, &MIGRATIONS[..earlier]).unwrap();
+            connection.script("INSERT INTO change VALUES (1, 1, zeroblob(16))").unwrap();
+            drop(connection);
+            prepare(&path, PATIENCE).unwrap();
+            let mut connection = Connection::open(&path, false).unwrap();
+            assert_eq!(version(&mut connection).unwrap(), NEWEST);
+            assert_eq!(connection.number("SELECT count(*) FROM change", vec![]).unwrap(), 1);
+            assert_eq!(connection.number("SELECT count(*) FROM note", vec![]).unwrap(), 0);
+            let uuid = connection.row("SELECT uuid FROM meta", vec![], |row| row.id(0)).unwrap();
+            assert!(uuid.is_some());
+        }
     }
 
     #[test]
