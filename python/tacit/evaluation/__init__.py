@@ -5,7 +5,7 @@ and controls. `docs/guides/evaluation.md` says what each question means and what
 """
 
 from ..errors import LeakError
-from . import retrieval
+from . import next_steps, outcomes, plans, plots, retrieval
 from .bench import EMPTY, LEARNED, PLACEBO, RANDOM, Arm, Bench
 from .dataset import Dataset, Gold, fold_of, load_file, load_memory
 from .evaluating import evaluate
@@ -37,6 +37,10 @@ __all__ = [
     "fold_of",
     "load_file",
     "load_memory",
+    "next_steps",
+    "outcomes",
+    "plans",
+    "plots",
     "questions",
     "retrieval",
 ]

@@ -1,0 +1,305 @@
+"""B6: how likely an attempt is to succeed, at a task that was attempted before and at one that never was."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..model.episode import Episode
+from . import texts
+from .baselines import Attempts, Figures, known_task, unseen_task
+from .bench import EMPTY, LEARNED, PLACEBO, RANDOM, Arm, Bench
+from .dataset import fold_of, in_slice, is_success, task_of
+from .metrics import calibration, calibration_error, separations, squared_errors
+from .next_steps import SHARES, first_tasks
+from .question import Answer, questions
+from .rows import Curve, LeftOut, Measured, Total
+
+DRAWS = 5
+"""Shuffles of the outcomes that the placebo is the mean of: one alone says little."""
+QUERIES_IN_BIN = "share of the queries"
+"""The line of a calibration curve that says how much stands behind each point."""
+_PARTS = 10
+_CURVE_QUERIES = 1_000
+
+Chances = Callable[[Arm, int], Figures]
+"""What a memory, filled in some way and for some draw, says of each attempt that is asked about."""
+
+Training = Callable[[int], Sequence[Episode]]
+"""What is known while a fold is asked about."""
+
+
+@questions.register("B6")
+class Outcome:
+    """Every attempt is asked about: its task unseen (folds), and its task known from its other attempts."""
+
+    name = "B6"
+    title = "knows how likely success is"
+
+    def ask(self, bench: Bench) -> Iterator[Answer]:
+        """The area under the ROC curve, the Brier score and the calibration, and the learning curve."""
+        if len({is_success(episode) for episode in bench.dataset.episodes}) < 2:
+            yield LeftOut(self.name, bench.dataset.name, "all", "all attempts ended alike")
+            return
+        yield from _unseen(bench)
+        yield from _known(bench)
+        if not texts.is_available():
+            yield LeftOut(self.name, bench.dataset.name, "baselines by text", texts.MISSING)
+
+
+# --- a task that was never attempted ---
+
+
+def _unseen(bench: Bench) -> Iterator[Answer]:
+    asked = _outside_one_fold(bench)
+    if not _both_ends(asked):
+        yield LeftOut("B6", bench.dataset.name, "unseen task", "fewer than two folds hold attempts")
+        return
+
+    def chances(arm: Arm, draw: int) -> Figures:
+        return _of_folds(bench, asked, bench.training, arm, draw)
+
+    baselines = _by_fold(bench, asked, bench.training, unseen_task)
+    controls = _controls(chances, asked) | {
+        "random": chances(RANDOM, 0),
+        "global": _by_fold(bench, asked, bench.training, _base_rate)["global"],
+    }
+    yield from _figures(bench, _Predicted("unseen task", asked, chances(LEARNED, 0), baselines, controls))
+    yield _curve(bench, bench.capped(asked, task_of, _CURVE_QUERIES))
+
+
+def _outside_one_fold(bench: Bench) -> list[Episode]:
+    """The attempts that are asked about: those that something outside their fold is known for."""
+    episodes = bench.capped(bench.dataset.episodes, task_of)
+    return list(episodes) if len(bench.dataset.folds) > 1 else []
+
+
+def _of_folds(
+    bench: Bench,
+    asked: Sequence[Episode],
+    training: Training,
+    arm: Arm,
+    draw: int,
+) -> Figures:
+    chances = np.zeros(len(asked))
+    for fold in bench.dataset.folds:
+        rows = [row for row, episode in enumerate(asked) if fold_of(task_of(episode)) == fold]
+        if rows:
+            with bench.of(training(fold), arm, draw=draw) as replay:
+                for row in bench.each(f"B6 unseen task, {arm.name}", rows):
+                    chances[row] = replay.predict(asked[row]).success
+    return chances
+
+
+def _by_fold(
+    bench: Bench,
+    asked: Sequence[Episode],
+    training: Training,
+    method: Callable[[Attempts, Attempts], dict[str, Figures]],
+) -> dict[str, Figures]:
+    found: dict[str, Figures] = defaultdict(lambda: np.zeros(len(asked)))
+    for fold in bench.dataset.folds:
+        rows = [row for row, episode in enumerate(asked) if fold_of(task_of(episode)) == fold]
+        if rows:
+            here = attempts_of([asked[row] for row in rows])
+            for name, chances in method(attempts_of(training(fold)), here).items():
+                found[name][rows] = chances
+    return dict(found)
+
+
+def _base_rate(known: Attempts, asked: Attempts) -> dict[str, Figures]:
+    return {"global": np.full(len(asked.tasks), known.successes.mean())}
+
+
+def attempts_of(episodes: Sequence[Episode]) -> Attempts:
+    """What the baselines get of the episodes."""
+    return Attempts(
+        tasks=tuple(task_of(episode) for episode in episodes),
+        agents=tuple(episode.agent for episode in episodes),
+        domains=tuple(episode.context.domain for episode in episodes),
+        texts=tuple(episode.task for episode in episodes),
+        successes=np.array([float(is_success(episode)) for episode in episodes]),
+    )
+
+
+# --- a task that was attempted before ---
+
+
+def _known(bench: Bench) -> Iterator[Answer]:
+    """Each attempt is asked about from a memory without it, in parts that hold at most one attempt at a task."""
+    episodes = bench.dataset.episodes
+    attempts = Counter(task_of(episode) for episode in episodes)
+    asked = bench.capped([each for each in episodes if attempts[task_of(each)] > 1], task_of)
+    if not _both_ends(asked):
+        yield LeftOut("B6", bench.dataset.name, "known task", "no task was attempted twice")
+        return
+    parts = parts_of(episodes)
+
+    def chances(arm: Arm, draw: int) -> Figures:
+        return _of_parts(bench, asked, parts, arm, draw)
+
+    everything = known_task(attempts_of(episodes))
+    row = {episode.id: number for number, episode in enumerate(episodes)}
+    mine = [row[episode.id] for episode in asked]
+    baselines = {name: values[mine] for name, values in everything.items()}
+    controls = _controls(chances, asked) | {"global": _rate_of_others(episodes)[mine]}
+    yield from _figures(bench, _Predicted("known task", asked, chances(LEARNED, 0), baselines, controls))
+    reason = "the task is known by its key, and the text above its attempts is not looked at"
+    yield LeftOut("B6", bench.dataset.name, "known task: control random", reason)
+
+
+def parts_of(episodes: Sequence[Episode]) -> dict[str, int]:
+    """The part of each episode by its id: no part holds two attempts at one task, and all are about as large."""
+    most = max(Counter(task_of(episode) for episode in episodes).values())
+    number = max(_PARTS, most)
+    met: Counter[str] = Counter()
+    starts: dict[str, int] = {}
+    found = {}
+    for episode in episodes:
+        key = task_of(episode)
+        start = starts.setdefault(key, len(starts))
+        found[episode.id] = (start + met[key]) % number
+        met[key] += 1
+    return found
+
+
+def _of_parts(
+    bench: Bench, asked: Sequence[Episode], parts: Mapping[str, int], arm: Arm, draw: int
+) -> Figures:
+    chances = np.zeros(len(asked))
+    for part in sorted({parts[episode.id] for episode in asked}):
+        rows = [row for row, episode in enumerate(asked) if parts[episode.id] == part]
+        others = [episode for episode in bench.dataset.episodes if parts[episode.id] != part]
+        with bench.of(others, arm, draw=draw) as replay:
+            for row in bench.each(f"B6 known task, {arm.name}", rows):
+                chances[row] = replay.predict(asked[row], known_task=True).success
+    return chances
+
+
+def _rate_of_others(episodes: Sequence[Episode]) -> Figures:
+    came = attempts_of(episodes).successes
+    rates: Figures = (came.sum() - came) / max(1, len(came) - 1)
+    return rates
+
+
+# --- figures ---
+
+
+@dataclass(frozen=True)
+class _Predicted:
+    """What was said of each attempt's chance, by whom. A control with several draws has a row for each."""
+
+    slice: str
+    asked: Sequence[Episode]
+    memory: Figures
+    baselines: Mapping[str, Figures]
+    controls: Mapping[str, Figures]
+
+    def of(self, domain: str) -> _Predicted:
+        """The same of one domain."""
+        rows = [row for row, episode in enumerate(self.asked) if in_slice(episode, domain)]
+        return _Predicted(
+            slice=f"{self.slice}, {domain}",
+            asked=[self.asked[row] for row in rows],
+            memory=self.memory[rows],
+            baselines={name: chances[rows] for name, chances in self.baselines.items()},
+            controls={name: chances[..., rows] for name, chances in self.controls.items()},
+        )
+
+
+def _controls(chances: Chances, asked: Sequence[Episode]) -> dict[str, Figures]:
+    return {
+        "empty": chances(EMPTY, 0),
+        "placebo": np.array([chances(PLACEBO, draw) for draw in range(DRAWS)]),
+    }
+
+
+def _both_ends(asked: Sequence[Episode]) -> bool:
+    return len({is_success(episode) for episode in asked}) == 2
+
+
+def _figures(bench: Bench, predicted: _Predicted) -> Iterator[Answer]:
+    yield from _measured(predicted, pool=predicted.slice)
+    yield from _calibrated(bench, predicted)
+    for name in bench.dataset.slices():
+        part = predicted.of(name)
+        if name != "all" and _both_ends(part.asked):
+            yield from _measured(part, pool=None)
+
+
+def _measured(predicted: _Predicted, pool: str | None) -> Iterator[Measured | Total]:
+    came = [is_success(episode) for episode in predicted.asked]
+
+    def each(metric: Callable[[Sequence[bool], Sequence[float]], list[float]], of: Figures) -> list[float]:
+        """Of several draws the mean."""
+        draws = np.array([metric(came, row.tolist()) for row in np.atleast_2d(of)])
+        values: list[float] = draws.mean(axis=0).tolist()
+        return values
+
+    for name, metric, lower in (("auc", separations, False), ("brier", squared_errors, True)):
+        yield Measured(
+            slice=predicted.slice,
+            metric=name,
+            tasks=[task_of(episode) for episode in predicted.asked],
+            memory=each(metric, predicted.memory),
+            baselines={by: each(metric, chances) for by, chances in predicted.baselines.items()},
+            controls={by: each(metric, chances) for by, chances in predicted.controls.items()},
+            lower_is_better=lower,
+            pool=pool,
+        )
+
+    def off(of: Figures) -> float:
+        return float(np.mean([calibration_error(came, row.tolist()) for row in np.atleast_2d(of)]))
+
+    yield Total(
+        slice=predicted.slice,
+        metric="calibration_error",
+        queries=len(came),
+        memory=off(predicted.memory),
+        baselines={by: off(chances) for by, chances in predicted.baselines.items()},
+        controls={by: off(chances) for by, chances in predicted.controls.items()},
+        lower_is_better=True,
+    )
+
+
+def _calibrated(bench: Bench, predicted: _Predicted) -> Iterator[Curve]:
+    """What came by what was told, of the memory and of the baselines, each with the weight of its points."""
+    came = [is_success(episode) for episode in predicted.asked]
+    for name, chances in {"memory": predicted.memory, **predicted.baselines}.items():
+        bins = calibration(came, chances.tolist())
+        lines = {
+            name: tuple(share for _, share, _ in bins),
+            QUERIES_IN_BIN: tuple(count / len(came) for _, _, count in bins),
+        }
+        told = tuple(mean for mean, _, _ in bins)
+        yield Curve("B6", bench.dataset.name, "calibration", predicted.slice, told, lines)
+
+
+# --- learning curve ---
+
+
+def _curve(bench: Bench, asked: Sequence[Episode]) -> Curve:
+    """The area under the ROC curve at unseen tasks by how much is known, the same tasks first for all."""
+    came = [is_success(episode) for episode in asked]
+    lines: dict[str, list[float]] = defaultdict(list)
+    for share in SHARES:
+
+        def training(fold: int, share: float = share) -> Sequence[Episode]:
+            known = bench.training(fold)
+            kept = first_tasks([task_of(episode) for episode in known], share)
+            return [episode for episode in known if task_of(episode) in kept]
+
+        told = {"memory": _of_folds(bench, asked, training, LEARNED, 0)}
+        told |= _by_fold(bench, asked, training, unseen_task)
+        for name, chances in told.items():
+            lines[name].append(_mean(separations(came, chances.tolist())))
+    shown = {name: tuple(values) for name, values in lines.items()}
+    return Curve("B6", bench.dataset.name, "learning", "auc", SHARES, shown)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)

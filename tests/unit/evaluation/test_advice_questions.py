@@ -1,0 +1,163 @@
+"""B2, B4 and B6 from end to end, on a small world and a memory whose answers can be worked out."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from tacit.evaluation import Report, Row, evaluate
+from tacit.evaluation.bench import Bench
+from tacit.evaluation.dataset import Dataset, fold_of, task_of
+from tacit.evaluation.metrics import paired
+from tacit.evaluation.next_steps import first_tasks, shares
+from tacit.evaluation.outcomes import QUERIES_IN_BIN, parts_of
+from tacit.evaluation.plans import told_once
+from tacit.model.advice import Prediction
+from tests.unit.evaluation.toy import CLEAN, FETCH, CountingMemory, episode, world
+
+
+@pytest.fixture(scope="module")
+def report() -> Report:
+    return evaluate([world()], ask=["B2", "B4", "B6"], make_memory=CountingMemory)
+
+
+def row_of(report: Report, question: str, metric: str, slice: str = "all") -> Row:
+    found = [row for row in report.rows if (row.question, row.metric, row.slice) == (question, metric, slice)]
+    assert len(found) == 1
+    return found[0]
+
+
+def test_a_plan_is_taken_from_tasks_of_the_same_kind(report: Report) -> None:
+    row = row_of(report, "B2", "plan_similarity")
+    assert row.queries == 24
+    assert row.memory == 1.0
+    assert row.controls["empty"] == 0.0
+    # Two plans of 3 and 4 tools that share one: 1 for its own kind, 2/7 for the other.
+    assert row.baselines["medoid of all"] == pytest.approx((1 + 2 / 7) / 2, abs=0.01)
+    assert row.controls["random"] < 0.9
+
+
+def test_the_next_step_is_known_where_the_text_decides(report: Report) -> None:
+    first, third = row_of(report, "B4", "top1"), row_of(report, "B4", "top3")
+    # Of 24 attempts at fetching and 12 that cleaned, 4 and 5 positions each.
+    assert first.queries == third.queries == 24 * 4 + 12 * 5
+    assert first.memory == 1.0
+    assert first.baselines["Markov-2"] < 0.95
+    assert first.controls["empty"] == pytest.approx(1 / 7)
+    assert third.controls["empty"] == pytest.approx(3 / 7)
+    assert first.controls["global"] < 0.4
+
+
+def test_a_random_memory_knows_no_more_than_chance_allows(report: Report) -> None:
+    # What is undecided without the text are the steps after "find", 36 of 156: a chain is right at 24 of them.
+    random = row_of(report, "B4", "top1").controls["random"]
+    assert random <= row_of(report, "B4", "top1").baselines["Markov-2"] + 0.1
+    assert abs(row_of(report, "B6", "auc", "unseen task").controls["placebo"] - 0.5) < 0.2
+    assert row_of(report, "B6", "auc", "unseen task").controls["empty"] == 0.5
+
+
+def test_arguments_are_counted_one_by_one(report: Report) -> None:
+    # Each step has two; the memory fills "mode" alone, and that right.
+    right, wrong = (
+        row_of(report, "B4", name) for name in ("arguments_filled_right", "filled_arguments_wrong")
+    )
+    assert right.memory == pytest.approx(0.5)
+    assert wrong.memory == pytest.approx(0.0)
+    assert right.controls["global"] >= 0.5
+
+
+def test_outcomes_are_known_of_seen_and_of_unseen_tasks(report: Report) -> None:
+    for slice in ("unseen task", "known task"):
+        assert row_of(report, "B6", "auc", slice).memory == pytest.approx(1.0)
+        assert row_of(report, "B6", "brier", slice).memory < 0.05
+        assert row_of(report, "B6", "brier", slice).controls["empty"] == pytest.approx(0.25)
+        assert row_of(report, "B6", "calibration_error", slice).standard_error is None
+    assert "known task: control random" in {left.what for left in report.left_out}
+
+
+def test_curves_say_how_quality_goes_with_experience_and_what_was_told_with_what_came(report: Report) -> None:
+    learning = {curve.question: curve for curve in report.curves if curve.kind == "learning"}
+    assert learning["B4"].x == (0.05, 0.1, 0.3, 1.0)
+    assert learning["B4"].lines["memory"][-1] == 1.0
+    assert learning["B6"].lines["memory"][-1] == pytest.approx(1.0)
+    assert all(len(line) == 4 for curve in learning.values() for line in curve.lines.values())
+    calibrated = [curve for curve in report.curves if curve.kind == "calibration" and "memory" in curve.lines]
+    assert {curve.metric for curve in calibrated} == {"unseen task", "known task"}
+    assert all(sum(curve.lines[QUERIES_IN_BIN]) == pytest.approx(1.0) for curve in calibrated)
+
+
+def test_equal_evaluations_report_the_same() -> None:
+    first, second = (evaluate([world(8)], ask=["B2", "B4"], make_memory=CountingMemory) for _ in range(2))
+    assert str(first.to_json()) == str(second.to_json())
+
+
+def test_what_a_dataset_cannot_answer_is_left_out_by_name() -> None:
+    alike = Dataset("alike", tuple(each for each in world(6).episodes if each.agent == "careful"))
+    report = evaluate([alike], ask=["B6"], make_memory=CountingMemory)
+    assert [(left.question, left.reason) for left in report.left_out] == [("B6", "all attempts ended alike")]
+    failed = Dataset("failed", tuple(each for each in world(6).episodes if "kitchen" in each.task)[1:2])
+    report = evaluate([failed], ask=["B2", "B4"], make_memory=CountingMemory)
+    assert {left.question for left in report.left_out} == {"B2", "B4"}
+    assert report.rows == ()
+
+
+class Cheat(CountingMemory):
+    """Knows a task's attempts, those held out too, and says so."""
+
+    def predict(self, task: str, *, agent: str | None = None, **asked: object) -> Prediction:
+        self.add(episode(task, ["find"], agent=agent))
+        return super().predict(task, agent=agent)
+
+
+def test_a_memory_that_learns_what_it_is_asked_about_is_caught() -> None:
+    from tacit.errors import LeakError
+
+    with pytest.raises(LeakError):
+        evaluate([world(6)], ask=["B6"], make_memory=Cheat)
+
+
+# --- parts ---
+
+
+def test_a_share_is_the_mean_of_its_values_and_its_error_is_that_of_a_ratio() -> None:
+    values = shares([1, 0, 3], [2, 1, 3])
+    assert np.mean(values) == pytest.approx(4 / 6)
+    assert math.isnan(shares([0], [0])[0])
+    whole = shares([2, 2], [2, 2])
+    assert paired(whole, shares([1, 1], [2, 2]), ["x", "y"]).standard_error == pytest.approx(0.0)
+
+
+def test_less_experience_is_part_of_more() -> None:
+    keys = [f"task {number}" for number in range(40)]
+    several: Sequence[frozenset[str]] = [first_tasks(keys, share) for share in (0.05, 0.1, 0.3, 1.0)]
+    assert [len(each) for each in several] == [2, 4, 12, 40]
+    assert all(less < more for less, more in itertools.pairwise(several))
+    assert len(first_tasks(keys[:3], 0.05)) == 1
+
+
+def test_no_part_holds_two_attempts_at_one_task() -> None:
+    episodes = world().episodes
+    parts = parts_of(episodes)
+    together = [(task_of(each), parts[each.id]) for each in episodes]
+    assert len(set(together)) == len(together)
+    assert len(set(parts.values())) == 10
+
+
+def test_the_same_run_in_other_words_is_no_second_run() -> None:
+    one = episode("open it", FETCH, key="k", agent="a")
+    again = episode("please open it", FETCH, key="k", agent="a")
+    by_another = episode("please open it", FETCH, key="k", agent="b")
+    otherwise = episode("please open it", CLEAN, key="k", agent="a")
+    assert told_once([one, again, by_another, otherwise, one]) == [one, by_another, otherwise, one]
+
+
+def test_queries_are_capped_by_task_alike_for_all_questions() -> None:
+    bench = Bench(world(), limit=6)
+    asked = bench.capped(bench.dataset.episodes, task_of)
+    assert len(asked) == 6
+    assert len({task_of(each) for each in asked}) == 3
+    assert fold_of(task_of(asked[0])) in bench.dataset.folds
