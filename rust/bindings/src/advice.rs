@@ -3,9 +3,12 @@
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use pyo3::prelude::*;
-use tacit_kernels::advice::{Advisor, prepare};
+use pyo3::pybacked::PyBackedBytes;
+use pyo3::types::PyBytes;
+use tacit_kernels::advice::{Advisor, Learned, Run, Suggested, Way, prepare};
 use tacit_kernels::index::Change;
 
+use crate::error::invalid;
 use crate::index::{PyChange, last_of, native_change, unreadable};
 use crate::store::PyChanges;
 
@@ -42,6 +45,56 @@ impl PyAdvisor {
         py.detach(|| self.follow(rows.iter().filter_map(PyChange::change), last))
     }
 
+    /// The ids of the episodes to learn from now, oldest first: `fit` takes their payloads in this order. None as long
+    /// as what was learned will do.
+    fn due<'py>(&self, py: Python<'py>, namespace: &str) -> Option<Vec<Bound<'py, PyBytes>>> {
+        let due = py.detach(|| self.read().due(namespace))?;
+        Some(due.iter().map(|id| PyBytes::new(py, id)).collect())
+    }
+
+    /// Learns from the payloads of the episodes that were due. The same payloads in the same order give the same
+    /// answers. Questions are answered meanwhile.
+    fn fit(&self, py: Python<'_>, namespace: &str, payloads: Vec<PyBackedBytes>) -> PyResult<()> {
+        py.detach(|| {
+            let runs =
+                payloads.iter().map(|payload| read_run("payloads", payload)).collect::<PyResult<Vec<_>>>()?;
+            let learned = Learned::from(&runs);
+            learned.into_iter().for_each(|learned| self.write().learned(namespace, learned));
+            Ok(())
+        })
+    }
+
+    /// What may come after the steps of an open episode, the likeliest first; empty where no episode succeeded yet.
+    /// `record` is the open episode's.
+    fn suggest(&self, py: Python<'_>, record: &[u8], limit: usize) -> PyResult<Vec<PySuggestedRow>> {
+        py.detach(|| {
+            let run = read_run("record", record)?;
+            Ok(self.read().suggest(&run, limit).into_iter().map(PySuggestedRow).collect())
+        })
+    }
+
+    /// Ways out of an error, the likeliest to work first. The open episode's steps end with the one that failed, or with
+    /// the one before it; where it has none, or names no agent, the answer does without.
+    fn recover(
+        &self,
+        py: Python<'_>,
+        record: &[u8],
+        tool: Option<&str>,
+        error_class: &str,
+        limit: usize,
+    ) -> PyResult<Vec<PyWayRow>> {
+        py.detach(|| {
+            let run = read_run("record", record)?;
+            Ok(self.read().recover(&run, tool, error_class, limit).into_iter().map(PyWayRow).collect())
+        })
+    }
+
+    /// How large the models are.
+    fn stats(&self, py: Python<'_>) -> std::collections::BTreeMap<&'static str, usize> {
+        let (episodes, bytes) = py.detach(|| (self.read().len(), self.read().bytes()));
+        [("episodes", episodes), ("bytes", bytes)].into()
+    }
+
     fn __repr__(&self, py: Python<'_>) -> String {
         format!("Advisor(episodes={})", self.__len__(py))
     }
@@ -63,5 +116,74 @@ impl PyAdvisor {
         let mut advisor = self.write();
         advisor.apply(prepared, sequence);
         Ok(advisor.sequence())
+    }
+}
+
+fn read_run(field: &str, record: &[u8]) -> PyResult<Run> {
+    Run::decode(record).map_err(|error| invalid(field, "must be an episode", error))
+}
+
+/// One step that may come next.
+#[pyclass(frozen, name = "SuggestedRow", module = "tacit._native")]
+pub(crate) struct PySuggestedRow(Suggested);
+
+#[pymethods]
+impl PySuggestedRow {
+    /// None: the episode may end.
+    #[getter]
+    fn tool(&self) -> Option<&str> {
+        self.0.tool.as_deref()
+    }
+
+    #[getter]
+    fn probability(&self) -> f64 {
+        self.0.probability
+    }
+
+    #[getter]
+    fn support(&self) -> f64 {
+        self.0.support
+    }
+
+    /// (signal, value, weight): values times weights sum to the probability.
+    #[getter]
+    fn reasons(&self) -> Vec<(&'static str, f64, f64)> {
+        self.0.reasons.iter().map(|term| (term.signal, term.value, term.weight)).collect()
+    }
+
+    #[getter]
+    fn episodes<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        self.0.episodes.iter().map(|id| PyBytes::new(py, id)).collect()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("SuggestedRow({:?}, {:.3})", self.0.tool, self.0.probability)
+    }
+}
+
+/// One way out of an error.
+#[pyclass(frozen, name = "WayRow", module = "tacit._native")]
+pub(crate) struct PyWayRow(Way);
+
+#[pymethods]
+impl PyWayRow {
+    /// None: the episode may end.
+    #[getter]
+    fn tool(&self) -> Option<&str> {
+        self.0.tool.as_deref()
+    }
+
+    #[getter]
+    fn probability(&self) -> f64 {
+        self.0.probability
+    }
+
+    #[getter]
+    fn support(&self) -> f64 {
+        self.0.support
+    }
+
+    fn __repr__(&self) -> String {
+        format!("WayRow({:?}, {:.3})", self.0.tool, self.0.probability)
     }
 }

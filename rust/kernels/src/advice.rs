@@ -1,9 +1,21 @@
 //! What to do next: models that learn from whole episodes and answer about an open one.
 
+mod chains;
+mod features;
+mod linear;
+mod next_step;
+mod recovery;
+mod tools;
+
+pub use next_step::{Suggested, Term};
+pub use recovery::Way;
+
 use crate::facts::Id;
 use crate::index::{Change, Unreadable, group_of};
 use crate::msgpack::{Reader, Result};
 use crate::trajectory::{Complexity, Trajectory};
+use linear::Linear;
+use next_step::StepModel;
 use rustc_hash::FxHashMap;
 
 /// One episode as advice sees it. A question is one too: an episode that has not ended.
@@ -146,12 +158,33 @@ pub struct Advisor {
 
 /// The models of one namespace.
 #[derive(Debug, Default)]
-struct Space {}
+struct Space {
+    steps: StepModel,
+}
 
 impl Space {
-    fn put(&mut self, _run: &Run) {}
+    fn put(&mut self, run: &Run) {
+        self.steps.put(run);
+    }
 
-    fn remove(&mut self, _id: &Id) {}
+    fn remove(&mut self, id: &Id) {
+        self.steps.remove(id);
+    }
+}
+
+/// What is learned from whole episodes, beside what is counted of each. It depends on them alone.
+#[derive(Debug)]
+pub struct Learned {
+    steps: Linear,
+    last: Id,
+}
+
+impl Learned {
+    /// Learns from the successes that `Advisor::due` named, in that order; none where there are none.
+    pub fn from(runs: &[Run]) -> Option<Self> {
+        let last = runs.last()?.id;
+        Some(Self { steps: Linear::fit(runs), last })
+    }
 }
 
 impl Advisor {
@@ -166,6 +199,11 @@ impl Advisor {
 
     pub fn is_empty(&self) -> bool {
         self.homes.is_empty()
+    }
+
+    /// How much memory the models take, nearly.
+    pub fn bytes(&self) -> usize {
+        self.homes.capacity() * 21 + self.spaces.iter().map(|space| space.steps.bytes()).sum::<usize>()
     }
 
     /// Applies changes that were prepared, and notes how far the store has been followed.
@@ -194,6 +232,33 @@ impl Advisor {
         self.places.insert(namespace.into(), place);
         self.spaces.push(Space::default());
         place
+    }
+
+    /// The episodes to learn from now, oldest first; None as long as what was learned will do.
+    pub fn due(&self, namespace: &str) -> Option<Vec<Id>> {
+        self.space(namespace)?.steps.due()
+    }
+
+    /// Takes over what was learned from the episodes that were due.
+    pub fn learned(&mut self, namespace: &str, learned: Learned) {
+        let place = self.place_of(namespace);
+        self.spaces[place as usize].steps.learned(learned.steps, learned.last);
+    }
+
+    /// What may come after the steps of an open episode, the likeliest first; empty where no episode succeeded yet.
+    pub fn suggest(&self, run: &Run, limit: usize) -> Vec<Suggested> {
+        self.space(&run.namespace).map_or_else(Vec::new, |space| space.steps.suggest(run, limit))
+    }
+
+    /// Ways out of an error of `class`, the likeliest to work first. The steps of the open episode end with the one that
+    /// failed, or with the one before it; where it has none, or names no agent, the answer does without.
+    pub fn recover(&self, run: &Run, tool: Option<&str>, class: &str, limit: usize) -> Vec<Way> {
+        let space = self.space(&run.namespace);
+        space.map_or_else(Vec::new, |space| space.steps.recover(run, tool, class, limit))
+    }
+
+    fn space(&self, namespace: &str) -> Option<&Space> {
+        self.places.get(namespace).map(|place| &self.spaces[*place as usize])
     }
 
     fn remove(&mut self, id: &Id) {

@@ -1,0 +1,351 @@
+//! What a run may do next: counts of what successful runs did, and what was learned from them.
+
+use super::Run;
+use super::chains::{CHAINS, Counts, Move, Walk, comparable, expect, symbol_of};
+use super::features::{Prepared, domain_of, move_of};
+use super::linear::{Linear, MOST_POSITIONS, evidence};
+use super::recovery::{Trouble, Way, Ways, before};
+use super::tools::{FINISH, Symbols, Tools};
+use crate::facts::Id;
+use std::collections::BTreeMap;
+
+/// By what memory grows from one fit to the next.
+const GROWTH: f64 = 1.25;
+/// How many of the newest runs are looked at for those behind a suggestion, and how many of them are named.
+const MOST_LOOKED_AT: usize = 1_024;
+const MOST_BEHIND: usize = 3;
+
+/// A step that may come next.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Suggested {
+    /// None: the run may finish.
+    pub tool: Option<String>,
+    /// All steps that may come next sum to 1.
+    pub probability: f64,
+    /// How many steps of successful runs were taken after the longest known run of the last tools.
+    pub support: f64,
+    /// Signals whose values times weights sum to the probability.
+    pub reasons: Vec<Term>,
+    /// A few of the runs that took this step after the same last tools: the most alike, then the newest.
+    pub episodes: Vec<Id>,
+}
+
+/// What one signal said.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Term {
+    pub signal: &'static str,
+    pub value: f64,
+    pub weight: f64,
+}
+
+/// What one namespace's runs did, step by step. What it holds depends on the runs, not on their order.
+#[derive(Debug, Default)]
+pub(super) struct StepModel {
+    tools: Tools,
+    symbols: Symbols,
+    held: BTreeMap<Id, Held>,
+    successes: usize,
+    counts: Counts,
+    ways: Ways,
+    /// How many successes there were when it was learned, and what was learned.
+    fitted: Option<(usize, Linear)>,
+}
+
+/// One run in little room.
+#[derive(Debug)]
+struct Held {
+    succeeded: bool,
+    /// Numbers: domain, agent, then tool and error class of every step.
+    numbers: Box<[u32]>,
+}
+
+impl Held {
+    fn domain(&self) -> u32 {
+        self.numbers[0]
+    }
+
+    fn agent(&self) -> u32 {
+        self.numbers[1]
+    }
+
+    /// The number of each step's tool, and of its error class.
+    fn steps(&self) -> impl DoubleEndedIterator<Item = (u32, u32)> + ExactSizeIterator {
+        self.numbers[2..].as_chunks::<2>().0.iter().map(|[tool, class]| (*tool, *class))
+    }
+
+    /// How many next steps it shows, finish included.
+    fn positions(&self) -> usize {
+        self.steps().len() + 1
+    }
+}
+
+/// What the run behind a question looks like to the counts.
+struct Asked<'a> {
+    run: &'a Run,
+    walk: Walk,
+    expected: Vec<f64>,
+    support: f64,
+}
+
+impl StepModel {
+    /// Counts an episode that has ended. One that was counted before must be removed first.
+    pub(super) fn put(&mut self, run: &Run) {
+        if run.base.is_none() {
+            return;
+        }
+        let mut numbers =
+            vec![self.symbols.number(domain_of(run)), self.symbols.number(symbol_of(run.agent.as_deref()))];
+        for step in &run.steps {
+            numbers.push(self.tools.number(&step.tool));
+            numbers.push(self.symbols.number(move_of(step).class));
+        }
+        let held = Held { succeeded: run.is_success(), numbers: numbers.into() };
+        self.count(&held, Counts::add, Tools::used);
+        self.successes += usize::from(held.succeeded);
+        self.held.insert(run.id, held);
+    }
+
+    /// Takes back what `put` counted.
+    pub(super) fn remove(&mut self, id: &Id) {
+        if let Some(held) = self.held.remove(id) {
+            self.count(&held, Counts::remove, Tools::unused);
+            self.successes -= usize::from(held.succeeded);
+        }
+    }
+
+    fn count(&mut self, held: &Held, change: fn(&mut Counts, &[u64], u32), using: fn(&mut Tools, u32)) {
+        let agent = self.symbols.symbol(held.agent());
+        let steps: Vec<(u32, Move)> = held.steps().map(|step| (step.0, self.move_of(step))).collect();
+        self.ways.count(agent, &steps, held.succeeded, change);
+        if !held.succeeded {
+            return;
+        }
+        let mut walk = Walk::new(self.symbols.symbol(held.domain()), agent);
+        for (tool, step) in &steps {
+            change(&mut self.counts, &walk.contexts(), *tool);
+            using(&mut self.tools, *tool);
+            walk.step(*step);
+        }
+        change(&mut self.counts, &walk.contexts(), FINISH);
+        using(&mut self.tools, FINISH);
+    }
+
+    fn move_of(&self, (tool, class): (u32, u32)) -> Move {
+        Move { tool: self.tools.symbol(tool), class: self.symbols.symbol(class) }
+    }
+
+    /// What may come after the steps of `run`, the likeliest first. Empty where no run succeeded yet.
+    pub(super) fn suggest(&self, run: &Run, limit: usize) -> Vec<Suggested> {
+        let known = self.tools.known();
+        if known.is_empty() {
+            return Vec::new();
+        }
+        let asked = self.ask(run);
+        let said = self.said(&asked);
+        let mut best: Vec<usize> = (0..known.len()).collect();
+        best.sort_by(|a, b| said[*b].probability().total_cmp(&said[*a].probability()));
+        best.truncate(limit);
+        let tools: Vec<u32> = best.iter().map(|at| known[*at]).collect();
+        let behind = self.behind(run, &tools);
+        let suggested = |((at, tool), episodes): ((&usize, &u32), Vec<Id>)| Suggested {
+            tool: self.tools.name(*tool).map(str::to_owned),
+            probability: said[*at].probability(),
+            support: asked.support,
+            reasons: said[*at].terms(),
+            episodes,
+        };
+        best.iter().zip(&tools).zip(behind).map(suggested).collect()
+    }
+
+    fn ask<'a>(&self, run: &'a Run) -> Asked<'a> {
+        let mut walk = Walk::new(domain_of(run), symbol_of(run.agent.as_deref()));
+        run.steps.iter().for_each(|step| walk.step(move_of(step)));
+        let rows = walk.contexts().map(|context| self.counts.row(context));
+        let rows = rows.each_ref().map(|row| row.counts());
+        let mut expected = vec![0.0; CHAINS * self.tools.known().len()];
+        expect(&rows, &mut expected, |tool| self.tools.place(tool));
+        Asked { run, walk, expected, support: f64::from(comparable(&rows)) }
+    }
+
+    /// What the counts, the features and both together say of each known tool.
+    fn said(&self, asked: &Asked<'_>) -> Vec<Said> {
+        let known = self.tools.known();
+        let equal = [1.0 / CHAINS as f32; CHAINS];
+        let weights = self.fitted.as_ref().map_or(&equal, |(_, linear)| linear.chain_weights());
+        let mut sequence = vec![0.0; known.len()];
+        for (chain, weight) in asked.expected.chunks_exact(known.len()).zip(weights) {
+            let said = chain.iter().map(|expected| f64::from(weight * evidence(*expected)));
+            sequence.iter_mut().zip(said).for_each(|(sum, said)| *sum += said);
+        }
+        let Some((_, linear)) = &self.fitted else {
+            return shares(&sequence).into_iter().map(Said::of_counts).collect();
+        };
+        let scores = linear.score(&Prepared::ending(asked.run), &asked.walk);
+        let score =
+            |tool: &u32| linear.column(self.tools.symbol(*tool)).map_or(0.0, |at| f64::from(scores[at]));
+        let features: Vec<f64> = known.iter().map(score).collect();
+        let both: Vec<f64> = sequence.iter().zip(&features).map(|(a, b)| a + b).collect();
+        let (sequence, features, both) = (shares(&sequence), shares(&features), shares(&both));
+        let said = |at| Said { sequence: sequence[at], learned: Some((features[at], both[at])) };
+        (0..known.len()).map(said).collect()
+    }
+
+    /// For each tool, a few successful runs that took it where they looked like `run`: the most alike, then the newest.
+    fn behind(&self, run: &Run, tools: &[u32]) -> Vec<Vec<Id>> {
+        let mut found: Vec<Vec<(usize, Id)>> = vec![Vec::new(); tools.len()];
+        let last = run.steps.iter().rev().map(|step| self.tools.get(&step.tool).unwrap_or(UNKNOWN));
+        let last: Vec<u32> = last.take(MOST_ALIKE).collect();
+        let domain = self.symbols.get(domain_of(run));
+        for (id, held) in self.held.iter().rev().filter(|(_, held)| held.succeeded).take(MOST_LOOKED_AT) {
+            let same_domain = usize::from(Some(held.domain()) == domain);
+            for (tool, found) in tools.iter().zip(&mut found) {
+                if let Some(alike) = alike(held, &last, *tool) {
+                    keep(found, (2 * alike + same_domain, *id));
+                }
+            }
+            if found
+                .iter()
+                .all(|found| found.len() == MOST_BEHIND && found[MOST_BEHIND - 1].0 == 2 * MOST_ALIKE + 1)
+            {
+                break;
+            }
+        }
+        found.into_iter().map(|found| found.into_iter().map(|(_, id)| id).collect()).collect()
+    }
+
+    /// Ways out of an error of `class`, the likeliest to work first. The run's steps are those before the error, or end with
+    /// the step that failed; where it has none, or no agent, the answer does without.
+    pub(super) fn recover(&self, run: &Run, tool: Option<&str>, class: &str, limit: usize) -> Vec<Way> {
+        let steps: Vec<(u32, Move)> = run.steps.iter().map(|step| (0, move_of(step))).collect();
+        let failed = Move { tool: symbol_of(tool), class: symbol_of(Some(class)) };
+        let ends_with_it = steps.last().is_some_and(|(_, last)| *last == failed);
+        let at = steps.len() - usize::from(ends_with_it);
+        let before = (tool.is_some() && !steps.is_empty()).then(|| before(&steps, at));
+        let agent = symbol_of(run.agent.as_deref());
+        let (mut ways, support) =
+            self.ways.of(&Trouble { tool: failed.tool, class: failed.class, agent, before });
+        ways.sort_by(|a, b| {
+            b.1.total_cmp(&a.1).then_with(|| self.tools.name(a.0).cmp(&self.tools.name(b.0)))
+        });
+        let way = |(tool, probability)| Way {
+            tool: self.tools.name(tool).map(str::to_owned),
+            probability,
+            support: f64::from(support),
+        };
+        ways.into_iter().take(limit).map(way).collect()
+    }
+
+    /// The successes to learn from, oldest first, where memory has grown or shrunk enough since it last learned. They are
+    /// the newest that have at most 20,000 next steps of the first so many as the grid of sizes has.
+    pub(super) fn due(&self) -> Option<Vec<Id>> {
+        let size = grid_size(self.successes);
+        let fitted = self.fitted.as_ref().map_or(0, |(size, _)| *size);
+        if size == 0 || size == fitted || next_size(size) == fitted {
+            return None;
+        }
+        let first: Vec<(&Id, usize)> = self.succeeded().take(size).collect();
+        let mut positions = 0;
+        let newest = first.iter().rev().take_while(|(_, more)| {
+            positions += more;
+            positions <= MOST_POSITIONS
+        });
+        let count = newest.count().max(1);
+        Some(first[first.len() - count..].iter().map(|(id, _)| **id).collect())
+    }
+
+    /// Each success with how many next steps it shows, oldest first.
+    fn succeeded(&self) -> impl Iterator<Item = (&Id, usize)> {
+        self.held.iter().filter(|(_, held)| held.succeeded).map(|(id, held)| (id, held.positions()))
+    }
+
+    /// Takes over what was learned from the runs that `due` named, `last` being the newest of them.
+    pub(super) fn learned(&mut self, linear: Linear, last: Id) {
+        let size = self.succeeded().take_while(|(id, _)| **id <= last).count();
+        self.fitted = Some((size.max(1), linear));
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let held: usize = self.held.values().map(|held| 48 + held.numbers.len() * 4).sum();
+        let fitted = self.fitted.as_ref().map_or(0, |(_, linear)| linear.bytes());
+        held + fitted + self.counts.bytes() + self.ways.bytes() + self.tools.bytes() + self.symbols.bytes()
+    }
+}
+
+/// The largest size of the grid that is not above `count`: 0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 19, ...
+fn grid_size(count: usize) -> usize {
+    let mut size = 0;
+    while next_size(size) <= count {
+        size = next_size(size);
+    }
+    size
+}
+
+fn next_size(size: usize) -> usize {
+    ((size as f64 * GROWTH) as usize).max(size + 1)
+}
+
+/// What was said of one tool.
+#[derive(Clone, Copy)]
+struct Said {
+    /// What the counts alone say.
+    sequence: f64,
+    /// What the features alone say, and what both together say.
+    learned: Option<(f64, f64)>,
+}
+
+impl Said {
+    fn of_counts(sequence: f64) -> Self {
+        Self { sequence, learned: None }
+    }
+
+    fn probability(&self) -> f64 {
+        self.learned.map_or(self.sequence, |(_, both)| both)
+    }
+
+    /// Counts and features count half each; what both together say beyond that is how they agree.
+    fn terms(&self) -> Vec<Term> {
+        let term = |signal, value, weight| Term { signal, value, weight };
+        match self.learned {
+            None => vec![term("sequence", self.sequence, 1.0)],
+            Some((features, both)) => vec![
+                term("sequence", self.sequence, 0.5),
+                term("features", features, 0.5),
+                term("agreement", both - 0.5 * (self.sequence + features), 1.0),
+            ],
+        }
+    }
+}
+
+/// How many last tools make a run alike.
+const MOST_ALIKE: usize = 4;
+/// The number of a tool that no run used.
+const UNKNOWN: u32 = u32::MAX;
+
+/// How many of the last tools (the last first) a run shared where it took `tool`, at most four, the start counting as
+/// one; None where it never took it behind the last tool.
+fn alike(held: &Held, last: &[u32], tool: u32) -> Option<usize> {
+    let taken: Vec<u32> = held.steps().map(|(tool, _)| tool).chain([FINISH]).collect();
+    let shared = |at: usize| {
+        let shared = taken[..at].iter().rev().zip(last).take_while(|(a, b)| a == b).count();
+        if shared == last.len() && at == last.len() && last.len() < MOST_ALIKE { MOST_ALIKE } else { shared }
+    };
+    let places = (0..taken.len()).filter(|at| taken[*at] == tool);
+    places.map(shared).max().filter(|shared| *shared > 0)
+}
+
+/// Keeps the best few, earlier ones before later ones that are as good.
+fn keep(found: &mut Vec<(usize, Id)>, one: (usize, Id)) {
+    let at = found.partition_point(|(alike, _)| *alike >= one.0);
+    if at < MOST_BEHIND {
+        found.insert(at, one);
+        found.truncate(MOST_BEHIND);
+    }
+}
+
+/// Scores as shares of 1.
+fn shares(scores: &[f64]) -> Vec<f64> {
+    let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let powers: Vec<f64> = scores.iter().map(|score| (score - most).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.into_iter().map(|power| power / sum).collect()
+}
