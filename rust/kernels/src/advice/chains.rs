@@ -349,3 +349,99 @@ pub(super) fn comparable(rows: &Rows<'_>) -> u32 {
     let totals = ORDER[0].iter().rev().map(|at| rows[*at].iter().map(|(_, count)| count).sum());
     totals.into_iter().find(|total| *total > 0).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn counted(contexts: &[(u64, u32)]) -> Counts {
+        let mut counts = Counts::default();
+        contexts.iter().for_each(|(context, next)| counts.add(&[*context], *next));
+        counts
+    }
+
+    fn sorted(row: Row<'_>) -> Vec<Count> {
+        let mut counts = row.counts().to_vec();
+        counts.sort_unstable();
+        counts
+    }
+
+    #[test]
+    fn a_context_refines_what_is_expected_by_how_much_and_how_varied_it_was() {
+        let mut expected = [0.5, 0.25, 0.25];
+        refine(&mut expected, &[(0, 1), (2, 3)], |next| Some(next as usize));
+        assert_eq!(expected, [(1.0 + 2.0 * 0.5) / 6.0, 0.5 / 6.0, (3.0 + 2.0 * 0.25) / 6.0]);
+        let before = expected;
+        refine(&mut expected, &[], |_| None);
+        assert_eq!(before, expected);
+    }
+
+    #[test]
+    fn steps_and_counts_too_large_for_one_place_have_a_row() {
+        let context = 7 << 32;
+        let mut counts = Counts::default();
+        (0..40_000).for_each(|_| counts.add(&[context], 3));
+        counts.add(&[9 << 32], 1 << 20);
+        assert_eq!(sorted(counts.row(context)), [(3, 40_000)]);
+        assert_eq!(sorted(counts.row(9 << 32)), [(1 << 20, 1)]);
+    }
+
+    #[test]
+    fn nothing_is_counted_where_a_context_is_not_known() {
+        let mut counts = Counts::default();
+        counts.add(&[0], 1);
+        assert!(counts.row(0).counts().is_empty());
+        assert_eq!(
+            Walk::new(5, 0).contexts().iter().filter(|context| **context == 0).count(),
+            NAMES_AGENT.len()
+        );
+    }
+
+    #[test]
+    fn the_order_of_first_uses_is_not_part_of_the_set() {
+        let walk = |tools: [u64; 3]| {
+            let mut walk = Walk::new(5, 6);
+            tools.iter().for_each(|tool| walk.step(Move { tool: *tool, class: 0 }));
+            walk
+        };
+        let (one, other) = (walk([8, 9, 9]), walk([9, 8, 9]));
+        assert_eq!((one.set, one.run, other.run), (other.set, 2, 1));
+        assert_ne!(one.tools(), other.tools());
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_taken_back_was_never_counted(
+            kept in prop::collection::vec((1u64..6, 0u32..4), 0..40),
+            gone in prop::collection::vec((1u64..6, 0u32..4), 0..40),
+        ) {
+            let wide = |each: &(u64, u32)| (each.0 << 32, each.1);
+            let (kept, gone): (Vec<_>, Vec<_>) = (kept.iter().map(wide).collect(), gone.iter().map(wide).collect());
+            let mut counts = counted(&gone);
+            kept.iter().rev().for_each(|(context, next)| counts.add(&[*context], *next));
+            gone.iter().for_each(|(context, next)| counts.remove(&[*context], *next));
+            let expected = counted(&kept);
+            prop_assert_eq!(counts.places.len(), expected.places.len());
+            for context in 1u64..6 {
+                prop_assert_eq!(sorted(counts.row(context << 32)), sorted(expected.row(context << 32)));
+            }
+        }
+
+        #[test]
+        fn every_chain_expects_one_step(rows in prop::collection::vec((0usize..CONTEXTS, 0u32..5, 1u32..9), 0..60)) {
+            let mut held = vec![Vec::new(); CONTEXTS];
+            for (context, next, count) in rows {
+                if !held[context].iter().any(|(each, _)| *each == next) {
+                    held[context].push((next, count));
+                }
+            }
+            let rows: Rows<'_> = std::array::from_fn(|at| held[at].as_slice());
+            let mut expected = vec![0.0; CHAINS * 5];
+            expect(&rows, &mut expected, |next| Some(next as usize));
+            for chain in expected.chunks(5) {
+                prop_assert!((chain.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+            }
+        }
+    }
+}

@@ -268,7 +268,7 @@ impl Rarity {
     /// Above 0; more for rarer words.
     fn weight(&self, kind: Kind, word: u64) -> f32 {
         let with = self.with[kind as usize].get(&word).copied().unwrap_or(1);
-        (1.0 + self.texts[kind as usize] as f32 / (1 + with) as f32).ln()
+        (1.0 + self.texts[kind as usize].max(1) as f32 / (1 + with) as f32).ln()
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -511,4 +511,99 @@ fn feature(of: Of, parts: &[u64]) -> u32 {
 /// The binary logarithm of a number and one, cut.
 fn scale(number: usize) -> u64 {
     u64::from((number + 1).ilog2())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::next_step::tests::{packed, run};
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn features_of(run: &Run) -> BTreeMap<u32, f32> {
+        let prepared = Prepared::ending(run);
+        let mut walk = prepared.walk();
+        prepared.moves().for_each(|step| walk.step(step));
+        let mut found = BTreeMap::new();
+        let rarity = Rarity::of([&prepared].into_iter());
+        features(&prepared, prepared.len(), &walk, &rarity, |feature, value| {
+            assert!(found.insert(feature, value).is_none(), "a feature was visited twice");
+        });
+        found
+    }
+
+    fn asked(task: &str) -> Run {
+        let mut run = run(1, "find read find", None);
+        run.task = task.into();
+        run.steps[0].output = packed("{\"ids\": ['A1', 'B2', 'C3'], \"of\": 'x9'}");
+        run.steps[1].parameters = packed("A1");
+        run.steps[2].parameters = packed("cancel B2");
+        run.steps[2].output = packed("order cancelled");
+        run
+    }
+
+    #[test]
+    fn the_words_of_one_kind_have_unit_length_together() {
+        let only_names = features_of(&asked(""));
+        let with_words = features_of(&asked("cancel the order of Mr Smith"));
+        let words = with_words.iter().filter(|(feature, _)| !only_names.contains_key(feature));
+        let length: f32 = words.map(|(_, value)| value * value).filter(|value| *value < 1.0).sum();
+        assert!((length - 2.0).abs() < 1e-5, "task words alone and beside the last tool: {length}");
+    }
+
+    #[test]
+    fn where_a_value_came_from_and_what_is_left_there_are_told() {
+        let (run, mut other) = (asked("x"), asked("x"));
+        let prepared = Prepared::ending(&run);
+        let walk = prepared.walk();
+        let rarity = Rarity::default();
+        let seen = Seen {
+            run: &prepared,
+            steps: &prepared.steps,
+            walk: &walk,
+            rarity: &rarity,
+            last: 0,
+            visit: |_, _| {},
+        };
+        assert_eq!(seen.left(&prepared.steps[0], &prepared.steps[2]), 1, "of A1, B2 and C3 no call used C3");
+        other.steps[2].parameters = packed("C3");
+        other.steps[0].output = packed("['A1', 'C3']");
+        assert_ne!(features_of(&run), features_of(&other));
+    }
+
+    #[test]
+    fn rare_words_weigh_more_and_a_word_of_one_text_is_as_rare_as_an_unknown_one() {
+        let runs: Vec<Prepared> = ["cancel order", "cancel flight", "cancel"]
+            .iter()
+            .map(|task| Prepared::whole(&asked(task)))
+            .collect();
+        let rarity = Rarity::of(runs.iter());
+        let weight = |word: &str| rarity.weight(Kind::Task, text::term(word));
+        assert!(weight("cancel") < weight("order"));
+        assert_eq!(weight("order"), weight("refund"));
+    }
+
+    #[test]
+    fn any_value_is_read_as_its_keys_and_scalars() {
+        let mut value = Vec::new();
+        rmp::encode::write_map_len(&mut value, 2).unwrap();
+        rmp::encode::write_str(&mut value, "n").unwrap();
+        rmp::encode::write_array_len(&mut value, 3).unwrap();
+        rmp::encode::write_sint(&mut value, -3).unwrap();
+        rmp::encode::write_nil(&mut value).unwrap();
+        rmp::encode::write_bool(&mut value, true).unwrap();
+        rmp::encode::write_f64(&mut value, 1.5).unwrap();
+        rmp::encode::write_map_len(&mut value, 0).unwrap();
+        let mut found = Vec::new();
+        leaves(&value, |leaf| found.push(leaf.to_owned()));
+        assert_eq!(found, ["n", "-3", "true", "1.5"]);
+    }
+
+    #[test]
+    fn quotes_bound_values_and_a_short_text_is_one() {
+        let mut found = Vec::new();
+        quoted("a \"b c\" it's 'd'", |value| found.push(value.to_owned()));
+        quoted("order 17", |value| found.push(value.to_owned()));
+        quoted(&"\"x".repeat(90), |_| {});
+        assert_eq!(found, ["b c", "s ", "order 17"]);
+    }
 }

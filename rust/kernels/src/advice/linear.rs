@@ -59,7 +59,9 @@ impl Linear {
         }
         let runs = newest(runs, (MOST_EXPECTED / columns.len()).min(MOST_POSITIONS));
         let mut order: Vec<usize> = (0..runs.len()).collect();
-        order.sort_by_key(|at| runs[*at].group);
+        let mut first = FxHashMap::default();
+        runs.iter().enumerate().for_each(|(at, run)| drop(first.entry(run.group).or_insert(at)));
+        order.sort_by_key(|at| first[&runs[*at].group]);
         let groups: Vec<u64> = order.iter().map(|at| runs[*at].group).collect();
         let prepared: Vec<Prepared> = order.iter().map(|at| Prepared::whole(&runs[*at])).collect();
         let rarity = Rarity::of(prepared.iter());
@@ -121,7 +123,8 @@ fn positions(run: &Prepared, columns: &FxHashMap<u64, u32>, mut visit: impl FnMu
     visit(&walk, run.len(), 0);
 }
 
-/// The features that were seen at enough tasks, those of most tasks where there are too many; `groups` ascend.
+/// The features that were seen at enough tasks, those of most tasks where there are too many; equal groups
+/// stand together.
 fn rows_of(runs: &[Prepared], groups: &[u64], rarity: &Rarity, columns: usize) -> FxHashMap<u32, u32> {
     let mut tasks: FxHashMap<u32, (u32, u32)> = FxHashMap::default();
     let mut task = 0;
@@ -312,4 +315,68 @@ fn softmax(scores: &mut [f32]) {
     scores.iter_mut().for_each(|score| *score = (*score - most).exp());
     let sum: f32 = scores.iter().sum();
     scores.iter_mut().for_each(|score| *score /= sum);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::next_step::tests::{packed, run};
+    use super::*;
+
+    /// Runs that go on as their last result says.
+    fn lessons(tasks: u8) -> Vec<Run> {
+        let told = |number: u8| {
+            let word = if number.is_multiple_of(2) { "even" } else { "odd" };
+            let mut run = run(number, if word == "even" { "look halve" } else { "look triple" }, Some(1.0));
+            run.steps[0].output = packed(word);
+            run
+        };
+        (0..tasks).map(told).collect()
+    }
+
+    fn score(model: &Linear, word: &str, tool: &str) -> f32 {
+        let mut run = run(99, "look", None);
+        run.steps[0].output = packed(word);
+        let prepared = Prepared::ending(&run);
+        let mut walk = prepared.walk();
+        prepared.moves().for_each(|step| walk.step(step));
+        model.score(&prepared, &walk)[model.column(symbol_of(Some(tool))).unwrap()]
+    }
+
+    #[test]
+    fn what_the_last_result_says_is_learned() {
+        let model = Linear::fit(&lessons(12));
+        assert!(score(&model, "even", "halve") > score(&model, "even", "triple") + 0.2);
+        assert!(score(&model, "odd", "triple") > score(&model, "odd", "halve") + 0.2);
+    }
+
+    #[test]
+    fn the_same_runs_give_the_same_model() {
+        let (one, other) = (Linear::fit(&lessons(9)), Linear::fit(&lessons(9)));
+        assert_eq!(one.weights, other.weights);
+        assert_eq!(one.chain_weights, other.chain_weights);
+    }
+
+    #[test]
+    fn what_fewer_than_three_tasks_showed_stays_silent() {
+        let mut runs = lessons(12);
+        runs.iter_mut().for_each(|run| run.group %= 2);
+        let model = Linear::fit(&runs);
+        assert!(model.rows.is_empty());
+        assert_eq!(score(&model, "even", "halve"), 0.0);
+    }
+
+    #[test]
+    fn of_too_many_positions_the_newest_runs_count() {
+        let runs = lessons(10);
+        assert_eq!(newest(&runs, 9).len(), 3);
+        assert_eq!(newest(&runs, 9)[0].id, runs[7].id);
+        assert_eq!(newest(&runs, 1).len(), 1);
+        assert!(newest(&[], 5).is_empty());
+    }
+
+    #[test]
+    fn a_task_does_not_vouch_for_itself() {
+        assert_eq!(difference(Row::Many(&[(0, 3), (1, 2)]), Row::One([(1, 2)])), [(0, 3)]);
+        assert_eq!(difference(Row::One([(4, 2)]), Row::None), [(4, 2)]);
+    }
 }

@@ -349,3 +349,154 @@ fn shares(scores: &[f64]) -> Vec<f64> {
     let sum: f64 = powers.iter().sum();
     powers.into_iter().map(|power| power / sum).collect()
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::super::Taken;
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A text as a msgpack value.
+    pub(in super::super) fn packed(text: &str) -> Box<[u8]> {
+        let mut value = Vec::new();
+        rmp::encode::write_str(&mut value, text).unwrap();
+        value.into()
+    }
+
+    /// A run of the tools, those with "!" failing; every number is a task of its own.
+    pub(in super::super) fn run(number: u8, tools: &str, base: Option<f64>) -> Run {
+        let step = |word: &str| Taken {
+            tool: word.trim_end_matches('!').into(),
+            ok: i8::from(!word.ends_with('!')),
+            error_class: word.ends_with('!').then(|| "refused".into()),
+            ..Taken::default()
+        };
+        let steps = tools.split_whitespace().map(step).collect();
+        Run { id: [number; 16], group: u64::from(number), domain: "d".into(), base, steps, ..Run::default() }
+    }
+
+    fn model(plans: &[&str]) -> StepModel {
+        let mut model = StepModel::default();
+        plans.iter().enumerate().for_each(|(at, plan)| model.put(&run(at as u8, plan, Some(1.0))));
+        model
+    }
+
+    fn names(suggested: &[Suggested]) -> Vec<&str> {
+        suggested.iter().map(|each| each.tool.as_deref().unwrap_or("-")).collect()
+    }
+
+    #[test]
+    fn an_empty_memory_suggests_nothing_and_a_failure_teaches_no_step() {
+        let mut model = StepModel::default();
+        assert!(model.suggest(&run(9, "", None), 5).is_empty());
+        model.put(&run(1, "a b", Some(0.0)));
+        model.put(&run(2, "a b", None));
+        assert!(model.suggest(&run(9, "", None), 5).is_empty());
+        assert_eq!(model.due(), None);
+    }
+
+    #[test]
+    fn what_followed_the_last_tools_comes_first_and_finish_is_one_of_the_steps() {
+        let model = model(&["look read write", "look read write", "look write"]);
+        assert_eq!(names(&model.suggest(&run(9, "look read", None), 9))[0], "write");
+        let last = model.suggest(&run(9, "look read write", None), 9);
+        assert_eq!((names(&last)[0], last[0].support), ("-", 2.0));
+        assert!((last.iter().map(|each| each.probability).sum::<f64>() - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn reasons_sum_to_the_probability_before_and_after_learning() {
+        let mut model = model(&["look read write", "look read write", "look write", "look read"]);
+        for _ in 0..2 {
+            for each in model.suggest(&run(9, "look", None), 9) {
+                let sum: f64 = each.reasons.iter().map(|term| term.value * term.weight).sum();
+                assert!((sum - each.probability).abs() < 1e-12);
+            }
+            let runs: Vec<Run> = (0..4).map(|number| run(number, "look read write", Some(1.0))).collect();
+            model.learned(Linear::fit(&runs), [3; 16]);
+        }
+    }
+
+    #[test]
+    fn the_runs_behind_a_step_are_the_most_alike_then_the_newest() {
+        let model =
+            model(&["look read write", "read write", "look read write", "look write", "look read write"]);
+        let first = &model.suggest(&run(9, "look read", None), 1)[0];
+        assert_eq!(first.episodes, [[4; 16], [2; 16], [0; 16]]);
+    }
+
+    #[test]
+    fn a_tool_that_only_forgotten_runs_used_is_not_suggested() {
+        let mut model = model(&["look read", "look write"]);
+        model.remove(&[1; 16]);
+        let suggested = model.suggest(&run(9, "look", None), 9);
+        assert_eq!((suggested.len(), names(&suggested).contains(&"write")), (3, false));
+    }
+
+    #[test]
+    fn memory_learns_anew_when_it_has_grown_by_a_quarter() {
+        let mut model = model(&["a b"; 8]);
+        assert_eq!(model.due().map(|due| due.len()), Some(8));
+        model.learned(Linear::fit(&[run(7, "a b", Some(1.0))]), [7; 16]);
+        assert_eq!(model.due(), None);
+        model.put(&run(8, "a b", Some(1.0)));
+        assert_eq!(model.due(), None);
+        model.put(&run(9, "a b", Some(1.0)));
+        assert_eq!(model.due().unwrap().last(), Some(&[9; 16]));
+        (3..10).for_each(|number| model.remove(&[number; 16]));
+        assert_eq!(model.due().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn sizes_grow_by_a_quarter() {
+        let mut sizes: Vec<usize> = (0..30).map(grid_size).collect();
+        sizes.dedup();
+        assert_eq!(sizes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 18, 22, 27]);
+        assert_eq!(grid_size(12), 12);
+    }
+
+    #[test]
+    fn the_way_out_that_worked_comes_first() {
+        let mut model = StepModel::default();
+        for (number, plan) in
+            ["look! list look", "look! list look", "look! look! list", "list look"].iter().enumerate()
+        {
+            model.put(&run(number as u8, plan, Some((number % 2) as f64)));
+        }
+        let ways = model.recover(&run(9, "", None), Some("look"), "refused", 5);
+        assert_eq!((ways[0].tool.as_deref(), ways[0].support), (Some("list"), 3.0));
+        assert!((ways.iter().map(|way| way.probability).sum::<f64>() - 1.0).abs() < 1e-12);
+        let again = model.recover(&run(9, "look!", None), Some("look"), "refused", 5);
+        assert_eq!(again[0].support, 2.0, "two runs began with it");
+        assert_eq!(model.recover(&run(9, "", None), None, "refused", 1)[0].tool.as_deref(), Some("list"));
+    }
+
+    #[test]
+    fn a_failed_run_that_ended_with_an_error_did_not_find_a_way_out() {
+        let mut model = model(&["look read!"]);
+        model.put(&run(8, "look look!", Some(0.0)));
+        let ends = |tool: &str| model.recover(&run(9, "", None), Some(tool), "refused", 9);
+        assert_eq!(ends("read")[0].tool, None);
+        assert!(ends("look").iter().all(|way| way.support == 0.0));
+    }
+
+    proptest! {
+        #[test]
+        fn answers_depend_on_the_runs_held_and_not_on_their_order(
+            plans in prop::collection::vec("([abc]!? ){0,5}", 1..8),
+            gone in prop::collection::vec("([abcd]!? ){0,5}", 0..4),
+            asked in "([abc] ){0,3}",
+        ) {
+            let mut one = StepModel::default();
+            gone.iter().enumerate().for_each(|(at, plan)| one.put(&run(100 + at as u8, plan, Some(1.0))));
+            plans.iter().enumerate().rev().for_each(|(at, plan)| one.put(&run(at as u8, plan, Some(1.0))));
+            gone.iter().enumerate().for_each(|(at, _)| one.remove(&[100 + at as u8; 16]));
+            let plans: Vec<&str> = plans.iter().map(String::as_str).collect();
+            let other = model(&plans);
+            let question = run(99, &asked, None);
+            prop_assert_eq!(one.suggest(&question, 9), other.suggest(&question, 9));
+            prop_assert_eq!(one.recover(&question, Some("a"), "refused", 9), other.recover(&question, Some("a"), "refused", 9));
+            prop_assert_eq!(one.due(), other.due());
+        }
+    }
+}
