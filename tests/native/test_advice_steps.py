@@ -156,7 +156,7 @@ def shares(scores: dict[str | None, float]) -> dict[str | None, float]:
 
 
 def tools_of(runs: list[Run]) -> list[str | None]:
-    return sorted({step.lower() for steps, _, _ in runs for step in steps}) + [None]
+    return [*sorted({step.lower() for steps, _, _ in runs for step in steps}), None]
 
 
 @given(RUNS, STEPS, st.sampled_from(["", "x", "z"]), st.sampled_from("pqr"))

@@ -60,7 +60,9 @@ impl Linear {
         let runs = newest(runs, (MOST_EXPECTED / columns.len()).min(MOST_POSITIONS));
         let mut order: Vec<usize> = (0..runs.len()).collect();
         let mut first = FxHashMap::default();
-        runs.iter().enumerate().for_each(|(at, run)| drop(first.entry(run.group).or_insert(at)));
+        for (at, run) in runs.iter().enumerate() {
+            first.entry(run.group).or_insert(at);
+        }
         order.sort_by_key(|at| first[&runs[*at].group]);
         let groups: Vec<u64> = order.iter().map(|at| runs[*at].group).collect();
         let prepared: Vec<Prepared> = order.iter().map(|at| Prepared::whole(&runs[*at])).collect();
