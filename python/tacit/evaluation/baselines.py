@@ -110,7 +110,7 @@ class Plans:
         self._alike = similarities(self._different)
         self._by_text = (
             {
-                "words": texts.word_tf_idf(known.texts, known.texts),
+                "words": texts.all_words_tf_idf(known.texts, known.texts),
                 "characters": texts.character_tf_idf(known.texts, known.texts),
             }
             if texts.is_available()
@@ -248,13 +248,13 @@ def _near_tasks(known: Attempts, asked: Attempts, overall: float) -> Figures:
     first = dict(reversed([*zip(known.tasks, known.texts, strict=True)]))
     keys = list(dict.fromkeys(known.tasks))
     shares = np.array([means[key] for key in keys])
-    cosines = texts.word_tf_idf(asked.texts, [first[key] for key in keys])
+    cosines = texts.all_words_tf_idf(asked.texts, [first[key] for key in keys])
     return _of_nearest(cosines, shares)
 
 
 def _near_attempts(known: Attempts, asked: Attempts) -> Figures:
     """The share of success of the agent's own five nearest attempts; others count where it has fewer."""
-    cosines = texts.word_tf_idf(asked.texts, known.texts)
+    cosines = texts.all_words_tf_idf(asked.texts, known.texts)
     mine = np.array([[agent == other for other in known.agents] for agent in asked.agents])
     return _of_nearest(np.where(mine, cosines, cosines - 2), known.successes)
 
@@ -277,8 +277,9 @@ def _logistic(known: Attempts, asked: Attempts) -> Figures:
     words, fields = TfidfVectorizer(sublinear_tf=True), DictVectorizer()
     ours = hstack([words.fit_transform(known.texts), fields.fit_transform(_fields(known))])
     theirs = hstack([words.transform(asked.texts), fields.transform(_fields(asked))])
-    model = LogisticRegression(max_iter=_ITERATIONS).fit(ours, known.successes)
-    chances: Figures = model.predict_proba(theirs)[:, 1]
+    with trained.on_one_thread():
+        model = LogisticRegression(max_iter=_ITERATIONS).fit(ours, known.successes)
+        chances: Figures = model.predict_proba(theirs)[:, 1]
     return chances
 
 

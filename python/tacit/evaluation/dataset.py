@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ import msgspec
 from ..errors import ValidationError
 from ..importers import Entry, Refusal, Source, importers, tasks_beside
 from ..memory import Memory
+from ..model.context import TaskContext
 from ..model.episode import Episode
 from ..model.ids import as_text
 
@@ -82,9 +83,29 @@ class Dataset:
         domains = Counter(episode.context.domain for episode in self.episodes)
         return ("all", *sorted(domains)) if 2 <= len(domains) <= MOST_SLICES else ("all",)
 
+    def without(self, fields: Iterable[str]) -> Dataset:
+        """The same, with nothing told of some fields of its episodes: "domain" or "agent".
+
+        Raises `ValidationError` for another field.
+        """
+        fields = tuple(fields)
+        for name in fields:
+            if name not in _WITHHELD:
+                raise ValidationError("without", " or ".join(sorted(_WITHHELD)), repr(name))
+        episodes: Iterable[Episode] = self.episodes
+        for name in fields:
+            episodes = map(_WITHHELD[name], episodes)
+        return Dataset(f"{self.name} without {', '.join(fields)}", tuple(episodes), self.gold, self.refused)
+
     def with_episodes(self, episodes: Iterable[Episode]) -> Dataset:
         """The same with other episodes."""
         return Dataset(self.name, tuple(episodes), self.gold, self.refused)
+
+
+_WITHHELD: dict[str, Callable[[Episode], Episode]] = {
+    "domain": lambda episode: replace(episode, context=replace(episode.context, domain=TaskContext().domain)),
+    "agent": lambda episode: replace(episode, agent=None),
+}
 
 
 def task_of(episode: Episode) -> str:

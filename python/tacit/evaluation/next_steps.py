@@ -199,7 +199,9 @@ class _Nearest:
     def __init__(self, known: Sequence[Episode], asked: Sequence[Episode]) -> None:
         self._known = known
         self._rows = {text: row for row, text in enumerate(dict.fromkeys(each.task for each in asked))}
-        cosines = texts.word_tf_idf(list(self._rows), [each.task for each in known]) if self._rows else ()
+        cosines = (
+            texts.all_words_tf_idf(list(self._rows), [each.task for each in known]) if self._rows else ()
+        )
         self._order: list[list[int]] = [np.argsort(-row, kind="stable").tolist() for row in cosines]
         self._uses = [_uses(episode) for episode in known]
 

@@ -64,9 +64,9 @@ def _unseen(bench: Bench) -> Iterator[Answer]:
         return _of_folds(bench, asked, bench.training, arm, draw)
 
     baselines = _by_fold(bench, asked, bench.training, unseen_task)
-    controls = _controls(chances, asked) | {
+    controls = _controls(chances) | {
         "random": chances(RANDOM, 0),
-        "global": _by_fold(bench, asked, bench.training, _base_rate)["global"],
+        "global": _base_rate(bench, asked),
     }
     yield from _figures(bench, _Predicted("unseen task", asked, chances(LEARNED, 0), baselines, controls))
     yield _curve(bench, bench.capped(asked, task_of, _CURVE_QUERIES))
@@ -111,8 +111,9 @@ def _by_fold(
     return dict(found)
 
 
-def _base_rate(known: Attempts, asked: Attempts) -> dict[str, Figures]:
-    return {"global": np.full(len(asked.tasks), known.successes.mean())}
+def _base_rate(bench: Bench, asked: Sequence[Episode]) -> Figures:
+    """The share of success, the same for all: it says of nothing that it is likelier than anything else."""
+    return np.full(len(asked), attempts_of(bench.dataset.episodes).successes.mean())
 
 
 def attempts_of(episodes: Sequence[Episode]) -> Attempts:
@@ -137,25 +138,27 @@ def _known(bench: Bench) -> Iterator[Answer]:
     if not _both_ends(asked):
         yield LeftOut("B6", bench.dataset.name, "known task", "no task was attempted twice")
         return
-    parts = parts_of(episodes)
+    many, few = parts_of(episodes, _PARTS), parts_of(episodes, 1)
 
     def chances(arm: Arm, draw: int) -> Figures:
-        return _of_parts(bench, asked, parts, arm, draw)
+        return _of_parts(bench, asked, many if arm is LEARNED else few, arm, draw)
 
     everything = known_task(attempts_of(episodes))
     row = {episode.id: number for number, episode in enumerate(episodes)}
     mine = [row[episode.id] for episode in asked]
     baselines = {name: values[mine] for name, values in everything.items()}
-    controls = _controls(chances, asked) | {"global": _rate_of_others(episodes)[mine]}
+    controls = _controls(chances) | {"global": _base_rate(bench, asked)}
     yield from _figures(bench, _Predicted("known task", asked, chances(LEARNED, 0), baselines, controls))
     reason = "the task is known by its key, and the text above its attempts is not looked at"
     yield LeftOut("B6", bench.dataset.name, "known task: control random", reason)
 
 
-def parts_of(episodes: Sequence[Episode]) -> dict[str, int]:
-    """The part of each episode by its id: no part holds two attempts at one task, and all are about as large."""
-    most = max(Counter(task_of(episode) for episode in episodes).values())
-    number = max(_PARTS, most)
+def parts_of(episodes: Sequence[Episode], least: int) -> dict[str, int]:
+    """The part of each episode by its id: no part holds two attempts at one task, and all are about as large.
+
+    There are at least so many parts: the more, the more is known while each is asked about.
+    """
+    number = max(least, *Counter(task_of(episode) for episode in episodes).values())
     met: Counter[str] = Counter()
     starts: dict[str, int] = {}
     found = {}
@@ -178,12 +181,6 @@ def _of_parts(
             for row in bench.each(f"B6 known task, {arm.name}", rows):
                 chances[row] = replay.predict(asked[row], known_task=True).success
     return chances
-
-
-def _rate_of_others(episodes: Sequence[Episode]) -> Figures:
-    came = attempts_of(episodes).successes
-    rates: Figures = (came.sum() - came) / max(1, len(came) - 1)
-    return rates
 
 
 # --- figures ---
@@ -211,7 +208,7 @@ class _Predicted:
         )
 
 
-def _controls(chances: Chances, asked: Sequence[Episode]) -> dict[str, Figures]:
+def _controls(chances: Chances) -> dict[str, Figures]:
     return {
         "empty": chances(EMPTY, 0),
         "placebo": np.array([chances(PLACEBO, draw) for draw in range(DRAWS)]),

@@ -28,6 +28,11 @@ def word_tf_idf(queries: Sequence[str], texts: Sequence[str]) -> Similarities:
     return _cosines(queries, texts, stop_words="english")
 
 
+def all_words_tf_idf(queries: Sequence[str], texts: Sequence[str]) -> Similarities:
+    """The cosine of all words weighted by TF-IDF, with the logarithm of how often each comes."""
+    return _cosines(queries, texts, sublinear_tf=True)
+
+
 def character_tf_idf(queries: Sequence[str], texts: Sequence[str]) -> Similarities:
     """The cosine of runs of 3 to 5 characters within words, weighted by TF-IDF."""
     return _cosines(queries, texts, analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,6 +153,14 @@ def _weighted(counts: Matrix, known: Rows, asked: Rows, *, most: int | None) -> 
     return weigh.fit_transform(mine[:, kept]), weigh.transform(counts[asked][:, kept])
 
 
+def on_one_thread() -> AbstractContextManager[Any]:
+    """Where sums are made in one order: the same figures on every machine, and nobody else's processor is taken."""
+    from threadpoolctl import threadpool_limits
+
+    limits: AbstractContextManager[Any] = threadpool_limits(1)
+    return limits
+
+
 def logistic(parts: Split, names: Sequence[str], came: Rows, tools: tuple[str, ...]) -> Scores:
     """Multinomial logistic regression with an L2 penalty of strength 1 on the parts named."""
     from sklearn.exceptions import ConvergenceWarning
@@ -162,10 +171,10 @@ def logistic(parts: Split, names: Sequence[str], came: Rows, tools: tuple[str, .
     if len(set(came.tolist())) < 2:
         values[:, came[:1]] = 1.0
         return Scores(tools, values)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), on_one_thread():
         warnings.simplefilter("ignore", ConvergenceWarning)
         model = LogisticRegression(C=1.0, max_iter=_ITERATIONS).fit(known, came)
-    values[:, model.classes_] = model.predict_proba(asked)
+        values[:, model.classes_] = model.predict_proba(asked)
     return Scores(tools, values)
 
 

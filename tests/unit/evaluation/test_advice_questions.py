@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from tacit.errors import LeakError, ValidationError
 from tacit.evaluation import Report, Row, evaluate
 from tacit.evaluation.bench import Bench
 from tacit.evaluation.dataset import Dataset, fold_of, task_of
@@ -75,6 +76,7 @@ def test_outcomes_are_known_of_seen_and_of_unseen_tasks(report: Report) -> None:
         assert row_of(report, "B6", "auc", slice).memory == pytest.approx(1.0)
         assert row_of(report, "B6", "brier", slice).memory < 0.05
         assert row_of(report, "B6", "brier", slice).controls["empty"] == pytest.approx(0.25)
+        assert row_of(report, "B6", "auc", slice).controls["global"] == 0.5
         assert row_of(report, "B6", "calibration_error", slice).standard_error is None
     assert "known task: control random" in {left.what for left in report.left_out}
 
@@ -114,8 +116,6 @@ class Cheat(CountingMemory):
 
 
 def test_a_memory_that_learns_what_it_is_asked_about_is_caught() -> None:
-    from tacit.errors import LeakError
-
     with pytest.raises(LeakError):
         evaluate([world(6)], ask=["B6"], make_memory=Cheat)
 
@@ -141,10 +141,11 @@ def test_less_experience_is_part_of_more() -> None:
 
 def test_no_part_holds_two_attempts_at_one_task() -> None:
     episodes = world().episodes
-    parts = parts_of(episodes)
+    parts = parts_of(episodes, 10)
     together = [(task_of(each), parts[each.id]) for each in episodes]
     assert len(set(together)) == len(together)
     assert len(set(parts.values())) == 10
+    assert len(set(parts_of(episodes, 1).values())) == 2
 
 
 def test_the_same_run_in_other_words_is_no_second_run() -> None:
@@ -153,6 +154,16 @@ def test_the_same_run_in_other_words_is_no_second_run() -> None:
     by_another = episode("please open it", FETCH, key="k", agent="b")
     otherwise = episode("please open it", CLEAN, key="k", agent="a")
     assert told_once([one, again, by_another, otherwise, one]) == [one, by_another, otherwise, one]
+
+
+def test_fields_can_be_withheld_from_memory_and_baselines_alike() -> None:
+    bare = world().without(["domain", "agent"])
+    assert bare.name == "toy without domain, agent"
+    assert {each.agent for each in bare.episodes} == {None}
+    assert {each.context.domain for each in bare.episodes} == {"general"}
+    assert [each.steps for each in bare.episodes] == [each.steps for each in world().episodes]
+    with pytest.raises(ValidationError, match="without"):
+        world().without(["outcome"])
 
 
 def test_queries_are_capped_by_task_alike_for_all_questions() -> None:
