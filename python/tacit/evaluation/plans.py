@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from ..model.episode import Episode
 from . import texts
-from .baselines import Known, Plans
+from .baselines import Known, Plan, Plans
 from .bench import EMPTY, LEARNED, RANDOM, Arm, Bench
 from .dataset import in_slice, is_success, task_of, tools_of
 from .metrics import plan_similarity
@@ -16,7 +17,6 @@ from .rows import LeftOut, Measured, Total
 
 MOST = 320
 """Tasks of a dataset that are asked about."""
-_NEAREST = 5
 
 
 @questions.register("B2")
@@ -35,11 +35,20 @@ class PlanTransfer:
             return
         asked = [first[key] for key in bench.capped(sorted(first), lambda key: key, MOST)]
         baselines = Plans(_known(successes))
-        yield from bench.sliced(_similarity(bench, successes, asked, baselines), asked)
-        if texts.is_available():
-            yield from _afterwards(bench, asked, baselines)
-        else:
-            yield LeftOut(self.name, bench.dataset.name, "baselines", texts.MISSING)
+        arms = {arm: _planned(bench, successes, asked, arm) for arm in (LEARNED, EMPTY, RANDOM)}
+        yield from bench.sliced(_merged(arms, asked, baselines), asked)
+        yield from bench.sliced(_best_of_merged(arms, asked, baselines), asked)
+        yield from _best_held(bench, asked, baselines)
+        if not texts.is_available():
+            yield LeftOut(self.name, bench.dataset.name, "baselines by text", texts.MISSING)
+
+
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """How like the best-matching success the merged plan is, and the best of those that it was merged from."""
+
+    merged: float
+    best: float
 
 
 def told_once(episodes: Sequence[Episode]) -> list[Episode]:
@@ -63,51 +72,69 @@ def _known(successes: Sequence[Episode]) -> Known:
     )
 
 
-def _similarity(
-    bench: Bench, successes: Sequence[Episode], asked: Sequence[Episode], baselines: Plans
-) -> Measured:
-    scores = [baselines.scores(task_of(episode)) for episode in asked]
-    return Measured(
-        slice="all",
-        metric="plan_similarity",
-        tasks=[task_of(episode) for episode in asked],
-        memory=_planned(bench, successes, asked, LEARNED),
-        baselines={name: [score[name] for score in scores] for name in scores[0]},
-        controls={
-            "empty": _planned(bench, successes, asked, EMPTY),
-            "random": _planned(bench, successes, asked, RANDOM),
-            "global": [baselines.most_frequent(task_of(episode)) for episode in asked],
-        },
-    )
-
-
-def _planned(bench: Bench, successes: Sequence[Episode], asked: Sequence[Episode], arm: Arm) -> list[float]:
-    """How like a success of its task the plan is that a memory of all other tasks has for it."""
+def _planned(
+    bench: Bench, successes: Sequence[Episode], asked: Sequence[Episode], arm: Arm
+) -> list[_Planned]:
+    """What a memory of all other tasks has for each."""
     by_task: dict[str, list[Episode]] = {}
     for episode in successes:
         by_task.setdefault(task_of(episode), []).append(episode)
     with bench.of(successes, arm) as replay:
         return [
-            _likeness(replay, episode, by_task[task_of(episode)])
+            _plan(replay, episode, by_task[task_of(episode)])
             for episode in bench.each(f"B2, {arm.name}", asked)
         ]
 
 
-def _likeness(replay: Replay, asked: Episode, mine: Sequence[Episode]) -> float:
+def _plan(replay: Replay, asked: Episode, mine: Sequence[Episode]) -> _Planned:
     with replay.without(mine):
         playbook = replay.playbook(asked)
-    plan = [step.tool for step in playbook.steps]
-    return max(plan_similarity(plan, tools_of(episode)) for episode in mine)
+        plans = [tools_of(replay.episode(each)) for each in playbook.episodes]
+
+    def likeness(plan: Plan) -> float:
+        return max(plan_similarity(plan, tools_of(episode)) for episode in mine)
+
+    merged = likeness(tuple(step.tool for step in playbook.steps))
+    return _Planned(merged, max(map(likeness, plans), default=0.0))
 
 
-def _afterwards(bench: Bench, asked: Sequence[Episode], baselines: Plans) -> Iterator[Total]:
-    """What could have been chosen: the best of the nearest five, and the best that there is."""
-    best: dict[str, Callable[[str], float]] = {
-        "best_of_nearest_5": lambda task: baselines.best_of_nearest(task, _NEAREST),
-        "best_there_is": baselines.best_of_all,
-    }
+def _merged(arms: Mapping[Arm, Sequence[_Planned]], asked: Sequence[Episode], baselines: Plans) -> Measured:
+    scores = [baselines.scores(task_of(episode)) for episode in asked]
+    told = {arm.name: [planned.merged for planned in several] for arm, several in arms.items()}
+    return Measured(
+        slice="all",
+        metric="plan_similarity",
+        tasks=[task_of(episode) for episode in asked],
+        memory=told.pop(LEARNED.name),
+        baselines={name: [score[name] for score in scores] for name in scores[0]},
+        controls=told | {"global": [baselines.most_frequent(task_of(episode)) for episode in asked]},
+    )
+
+
+def _best_of_merged(
+    arms: Mapping[Arm, Sequence[_Planned]], asked: Sequence[Episode], baselines: Plans
+) -> Measured:
+    """Chosen afterwards: it tells what was found from what was made of it."""
+    tasks = [task_of(episode) for episode in asked]
+    told = {arm.name: [planned.best for planned in several] for arm, several in arms.items()}
+    return Measured(
+        slice="all",
+        metric="best_of_merged",
+        tasks=tasks,
+        memory=told.pop(LEARNED.name),
+        baselines={"nearest 5 by words": [baselines.best_of_nearest(task) for task in tasks]}
+        if texts.is_available()
+        else {},
+        controls=told,
+        pool=None,
+    )
+
+
+def _best_held(bench: Bench, asked: Sequence[Episode], baselines: Plans) -> Iterator[Total]:
+    """What the best of all the plans that the memory holds would reach: no single one is better."""
     for name in bench.dataset.slices():
         tasks = [task_of(episode) for episode in asked if in_slice(episode, name)]
-        for metric, figure in best.items():
-            if tasks:
-                yield Total(name, metric, len(tasks), sum(map(figure, tasks)) / len(tasks))
+        if tasks:
+            yield Total(
+                name, "best_plan_held", len(tasks), sum(map(baselines.best_of_all, tasks)) / len(tasks)
+            )

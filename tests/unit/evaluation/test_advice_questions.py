@@ -40,6 +40,8 @@ def test_a_plan_is_taken_from_tasks_of_the_same_kind(report: Report) -> None:
     # Two plans of 3 and 4 tools that share one: 1 for its own kind, 2/7 for the other.
     assert row.baselines["medoid of all"] == pytest.approx((1 + 2 / 7) / 2, abs=0.01)
     assert row.controls["random"] < 0.9
+    assert row_of(report, "B2", "best_of_merged").memory == 1.0
+    assert row_of(report, "B2", "best_plan_held").memory == 1.0
 
 
 def test_the_next_step_is_known_where_the_text_decides(report: Report) -> None:

@@ -100,10 +100,12 @@ class CountingMemory(Memory):
         return Suggestion("", tuple(listed[:limit]))
 
     def playbook(self, task: str, **asked: Any) -> Playbook:
-        plans = Counter(tuple(step.tool for step in each.steps) for each in self._alike(task))
+        alike = self._alike(task)
+        plans = Counter(tuple(step.tool for step in each.steps) for each in alike)
         plan = plans.most_common(1)[0][0] if plans else ()
         steps = tuple(PlanStep(tool, 1.0) for tool in plan)
-        return Playbook("", task, steps, self.predict(task, **asked))
+        behind = tuple(each.id for each in alike[:5])
+        return Playbook("", task, steps, self.predict(task, **asked), episodes=behind)
 
     def predict(self, task: str, *, agent: str | None = None, **_: Any) -> Prediction:
         alike = self._alike(task)
