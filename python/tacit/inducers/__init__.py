@@ -2,5 +2,6 @@
 
 from .base import History, Induced, Inducer, inducers
 from .clustering import Clustering
+from .heuristic import Heuristics
 
-__all__ = ["Clustering", "History", "Induced", "Inducer", "inducers"]
+__all__ = ["Clustering", "Heuristics", "History", "Induced", "Inducer", "inducers"]

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from .._native import Finding, Findings
 
-__all__ = ["Cluster", "Finding", "Findings", "Heuristic", "Pattern", "PatternKind"]
+__all__ = [
+    "Alternative",
+    "Cluster",
+    "Contrast",
+    "Finding",
+    "Findings",
+    "Heuristic",
+    "Pattern",
+    "PatternKind",
+    "PatternState",
+]
 
 PatternKind: TypeAlias = Literal[
     "tool_sequence", "decision_point", "error_recovery", "context_pattern", "cluster", "heuristic"
 ]
+
+PatternState: TypeAlias = Literal["candidate", "proven", "pitfall", "retired"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +35,15 @@ class Pattern:
     far each did its job; `episodes` and `outcomes` count one trial an episode and its outcome. `mean`, `low` and
     `high` are the mean and the 95% interval of the Beta posterior (Jeffreys prior) of successes in trials;
     confidence is `low`. `last_seen` is in microseconds since 1970, UTC.
+
+    `odds_ratio` is how many times the odds of success are in episodes with the pattern, beside comparable episodes
+    without it (same domain; for an error recovery those that took another way out of the same error first), within
+    each agent and difficulty (Mantel-Haenszel), with the 95% interval from `odds_low` to `odds_high`; None where there
+    is nothing to compare with. `undecided` says that the interval contains 1, or that there is none.
+
+    `state` is what maintenance made of it: a "candidate" until the evidence is beyond chance, then "proven" (goes with
+    success) or a "pitfall" (goes with failure); "retired" where it was not seen for long. `merged` are the ids of
+    near-duplicates that it stands for: their evidence is part of its own.
     """
 
     id: str
@@ -39,6 +60,16 @@ class Pattern:
     domains: tuple[str, ...] = ()
     last_seen: int = 0
     detail: Any = None
+    odds_ratio: float | None = None
+    odds_low: float | None = None
+    odds_high: float | None = None
+    state: PatternState = "candidate"
+    merged: tuple[str, ...] = ()
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it is open which is better, with the pattern or without it."""
+        return _undecided(self.odds_low, self.odds_high)
 
     @property
     def text(self) -> str:
@@ -93,8 +124,36 @@ class Cluster:
 
 
 @dataclass(frozen=True, slots=True)
+class Alternative:
+    """What else was done under the condition of a heuristic; `episodes` show it, `outcomes` sums how they ended."""
+
+    action: str
+    trials: int
+    successes: float
+    low: float
+    high: float
+    episodes: int
+    outcomes: float
+
+
+@dataclass(frozen=True, slots=True)
 class Heuristic:
-    """A rule: when `condition` holds, do `action`; confidence is the lower bound of its 95% interval."""
+    """A rule: when `condition` holds, do `action`.
+
+    `when` and `do` say the same in fields. `when`: "after" (the last tool, None at the start) and "result" ("ok", "none",
+    or the class of the error); or "first_error" (True), perhaps of a "tool"; or "task_type", "language" and "framework";
+    each perhaps with one of "agent", "domain", "complexity", "language", "earlier_error". `do`: "tools" (to use next, in order),
+    "approach" (the tools to get by with), or "respond" ("switch" to another tool or "retry" the same).
+
+    `trials` counts occurrences and `successes` those that did their job: for a recovery, the next step worked and the
+    same error did not come back; else the episode's success. `confidence` and `high` bound the 95% interval of that share (Jeffreys).
+    `episodes` show it, `outcomes` sums how they ended. `odds_ratio`, with its interval from `odds_low` to `odds_high`,
+    compares the success of the episodes that did it when they came there first with that of the episodes that did
+    something else, within each agent and difficulty (None: nothing to compare with). `undecided` where it contains 1.
+
+    `weak` says that too few episodes stand behind it; `state` is "proven" where the odds are beyond chance among all
+    rules that were looked at. `parents` are the ids of the patterns or heuristics it came from, `origin` how.
+    """
 
     id: str
     condition: str
@@ -104,3 +163,84 @@ class Heuristic:
     confidence: float
     high: float
     parents: tuple[str, ...] = ()
+    when: dict[str, Any] = field(default_factory=dict)
+    do: dict[str, Any] = field(default_factory=dict)
+    episodes: int = 0
+    outcomes: float = 0.0
+    odds_ratio: float | None = None
+    odds_low: float | None = None
+    odds_high: float | None = None
+    alternatives: tuple[Alternative, ...] = ()
+    agents: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
+    weak: bool = True
+    state: Literal["candidate", "proven"] = "candidate"
+    origin: Literal["induced", "composed", "refined"] = "induced"
+
+    @property
+    def mean(self) -> float:
+        """The mean of the share of successes."""
+        return (self.successes + 0.5) / (self.trials + 1)
+
+    @property
+    def low(self) -> float:
+        """The confidence."""
+        return self.confidence
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it is open which is better, this or something else."""
+        return _undecided(self.odds_low, self.odds_high)
+
+    @property
+    def verdict(self) -> Literal["better", "worse", "undecided"]:
+        """What the comparison with the alternatives says."""
+        if self.undecided or self.odds_low is None:
+            return "undecided"
+        return "better" if self.odds_low > 1 else "worse"
+
+    @property
+    def text(self) -> str:
+        """The rule in one sentence."""
+        return f"when {self.condition}, {self.action}"
+
+
+@dataclass(frozen=True, slots=True)
+class Contrast:
+    """A failure and a success of the same task, or of the nearest one, and what was different.
+
+    `same_task` where both have one task key or one text; else `similarity` says how near the tasks are (0 to 1). The
+    plans are the tools of the steps, equal for the first `together` of them. `only_failure` and `only_success` are the
+    tools that one used and the other did not, in the order of their use; `errors` are those of the failure.
+    """
+
+    task: str
+    failure: str
+    success: str
+    same_task: bool
+    similarity: float
+    together: int
+    failure_plan: tuple[str, ...]
+    success_plan: tuple[str, ...]
+    only_failure: tuple[str, ...]
+    only_success: tuple[str, ...]
+    errors: tuple[str, ...] = ()
+    reason: str | None = None
+
+    @property
+    def text(self) -> str:
+        """What was different, in one sentence."""
+        parts = [
+            f"{word} {', '.join(tools)}"
+            for word, tools in (("with", self.only_success), ("without", self.only_failure))
+            if tools
+        ]
+        if parts:
+            return f"the success went {' and '.join(parts)}"
+        if self.failure_plan == self.success_plan:
+            return "both took the same steps"
+        return f"the same tools, in another order from step {self.together + 1} on"
+
+
+def _undecided(low: float | None, high: float | None) -> bool:
+    return low is None or high is None or low <= 1.0 <= high

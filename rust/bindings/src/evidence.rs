@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use numpy::PyReadonlyArray2;
+use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use tacit_kernels::evidence::{self, Contrast, Interval, Stratum};
 
@@ -47,6 +47,27 @@ pub(crate) fn decay(age_s: f64, half_life_s: f64) -> PyResult<f64> {
         return Err(invalid("half_life_s", "must be more than 0", half_life_s));
     }
     Ok(evidence::decay(convert::seconds("age_s", age_s)?, half_life))
+}
+
+/// How likely a difference at least as large is by chance alone where a pattern makes none (the test of Mantel and
+/// Haenszel over the strata of `odds_ratio`); 1 where nothing can be compared.
+#[pyfunction]
+pub(crate) fn chance(strata: PyReadonlyArray2<'_, f64>) -> PyResult<f64> {
+    Ok(contrast(&strata)?.chance)
+}
+
+/// The chances of many comparisons, each raised to the smallest share of false discoveries at which it would still be
+/// a discovery (Benjamini and Hochberg).
+#[pyfunction]
+pub(crate) fn false_discovery_shares<'py>(
+    py: Python<'py>,
+    chances: PyReadonlyArray1<'py, f64>,
+) -> PyResult<Bound<'py, PyArray1<f64>>> {
+    let chances = convert::row("chances", &chances)?;
+    match chances.iter().find(|chance| !(0.0..=1.0).contains(*chance)) {
+        Some(chance) => Err(invalid("chances", "must lie between 0 and 1", chance)),
+        None => Ok(evidence::false_discovery_shares(chances).into_pyarray(py)),
+    }
 }
 
 fn contrast(strata: &PyReadonlyArray2<'_, f64>) -> PyResult<Contrast> {

@@ -2,15 +2,15 @@
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use numpy::PyReadonlyArray1;
+use numpy::{Element, IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
-use tacit_kernels::evidence::{Order, Page, Slice, Summary};
+use tacit_kernels::evidence::{Compared, Contrast, Decay, Order, Page, Slice, Summary};
 use tacit_kernels::facts::{Fact, Kind, decode_facts};
 use tacit_kernels::index::{
-    Behind, Change, Choice, DEFAULT_WEIGHTS, Hit, Index, NextStep, PlanCluster, Query, Row, SIGNALS, Signal,
-    Unreadable, Weights, prepare,
+    Behind, Change, Choice, Choices, Chooser, DEFAULT_WEIGHTS, Hit, Index, NextStep, PlanCluster, Query, Row,
+    SIGNALS, Signal, StepChoice, Unreadable, Weights, prepare,
 };
 use tacit_kernels::trajectory::Complexity;
 use tacit_storage::{Op, State};
@@ -196,7 +196,7 @@ impl PyIndex {
 
     /// Whether the namespace holds any fact about the pattern.
     fn knows(&self, py: Python<'_>, namespace: &str, pattern: PyId) -> bool {
-        py.detach(|| self.read().ledger().knows(namespace, &pattern))
+        py.detach(|| self.read().knows(namespace, &pattern))
     }
 
     /// Which patterns of packed facts the namespace has never seen.
@@ -209,7 +209,7 @@ impl PyIndex {
         let mut facts = read_facts(facts)?;
         py.detach(|| {
             let index = self.read();
-            facts.retain(|fact| !index.ledger().knows(namespace, &fact.pattern));
+            facts.retain(|fact| !index.knows(namespace, &fact.pattern));
         });
         Ok(facts.iter().map(|fact| PyBytes::new(py, &fact.pattern)).collect())
     }
@@ -217,7 +217,7 @@ impl PyIndex {
     /// The share of the patterns of packed facts that the namespace has never seen.
     fn novelty(&self, py: Python<'_>, namespace: &str, facts: &[u8]) -> PyResult<f64> {
         let facts = read_facts(facts)?;
-        Ok(py.detach(|| self.read().ledger().novelty(namespace, &facts)))
+        Ok(py.detach(|| self.read().novelty(namespace, &facts)))
     }
 
     /// Trials and successes so far of the approach that packed facts name: the tools used in such a context.
@@ -239,9 +239,10 @@ impl PyIndex {
         ranked.into_iter().map(|(next, each)| (next, each.trials, each.successes, each.low)).collect()
     }
 
-    /// The patterns of a slice with what it says about them, in the order asked for, then by id.
+    /// The patterns of a slice with what it says about them, in the order asked for, then by id. With a half-life,
+    /// evidence counts for less the longer it lies before `now`, in microseconds.
     #[pyo3(signature = (namespace, *, kind = None, domain = None, agent = None, complexity = None,
-        order = "confidence", min_trials = 1, limit = 100, offset = 0))]
+        order = "confidence", min_trials = 1, limit = 100, offset = 0, now = 0, half_life_s = None))]
     #[allow(clippy::too_many_arguments)]
     fn patterns(
         &self,
@@ -255,18 +256,55 @@ impl PyIndex {
         min_trials: u64,
         limit: usize,
         offset: usize,
+        now: i64,
+        half_life_s: Option<f64>,
     ) -> PyResult<Vec<PySummary>> {
         let page = Page { order: order_of(order)?, min_trials, limit, offset };
-        let slice =
-            Slice { domain, agent, complexity: complexity.map(complexity_of).transpose()?, decay: None };
+        let decay = decay_of(now, half_life_s)?;
+        let slice = Slice { domain, agent, complexity: complexity.map(complexity_of).transpose()?, decay };
         let kind = kind.map(|kind| Kind::from_name(kind) as u8);
-        let patterns = py.detach(|| self.read().ledger().patterns(namespace, kind, &slice, page));
-        Ok(patterns.into_iter().map(|(id, summary)| PySummary { id, summary }).collect())
+        Ok(py.detach(|| {
+            let index = self.read();
+            let patterns = index.ledger().patterns(namespace, kind, &slice, page);
+            let row = |(id, summary)| PySummary {
+                id,
+                contrast: index.contrast(namespace, &id, &slice).filter(Contrast::compares),
+                summary,
+            };
+            patterns.into_iter().map(row).collect()
+        }))
+    }
+
+    /// Makes patterns of the namespace count for others: pairs of a pattern and the one that stands for it. Whatever
+    /// was merged before and is not named counts for itself again.
+    fn merge(&self, py: Python<'_>, namespace: &str, pairs: Vec<(PyId, PyId)>) {
+        py.detach(|| self.write().merge(namespace, &pairs));
+    }
+
+    /// Every pattern that at least `min_episodes` show, beside the episodes that are comparable and do not show it.
+    #[pyo3(signature = (namespace, *, min_episodes = 1, domain = None, agent = None))]
+    fn compared(
+        &self,
+        py: Python<'_>,
+        namespace: &str,
+        min_episodes: u64,
+        domain: Option<&str>,
+        agent: Option<&str>,
+    ) -> PyCompared {
+        let slice = Slice { domain, agent, ..Slice::default() };
+        PyCompared(py.detach(|| self.read().compared(namespace, &slice, min_episodes)))
+    }
+
+    /// What every episode of the namespace, or of one of its domains, chose in every state it was in.
+    #[pyo3(signature = (namespace, domain = None))]
+    fn choices(&self, py: Python<'_>, namespace: &str, domain: Option<&str>) -> PyChoices {
+        PyChoices(py.detach(|| self.read().choices(namespace, domain)))
     }
 
     /// The patterns behind the `nearest` episodes, each with its weight: those that mostly work, then those that
-    /// mostly fail.
-    #[pyo3(signature = (namespace, nearest, *, patterns = 5, pitfalls = 3))]
+    /// surely fail more often than not. With a half-life, evidence counts for less the longer it lies before `now`.
+    #[pyo3(signature = (namespace, nearest, *, patterns = 5, pitfalls = 3, now = 0, half_life_s = None))]
+    #[allow(clippy::too_many_arguments)]
     fn patterns_behind(
         &self,
         py: Python<'_>,
@@ -274,10 +312,14 @@ impl PyIndex {
         nearest: Vec<(PyId, f64)>,
         patterns: usize,
         pitfalls: usize,
-    ) -> (Vec<PySummary>, Vec<PySummary>) {
-        let (work, fail) = py.detach(|| self.read().patterns_behind(namespace, &nearest, patterns, pitfalls));
+        now: i64,
+        half_life_s: Option<f64>,
+    ) -> PyResult<(Vec<PySummary>, Vec<PySummary>)> {
+        let slice = Slice { decay: decay_of(now, half_life_s)?, ..Slice::default() };
+        let (work, fail) =
+            py.detach(|| self.read().patterns_behind(namespace, &nearest, &slice, patterns, pitfalls));
         let rows = |behind: Vec<Behind>| behind.into_iter().map(PySummary::of).collect();
-        (rows(work), rows(fail))
+        Ok((rows(work), rows(fail)))
     }
 
     /// What may come after `tools`, most likely first, by the runs of the `nearest` episodes, each with its weight.
@@ -456,11 +498,13 @@ impl PyHit {
 pub(crate) struct PySummary {
     id: PyId,
     summary: Summary,
+    contrast: Option<Contrast>,
 }
 
 impl PySummary {
     fn of(behind: Behind) -> Self {
-        Self { id: behind.pattern, summary: behind.summary }
+        let contrast = Some(behind.contrast).filter(Contrast::compares);
+        Self { id: behind.pattern, summary: behind.summary, contrast }
     }
 }
 
@@ -515,6 +559,12 @@ impl PySummary {
     #[getter]
     fn last_seen(&self) -> i64 {
         self.summary.last_seen
+    }
+
+    /// The odds ratio of success beside comparable episodes with its 95% interval; None where there are none.
+    #[getter]
+    fn odds(&self) -> Option<(f64, f64, f64)> {
+        self.contrast.map(|contrast| (contrast.ratio, contrast.low, contrast.high))
     }
 
     #[getter]
@@ -609,6 +659,154 @@ impl PyCluster {
 
     fn __repr__(&self) -> String {
         format!("ClusterRow(episodes={}, plan={:?})", self.0.members.len(), self.0.plan)
+    }
+}
+
+/// Patterns beside the episodes that are comparable and do not show them; every column has an element a pattern.
+#[pyclass(frozen, name = "ComparedRows", module = "tacit._native")]
+pub(crate) struct PyCompared(Vec<Compared>);
+
+#[pymethods]
+impl PyCompared {
+    /// Ascending.
+    #[getter]
+    fn ids<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        self.0.iter().map(|each| PyBytes::new(py, &each.pattern)).collect()
+    }
+
+    #[getter]
+    fn kinds<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u8>> {
+        self.column(py, |each| each.kind)
+    }
+
+    #[getter]
+    fn episodes<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u64>> {
+        self.column(py, |each| each.episodes)
+    }
+
+    /// Microseconds since 1970, UTC.
+    #[getter]
+    fn last_seen<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
+        self.column(py, |each| each.last_seen)
+    }
+
+    /// NaN where nothing can be compared.
+    #[getter]
+    fn odds<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
+        self.column(py, |each| each.contrast.ratio)
+    }
+
+    #[getter]
+    fn odds_low<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
+        self.column(py, |each| each.contrast.low)
+    }
+
+    #[getter]
+    fn odds_high<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
+        self.column(py, |each| each.contrast.high)
+    }
+
+    /// How likely a difference at least as large is by chance alone.
+    #[getter]
+    fn chances<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
+        self.column(py, |each| each.contrast.chance)
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl PyCompared {
+    fn column<'py, T: Element>(&self, py: Python<'py>, of: fn(&Compared) -> T) -> Bound<'py, PyArray1<T>> {
+        self.0.iter().map(of).collect::<Vec<T>>().into_pyarray(py)
+    }
+}
+
+/// What episodes chose, as columns: one element a choice, or one an episode. Names are given by their place in
+/// `names`, -1 standing for none.
+#[pyclass(frozen, name = "Choices", module = "tacit._native")]
+pub(crate) struct PyChoices(Choices);
+
+#[pymethods]
+impl PyChoices {
+    /// Tools, error classes, domains, languages, frameworks, task types and agents, sorted.
+    #[getter]
+    fn names(&self) -> Vec<String> {
+        self.0.names.clone()
+    }
+
+    /// Tools in the order of their first use.
+    #[getter]
+    fn approaches(&self) -> Vec<Vec<String>> {
+        self.0.approaches.clone()
+    }
+
+    /// One row a choice, by episode and step: the episode's place, how many steps had been taken, the last tool (-1
+    /// at the start), what came of it (-1 nothing, -2 it went well, else the class of its error), how many steps had
+    /// failed, whether the last two had, the tool chosen (-1 to finish), whether it went well (1, 0, -1 unknown), and
+    /// whether the last tool failed with that class again later.
+    #[getter]
+    fn rows<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<i32>>> {
+        let row = |each: &StepChoice| {
+            [
+                each.episode,
+                each.step,
+                each.after,
+                each.result,
+                each.errors,
+                each.again,
+                each.choose,
+                each.ok,
+                each.came_back,
+            ]
+        };
+        table(py, self.0.choices.iter().map(row), self.0.choices.len())
+    }
+
+    /// One row an episode: domain, language, framework, task type, agent, complexity (0 simple to 3 unknown), and the
+    /// place of its approach.
+    #[getter]
+    fn episodes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<i32>>> {
+        let row = |each: &Chooser| {
+            [
+                each.domain,
+                each.language,
+                each.framework,
+                each.task_type,
+                each.agent,
+                each.complexity,
+                each.approach,
+            ]
+        };
+        table(py, self.0.episodes.iter().map(row), self.0.episodes.len())
+    }
+
+    /// The share of success of each episode.
+    #[getter]
+    fn outcomes<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
+        self.0.episodes.iter().map(|each| each.base).collect::<Vec<f64>>().into_pyarray(py)
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.choices.len()
+    }
+}
+
+fn table<const N: usize>(
+    py: Python<'_>,
+    rows: impl Iterator<Item = [i32; N]>,
+    height: usize,
+) -> PyResult<Bound<'_, PyArray2<i32>>> {
+    rows.flatten().collect::<Vec<i32>>().into_pyarray(py).reshape([height, N])
+}
+
+fn decay_of(now: i64, half_life_s: Option<f64>) -> PyResult<Option<Decay>> {
+    let Some(seconds) = half_life_s else { return Ok(None) };
+    let half_life = convert::seconds("half_life_s", seconds)?;
+    match half_life.is_zero() {
+        true => Err(invalid("half_life_s", "must be more than 0", seconds)),
+        false => Ok(Some(Decay { now, half_life })),
     }
 }
 

@@ -36,14 +36,14 @@ mod _native {
     #[pymodule_export]
     use crate::episode::{PyOpenEpisode, encode_json, extend_record, new_id};
     #[pymodule_export]
-    use crate::evidence::{beta_interval, decay, lift, odds_ratio};
+    use crate::evidence::{beta_interval, chance, decay, false_discovery_shares, lift, odds_ratio};
     #[pymodule_export]
     use crate::extract::{
         PyFinding, PyFindings, context_patterns, decision_points, error_recoveries, tool_sequences,
         unpack_contents, unpack_facts,
     };
     #[pymodule_export]
-    use crate::index::{PyCluster, PyHit, PyIndex, PyNextStep, PySummary};
+    use crate::index::{PyChoices, PyCluster, PyCompared, PyHit, PyIndex, PyNextStep, PySummary};
     #[pymodule_export]
     use crate::lru::PyLru;
     #[pymodule_export]

@@ -8,8 +8,8 @@ mod packed;
 use std::time::Duration;
 
 pub use beta::Interval;
-pub use contrast::{Contrast, Stratum, contrast};
-pub use ledger::{Decay, Ledger, Order, Page, Slice, StratumKey, Sum, Summary, month_of};
+pub use contrast::{Contrast, Stratum, contrast, false_discovery_shares};
+pub use ledger::{Compared, Decay, Ledger, Order, Page, Slice, StratumKey, Sum, Summary, month_of};
 pub use packed::{PackedSums, decode_sums};
 
 /// What one observation still counts for after `age`: half of it after each `half_life`.

@@ -1,14 +1,16 @@
 //! The in-memory retrieval index: everything that recall reads, kept in step with the store by its changes.
 
-use crate::evidence::{Ledger, Slice, Summary};
+use crate::evidence::{Compared, Contrast, Ledger, Slice, Summary};
 use crate::facts::{Fact, Id, Kind};
 use crate::msgpack::Malformed;
 use rustc_hash::FxHashMap;
 use std::sync::Mutex;
 
 mod behind;
+mod choices;
 mod entry;
 mod lexical;
+mod merges;
 mod plans;
 mod query;
 mod search;
@@ -19,12 +21,14 @@ mod taught;
 
 pub use behind::Behind;
 use behind::BehindNearest;
+pub use choices::{Choice as StepChoice, Choices, Chooser};
 pub(crate) use entry::group_of;
 pub use entry::{Entry, Recovery, Row};
+use merges::Merges;
 pub use plans::{PlanCluster, Plans};
 pub use query::{Choice, DEFAULT_WEIGHTS, Found, Hit, Query, SIGNALS, Signal, Weights};
 use search::Scratch;
-use space::Space;
+use space::{Ledgers, Space};
 pub use statistics::{Measures, Medians};
 use symbols::{FINISH, Names};
 
@@ -93,7 +97,7 @@ pub struct Index {
     spaces: FxHashMap<Box<str>, u32>,
     all: Vec<Space>,
     homes: FxHashMap<Id, (u32, u32)>,
-    ledger: Ledger,
+    ledgers: Ledgers,
     scratches: Mutex<Vec<Scratch>>,
 }
 
@@ -109,7 +113,7 @@ impl Index {
             spaces: FxHashMap::default(),
             all: Vec::new(),
             homes: FxHashMap::default(),
-            ledger: Ledger::new(),
+            ledgers: Ledgers::default(),
             scratches: Mutex::default(),
         }
     }
@@ -159,7 +163,7 @@ impl Index {
     fn put(&mut self, entry: &Entry) {
         self.remove(&entry.id);
         let place = self.place_of(&entry.namespace);
-        let number = self.all[place as usize].push(entry, &mut self.names, &mut self.ledger);
+        let number = self.all[place as usize].push(entry, &mut self.names, &mut self.ledgers);
         self.homes.insert(entry.id, (place, number));
     }
 
@@ -174,7 +178,7 @@ impl Index {
 
     fn remove(&mut self, id: &Id) {
         if let Some((place, number)) = self.homes.remove(id) {
-            self.all[place as usize].remove(number, &self.names, &mut self.ledger);
+            self.all[place as usize].remove(number, &self.names, &mut self.ledgers);
         }
     }
 
@@ -243,14 +247,83 @@ impl Index {
     /// Trials and successes so far of the approach among these facts: what was done in such a context.
     pub fn approach(&self, namespace: &str, facts: &[Fact]) -> (u64, f64) {
         let approach = facts.iter().find(|fact| fact.kind == Kind::ContextPattern as u8);
-        let summary =
-            approach.and_then(|fact| self.ledger.summary(namespace, &fact.pattern, &Slice::default()));
+        let summary = approach.and_then(|fact| self.summary(namespace, &fact.pattern, &Slice::default()));
         summary.map_or((0, 0.0), |summary| (summary.trials, summary.successes))
     }
 
     /// The sums of all facts that the index holds.
     pub fn ledger(&self) -> &Ledger {
-        &self.ledger
+        &self.ledgers.all
+    }
+
+    /// Makes these patterns of the namespace count for others: pairs of a pattern and the one that stands for it.
+    /// What was merged before and is not named here counts for itself again.
+    pub fn merge(&mut self, namespace: &str, pairs: &[(Id, Id)]) {
+        let place = self.place_of(namespace) as usize;
+        self.all[place].merge(Merges::of(pairs), &self.names, &mut self.ledgers);
+    }
+
+    /// The pattern that stands for this one in the namespace.
+    pub fn survivor(&self, namespace: &str, pattern: &Id) -> Id {
+        self.space(namespace).map_or(*pattern, |space| *space.merges.survivor(pattern))
+    }
+
+    /// Whether any fact about the pattern, or one that it is part of, stands in the namespace.
+    pub fn knows(&self, namespace: &str, pattern: &Id) -> bool {
+        self.ledgers.all.knows(namespace, &self.survivor(namespace, pattern))
+    }
+
+    /// The share of these patterns that the namespace has never seen; 0 without facts.
+    pub fn novelty(&self, namespace: &str, facts: &[Fact]) -> f64 {
+        let unseen = facts.iter().filter(|fact| !self.knows(namespace, &fact.pattern)).count();
+        if facts.is_empty() { 0.0 } else { unseen as f64 / facts.len() as f64 }
+    }
+
+    fn summary(&self, namespace: &str, pattern: &Id, slice: &Slice<'_>) -> Option<Summary> {
+        self.ledgers.all.summary(namespace, &self.survivor(namespace, pattern), slice)
+    }
+
+    /// Success of the episodes with the pattern beside that of comparable ones: those of the same domain; for a way
+    /// out of an error, those that took another way out of it first. Always within one agent and difficulty.
+    pub fn contrast(&self, namespace: &str, pattern: &Id, slice: &Slice<'_>) -> Option<Contrast> {
+        let (space, ledger) = (self.space(namespace)?, &self.ledgers.all);
+        let pattern = space.merges.survivor(pattern);
+        let (_, kind) = ledger.pattern(ledger.symbol(pattern)?)?;
+        Some(self.contrast_in(space, namespace, pattern, kind, slice))
+    }
+
+    fn contrast_in(
+        &self,
+        space: &Space,
+        namespace: &str,
+        pattern: &Id,
+        kind: u8,
+        slice: &Slice<'_>,
+    ) -> Contrast {
+        let others = if kind == Kind::ErrorRecovery as u8 { space.other_ways(pattern) } else { None };
+        match others {
+            Some(others) => self.ledgers.first_ways.contrast(namespace, pattern, Some(&others), slice),
+            None => self.ledgers.all.contrast(namespace, pattern, None, slice),
+        }
+    }
+
+    /// Every pattern that at least `min_episodes` of the slice show, with its `contrast`, by id.
+    pub fn compared(&self, namespace: &str, slice: &Slice<'_>, min_episodes: u64) -> Vec<Compared> {
+        let Some(space) = self.space(namespace) else { return Vec::new() };
+        let mut compared = self.ledgers.all.compared(namespace, slice, min_episodes);
+        for each in compared.iter_mut().filter(|each| each.kind == Kind::ErrorRecovery as u8) {
+            each.contrast = self.contrast_in(space, namespace, &each.pattern, each.kind, slice);
+        }
+        compared
+    }
+
+    /// What every episode of the namespace, or of one of its domains, chose in every state it was in.
+    pub fn choices(&self, namespace: &str, domain: Option<&str>) -> Choices {
+        let Some(space) = self.space(namespace) else { return Choices::default() };
+        match domain.map(|domain| self.names.get(domain)) {
+            Some(None) => Choices::default(),
+            domain => Choices::of(space, &self.names, domain.flatten()),
+        }
     }
 
     /// The ways out of an error that were taken in the namespace, the best proven first, then by the next tool.
@@ -258,7 +331,7 @@ impl Index {
         let known =
             self.space(namespace).and_then(|space| space.recoveries.get(&entry::error_symbol(tool, class)));
         let summary = |(next, pattern): &(u32, Id)| {
-            Some((self.tool(*next), self.ledger.summary(namespace, pattern, &Slice::default())?))
+            Some((self.tool(*next), self.summary(namespace, pattern, &Slice::default())?))
         };
         let mut ranked: Vec<(String, Summary)> = known.into_iter().flatten().filter_map(summary).collect();
         ranked.sort_by(|a, b| b.1.low.total_cmp(&a.1.low).then_with(|| a.0.cmp(&b.0)));
@@ -266,11 +339,12 @@ impl Index {
     }
 
     /// The patterns that stand behind the nearest episodes, each with its weight: those that mostly work, then those
-    /// that mostly fail.
+    /// that surely fail more often than not.
     pub fn patterns_behind(
         &self,
         namespace: &str,
         nearest: &[(Id, f64)],
+        slice: &Slice<'_>,
         patterns: usize,
         pitfalls: usize,
     ) -> (Vec<Behind>, Vec<Behind>) {
@@ -279,8 +353,12 @@ impl Index {
             Some((home, number)) if home == place => Some((*number, *weight)),
             _ => None,
         });
-        let behind = BehindNearest::of(&self.all[*place as usize], namespace, &self.ledger, of_this_space);
-        (behind.working(patterns), behind.failing(pitfalls))
+        let space = &self.all[*place as usize];
+        self.with_scratch(|scratch| {
+            let support = &mut scratch.support;
+            let mut behind = BehindNearest::of(self, space, namespace, slice, of_this_space, support);
+            (behind.working(patterns), behind.failing(pitfalls))
+        })
     }
 
     /// What may come after `tools`, most likely first, by the runs of the episodes named, each with its weight.

@@ -72,6 +72,16 @@ pub struct Summary {
     pub domains: Vec<String>,
 }
 
+/// One pattern beside the episodes that are comparable and do not show it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compared {
+    pub pattern: Id,
+    pub kind: u8,
+    pub episodes: u64,
+    pub last_seen: i64,
+    pub contrast: Contrast,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Order {
     /// The largest lower bound first.
@@ -103,6 +113,20 @@ struct Stratum {
     agent: u32,
     complexity: u8,
     month: u32,
+}
+
+/// The strata of all months whose episodes are comparable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+struct Group {
+    domain: u32,
+    agent: u32,
+    complexity: u8,
+}
+
+impl Group {
+    fn of(stratum: &Stratum) -> Self {
+        Self { domain: stratum.domain, agent: stratum.agent, complexity: stratum.complexity }
+    }
 }
 
 /// The pattern that stands for all episodes of a stratum; its symbol is 0.
@@ -140,6 +164,8 @@ pub struct Ledger {
     names: Names,
     strata: Vec<Stratum>,
     stratum_symbols: FxHashMap<Stratum, u32>,
+    /// By group, its strata.
+    months: FxHashMap<Group, Vec<u32>>,
     patterns: Vec<(Id, u8)>,
     pattern_symbols: FxHashMap<Id, u32>,
     namespaces: Names,
@@ -155,6 +181,7 @@ impl Default for Ledger {
             names,
             strata: Vec::new(),
             stratum_symbols: FxHashMap::default(),
+            months: FxHashMap::default(),
             patterns: vec![(EVERY_EPISODE, u8::MAX)],
             pattern_symbols: FxHashMap::from_iter([(EVERY_EPISODE, 0)]),
             namespaces: Names::default(),
@@ -265,10 +292,10 @@ impl Ledger {
         self.summarise(symbol, row, &lens)
     }
 
-    /// The mean and interval of `summary`, without the rest of it.
-    pub fn interval(&self, namespace: &str, pattern: &Id, slice: &Slice<'_>) -> Option<Interval> {
+    /// Successes and trials of `summary`, decayed as the slice says: what its interval is made of.
+    pub fn weighed(&self, namespace: &str, pattern: &Id, slice: &Slice<'_>) -> Option<(f64, f64)> {
         let seen = self.seen(self.row(namespace, pattern)?, &self.lens(slice)?)?;
-        Some(Interval::of(seen.weighed_successes, seen.weighed_trials))
+        Some((seen.weighed_successes, seen.weighed_trials))
     }
 
     /// How many episodes the slice holds, and the sum of their outcome shares.
@@ -299,8 +326,8 @@ impl Ledger {
 
     /// Success of the episodes with the pattern against those without it, by domain, agent and complexity.
     ///
-    /// `among` narrows "without" to episodes that show one of these patterns: for a recovery, the other ways out of
-    /// the same error.
+    /// `among` narrows "without" to episodes that show one of these patterns, in whatever domain: for a recovery, the
+    /// other ways out of the same error.
     pub fn contrast(
         &self,
         namespace: &str,
@@ -308,43 +335,86 @@ impl Ledger {
         among: Option<&[Id]>,
         slice: &Slice<'_>,
     ) -> Contrast {
-        let Some(lens) = self.lens(slice) else { return contrast(&[]) };
-        let mut strata: FxHashMap<(u32, u32, u8), super::Stratum> = FxHashMap::default();
-        let others = among.unwrap_or(&[EVERY_EPISODE]);
-        let others: FxHashSet<&Id> =
-            others.iter().chain([pattern].into_iter().filter(|_| among.is_some())).collect();
+        let (Some(lens), Some(book)) = (self.lens(slice), self.namespace(namespace)) else {
+            return contrast(&[]);
+        };
+        let rows = &self.books[book as usize];
+        let row = |id: &Id| rows.get(&self.symbol(id)?);
+        let Some(own) = row(pattern) else { return contrast(&[]) };
+        match among {
+            None => self.against_all(own, &mut Totals::of(self, rows, &lens)),
+            Some(others) => {
+                let others: FxHashSet<&Id> = others.iter().filter(|other| *other != pattern).collect();
+                self.against(own, others.into_iter().filter_map(row), &lens)
+            }
+        }
+    }
+
+    /// Every pattern that at least `min_episodes` of the slice show, compared as `contrast` does with all other
+    /// episodes, by id.
+    pub fn compared(&self, namespace: &str, slice: &Slice<'_>, min_episodes: u64) -> Vec<Compared> {
+        let (Some(lens), Some(book)) = (self.lens(slice), self.namespace(namespace)) else {
+            return Vec::new();
+        };
+        let rows = &self.books[book as usize];
+        let mut totals = Totals::of(self, rows, &lens);
+        let mut compared: Vec<Compared> = Vec::new();
+        for (&symbol, row) in rows.iter().filter(|(symbol, _)| **symbol != 0) {
+            let Some(seen) = self.seen(row, &lens).filter(|seen| seen.episodes >= min_episodes) else {
+                continue;
+            };
+            let (pattern, kind) = self.patterns[symbol as usize];
+            let contrast = self.against_all(row, &mut totals);
+            compared.push(Compared {
+                pattern,
+                kind,
+                episodes: seen.episodes,
+                last_seen: seen.last_seen,
+                contrast,
+            });
+        }
+        compared.sort_unstable_by_key(|each| each.pattern);
+        compared
+    }
+
+    fn against_all(&self, row: &Row, totals: &mut Totals<'_>) -> Contrast {
+        let mut strata: Vec<(Group, super::Stratum)> = Vec::new();
+        self.each_outcome(row, totals.lens, |group, succeeded, failed| {
+            let stratum = stratum_of(&mut strata, group);
+            stratum.with_succeeded += succeeded;
+            stratum.with_failed += failed;
+        });
+        for (group, stratum) in &mut strata {
+            let [succeeded, failed] = totals.of_group(*group);
+            stratum.without_succeeded = (succeeded - stratum.with_succeeded).max(0.0);
+            stratum.without_failed = (failed - stratum.with_failed).max(0.0);
+        }
+        contrast_of(strata)
+    }
+
+    fn against<'a>(&self, row: &Row, others: impl Iterator<Item = &'a Row>, lens: &Lens) -> Contrast {
+        let mut strata: Vec<(Group, super::Stratum)> = Vec::new();
+        self.each_outcome(row, lens, |group, succeeded, failed| {
+            let stratum = stratum_of(&mut strata, Group { domain: u32::MAX, ..group });
+            stratum.with_succeeded += succeeded;
+            stratum.with_failed += failed;
+        });
         for other in others {
-            self.each_outcome(namespace, other, &lens, |group, succeeded, failed| {
-                let stratum = strata.entry(group).or_default();
+            self.each_outcome(other, lens, |group, succeeded, failed| {
+                let stratum = stratum_of(&mut strata, Group { domain: u32::MAX, ..group });
                 stratum.without_succeeded += succeeded;
                 stratum.without_failed += failed;
             });
         }
-        self.each_outcome(namespace, pattern, &lens, |group, succeeded, failed| {
-            let stratum = strata.entry(group).or_default();
-            stratum.with_succeeded += succeeded;
-            stratum.with_failed += failed;
-            stratum.without_succeeded = (stratum.without_succeeded - succeeded).max(0.0);
-            stratum.without_failed = (stratum.without_failed - failed).max(0.0);
-        });
-        let mut strata: Vec<_> = strata.into_iter().collect();
-        strata.sort_unstable_by_key(|(group, _)| *group);
-        contrast(&strata.into_iter().map(|(_, stratum)| stratum).collect::<Vec<_>>())
+        contrast_of(strata)
     }
 
-    fn each_outcome(
-        &self,
-        namespace: &str,
-        pattern: &Id,
-        lens: &Lens,
-        mut tell: impl FnMut((u32, u32, u8), f64, f64),
-    ) {
-        let Some(row) = self.row(namespace, pattern) else { return };
+    fn each_outcome(&self, row: &Row, lens: &Lens, mut tell: impl FnMut(Group, f64, f64)) {
         for cell in row.cells() {
-            let Stratum { domain, agent, complexity, .. } = self.strata[cell.stratum as usize];
-            if let Some(weight) = lens.weight(&self.strata[cell.stratum as usize]) {
+            let stratum = &self.strata[cell.stratum as usize];
+            if let Some(weight) = lens.weight(stratum) {
                 let failed = f64::from(cell.episodes) - cell.outcomes;
-                tell((domain, agent, complexity), weight * cell.outcomes, weight * failed);
+                tell(Group::of(stratum), weight * cell.outcomes, weight * failed);
             }
         }
     }
@@ -477,17 +547,65 @@ impl Ledger {
             month: key.month,
         };
         *self.stratum_symbols.entry(stratum).or_insert_with(|| {
+            let symbol = self.strata.len() as u32;
             self.strata.push(stratum);
-            self.strata.len() as u32 - 1
+            self.months.entry(Group::of(&stratum)).or_default().push(symbol);
+            symbol
         })
     }
 
-    fn intern(&mut self, pattern: Id, kind: u8) -> u32 {
+    /// The number that stands for the pattern from now on, whether or not it has evidence.
+    pub fn intern(&mut self, pattern: Id, kind: u8) -> u32 {
         *self.pattern_symbols.entry(pattern).or_insert_with(|| {
             self.patterns.push((pattern, kind));
             self.patterns.len() as u32 - 1
         })
     }
+}
+
+/// Successes and failures of all the slice's episodes by group, each worked out when it is first asked for.
+struct Totals<'a> {
+    ledger: &'a Ledger,
+    every_episode: Option<&'a Row>,
+    lens: &'a Lens,
+    known: FxHashMap<Group, [f64; 2]>,
+}
+
+impl<'a> Totals<'a> {
+    fn of(ledger: &'a Ledger, rows: &'a FxHashMap<u32, Row>, lens: &'a Lens) -> Self {
+        Self { ledger, every_episode: rows.get(&0), lens, known: FxHashMap::default() }
+    }
+
+    fn of_group(&mut self, group: Group) -> [f64; 2] {
+        let Self { ledger, every_episode, lens, known } = self;
+        *known.entry(group).or_insert_with(|| {
+            let (mut succeeded, mut failed) = (0.0, 0.0);
+            for month in ledger.months.get(&group).into_iter().flatten() {
+                let cell = every_episode.and_then(|row| row.cell(*month));
+                let weight = lens.weight(&ledger.strata[*month as usize]);
+                if let (Some(cell), Some(weight)) = (cell, weight) {
+                    succeeded += weight * cell.outcomes;
+                    failed += weight * (f64::from(cell.episodes) - cell.outcomes);
+                }
+            }
+            [succeeded, failed]
+        })
+    }
+}
+
+/// The group's stratum, new where there was none. There are few: they are looked through.
+fn stratum_of(strata: &mut Vec<(Group, super::Stratum)>, group: Group) -> &mut super::Stratum {
+    let place = strata.iter().rposition(|(known, _)| *known == group).unwrap_or_else(|| {
+        strata.push((group, super::Stratum::default()));
+        strata.len() - 1
+    });
+    &mut strata[place].1
+}
+
+/// The same sum in whatever order the episodes came.
+fn contrast_of(mut strata: Vec<(Group, super::Stratum)>) -> Contrast {
+    strata.sort_unstable_by_key(|(group, _)| *group);
+    contrast(&strata.into_iter().map(|(_, stratum)| stratum).collect::<Vec<_>>())
 }
 
 /// What a pattern is ordered by, its id, its symbol.

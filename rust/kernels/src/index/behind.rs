@@ -1,12 +1,15 @@
 //! Which patterns stand behind the episodes nearest to a task.
 
+use super::Index;
 use super::space::Space;
-use crate::evidence::{Interval, Ledger, Slice, Summary};
+use crate::evidence::{Contrast, Interval, Slice, Summary};
 use crate::facts::Id;
 use rustc_hash::FxHashMap;
 
-/// How many patterns are looked at closely for each that is wanted.
+/// How many patterns of each kind are looked at closely for each that is wanted.
 const LOOKED_AT: usize = 2;
+/// Intervals that are kept for the next question.
+const MOST_INTERVALS: usize = 8_192;
 
 /// A pattern behind the nearest episodes.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,85 +19,178 @@ pub struct Behind {
     pub support: f64,
     /// What all the namespace's evidence says of it.
     pub summary: Summary,
+    /// Its episodes beside those that are comparable.
+    pub contrast: Contrast,
+}
+
+/// What is worked out on the way and needed again by the next question.
+#[derive(Default)]
+pub(super) struct Support {
+    sums: Vec<f64>,
+    touched: Vec<u32>,
+    of_document: Vec<u32>,
+    /// By the bits of successes and trials: most patterns share a few small counts.
+    intervals: FxHashMap<(u64, u64), (f64, f64)>,
+}
+
+impl Support {
+    fn add(&mut self, number: u32, weight: f64) {
+        let sum = &mut self.sums[number as usize];
+        if *sum == 0.0 {
+            self.touched.push(number);
+        }
+        *sum += weight;
+    }
+
+    fn clear(&mut self, patterns: usize) {
+        for number in self.touched.drain(..) {
+            self.sums[number as usize] = 0.0;
+        }
+        self.sums.resize(patterns, 0.0);
+        if self.intervals.len() > MOST_INTERVALS {
+            self.intervals.clear();
+        }
+    }
+
+    /// Both bounds of the interval.
+    fn bounds(&mut self, (successes, trials): (f64, f64)) -> (f64, f64) {
+        let key = (successes.to_bits(), trials.to_bits());
+        *self.intervals.entry(key).or_insert_with(|| {
+            let interval = Interval::of(successes, trials);
+            (interval.low, interval.high)
+        })
+    }
 }
 
 /// The patterns of some episodes with the weight of the episodes that show them.
 pub(super) struct BehindNearest<'a> {
+    index: &'a Index,
     space: &'a Space,
     namespace: &'a str,
-    ledger: &'a Ledger,
-    support: Vec<(u32, f64)>,
+    slice: &'a Slice<'a>,
+    support: &'a mut Support,
+}
+
+/// Which way a pattern is to have gone.
+#[derive(Clone, Copy, PartialEq)]
+enum Side {
+    Working,
+    Failing,
+}
+
+impl Side {
+    fn rate(self, mean: f64) -> f64 {
+        if self == Self::Working { mean } else { 1.0 - mean }
+    }
+
+    fn bound(self, (low, high): (f64, f64)) -> f64 {
+        if self == Self::Working { low } else { 1.0 - high }
+    }
+
+    /// Worse than the alternatives is not recommended; what fails more surely than not, though no worse than the
+    /// alternatives do, is.
+    fn admits(self, behind: &Behind) -> bool {
+        match self {
+            Self::Working => behind.contrast.high >= 1.0,
+            Self::Failing => behind.summary.high < 0.5 && behind.contrast.low <= 1.0,
+        }
+    }
 }
 
 impl<'a> BehindNearest<'a> {
     pub(super) fn of(
+        index: &'a Index,
         space: &'a Space,
         namespace: &'a str,
-        ledger: &'a Ledger,
+        slice: &'a Slice<'a>,
         nearest: impl Iterator<Item = (u32, f64)>,
+        support: &'a mut Support,
     ) -> Self {
-        let mut support: FxHashMap<u32, f64> = FxHashMap::default();
+        support.clear(space.taught.patterns());
         for (document, weight) in nearest {
-            for kept in space.taught.of(document, None) {
-                *support.entry(kept.number).or_default() += weight;
+            if space.survivors.is_empty() {
+                space.taught.of(document, None).for_each(|kept| support.add(kept.number, weight));
+            } else {
+                let mut shown = std::mem::take(&mut support.of_document);
+                let survivor = |number: u32| space.survivors.get(&number).copied().unwrap_or(number);
+                shown.extend(space.taught.of(document, None).map(|kept| survivor(kept.number)));
+                shown.sort_unstable();
+                shown.dedup();
+                shown.drain(..).for_each(|number| support.add(number, weight));
+                support.of_document = shown;
             }
         }
-        Self { space, namespace, ledger, support: support.into_iter().collect() }
+        Self { index, space, namespace, slice, support }
     }
 
-    /// Those that succeed more often than not, by support times the lower bound of their success.
-    pub(super) fn working(&self, limit: usize) -> Vec<Behind> {
-        self.best(limit, |mean| mean, |interval| interval.low)
+    /// Those that succeed more often than not and are not worse than their alternatives, by support times the lower
+    /// bound of their success.
+    pub(super) fn working(&mut self, limit: usize) -> Vec<Behind> {
+        self.best(limit, Side::Working)
     }
 
-    /// Those that fail more often than not, by support times the lower bound of their failure.
-    pub(super) fn failing(&self, limit: usize) -> Vec<Behind> {
-        self.best(limit, |mean| 1.0 - mean, |interval| 1.0 - interval.high)
+    /// Those of which it is certain, within their interval, that they fail more often than not, and that are not
+    /// better than their alternatives, by support times the lower bound of their failure.
+    pub(super) fn failing(&mut self, limit: usize) -> Vec<Behind> {
+        self.best(limit, Side::Failing)
     }
 
     /// At most half (rounded up) are of one kind, as long as there are others.
-    fn best(&self, limit: usize, rate: fn(f64) -> f64, bound: fn(&Interval) -> f64) -> Vec<Behind> {
-        let mut likely = self.likely(limit, rate, bound);
-        likely.sort_unstable_by(Likely::order);
+    fn best(&mut self, limit: usize, side: Side) -> Vec<Behind> {
         let (mut chosen, mut left_over): (Vec<Likely>, Vec<Likely>) = Default::default();
-        for each in likely {
+        for each in self.likely(limit, side) {
             let alike = chosen.iter().filter(|other| other.kind == each.kind).count();
             if alike < limit.div_ceil(2) { chosen.push(each) } else { left_over.push(each) }
         }
-        chosen.extend(left_over);
-        chosen.truncate(limit);
-        chosen.sort_unstable_by(Likely::order);
-        chosen.into_iter().filter_map(|each| self.behind(each)).collect()
+        let admitted = chosen
+            .into_iter()
+            .chain(left_over)
+            .filter_map(|each| Some((self.behind(&each)?, each)).filter(|(behind, _)| side.admits(behind)));
+        let mut best: Vec<(Behind, Likely)> = admitted.take(limit).collect();
+        best.sort_unstable_by(|a, b| a.1.order(&b.1));
+        best.into_iter().map(|(behind, _)| behind).collect()
     }
 
-    /// A few times as many as are wanted, of each kind, by their plain rates; each with what it is worth.
-    fn likely(&self, limit: usize, rate: fn(f64) -> f64, bound: fn(&Interval) -> f64) -> Vec<Likely> {
-        let rate = |number: u32| rate(self.space.taught.mean(number));
-        let rated = self.support.iter().filter(|(number, _)| rate(*number) > 0.5);
-        let mut likely: Vec<Likely> = rated
-            .filter_map(|(number, support)| {
-                let (pattern, kind) = self.ledger.pattern(self.space.taught.symbol(*number))?;
-                Some(Likely { worth: support * rate(*number), pattern, kind, support: *support })
-            })
-            .collect();
-        likely.sort_unstable_by(Likely::order);
-        let mut of_kind: FxHashMap<u8, usize> = FxHashMap::default();
-        likely.retain(|each| {
-            let seen = of_kind.entry(each.kind).or_default();
-            *seen += 1;
-            *seen <= limit * LOOKED_AT
-        });
-        for each in &mut likely {
-            let interval = self.ledger.interval(self.namespace, &each.pattern, &Slice::default());
-            each.worth = interval.map_or(0.0, |interval| each.support * bound(&interval));
+    /// A few times as many as are wanted, of each kind, by their plain rates; each with what it is worth, the most
+    /// first.
+    fn likely(&mut self, limit: usize, side: Side) -> Vec<Likely> {
+        let mut of_kind: FxHashMap<u8, Vec<Likely>> = FxHashMap::default();
+        for number in &self.support.touched {
+            let rate = side.rate(self.space.taught.mean(*number));
+            if rate > 0.5 {
+                let support = self.support.sums[*number as usize];
+                let known = self.index.ledgers.all.pattern(self.space.taught.symbol(*number));
+                let Some((pattern, kind)) = known else { continue };
+                of_kind.entry(kind).or_default().push(Likely {
+                    worth: support * rate,
+                    pattern,
+                    kind,
+                    support,
+                });
+            }
         }
+        let mut likely: Vec<Likely> = Vec::new();
+        for mut each in of_kind.into_values() {
+            let wanted = limit * LOOKED_AT;
+            if each.len() > wanted {
+                each.select_nth_unstable_by(wanted, Likely::order);
+                each.truncate(wanted);
+            }
+            likely.append(&mut each);
+        }
+        for each in &mut likely {
+            let seen = self.index.ledgers.all.weighed(self.namespace, &each.pattern, self.slice);
+            each.worth = seen.map_or(0.0, |seen| each.support * side.bound(self.support.bounds(seen)));
+        }
+        likely.sort_unstable_by(Likely::order);
         likely
     }
 
-    fn behind(&self, likely: Likely) -> Option<Behind> {
-        let Likely { pattern, support, .. } = likely;
-        let summary = self.ledger.summary(self.namespace, &pattern, &Slice::default())?;
-        Some(Behind { pattern, support, summary })
+    fn behind(&self, likely: &Likely) -> Option<Behind> {
+        let Likely { pattern, support, .. } = *likely;
+        let summary = self.index.ledgers.all.summary(self.namespace, &pattern, self.slice)?;
+        let contrast = self.index.contrast_in(self.space, self.namespace, &pattern, summary.kind, self.slice);
+        Some(Behind { pattern, support, summary, contrast })
     }
 }
 

@@ -56,6 +56,9 @@ pub struct Entry {
     pub tool_indices: Vec<u32>,
     pub facts: Vec<Fact>,
     pub recoveries: Vec<Recovery>,
+    /// Of each step, as the trajectory has it.
+    pub ok: Vec<i8>,
+    pub error_classes: Vec<Option<String>>,
     pub vector: Option<Vec<f32>>,
 }
 
@@ -90,6 +93,8 @@ impl Entry {
             steps,
             tags,
             recoveries: recoveries_of(&trajectory),
+            ok: trajectory.ok,
+            error_classes: trajectory.error_classes,
             facts,
             vector,
             namespace: trajectory.namespace,

@@ -1,5 +1,6 @@
 //! One query over one namespace: propose candidates, judge each by every signal, choose the hits.
 
+use super::behind::Support;
 use super::entry::tag_symbol;
 use super::lexical::{Asked, Features, Table, bucket};
 use super::query::{Choice, Found, Hit, Query, SIGNALS, Signal, Weights, order};
@@ -44,6 +45,7 @@ pub(super) struct Scratch {
     steps: Table,
     prefix: Prefix,
     sums: Sums,
+    pub(super) support: Support,
 }
 
 /// A sum for every document, and which of them were touched.

@@ -1,17 +1,20 @@
 //! One namespace of the index: nothing in it is seen from another.
 
-use super::entry::Entry;
+use super::choices::results_of;
+use super::entry::{Entry, error_symbol};
 use super::lexical::{Field, Postings, retain_spans, span};
+use super::merges::Merges;
 use super::statistics::{Measures, Statistics};
 use super::symbols::{Names, Runs};
 use super::taught::Taught;
 use crate::evidence::{Ledger, StratumKey, month_of};
-use crate::facts::Id;
+use crate::extract::{GAVE_UP, recovery_id};
+use crate::facts::{Fact, Id, Kind};
 use crate::simd::fetch;
 use crate::similarity::context::Context;
 use crate::similarity::cosine::{Quantised, SignBits};
 use crate::trajectory::Complexity;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// The index is renumbered once more than this share of it is gone.
 const MOST_GONE: f64 = 0.2;
@@ -54,6 +57,8 @@ pub(super) struct Space {
     pub words: Postings,
     pub pairs: Postings,
     pub runs: Runs,
+    /// What came of each step: 0 nothing, 1 well, else 1 more than the number of its error's class.
+    pub(super) results: Runs,
     pub signs: SignBits,
     pub codes: Quantised,
     tags: Vec<u64>,
@@ -63,6 +68,19 @@ pub(super) struct Space {
     namespace: Box<str>,
     /// The ways out of each error that were taken here, with the patterns that they are.
     pub(super) recoveries: FxHashMap<u64, Vec<(u32, Id)>>,
+    /// The error that a way out is one of.
+    errors: FxHashMap<Id, u64>,
+    pub(super) merges: Merges,
+    /// The numbers of merged patterns and of those that stand for them.
+    pub(super) survivors: FxHashMap<u32, u32>,
+}
+
+/// What all facts say, and what the first way out of each error in an episode was: an episode shows many ways, but
+/// the first alone was taken before it was known how the others went.
+#[derive(Debug, Default)]
+pub(super) struct Ledgers {
+    pub all: Ledger,
+    pub first_ways: Ledger,
 }
 
 impl Space {
@@ -78,6 +96,7 @@ impl Space {
             words: Postings::default(),
             pairs: Postings::default(),
             runs: Runs::default(),
+            results: Runs::default(),
             signs: SignBits::new(dimension),
             codes: Quantised::new(dimension),
             tags: Vec::new(),
@@ -86,11 +105,14 @@ impl Space {
             domains: FxHashMap::default(),
             namespace: namespace.into(),
             recoveries: FxHashMap::default(),
+            errors: FxHashMap::default(),
+            merges: Merges::default(),
+            survivors: FxHashMap::default(),
         }
     }
 
     /// Adds an episode that is not there yet; answers its number.
-    pub(super) fn push(&mut self, entry: &Entry, names: &mut Names, ledger: &mut Ledger) -> u32 {
+    pub(super) fn push(&mut self, entry: &Entry, names: &mut Names, ledgers: &mut Ledgers) -> u32 {
         let number = self.documents.len() as u32;
         let document = document_of(entry, names);
         self.task.push(&entry.task.buckets);
@@ -99,10 +121,11 @@ impl Space {
         self.pairs.push(number, &entry.pairs());
         let tools: Vec<u32> = entry.tool_names.iter().map(|name| names.number(name)).collect();
         self.runs.push(&entry.tool_indices.iter().map(|index| tools[*index as usize]).collect::<Vec<_>>());
+        self.results.push(&results_of(entry, names));
         self.push_vector(entry.vector.as_deref());
         self.tags.extend_from_slice(&entry.tags);
         self.tag_ends.push(self.tags.len() as u32);
-        self.teach(entry, &document, names, ledger);
+        self.teach(entry, &document, names, ledgers);
         self.documents.push(document);
         self.alive.push(true);
         self.live += 1;
@@ -113,24 +136,142 @@ impl Space {
     }
 
     /// What the episode says about patterns is counted, and every pattern's mean is up to date.
-    fn teach(&mut self, entry: &Entry, document: &Document, names: &mut Names, ledger: &mut Ledger) {
-        ledger.add(self.stratum(document, names), entry.base, &entry.facts, entry.ended_at);
-        self.taught.push(&entry.facts, entry.base, ledger);
-        self.taught.refresh(entry.facts.iter().map(|fact| &fact.pattern), &self.namespace, ledger);
+    fn teach(&mut self, entry: &Entry, document: &Document, names: &mut Names, ledgers: &mut Ledgers) {
         for recovery in &entry.recoveries {
             let next = names.number(&recovery.next);
             let known = self.recoveries.entry(recovery.error).or_default();
             if !known.iter().any(|(_, pattern)| *pattern == recovery.pattern) {
                 known.push((next, recovery.pattern));
+                self.errors.insert(recovery.pattern, recovery.error);
             }
+        }
+        let first_ways = first_ways(entry.recoveries.iter().map(|way| (way.error, way.pattern)));
+        for fact in &entry.facts {
+            ledgers.all.intern(fact.pattern, fact.kind);
+        }
+        self.count(document, &entry.facts, &first_ways, names, ledgers);
+        self.taught.push(&entry.facts, entry.base, &ledgers.all);
+        if entry.facts.iter().any(|fact| self.merges.contains(&fact.pattern)) {
+            self.number_survivors(&ledgers.all);
+        }
+        self.refresh(entry.facts.iter().map(|fact| &fact.pattern), &ledgers.all);
+    }
+
+    fn count(
+        &self,
+        document: &Document,
+        facts: &[Fact],
+        first_ways: &[Fact],
+        names: &Names,
+        ledgers: &mut Ledgers,
+    ) {
+        let stratum = self.stratum(document, names);
+        ledgers.all.add(stratum, document.base, &self.merges.counted(facts), document.ended_at);
+        if !first_ways.is_empty() {
+            let counted = self.merges.counted(first_ways);
+            ledgers.first_ways.add(stratum, document.base, &counted, document.ended_at);
         }
     }
 
-    fn unteach(&mut self, number: u32, names: &Names, ledger: &mut Ledger) {
+    fn uncount(
+        &self,
+        document: &Document,
+        facts: &[Fact],
+        first_ways: &[Fact],
+        names: &Names,
+        ledgers: &mut Ledgers,
+    ) {
+        let stratum = self.stratum(document, names);
+        ledgers.all.remove(stratum, document.base, &self.merges.counted(facts));
+        if !first_ways.is_empty() {
+            ledgers.first_ways.remove(stratum, document.base, &self.merges.counted(first_ways));
+        }
+    }
+
+    fn refresh<'a>(&mut self, patterns: impl Iterator<Item = &'a Id> + Clone, ledger: &Ledger) {
+        let Self { taught, merges, namespace, .. } = self;
+        if merges.is_empty() {
+            taught.refresh(patterns, merges, namespace, ledger);
+            return;
+        }
+        // The mean of a survivor changed for all that it stands for.
+        let touched: FxHashSet<&Id> = patterns.clone().map(|pattern| merges.survivor(pattern)).collect();
+        let merged = merges.pairs().filter(|(_, survivor)| touched.contains(survivor)).map(|(each, _)| each);
+        let all: Vec<&Id> = merged.chain(touched.iter().copied()).collect();
+        taught.refresh(all.into_iter(), merges, namespace, ledger);
+    }
+
+    fn unteach(&mut self, number: u32, names: &Names, ledgers: &mut Ledgers) {
         let document = self.documents[number as usize];
-        let facts = self.taught.facts(number, document.base, ledger);
-        ledger.remove(self.stratum(&document, names), document.base, &facts);
-        self.taught.refresh(facts.iter().map(|fact| &fact.pattern), &self.namespace, ledger);
+        let facts = self.taught.facts(number, document.base, &ledgers.all);
+        let first_ways = self.first_ways_of(number, names);
+        self.uncount(&document, &facts, &first_ways, names, ledgers);
+        self.refresh(facts.iter().map(|fact| &fact.pattern), &ledgers.all);
+    }
+
+    /// The first way out of each error that an episode met, as facts, worked out from its steps.
+    fn first_ways_of(&self, number: u32, names: &Names) -> Vec<Fact> {
+        let tools: Vec<u32> = self.runs.iter(number).collect();
+        let name = |number: u32| names.name(number).unwrap_or_default();
+        let ways =
+            self.results.iter(number).enumerate().filter(|(_, result)| *result > 1).map(|(step, result)| {
+                let (tool, class) = (name(tools[step]), name(result - 1));
+                let next = tools.get(step + 1).map_or(GAVE_UP, |tool| name(*tool));
+                (error_symbol(tool, class), recovery_id(tool, class, next))
+            });
+        first_ways(ways)
+    }
+
+    /// Makes these the patterns that stand for others, and counts every episode that shows one of them anew.
+    pub(super) fn merge(&mut self, merges: Merges, names: &Names, ledgers: &mut Ledgers) {
+        if merges == self.merges {
+            return;
+        }
+        let affected: FxHashSet<Id> =
+            self.merges.pairs().chain(merges.pairs()).map(|(pattern, _)| *pattern).collect();
+        let is_affected = |fact: &Fact| affected.contains(&fact.pattern);
+        let mut shown = Vec::new();
+        for number in (0..self.documents.len() as u32).filter(|number| self.alive[*number as usize]) {
+            let document = self.documents[number as usize];
+            let facts = self.taught.facts(number, document.base, &ledgers.all);
+            let first_ways = self.first_ways_of(number, names);
+            if facts.iter().chain(&first_ways).any(is_affected) {
+                self.uncount(&document, &facts, &first_ways, names, ledgers);
+                shown.push((document, facts, first_ways));
+            }
+        }
+        self.merges = merges;
+        for (document, facts, first_ways) in &shown {
+            self.count(document, facts, first_ways, names, ledgers);
+        }
+        self.number_survivors(&ledgers.all);
+        let survivors: Vec<Id> = affected.iter().map(|pattern| *self.merges.survivor(pattern)).collect();
+        let Self { taught, merges, namespace, .. } = self;
+        taught.refresh(affected.iter().chain(&survivors), merges, namespace, &ledgers.all);
+    }
+
+    fn number_survivors(&mut self, ledger: &Ledger) {
+        let Self { taught, merges, .. } = self;
+        let number = |(pattern, survivor)| {
+            Some((taught.number(ledger.symbol(pattern)?), taught.number(ledger.symbol(survivor)?)))
+        };
+        self.survivors = merges.pairs().filter_map(number).collect();
+    }
+
+    /// The other ways out of the errors that this one, or one it stands for, is a way out of.
+    pub(super) fn other_ways(&self, pattern: &Id) -> Option<Vec<Id>> {
+        let merged = self.merges.pairs().filter(|(_, survivor)| *survivor == pattern).map(|(each, _)| each);
+        let errors: FxHashSet<u64> =
+            merged.chain([pattern]).filter_map(|each| self.errors.get(each).copied()).collect();
+        let mut ways: Vec<Id> = errors
+            .iter()
+            .flat_map(|error| self.recoveries.get(error).into_iter().flatten())
+            .map(|(_, way)| *self.merges.survivor(way))
+            .filter(|way| way != pattern)
+            .collect();
+        ways.sort_unstable();
+        ways.dedup();
+        (!errors.is_empty()).then_some(ways)
     }
 
     fn stratum<'a>(&'a self, document: &Document, names: &'a Names) -> StratumKey<'a> {
@@ -169,8 +310,8 @@ impl Space {
     }
 
     /// Takes an episode out: what is left scores as if it had never been there.
-    pub(super) fn remove(&mut self, number: u32, names: &Names, ledger: &mut Ledger) {
-        self.unteach(number, names, ledger);
+    pub(super) fn remove(&mut self, number: u32, names: &Names, ledgers: &mut Ledgers) {
+        self.unteach(number, names, ledgers);
         let document = self.documents[number as usize];
         self.alive[number as usize] = false;
         self.live -= 1;
@@ -217,6 +358,7 @@ impl Space {
         self.words.renumber(&numbers);
         self.pairs.renumber(&numbers);
         self.runs.retain(&keep);
+        self.results.retain(&keep);
         self.signs.retain(&keep);
         self.codes.retain(&keep);
         retain_spans(&mut self.tags, &mut self.tag_ends, &keep);
@@ -267,10 +409,24 @@ impl Space {
             + self.words.bytes()
             + self.pairs.bytes()
             + self.runs.bytes()
+            + self.results.bytes()
             + self.tags.len() * 8
             + self.taught.bytes()
             + domains
     }
+}
+
+/// A fact for the first way out of each error.
+fn first_ways(ways: impl Iterator<Item = (u64, Id)>) -> Vec<Fact> {
+    let mut met: Vec<u64> = Vec::new();
+    let mut first: Vec<Fact> = Vec::new();
+    for (error, pattern) in ways {
+        if !met.contains(&error) {
+            met.push(error);
+            first.push(Fact { pattern, kind: Kind::ErrorRecovery as u8, occurrences: 1, successes: 0.0 });
+        }
+    }
+    first
 }
 
 fn age(document: &Document) -> (i64, Id) {

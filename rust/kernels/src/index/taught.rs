@@ -1,6 +1,7 @@
 //! What every episode taught: its facts, a few bytes each, and how well each pattern is proven.
 
 use super::lexical::{read_varint, retain_spans, span, write_varint};
+use super::merges::Merges;
 use crate::evidence::Ledger;
 use crate::facts::{Fact, Id};
 use rustc_hash::FxHashMap;
@@ -45,14 +46,24 @@ impl Taught {
     }
 
     fn kept(&mut self, fact: &Fact, ledger: &Ledger) -> Option<Kept> {
-        let symbol = ledger.symbol(&fact.pattern)?;
+        let number = self.number(ledger.symbol(&fact.pattern)?);
+        Some(Kept { number, occurrences: fact.occurrences, successes: fact.successes })
+    }
+
+    /// The number of the ledger's symbol, a new one where it has none.
+    pub(super) fn number(&mut self, symbol: u32) -> u32 {
         let next = self.symbols.len() as u32;
         let number = *self.numbers.entry(symbol).or_insert(next);
         if number == next {
             self.symbols.push(symbol);
             self.means.push(f32::NAN);
         }
-        Some(Kept { number, occurrences: fact.occurrences, successes: fact.successes })
+        number
+    }
+
+    /// How many patterns are numbered.
+    pub(super) fn patterns(&self) -> usize {
+        self.symbols.len()
     }
 
     /// A document's facts, in the order of their numbers.
@@ -77,17 +88,19 @@ impl Taught {
         self.of(document, base).filter_map(fact).collect()
     }
 
-    /// Brings the means of these patterns up to date.
+    /// Brings the means of these patterns up to date: each has that of the pattern it was merged into.
     pub(super) fn refresh<'a>(
         &mut self,
         patterns: impl Iterator<Item = &'a Id>,
+        merges: &Merges,
         namespace: &str,
         ledger: &Ledger,
     ) {
         let Some(namespace) = ledger.namespace(namespace) else { return };
-        for symbol in patterns.filter_map(|pattern| ledger.symbol(pattern)) {
-            if let Some(number) = self.numbers.get(&symbol) {
-                let mean = ledger.mean_of(namespace, symbol);
+        for pattern in patterns {
+            let (symbol, survivor) = (ledger.symbol(pattern), ledger.symbol(merges.survivor(pattern)));
+            if let Some(number) = symbol.and_then(|symbol| self.numbers.get(&symbol)) {
+                let mean = survivor.and_then(|survivor| ledger.mean_of(namespace, survivor));
                 self.means[*number as usize] = mean.map_or(f32::NAN, |mean| mean as f32);
             }
         }

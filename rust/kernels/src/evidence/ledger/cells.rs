@@ -58,6 +58,14 @@ impl Row {
         }
     }
 
+    /// The cell of one stratum.
+    pub(super) fn cell(&self, stratum: u32) -> Option<&Cell> {
+        match self {
+            Self::One(cell) => (cell.stratum == stratum).then_some(cell),
+            Self::Many(many) => many.find(stratum).ok().map(|at| &many.cells[at]),
+        }
+    }
+
     /// Trials and successes over all strata.
     pub(super) fn total(&self) -> (u64, f64) {
         match self {

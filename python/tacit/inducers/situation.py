@@ -1,0 +1,132 @@
+"""A condition that episodes came to, and what they did then."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from .. import _native
+from .columns import Columns
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from .columns import Integers, Shares
+
+    Mask = NDArray[np.bool_]
+
+_DEVIATIONS = 1.959963984540054
+
+
+@dataclass(frozen=True, slots=True)
+class Deed:
+    """What was done: in fields, in words, and the patterns that say so."""
+
+    do: dict[str, Any]
+    text: str
+    parents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Odds:
+    """An odds ratio with its interval and the chance of one as far from 1 where nothing matters."""
+
+    ratio: float
+    low: float
+    high: float
+    chance: float
+
+    @property
+    def compares(self) -> bool:
+        """Whether there was anything to compare."""
+        return not math.isnan(self.ratio)
+
+    def apart_from(self, other: Odds) -> float:
+        """The chance of two ratios as different as these where one holds in both."""
+        if not (self.compares and other.compares):
+            return 1.0
+        spread = math.hypot(self._deviation, other._deviation)
+        difference = abs(math.log(self.ratio) - math.log(other.ratio))
+        return math.erfc(difference / spread / math.sqrt(2)) if spread > 0 else 1.0
+
+    @property
+    def _deviation(self) -> float:
+        """Of the logarithm."""
+        return (math.log(self.high) - math.log(self.low)) / (2 * _DEVIATIONS)
+
+
+UNKNOWN = Odds(math.nan, 0.0, math.inf, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Situation:
+    """One element an occurrence, by episode and step; `describe` says what an action is.
+
+    What is compared is one trial an episode: what it did when it came there first, and how it ended.
+    """
+
+    kind: str
+    when: dict[str, Any]
+    condition: str
+    columns: Columns
+    strata: Integers
+    """By episode: only those with the same number are compared."""
+    episode: Integers
+    action: Integers
+    success: Shares
+    describe: Callable[[int], Deed]
+    row: Integers | None = None
+    """Which choice of the columns each occurrence is, where it is one."""
+
+    @cached_property
+    def first(self) -> Integers:
+        """The occurrences that were the first of their episode."""
+        import numpy as np
+
+        _, places = np.unique(self.episode, return_index=True)
+        return places
+
+    @cached_property
+    def actions(self) -> dict[int, int]:
+        """How often each action occurred, the most frequent first."""
+        import numpy as np
+
+        actions, counts = np.unique(self.action, return_counts=True)
+        pairs = zip(actions.tolist(), counts.tolist(), strict=True)
+        return dict(sorted(pairs, key=lambda pair: (-pair[1], self.describe(pair[0]).text)))
+
+    def episodes_of(self, own: Mask) -> Integers:
+        """The episodes whose first occurrence is among these."""
+        return self.episode[self.first[own[self.first]]]
+
+    def odds(self, own: Mask) -> Odds:
+        """The success of the episodes that did this first beside that of those that did something else."""
+        import numpy as np
+
+        episodes = self.episode[self.first]
+        if not len(episodes):
+            return UNKNOWN
+        did, outcomes = own[self.first], self.columns.outcomes[episodes]
+        groups, places = np.unique(self.strata[episodes], return_inverse=True)
+        strata = np.empty((len(groups), 4))
+        for column, (chosen, share) in enumerate(
+            ((did, outcomes), (did, 1 - outcomes), (~did, outcomes), (~did, 1 - outcomes))
+        ):
+            strata[:, column] = np.bincount(places, np.where(chosen, share, 0.0), len(groups))
+        return Odds(*_native.odds_ratio(strata), _native.chance(strata))
+
+    def where(self, mask: Mask, feature: str, value: Any, said: str) -> Situation:
+        """The occurrences of which something more is true."""
+        return replace(
+            self,
+            when={**self.when, feature: value},
+            condition=f"{self.condition}{said}",
+            episode=self.episode[mask],
+            action=self.action[mask],
+            success=self.success[mask],
+            row=None if self.row is None else self.row[mask],
+        )

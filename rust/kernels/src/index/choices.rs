@@ -1,0 +1,186 @@
+//! What every episode chose in every state it was in, as columns: what rules are induced from.
+
+use super::entry::Entry;
+use super::space::Space;
+use super::symbols::Names;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// No result yet.
+const NONE: u32 = 0;
+const OK: u32 = 1;
+
+/// Each step's result as one number: 0 nothing, 1 well, else 1 more than the number of its error's class.
+pub(super) fn results_of(entry: &Entry, names: &mut Names) -> Vec<u32> {
+    let result =
+        |(step, ok): (usize, &i8)| match (ok, entry.error_classes.get(step).and_then(Option::as_deref)) {
+            (1, _) => OK,
+            (0, class) => 1 + names.number(class.unwrap_or("error")),
+            _ => NONE,
+        };
+    entry.ok.iter().enumerate().map(result).collect()
+}
+
+/// One choice. Names are places in `Choices::names`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Choice {
+    /// Its place in `Choices::episodes`.
+    pub episode: i32,
+    /// How many steps had been taken.
+    pub step: i32,
+    /// The last tool; -1 at the start.
+    pub after: i32,
+    /// What came of it: -1 nothing or not known yet, -2 it went well, else the class of its error.
+    pub result: i32,
+    /// How many steps had failed, the last one counted.
+    pub errors: i32,
+    /// Whether the step before the last one had failed too.
+    pub again: i32,
+    /// The tool that was chosen; -1 to finish.
+    pub choose: i32,
+    /// Whether that step went well: 1 or 0; -1 without a result.
+    pub ok: i32,
+    /// Whether the same tool failed with the same class once more later on.
+    pub came_back: i32,
+}
+
+/// One episode that chose. Names are places in `Choices::names`, -1 where it has none.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+pub struct Chooser {
+    pub domain: i32,
+    pub language: i32,
+    pub framework: i32,
+    pub task_type: i32,
+    pub agent: i32,
+    pub complexity: i32,
+    /// Its place in `Choices::approaches`.
+    pub approach: i32,
+    /// The share of success.
+    pub base: f64,
+}
+
+/// The choices of a namespace or of one of its domains, by the episodes' ids and their steps.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Choices {
+    /// Sorted.
+    pub names: Vec<String>,
+    pub choices: Vec<Choice>,
+    pub episodes: Vec<Chooser>,
+    /// Tools in the order of their first use, each approach once.
+    pub approaches: Vec<Vec<String>>,
+}
+
+impl Choices {
+    pub(super) fn of(space: &Space, names: &Names, domain: Option<u32>) -> Self {
+        let mut documents: Vec<u32> = (0..space.documents.len() as u32)
+            .filter(|number| space.alive[*number as usize])
+            .filter(|number| space.documents[*number as usize].base.is_some())
+            .filter(|number| domain.is_none_or(|domain| space.documents[*number as usize].domain == domain))
+            .collect();
+        documents.sort_unstable_by_key(|number| space.documents[*number as usize].id);
+        let places = Places::of(space, names, &documents);
+        let mut found = Self { names: places.sorted.clone(), ..Self::default() };
+        let mut approaches: FxHashMap<Vec<u32>, i32> = FxHashMap::default();
+        for document in documents {
+            found.add(space, document, &places, &mut approaches);
+        }
+        found.approaches = vec![Vec::new(); approaches.len()];
+        for (tools, place) in approaches {
+            let named = tools.iter().filter_map(|tool| names.name(*tool).map(str::to_owned));
+            found.approaches[place as usize] = named.collect();
+        }
+        found
+    }
+
+    fn add(
+        &mut self,
+        space: &Space,
+        document: u32,
+        places: &Places,
+        approaches: &mut FxHashMap<Vec<u32>, i32>,
+    ) {
+        let tools: Vec<u32> = space.runs.iter(document).collect();
+        let results: Vec<u32> = space.results.iter(document).collect();
+        let mut approach: Vec<u32> = Vec::new();
+        tools.iter().for_each(|tool| {
+            if !approach.contains(tool) {
+                approach.push(*tool)
+            }
+        });
+        let next = approaches.len() as i32;
+        let of = &space.documents[document as usize];
+        let episode = self.episodes.len() as i32;
+        self.episodes.push(Chooser {
+            domain: places.of_name(of.domain),
+            language: places.of_name(of.language),
+            framework: places.of_name(of.framework),
+            task_type: places.of_name(of.task_type),
+            agent: places.of_name(of.agent),
+            complexity: of.complexity as i32,
+            approach: *approaches.entry(approach).or_insert(next),
+            base: of.base.unwrap_or_default(),
+        });
+        if tools.is_empty() {
+            return;
+        }
+        let mut errors = 0;
+        for step in 0..=tools.len() {
+            let last = step.checked_sub(1);
+            errors += last.map_or(0, |last| i32::from(results[last] > OK));
+            self.choices.push(Choice {
+                episode,
+                step: step as i32,
+                after: last.map_or(-1, |last| places.of_name(tools[last])),
+                result: last.map_or(-1, |last| places.of_result(results[last])),
+                errors,
+                again: i32::from(step > 1 && results[step - 1] > OK && results[step - 2] > OK),
+                choose: tools.get(step).map_or(-1, |tool| places.of_name(*tool)),
+                ok: results.get(step).map_or(-1, |result| match *result {
+                    NONE => -1,
+                    result => i32::from(result == OK),
+                }),
+                came_back: i32::from(last.is_some_and(|last| came_back(&tools, &results, last))),
+            });
+        }
+    }
+}
+
+fn came_back(tools: &[u32], results: &[u32], last: usize) -> bool {
+    let same = |later: usize| tools[later] == tools[last] && results[later] == results[last];
+    results[last] > OK && (last + 1..tools.len()).any(same)
+}
+
+/// Where each number's name stands among the sorted ones.
+struct Places {
+    sorted: Vec<String>,
+    places: FxHashMap<u32, i32>,
+}
+
+impl Places {
+    fn of(space: &Space, names: &Names, documents: &[u32]) -> Self {
+        let mut numbers: FxHashSet<u32> = FxHashSet::default();
+        for document in documents {
+            let of = &space.documents[*document as usize];
+            numbers.extend([of.domain, of.language, of.framework, of.task_type, of.agent]);
+            numbers.extend(space.runs.iter(*document));
+            numbers
+                .extend(space.results.iter(*document).filter(|result| *result > OK).map(|result| result - 1));
+        }
+        let mut named: Vec<(&str, u32)> =
+            numbers.into_iter().filter_map(|number| Some((names.name(number)?, number))).collect();
+        named.sort_unstable();
+        let places = named.iter().enumerate().map(|(place, (_, number))| (*number, place as i32)).collect();
+        Self { sorted: named.into_iter().map(|(name, _)| name.to_owned()).collect(), places }
+    }
+
+    fn of_name(&self, number: u32) -> i32 {
+        self.places.get(&number).copied().unwrap_or(-1)
+    }
+
+    fn of_result(&self, result: u32) -> i32 {
+        match result {
+            NONE => -1,
+            OK => -2,
+            class => self.of_name(class - 1),
+        }
+    }
+}
