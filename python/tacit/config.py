@@ -86,6 +86,7 @@ class RecallSettings:
     patterns: int = 5
     pitfalls: int = 3
     next_steps: int = 5
+    heuristics: int = 3
     neighbours: int = 50
     """How many of the most similar episodes the patterns, pitfalls and next steps are taken from."""
 
@@ -100,6 +101,30 @@ class ClusteringSettings:
     """How many episodes that are alike make a group."""
     newest: int = 2_000
     """How many successes are looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceSettings:
+    """What evidence counts for."""
+
+    decay_half_life_days: float = 0.0
+    """The age at which evidence counts for half; 0: it never fades."""
+
+
+@dataclass(frozen=True, slots=True)
+class MaintenanceSettings:
+    """When maintenance merges, promotes and retires."""
+
+    similarity: float = 0.95
+    """How alike two patterns are at least to be near-duplicates; 1 merges only what is the same."""
+    false_discoveries: float = 0.05
+    """The share of promotions, and of proven rules, that may be chance."""
+    min_episodes: int = 10
+    """How many episodes promotion needs; a rule with fewer is weak."""
+    min_trials: int = 3
+    """How often a rule must have been followed to be listed."""
+    retire_after_days: float = 180.0
+    """How long before the newest episode a pattern was last seen, when it is retired."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,13 +152,15 @@ class Settings:
     reward: RewardWeights = field(default_factory=RewardWeights)
     recall: RecallSettings = field(default_factory=RecallSettings)
     clustering: ClusteringSettings = field(default_factory=ClusteringSettings)
+    evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
+    maintenance: MaintenanceSettings = field(default_factory=MaintenanceSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
 
 
 _MOST = 2**63 - 1
 _MORE_THAN_NONE = {"half_life_days", "usual_seconds", "usual_steps", "cache_ttl_s"}
-_AT_LEAST_ONE = {"candidates", "neighbours", "readers", "min_points"}
-_SHARES = {"duration_share", "diversity", "eps"}
+_AT_LEAST_ONE = {"candidates", "neighbours", "readers", "min_points", "min_episodes", "min_trials"}
+_SHARES = {"duration_share", "diversity", "eps", "similarity", "false_discoveries"}
 _CHOICES = {"durability": ("durable", "fast"), "cache": ("auto", "memory")}
 
 

@@ -24,6 +24,10 @@ class Clustering:
 
     def induce(self, history: History) -> tuple[Cluster, ...]:
         """Of equally large groups the one with the earlier medoid comes first."""
+        return tuple(cluster for cluster, _ in self.groups(history))
+
+    def groups(self, history: History) -> list[tuple[Cluster, tuple[bytes, ...]]]:
+        """The same, each with the ids of its episodes, ascending."""
         rows, looked_at, left_out = history.index.clusters(
             history.namespace,
             history.domain,
@@ -32,7 +36,7 @@ class Clustering:
             newest=self.newest,
         )
         rows.sort(key=lambda row: (-len(row), row.medoid))
-        return tuple(_cluster(row, looked_at, left_out) for row in rows)
+        return [(_cluster(row, looked_at, left_out), tuple(row.members)) for row in rows]
 
 
 def _cluster(row: ClusterRow, looked_at: int, left_out: int) -> Cluster:

@@ -7,7 +7,9 @@ from typing import Literal, TypeAlias, get_args
 
 __all__ = ["NOTE_KINDS", "Batch", "Change", "EpisodeRecord", "Kind", "Note", "NoteKind", "Receipt"]
 
-NoteKind: TypeAlias = Literal["receipt", "credit", "heuristic", "cluster", "audit", "merge", "retirement"]
+NoteKind: TypeAlias = Literal[
+    "receipt", "credit", "heuristic", "cluster", "audit", "merge", "retirement", "promotion"
+]
 Kind: TypeAlias = Literal["episode", "pattern", "embedding"] | NoteKind
 NOTE_KINDS: tuple[str, ...] = get_args(NoteKind)
 

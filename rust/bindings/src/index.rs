@@ -281,6 +281,12 @@ impl PyIndex {
         py.detach(|| self.write().merge(namespace, &pairs));
     }
 
+    /// Stands for the episodes that the namespace holds: the same ones have the same digest, in whatever order they
+    /// came; 0 for none.
+    fn digest(&self, py: Python<'_>, namespace: &str) -> u64 {
+        py.detach(|| self.read().digest(namespace))
+    }
+
     /// Every pattern that at least `min_episodes` show, beside the episodes that are comparable and do not show it.
     #[pyo3(signature = (namespace, *, min_episodes = 1, domain = None, agent = None))]
     fn compared(

@@ -263,6 +263,12 @@ impl Index {
         self.all[place].merge(Merges::of(pairs), &self.names, &mut self.ledgers);
     }
 
+    /// Stands for the episodes that the namespace holds: the same ones have the same digest, in whatever order they
+    /// came; 0 for none.
+    pub fn digest(&self, namespace: &str) -> u64 {
+        self.space(namespace).map_or(0, |space| space.digest)
+    }
+
     /// The pattern that stands for this one in the namespace.
     pub fn survivor(&self, namespace: &str, pattern: &Id) -> Id {
         self.space(namespace).map_or(*pattern, |space| *space.merges.survivor(pattern))

@@ -26,10 +26,11 @@ pub enum Kind {
     Audit = 8,
     Merge = 9,
     Retirement = 10,
+    Promotion = 11,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 10] = [
+    pub const ALL: [Kind; 11] = [
         Kind::Episode,
         Kind::Pattern,
         Kind::Embedding,
@@ -40,6 +41,7 @@ impl Kind {
         Kind::Audit,
         Kind::Merge,
         Kind::Retirement,
+        Kind::Promotion,
     ];
 
     pub fn from_name(name: &str) -> Result<Self> {
@@ -71,6 +73,7 @@ impl Kind {
             Kind::Audit => "audit",
             Kind::Merge => "merge",
             Kind::Retirement => "retirement",
+            Kind::Promotion => "promotion",
         }
     }
 

@@ -15,6 +15,7 @@ use crate::similarity::context::Context;
 use crate::similarity::cosine::{Quantised, SignBits};
 use crate::trajectory::Complexity;
 use rustc_hash::{FxHashMap, FxHashSet};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// The index is renumbered once more than this share of it is gone.
 const MOST_GONE: f64 = 0.2;
@@ -50,6 +51,8 @@ pub(super) struct Space {
     pub documents: Vec<Document>,
     pub alive: Vec<bool>,
     pub live: usize,
+    /// Stands for the episodes that are held, in whatever order they came.
+    pub digest: u64,
     pub groups: Vec<u64>,
     pub(super) domain_of: Vec<u32>,
     pub task: Field,
@@ -89,6 +92,7 @@ impl Space {
             documents: Vec::new(),
             alive: Vec::new(),
             live: 0,
+            digest: 0,
             groups: Vec::new(),
             domain_of: Vec::new(),
             task: Field::default(),
@@ -129,6 +133,7 @@ impl Space {
         self.documents.push(document);
         self.alive.push(true);
         self.live += 1;
+        self.digest = self.digest.wrapping_add(digest_of(&document));
         self.groups.push(entry.group);
         self.domain_of.push(document.domain);
         self.enter_domain(number);
@@ -315,6 +320,7 @@ impl Space {
         let document = self.documents[number as usize];
         self.alive[number as usize] = false;
         self.live -= 1;
+        self.digest = self.digest.wrapping_sub(digest_of(&document));
         self.task.remove(number);
         self.steps.remove(number);
         if let Some(domain) = self.domains.get_mut(&document.domain) {
@@ -427,6 +433,15 @@ fn first_ways(ways: impl Iterator<Item = (u64, Id)>) -> Vec<Fact> {
         }
     }
     first
+}
+
+/// What stands for an episode in the digest of those that are held.
+fn digest_of(document: &Document) -> u64 {
+    let mut bytes = document.id.to_vec();
+    bytes.extend_from_slice(&document.ended_at.to_le_bytes());
+    bytes.extend_from_slice(&document.base.unwrap_or(-1.0).to_le_bytes());
+    bytes.extend_from_slice(&document.measures.steps.to_le_bytes());
+    xxh3_64_with_seed(&bytes, 6)
 }
 
 fn age(document: &Document) -> (i64, Id) {

@@ -1,0 +1,302 @@
+"""Consolidation: near-duplicates merge, what is proven is promoted, what is not seen any more retires."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from .. import _native
+from .._native import Index, SummaryRow
+from ..config import ClusteringSettings, MaintenanceSettings
+from ..errors import UnknownEpisodeError, ValidationError
+from ..inducers import Clustering, Heuristics, History
+from ..model.ids import as_bytes, as_text
+from ..model.maintenance import Maintenance, Merge, Standing, StateChange
+from ..model.pattern import Cluster, Heuristic, PatternState
+from ..model.record import Batch, Note
+from ..storage.base import Store
+from .duplicates import Described, merges
+from .groups import known_again
+from .standing import Standings, complete, differences, encoded, head_of
+
+_DAY = 86_400 * 1_000_000
+_MERGED_KINDS = ("tool_sequence", "decision_point", "error_recovery", "context_pattern")
+_MOST_PATTERNS = 2**31
+_CONTENTS = msgspec.msgpack.Decoder(dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """What one run decided, and what the standing is then."""
+
+    standing: Standing
+    merges: tuple[Merge, ...] = ()
+    changed: tuple[StateChange, ...] = ()
+
+
+class Maintainer:
+    """Decides from the index, and lands what it decided in one batch of notes."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        index: Index,
+        standings: Standings,
+        settings: MaintenanceSettings,
+        clustering: ClusteringSettings,
+    ) -> None:
+        self.settings = settings
+        self._store = store
+        self._index = index
+        self._standings = standings
+        self._clustering = Clustering(
+            eps=clustering.eps, min_points=clustering.min_points, newest=clustering.newest
+        )
+        self._heuristics = Heuristics(
+            min_trials=settings.min_trials,
+            min_episodes=settings.min_episodes,
+            false_discoveries=settings.false_discoveries,
+        )
+        self._settings_digest = _digest(encoded([settings, clustering]))
+        self._induced: tuple[tuple[Any, ...], tuple[Heuristic, ...]] = ((), ())
+        self._lock = threading.Lock()
+
+    # --- what is asked ---
+
+    def maintain(self, namespace: str, *, now: int, dry_run: bool) -> Maintenance:
+        """See `Memory.maintain`."""
+        started = time.perf_counter()
+        with self._lock:
+            before = self._standings.of(namespace)
+            decided = self._decide(namespace, before, dry_run)
+            report = self._land(namespace, before, decided, now, "maintenance", dry_run)
+        return replace(report, elapsed_ms=(time.perf_counter() - started) * 1_000)
+
+    def undo(self, audit_id: str, *, now: int) -> Maintenance:
+        """See `Memory.undo`."""
+        audit = self._audit(audit_id)
+        namespace = audit["namespace"]
+        with self._lock:
+            before = self._standings.of(namespace)
+            decided = _taken_back(before, audit)
+            return self._land(namespace, before, decided, now, "undo", False)
+
+    def clusters(self, namespace: str, domain: str | None) -> tuple[Cluster, ...]:
+        """The stored ones where they are fresh, else what they would be now, under the ids they had."""
+        standing = self._standings.of(namespace)
+        if domain is None and self._is_fresh(namespace, standing):
+            return tuple(stored.cluster for stored in standing.clusters)
+        groups = self._clustering.groups(History(self._index, namespace, domain))
+        return tuple(stored.cluster for stored in known_again(groups, standing.clusters))
+
+    def heuristics(
+        self, namespace: str, domain: str | None = None, agent: str | None = None
+    ) -> tuple[Heuristic, ...]:
+        """The stored ones where they are fresh, else what they would be now."""
+        standing = self._standings.of(namespace)
+        if domain is agent is None and self._is_fresh(namespace, standing):
+            return standing.heuristics
+        asked = (namespace, domain, agent, self._index.digest(namespace))
+        known, induced = self._induced
+        if known != asked:
+            induced = self._heuristics.induce(History(self._index, namespace, domain, agent))
+            self._induced = asked, induced
+        return induced
+
+    def _is_fresh(self, namespace: str, standing: Standing) -> bool:
+        return (
+            standing.digest == self._index.digest(namespace) and standing.settings == self._settings_digest
+        )
+
+    # --- what is decided ---
+
+    def _decide(self, namespace: str, before: Standing, dry_run: bool) -> _Decided:
+        """The whole new standing; the index counts by it meanwhile, and goes on to where it is not a dry run."""
+        found = self._near_duplicates(namespace, before)
+        survivors = dict(before.survivors)
+        survivors.update((bytes.fromhex(each.merged), bytes.fromhex(each.survivor)) for each in found)
+        try:
+            self._index.merge(namespace, list(survivors.items()))
+            changed = tuple(self._state_changes(namespace, before, survivors))
+            groups = self._clustering.groups(History(self._index, namespace))
+            standing = replace(
+                before,
+                digest=self._index.digest(namespace),
+                settings=self._settings_digest,
+                survivors=survivors,
+                states=_states_after(before.states, changed, survivors),
+                heuristics=self.heuristics(namespace),
+                clusters=tuple(known_again(groups, before.clusters)),
+            )
+        except BaseException:
+            self._index.merge(namespace, list(before.survivors.items()))
+            raise
+        if dry_run:
+            self._index.merge(namespace, list(before.survivors.items()))
+        return _Decided(standing, tuple(found), changed)
+
+    def _near_duplicates(self, namespace: str, before: Standing) -> list[Merge]:
+        if self.settings.similarity >= 1.0:
+            return []
+        patterns = [
+            each
+            for kind in _MERGED_KINDS
+            for each in self._described(namespace, kind)
+            if each.id not in before.kept
+        ]
+        return merges(patterns, self.settings.similarity)
+
+    def _described(self, namespace: str, kind: str) -> Iterator[Described]:
+        rows = self._index.patterns(namespace, kind=kind, order="trials", limit=_MOST_PATTERNS)
+        contents = self._store.get_many("pattern", [row.id for row in rows])
+        for row, record in zip(rows, contents, strict=True):
+            if record is not None:
+                yield _described(row, _CONTENTS.decode(record))
+
+    def _state_changes(
+        self, namespace: str, before: Standing, survivors: Mapping[bytes, bytes]
+    ) -> Iterator[StateChange]:
+        """What was promoted stays so while its interval does not contain 1; what lost its episodes is a candidate."""
+        rows = self._index.compared(namespace, min_episodes=self.settings.min_episodes)
+        for pattern in sorted(before.states.keys() - set(rows.ids) - before.held - survivors.keys()):
+            yield StateChange(pattern.hex(), before.state(pattern), "candidate")
+        if not len(rows):
+            return
+        shares = _native.false_discovery_shares(rows.chances)
+        low, high, last_seen = rows.odds_low, rows.odds_high, rows.last_seen
+        oldest = int(last_seen.max()) - round(self.settings.retire_after_days * _DAY)
+        for place, pattern in enumerate(rows.ids):
+            was = before.state(pattern)
+            is_discovery = bool(shares[place] <= self.settings.false_discoveries)
+            state: PatternState = "candidate"
+            if low[place] > 1 and (is_discovery or was == "proven"):
+                state = "proven"
+            elif last_seen[place] < oldest:
+                state = "retired"
+            elif high[place] < 1 and (is_discovery or was == "pitfall"):
+                state = "pitfall"
+            if state != was and pattern not in before.held and pattern not in survivors:
+                yield StateChange(pattern.hex(), was, state)
+
+    # --- what is landed ---
+
+    def _land(
+        self, namespace: str, before: Standing, decided: _Decided, now: int, kind: Any, dry_run: bool
+    ) -> Maintenance:
+        standing = decided.standing
+        notes = differences(namespace, before, standing)
+        old = {each.id: each for each in before.heuristics}
+        new = {each.id: each for each in standing.heuristics}
+        report = Maintenance(
+            namespace,
+            dry_run=dry_run,
+            kind=kind,
+            merges=decided.merges,
+            changed=decided.changed,
+            clusters=tuple(stored.cluster for stored in standing.clusters),
+            heuristics=standing.heuristics,
+            new_heuristics=sum(old.get(id) != each for id, each in new.items()),
+            gone_heuristics=len(old.keys() - new.keys()),
+            unchanged=not notes,
+        )
+        is_known = (before.digest, before.settings) == (standing.digest, standing.settings)
+        if dry_run or (not notes and is_known):
+            return report
+        version = _digest(encoded([(note.kind, note.id, note.record) for note in notes]), before.version)
+        landed = complete(replace(standing, version=version))
+        if decided.merges or decided.changed:
+            report = replace(report, id=as_text(as_bytes(_native.new_id())))
+            notes.append(_audit_note(namespace, report, now))
+        try:
+            self._store.commit(Batch(notes=(*notes, head_of(namespace, landed))))
+        except BaseException:
+            self._index.merge(namespace, list(before.survivors.items()))
+            raise
+        self._index.merge(namespace, list(landed.survivors.items()))
+        return report
+
+    def _audit(self, audit_id: str) -> dict[str, Any]:
+        try:
+            record = self._store.get("audit", as_bytes(audit_id))
+        except UnknownEpisodeError:
+            record = None
+        audit = None if record is None else msgspec.msgpack.decode(record)
+        if audit is None or "kind" not in audit:
+            raise ValidationError("audit_id", "the id of an audit entry", repr(audit_id))
+        return dict(audit)
+
+
+def _audit_note(namespace: str, report: Maintenance, now: int) -> Note:
+    record = {
+        "at": now,
+        "namespace": namespace,
+        "kind": report.kind,
+        "merges": [
+            (bytes.fromhex(each.survivor), bytes.fromhex(each.merged), each.similarity, each.kind)
+            for each in report.merges
+        ],
+        "changed": [(bytes.fromhex(each.pattern), each.before, each.after) for each in report.changed],
+    }
+    assert report.id is not None
+    return Note("audit", as_bytes(report.id), namespace, encoded(record))
+
+
+def _taken_back(before: Standing, audit: Mapping[str, Any]) -> _Decided:
+    """The standing without what the entry decided, as far as nothing else was decided of it since.
+
+    What maintenance did is not done again: those patterns are kept apart, and keep their states. Taking that back in
+    its turn lets maintenance decide again.
+    """
+    survivors, states = dict(before.survivors), dict(before.states)
+    kept, held = set(before.kept), set(before.held)
+    was_undo = audit["kind"] == "undo"
+    parted: list[Merge] = []
+    changed: list[StateChange] = []
+    for survivor, merged, likeness, kind in audit["merges"]:
+        if was_undo and merged in kept:
+            kept.discard(merged)
+            survivors[merged] = survivor
+        elif not was_undo and survivors.get(merged) == survivor:
+            del survivors[merged]
+            kept.add(merged)
+        else:
+            continue
+        parted.append(Merge(survivor.hex(), merged.hex(), likeness, kind))
+    for pattern, earlier, later in audit["changed"]:
+        if states.get(pattern, "candidate") == later and was_undo == (pattern in held):
+            states[pattern] = earlier
+            (held.discard if was_undo else held.add)(pattern)
+            changed.append(StateChange(pattern.hex(), later, earlier))
+    standing = replace(
+        before,
+        survivors=survivors,
+        kept=frozenset(kept),
+        states={pattern: state for pattern, state in states.items() if state != "candidate"},
+        held=frozenset(held),
+    )
+    return _Decided(standing, tuple(parted), tuple(changed))
+
+
+def _states_after(
+    states: Mapping[bytes, PatternState], changed: tuple[StateChange, ...], survivors: Mapping[bytes, bytes]
+) -> dict[bytes, PatternState]:
+    after = dict(states)
+    after.update((bytes.fromhex(each.pattern), each.after) for each in changed)
+    return {
+        pattern: state for pattern, state in after.items() if state != "candidate" and pattern not in survivors
+    }
+
+
+def _described(row: SummaryRow, record: Mapping[str, Any]) -> Described:
+    return Described(row.id, record["kind"], record["content"], frozenset(row.domains), row.episodes)
+
+
+def _digest(content: bytes, key: bytes = b"") -> bytes:
+    return hashlib.blake2b(content, digest_size=16, key=key).digest()

@@ -1,0 +1,208 @@
+"""What maintenance left, as notes in the store, and read from there."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from .._native import Index
+from ..model.maintenance import ANY_ERROR, FIRST_ERROR, Standing, StoredCluster
+from ..model.pattern import Cluster, Heuristic
+from ..model.record import Note, NoteKind
+from ..storage.base import Store
+
+_PAGE = 1_000
+_HEURISTICS = msgspec.msgpack.Decoder(Heuristic)
+
+
+class _ClusterNote(msgspec.Struct):
+    cluster: Cluster
+    members: list[bytes]
+
+
+_CLUSTERS = msgspec.msgpack.Decoder(_ClusterNote)
+
+
+def note_id(namespace: str, kind: str, of: bytes) -> bytes:
+    """Under which id a note of something in a namespace is kept: notes of two namespaces never meet."""
+    hash = hashlib.blake2b(kind.encode(), digest_size=16, key=hashlib.blake2b(namespace.encode()).digest())
+    hash.update(of)
+    return hash.digest()
+
+
+def encoded(value: Any) -> bytes:
+    """The record of a note: the same value has the same bytes."""
+    return msgspec.msgpack.encode(value, order="deterministic")
+
+
+def notes_of(namespace: str, standing: Standing) -> Iterator[Note]:
+    """Everything a standing says, a note each, but for its version."""
+    for pattern, survivor in standing.survivors.items():
+        yield _note(namespace, "merge", pattern, {"pattern": pattern, "survivor": survivor})
+    for pattern in standing.kept:
+        yield _note(namespace, "merge", pattern, {"pattern": pattern, "survivor": None})
+    for pattern, state in standing.states.items():
+        kind: NoteKind = "retirement" if state == "retired" else "promotion"
+        held = pattern in standing.held
+        yield _note(namespace, kind, pattern, {"pattern": pattern, "state": state, "held": held})
+    for pattern in standing.held - standing.states.keys():
+        yield _note(
+            namespace, "promotion", pattern, {"pattern": pattern, "state": "candidate", "held": True}
+        )
+    for heuristic in standing.heuristics:
+        yield _note(namespace, "heuristic", bytes.fromhex(heuristic.id), heuristic)
+    for stored in standing.clusters:
+        content = {"cluster": stored.cluster, "members": sorted(stored.members)}
+        yield _note(namespace, "cluster", bytes.fromhex(stored.cluster.id), content)
+
+
+def _note(namespace: str, kind: NoteKind, of: bytes, record: Any) -> Note:
+    return Note(kind, note_id(namespace, kind, of), namespace, encoded(record))
+
+
+def head_of(namespace: str, standing: Standing) -> Note:
+    """The note that says which standing this is, and of which episodes."""
+    head = {"version": standing.version, "digest": standing.digest, "settings": standing.settings}
+    return Note("audit", head_id(namespace), namespace, encoded({"head": head}))
+
+
+def head_id(namespace: str) -> bytes:
+    """The id of the note that says which standing this is."""
+    return note_id(namespace, "audit", b"head")
+
+
+def differences(namespace: str, before: Standing, after: Standing) -> list[Note]:
+    """What to write so that the store says `after` where it said `before`."""
+    old = {(note.kind, note.id): note for note in notes_of(namespace, before)}
+    new = {(note.kind, note.id): note for note in notes_of(namespace, after)}
+    written = [note for key, note in new.items() if old.get(key) != note]
+    gone = [Note(kind, id, namespace, None) for kind, id in old.keys() - new.keys()]
+    return [*gone, *written]
+
+
+def read(store: Store, namespace: str, head: Mapping[str, Any]) -> Standing:
+    """The standing that the store's notes say."""
+    survivors: dict[bytes, bytes] = {}
+    kept: set[bytes] = set()
+    states: dict[bytes, Any] = {}
+    held: set[bytes] = set()
+    for record in _records(store, "merge", namespace):
+        said = msgspec.msgpack.decode(record)
+        if said["survivor"] is None:
+            kept.add(said["pattern"])
+        else:
+            survivors[said["pattern"]] = said["survivor"]
+    for kind in ("promotion", "retirement"):
+        for record in _records(store, kind, namespace):
+            said = msgspec.msgpack.decode(record)
+            if said["state"] != "candidate":
+                states[said["pattern"]] = said["state"]
+            if said["held"]:
+                held.add(said["pattern"])
+    heuristics = [_HEURISTICS.decode(record) for record in _records(store, "heuristic", namespace)]
+    clusters = [_CLUSTERS.decode(record) for record in _records(store, "cluster", namespace)]
+    return complete(
+        Standing(
+            version=head["version"],
+            digest=head["digest"],
+            settings=head["settings"],
+            survivors=survivors,
+            kept=frozenset(kept),
+            states=states,
+            held=frozenset(held),
+            heuristics=tuple(
+                sorted(heuristics, key=lambda each: (-each.confidence, -each.trials, each.id))
+            ),
+            clusters=in_order(StoredCluster(each.cluster, frozenset(each.members)) for each in clusters),
+        )
+    )
+
+
+def in_order(clusters: Iterable[StoredCluster]) -> tuple[StoredCluster, ...]:
+    """The largest first."""
+    return tuple(sorted(clusters, key=lambda each: (-each.cluster.episodes, each.cluster.medoid)))
+
+
+def complete(standing: Standing) -> Standing:
+    """With what is looked up in it."""
+    merged: defaultdict[bytes, list[str]] = defaultdict(list)
+    for pattern in sorted(standing.survivors):
+        merged[_last(standing.survivors, pattern)].append(pattern.hex())
+    rules: defaultdict[tuple[str | None, str | None], list[Heuristic]] = defaultdict(list)
+    for heuristic in filter(_is_worth_recalling, standing.heuristics):
+        for key in _keys(heuristic):
+            rules[key].append(heuristic)
+    return replace(
+        standing,
+        merged={survivor: tuple(ids) for survivor, ids in merged.items()},
+        rules={key: tuple(found) for key, found in rules.items()},
+    )
+
+
+def _last(survivors: Mapping[bytes, bytes], pattern: bytes) -> bytes:
+    """Who stands for the pattern in the end."""
+    for _ in range(len(survivors)):
+        pattern = survivors.get(pattern, pattern)
+    return pattern
+
+
+def _is_worth_recalling(heuristic: Heuristic) -> bool:
+    """It holds more often than not, whoever the agent is, or is better than the alternatives beyond chance."""
+    if heuristic.weak or "agent" in heuristic.when:
+        return False
+    if "first_error" in heuristic.when:
+        return heuristic.state == "proven"
+    return "after" in heuristic.when and heuristic.confidence > 0.5
+
+
+def _keys(heuristic: Heuristic) -> Iterator[tuple[str | None, str | None]]:
+    """By what it is found: the last tool and its result; every recovery of a tool by the tool alone too."""
+    when = heuristic.when
+    if "first_error" in when:
+        yield when.get("tool"), FIRST_ERROR
+        return
+    yield when["after"], when["result"]
+    if when["result"] not in (None, "ok", "none"):
+        yield when["after"], ANY_ERROR
+
+
+def _records(store: Store, kind: NoteKind, namespace: str) -> Iterator[bytes]:
+    after: bytes | None = None
+    while rows := store.scan(kind, after=after, limit=_PAGE, namespace=namespace):
+        yield from (record for _, record in rows)
+        after = rows[-1][0]
+
+
+class Standings:
+    """What maintenance left of each namespace, as the store says it now, and as the index counts by it."""
+
+    def __init__(self, store: Store, index: Index) -> None:
+        self._store = store
+        self._index = index
+        self._lock = threading.RLock()
+        self._known: dict[str, tuple[int, Standing]] = {}
+
+    def of(self, namespace: str) -> Standing:
+        """The namespace's standing; asks the store again only once something was committed."""
+        sequence = self._index.sequence
+        known = self._known.get(namespace)
+        if known is not None and known[0] == sequence:
+            return known[1]
+        with self._lock:
+            return self._refreshed(namespace, sequence)
+
+    def _refreshed(self, namespace: str, sequence: int) -> Standing:
+        standing = self._known[namespace][1] if namespace in self._known else Standing()
+        record = self._store.get("audit", head_id(namespace))
+        head = None if record is None else msgspec.msgpack.decode(record)["head"]
+        if head is not None and head["version"] != standing.version:
+            standing = read(self._store, namespace, head)
+            self._index.merge(namespace, list(standing.survivors.items()))
+        self._known[namespace] = sequence, standing
+        return standing
