@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from .aio import AsyncMemory
     from .config import (
         ClusteringSettings,
+        EvidenceSettings,
         Limits,
+        MaintenanceSettings,
         RecallSettings,
         RecallWeights,
         RewardWeights,
@@ -56,7 +58,8 @@ if TYPE_CHECKING:
     from .model.context import TaskContext
     from .model.episode import Episode, Outcome, Reflection, Reward, Step
     from .model.learned import Learned
-    from .model.pattern import Cluster, Finding, Heuristic, Pattern
+    from .model.maintenance import Maintenance, Merge, StateChange
+    from .model.pattern import Alternative, Cluster, Contrast, Finding, Heuristic, Pattern
     from .model.recall import Hit, NextStep, Reason, Recall
     from .recorder import Recorder, recorded
 
@@ -65,7 +68,9 @@ _HOMES = {
     "aio": ("AsyncMemory",),
     "config": (
         "ClusteringSettings",
+        "EvidenceSettings",
         "Limits",
+        "MaintenanceSettings",
         "RecallSettings",
         "RecallWeights",
         "RewardWeights",
@@ -102,13 +107,15 @@ _HOMES = {
     "model.context": ("TaskContext",),
     "model.episode": ("Episode", "Outcome", "Reflection", "Reward", "Step"),
     "model.learned": ("Learned",),
-    "model.pattern": ("Cluster", "Finding", "Heuristic", "Pattern"),
+    "model.maintenance": ("Maintenance", "Merge", "StateChange"),
+    "model.pattern": ("Alternative", "Cluster", "Contrast", "Finding", "Heuristic", "Pattern"),
     "model.recall": ("Hit", "NextStep", "Reason", "Recall"),
     "recorder": ("Recorder", "recorded"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Alternative",
     "Argument",
     "AsyncMemory",
     "Backoff",
@@ -117,17 +124,22 @@ __all__ = [
     "ClusteringSettings",
     "CommitUnknownError",
     "ConflictError",
+    "Contrast",
     "CorruptRecordError",
     "Episode",
     "EpisodeClosedError",
     "EpisodeError",
+    "EvidenceSettings",
     "Finding",
     "Heuristic",
     "Hit",
     "LeakError",
     "Learned",
     "Limits",
+    "Maintenance",
+    "MaintenanceSettings",
     "Memory",
+    "Merge",
     "NextStep",
     "Outcome",
     "Pattern",
@@ -145,6 +157,7 @@ __all__ = [
     "RewardWeights",
     "SchemaError",
     "Settings",
+    "StateChange",
     "Step",
     "StorageError",
     "StorageSettings",

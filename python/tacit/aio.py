@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 from .memory import Memory
 from .model.episode import Episode, Outcome
 from .model.learned import Learned
-from .model.pattern import Cluster, Pattern
+from .model.maintenance import Maintenance
+from .model.pattern import Cluster, Contrast, Heuristic, Pattern
 from .model.recall import Recall
 from .recorder import Recorder
 
@@ -75,6 +76,22 @@ class AsyncMemory:
     async def clusters(self, **asked: Any) -> tuple[Cluster, ...]:
         """As `Memory.clusters`."""
         return await self._run(self.memory.clusters, **asked)
+
+    async def heuristics(self, **asked: Any) -> tuple[Heuristic, ...]:
+        """As `Memory.heuristics`."""
+        return await self._run(self.memory.heuristics, **asked)
+
+    async def contrasts(self, task: str | None = None, **asked: Any) -> tuple[Contrast, ...]:
+        """As `Memory.contrasts`."""
+        return await self._run(self.memory.contrasts, task, **asked)
+
+    async def maintain(self, **asked: Any) -> Maintenance:
+        """As `Memory.maintain`."""
+        return await self._run(self.memory.maintain, **asked)
+
+    async def undo(self, audit_id: str) -> Maintenance:
+        """As `Memory.undo`."""
+        return await self._run(self.memory.undo, audit_id)
 
     async def score(self, episode: Episode) -> float | None:
         """As `Memory.score`."""

@@ -17,8 +17,17 @@ from .config import Settings, check_settings
 from .embedding import embedders
 from .errors import ConflictError, EpisodeClosedError, UnknownEpisodeError, ValidationError
 from .extractors import Hybrid
-from .inducers import Clustering, History
-from .learning import Draft, Learner, Recording, Staged, Taught, digest_of
+from .learning import (
+    Contrasts,
+    Draft,
+    Learner,
+    Maintainer,
+    Recording,
+    Staged,
+    Standings,
+    Taught,
+    digest_of,
+)
 from .model.checks import (
     check_count,
     check_head,
@@ -26,6 +35,7 @@ from .model.checks import (
     check_namespace,
     check_outcome,
     check_sequence,
+    check_share,
     check_tags,
     check_tool,
     check_type,
@@ -34,7 +44,8 @@ from .model.context import Complexity, TaskContext, TaskType
 from .model.episode import Episode, Json, Outcome, Step
 from .model.ids import as_bytes
 from .model.learned import Learned
-from .model.pattern import Cluster, Pattern, PatternKind
+from .model.maintenance import Maintenance
+from .model.pattern import Cluster, Contrast, Heuristic, Pattern, PatternKind
 from .model.recall import Recall
 from .model.record import Batch, Change, EpisodeRecord, Receipt
 from .retrieval import Retriever
@@ -89,8 +100,22 @@ class Memory:
             embedder=self._embedder,
             index=self._index,
         )
+        self._standings = Standings(self._store, self._index)
+        self._maintainer = Maintainer(
+            store=self._store,
+            index=self._index,
+            standings=self._standings,
+            settings=self.settings.maintenance,
+            clustering=self.settings.clustering,
+        )
+        self._contrasts = Contrasts(store=self._store, index=self._index, embedder=self._embedder)
         self._retriever = Retriever(
-            settings=self.settings.recall, embedder=self._embedder, index=self._index, store=self._store
+            settings=self.settings.recall,
+            embedder=self._embedder,
+            index=self._index,
+            store=self._store,
+            standing_of=self._standings.of,
+            decay_half_life_days=self.settings.evidence.decay_half_life_days,
         )
         self._open: dict[str, Recording] = {}
         self._catching_up = threading.Lock()
@@ -458,7 +483,8 @@ class Memory:
     ) -> tuple[Pattern, ...]:
         """Patterns with their evidence over the slice asked for; `order` is "confidence", "trials" or "recent".
 
-        Raises `ValidationError` for a `limit` outside 1..10,000, a negative `min_trials`, or a filter that is no name.
+        Each is compared with comparable episodes of the slice; its state is the one that `maintain` gave it in the
+        whole namespace. Near-duplicates that were merged are represented by their survivor. Raises `ValidationError` for a `limit` outside 1..10,000, a negative `min_trials`, or a filter that is no name.
         """
         check_count("limit", limit, 1, 10_000)
         check_count("min_trials", min_trials, 0, _MOST_TRIALS)
@@ -473,6 +499,7 @@ class Memory:
             order=order,
             min_trials=min_trials,
             limit=limit,
+            now=self._now(),
         )
 
     def clusters(
@@ -480,15 +507,85 @@ class Memory:
     ) -> tuple[Cluster, ...]:
         """Groups of successes that went about it alike, each with its typical plan, the largest first.
 
-        Computed when it is asked for, as `settings.clustering` says. Raises `ValidationError` for a `limit` outside
-        1..10,000 or settings that make no sense.
+        Those that `maintain` stored where no episode came or went since, else computed now, as `settings.clustering`
+        says; a group keeps the id it was stored under. Raises `ValidationError` for a `limit` outside 1..10,000.
         """
         check_count("limit", limit, 1, 10_000)
         namespace = self._within(namespace, domain=domain)
         self._catch_up()
-        asked = self.settings.clustering
-        clustering = Clustering(eps=asked.eps, min_points=asked.min_points, newest=asked.newest)
-        return clustering.induce(History(self._index, namespace, domain))[:limit]
+        return self._maintainer.clusters(namespace, domain)[:limit]
+
+    def heuristics(
+        self,
+        *,
+        domain: str | None = None,
+        agent: str | None = None,
+        min_confidence: float = 0.0,
+        limit: int = 20,
+        namespace: str | None = None,
+    ) -> tuple[Heuristic, ...]:
+        """Rules (when this holds, do that) with their evidence, the surest first.
+
+        Those that `maintain` stored where no episode came or went since, else induced now; of a domain or an agent
+        always from their episodes alone. Weak and undecided ones are among them and say so. Raises `ValidationError`
+        for a `limit` outside 1..10,000 or a `min_confidence` outside 0..1.
+        """
+        check_count("limit", limit, 1, 10_000)
+        check_share("min_confidence", min_confidence)
+        namespace = self._within(namespace, domain=domain, agent=agent)
+        self._catch_up()
+        found = self._maintainer.heuristics(namespace, domain, agent)
+        return tuple(rule for rule in found if rule.confidence >= min_confidence)[:limit]
+
+    def contrasts(
+        self,
+        task: str | None = None,
+        *,
+        domain: str | None = None,
+        task_key: str | None = None,
+        limit: int = 5,
+        namespace: str | None = None,
+    ) -> tuple[Contrast, ...]:
+        """Pairs of a failure and a success of the same task, or else of the nearest one, with what was different.
+
+        Of the failures nearest to `task`, or of the newest ones, perhaps of a domain or a task key. Raises
+        `ValidationError` for a `limit` outside 1..1,000 or a filter that is no name.
+        """
+        check_count("limit", limit, 1, 1_000)
+        namespace = self._within(namespace, domain=domain, task_key=task_key)
+        self._catch_up()
+        if task is None:
+            return self._contrasts.newest(namespace, limit=limit, domain=domain, task_key=task_key)
+        context = _overridden(None, domain=domain)
+        check_head(Episode(task=task, namespace=namespace, context=context), self.settings.limits)
+        return self._contrasts.near(namespace, task, limit=limit, context=context)
+
+    # --- maintenance ---
+
+    def maintain(self, *, dry_run: bool = False, namespace: str | None = None) -> Maintenance:
+        """Merges near-duplicates, promotes what is proven, retires what is not seen any more, renews rules and groups.
+
+        Everything lands in one commit and is there for every process and after a restart; doing it twice changes
+        nothing more. A dry run writes nothing and says the same. `undo` takes back what was decided. Where another
+        process maintains the same namespace at once, the last one's word stands. Raises `StorageError` where it could
+        not be committed: nothing was changed then.
+        """
+        namespace = self._within(namespace)
+        self._catch_up()
+        report = self._maintainer.maintain(namespace, now=self._now(), dry_run=dry_run)
+        self._catch_up()
+        return report
+
+    def undo(self, audit_id: str) -> Maintenance:
+        """Takes back what one `maintain` (or `undo`) decided, as far as nothing else was decided of it since.
+
+        Maintenance does not decide the same again: what was merged is kept apart, and what was promoted or retired
+        keeps its state. Raises `ValidationError` for an id that is no audit entry's.
+        """
+        self._catch_up()
+        report = self._maintainer.undo(audit_id, now=self._now())
+        self._catch_up()
+        return report
 
     def score(self, episode: Episode) -> float | None:
         """The episode's reward within 0..1; None without a reward.

@@ -12,7 +12,7 @@ from tacit.inducers import History, Induced, inducers
 from tacit.model.record import Change
 from tacit.testing import check_inducer, example_history
 
-OURS = ["clustering"]
+OURS = ["clustering", "heuristic"]
 
 
 def test_these_are_the_inducers_there_are() -> None:

@@ -12,7 +12,7 @@ from ..registry import Registry
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The episodes that a namespace has learned from, or those of one of its domains or agents; an inducer only reads them.
+    """The episodes that a namespace has learned from, or those of one of its domains; an inducer only reads them.
 
     `agent` is what an inducer that compares ways of working is asked about; others may pass over it.
     """

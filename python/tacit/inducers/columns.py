@@ -68,7 +68,8 @@ class Columns:
 
     def ended_well(self, rows: Integers) -> NDArray[np.bool_]:
         """Whether the step before each choice went well."""
-        return self.result[rows] == OK
+        ended: NDArray[np.bool_] = self.result[rows] == OK
+        return ended
 
     def feature(self, name: str) -> Integers:
         """A feature of each episode, as the place of its name."""

@@ -132,7 +132,9 @@ class Heuristics:
         columns, situation = rule.situation.columns, rule.situation
         assert situation.row is not None
         following = np.minimum(situation.row + 1, len(columns.after) - 1)
-        goes_on = rule.own & (columns.episode[following] == situation.episode) & (columns.choose[following] >= 0)
+        goes_on = (
+            rule.own & (columns.episode[following] == situation.episode) & (columns.choose[following] >= 0)
+        )
         goes_on &= columns.ended_well(following)
         tool = rule.deed.do["tools"][0]
         if not goes_on.any():

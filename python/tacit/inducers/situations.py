@@ -35,8 +35,10 @@ def _states(columns: Columns) -> Iterator[Situation]:
     _, starts = np.unique(keys[order], return_index=True)
     for of_state in np.split(rows[order], starts[1:]):
         after, result = int(columns.after[of_state[0]]), int(columns.result[of_state[0]])
-        yield _error(columns, of_state, after, result) if result >= 0 else _state(
-            columns, of_state, after, result
+        yield (
+            _error(columns, of_state, after, result)
+            if result >= 0
+            else _state(columns, of_state, after, result)
         )
 
 

@@ -111,9 +111,7 @@ class Maintainer:
         return induced
 
     def _is_fresh(self, namespace: str, standing: Standing) -> bool:
-        return (
-            standing.digest == self._index.digest(namespace) and standing.settings == self._settings_digest
-        )
+        return standing.digest == self._index.digest(namespace) and standing.settings == self._settings_digest
 
     # --- what is decided ---
 
@@ -290,7 +288,9 @@ def _states_after(
     after = dict(states)
     after.update((bytes.fromhex(each.pattern), each.after) for each in changed)
     return {
-        pattern: state for pattern, state in after.items() if state != "candidate" and pattern not in survivors
+        pattern: state
+        for pattern, state in after.items()
+        if state != "candidate" and pattern not in survivors
     }
 
 

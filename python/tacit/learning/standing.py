@@ -52,9 +52,7 @@ def notes_of(namespace: str, standing: Standing) -> Iterator[Note]:
         held = pattern in standing.held
         yield _note(namespace, kind, pattern, {"pattern": pattern, "state": state, "held": held})
     for pattern in standing.held - standing.states.keys():
-        yield _note(
-            namespace, "promotion", pattern, {"pattern": pattern, "state": "candidate", "held": True}
-        )
+        yield _note(namespace, "promotion", pattern, {"pattern": pattern, "state": "candidate", "held": True})
     for heuristic in standing.heuristics:
         yield _note(namespace, "heuristic", bytes.fromhex(heuristic.id), heuristic)
     for stored in standing.clusters:
@@ -116,9 +114,7 @@ def read(store: Store, namespace: str, head: Mapping[str, Any]) -> Standing:
             kept=frozenset(kept),
             states=states,
             held=frozenset(held),
-            heuristics=tuple(
-                sorted(heuristics, key=lambda each: (-each.confidence, -each.trials, each.id))
-            ),
+            heuristics=tuple(sorted(heuristics, key=lambda each: (-each.confidence, -each.trials, each.id))),
             clusters=in_order(StoredCluster(each.cluster, frozenset(each.members)) for each in clusters),
         )
     )

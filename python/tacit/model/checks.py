@@ -129,6 +129,14 @@ def check_count(field: str, count: object, least: int, most: int) -> None:
         raise ValidationError(field, f"{least:,} to {most:,}", f"{count:,}")
 
 
+def check_share(field: str, share: object) -> None:
+    """A share is a number from 0 to 1."""
+    if isinstance(share, bool) or not isinstance(share, int | float):
+        raise ValidationError(field, "a number", type(share).__name__)
+    if not 0.0 <= share <= 1.0:
+        raise ValidationError(field, "0 to 1", f"{share:,}")
+
+
 def _check_characters(field: str, text: object, limit: int) -> None:
     if isinstance(text, str) and not 1 <= len(text) <= limit:
         raise TooLargeError(field, f"1 to {limit} characters", str(len(text)))

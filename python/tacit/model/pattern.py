@@ -140,13 +140,14 @@ class Alternative:
 class Heuristic:
     """A rule: when `condition` holds, do `action`.
 
-    `when` and `do` say the same in fields. `when`: "after" (the last tool, None at the start) and "result" ("ok", "none",
-    or the class of the error); or "first_error" (True), perhaps of a "tool"; or "task_type", "language" and "framework";
-    each perhaps with one of "agent", "domain", "complexity", "language", "earlier_error". `do`: "tools" (to use next, in order),
-    "approach" (the tools to get by with), or "respond" ("switch" to another tool or "retry" the same).
+    `when` and `do` say the same in fields. `when` has "after" (the last tool, None at the start) and "result" ("ok",
+    "none", or the class of the error); or "first_error" (True) and perhaps a "tool"; or "task_type", "language" and
+    "framework"; a refined one also "agent", "domain", "complexity" or "language". `do` has "tools" (to use next, in
+    order), "approach" (the tools to get by with), or "respond" ("switch" to another tool or "retry" the same).
 
     `trials` counts occurrences and `successes` those that did their job: for a recovery, the next step worked and the
-    same error did not come back; else the episode's success. `confidence` and `high` bound the 95% interval of that share (Jeffreys).
+    same error did not come back; else the episode's success. `confidence` and `high` bound the 95% interval of that
+    share (Jeffreys).
     `episodes` show it, `outcomes` sums how they ended. `odds_ratio`, with its interval from `odds_low` to `odds_high`,
     compares the success of the episodes that did it when they came there first with that of the episodes that did
     something else, within each agent and difficulty (None: nothing to compare with). `undecided` where it contains 1.

@@ -59,7 +59,8 @@ class Recall:
     """What memory has to say about a task.
 
     `id` is the receipt. `hits` are similar episodes, best first; `patterns` stand behind them with their evidence;
-    `pitfalls` are ways of working that mostly failed among them; `next_steps` is what usually came next;
+    `heuristics` are rules that apply, once maintenance induced some; `pitfalls` are ways of working that surely fail
+    more often than not; no move is both recommended and warned of. `next_steps` is what usually came next;
     `degraded` names what the answer did without. `to_prompt` renders it for a model.
     """
 
@@ -104,7 +105,8 @@ class Recall:
             yield f"avoid, worked only {_evidence(pattern)}: {_escaped(pattern.text)}"
         for heuristic in self.heuristics:
             rule = _escaped(f"when {heuristic.condition}, {heuristic.action}")
-            yield f"rule (confidence {heuristic.confidence:.2f}): {rule}"
+            unsure = ", undecided against the alternatives" if heuristic.undecided else ""
+            yield f"rule (confidence {heuristic.confidence:.2f}{unsure}): {rule}"
         if self.next_steps:
             options = ", ".join(f"{_next_tool(step)} {step.share:.0%}" for step in self.next_steps)
             yield f"usual next step: {options}"

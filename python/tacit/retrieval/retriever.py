@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,11 @@ from ..model.advice import FINISH
 from ..model.context import TaskContext
 from ..model.episode import Outcome, Reward, Step
 from ..model.ids import as_text
+from ..model.maintenance import Standing
 from ..model.pattern import Pattern
 from ..model.recall import Hit, NextStep, Reason, Recall
 from ..storage.base import Store
+from .rules import applicable, reconciled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,9 +81,18 @@ class Retriever:
     """Answers recalls from the index, and fetches from the store only what the answer shows."""
 
     def __init__(
-        self, *, settings: RecallSettings, embedder: Embedder | None, index: Index, store: Store
+        self,
+        *,
+        settings: RecallSettings,
+        embedder: Embedder | None,
+        index: Index,
+        store: Store,
+        standing_of: Callable[[str], Standing],
+        decay_half_life_days: float = 0.0,
     ) -> None:
         self.settings = settings
+        self._standing_of = standing_of
+        self._half_life_s = decay_half_life_days * DAY_S or None
         self.embedder = embedder
         self.index = index
         self.store = store
@@ -110,12 +121,19 @@ class Retriever:
         started = time.perf_counter()
         query = self._encode(task, context, steps, namespace, now)
         rows, missing, nearest = self._choose(query, limit)
-        worked, failed = self._behind(query, nearest)
+        standing = self._standing_of(namespace)
+        hits = self._hits(rows)
+        rules = applicable(
+            standing, context, steps, (tool for hit in hits for tool in hit.tools), self.settings.heuristics
+        )
+        worked, failed = self._behind(query, nearest, standing)
+        worked, rules, failed = reconciled(worked, rules, failed)
         return Recall(
             id=new_id(),
             task=task,
-            hits=self._hits(rows),
+            hits=hits,
             patterns=worked,
+            heuristics=rules,
             pitfalls=failed,
             next_steps=self._next_steps(query, nearest),
             degraded=tuple(missing),
@@ -153,13 +171,24 @@ class Retriever:
         return tuple(_hit(row, payload) for row, payload in pairs if payload is not None)
 
     def _behind(
-        self, query: Query, nearest: list[tuple[bytes, float]]
+        self, query: Query, nearest: list[tuple[bytes, float]], standing: Standing
     ) -> tuple[tuple[Pattern, ...], tuple[Pattern, ...]]:
-        """The patterns that stand behind the nearest episodes: those that work, and those that mostly failed."""
+        """The patterns that stand behind the nearest episodes: those that work, and those that surely do not.
+
+        What maintenance retired is neither, and what it found to be a pitfall is not recommended.
+        """
         worked, failed = self.index.patterns_behind(
-            query.namespace, nearest, patterns=self.settings.patterns, pitfalls=self.settings.pitfalls
+            query.namespace,
+            nearest,
+            patterns=self.settings.patterns,
+            pitfalls=self.settings.pitfalls,
+            now=query.now,
+            half_life_s=self._half_life_s,
         )
-        return self._described(worked), self._described(failed)
+        if standing.states:
+            worked = [row for row in worked if standing.state(row.id) not in ("retired", "pitfall")]
+            failed = [row for row in failed if standing.state(row.id) != "retired"]
+        return self._described(worked, standing), self._described(failed, standing)
 
     def _next_steps(self, query: Query, nearest: list[tuple[bytes, float]]) -> tuple[NextStep, ...]:
         ranked = self.index.next_steps(list(query.tools), nearest)
@@ -169,19 +198,30 @@ class Retriever:
         )
 
     def patterns(
-        self, *, namespace: str, order: str, limit: int, min_trials: int, **slice: Any
+        self, *, namespace: str, order: str, limit: int, min_trials: int, now: int, **slice: Any
     ) -> tuple[Pattern, ...]:
         """Patterns of a slice with their evidence; see `Memory.patterns`."""
         if order not in ("confidence", "trials", "recent"):
             raise ValidationError("order", "one of confidence, trials, recent", repr(order))
-        rows = self.index.patterns(namespace, order=order, limit=limit, min_trials=min_trials, **slice)
-        return self._described(rows)
+        standing = self._standing_of(namespace)
+        rows = self.index.patterns(
+            namespace,
+            order=order,
+            limit=limit,
+            min_trials=min_trials,
+            now=now,
+            half_life_s=self._half_life_s,
+            **slice,
+        )
+        return self._described(rows, standing)
 
-    def _described(self, rows: Sequence[SummaryRow]) -> tuple[Pattern, ...]:
-        """The patterns with what they say."""
+    def _described(self, rows: Sequence[SummaryRow], standing: Standing) -> tuple[Pattern, ...]:
+        """The patterns with what they say and what maintenance made of them."""
+        if not rows:
+            return ()
         contents = self.store.get_many("pattern", [row.id for row in rows])
         pairs = zip(rows, contents, strict=True)
-        return tuple(_pattern(row, content) for row, content in pairs if content is not None)
+        return tuple(_pattern(row, content, standing) for row, content in pairs if content is not None)
 
 
 def _asked(query: Query) -> dict[str, Any]:
@@ -215,8 +255,8 @@ def _hit(row: HitRow, payload: bytes) -> Hit:
     )
 
 
-def _pattern(row: SummaryRow, content: bytes) -> Pattern:
-    stored = _CONTENTS.decode(content)
+def _pattern(row: SummaryRow, content: bytes, standing: Standing) -> Pattern:
+    stored, odds = _CONTENTS.decode(content), row.odds or (None, None, None)
     return Pattern(
         id=row.id.hex(),
         kind=stored.kind,
@@ -232,4 +272,9 @@ def _pattern(row: SummaryRow, content: bytes) -> Pattern:
         domains=tuple(row.domains),
         last_seen=row.last_seen,
         detail=stored.detail,
+        odds_ratio=odds[0],
+        odds_low=odds[1],
+        odds_high=odds[2],
+        state=standing.state(row.id),
+        merged=standing.merged.get(row.id, ()),
     )

@@ -1,0 +1,109 @@
+"""Which rules apply to a task, and that one answer does not both recommend and warn of the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import TypeVar
+
+from .._native import error_class
+from ..model.context import TaskContext
+from ..model.episode import Step
+from ..model.maintenance import ANY_ERROR, FIRST_ERROR, Standing
+from ..model.pattern import Heuristic, Pattern
+
+Move = tuple[str | None, str | None, str]
+"""The last tool, the class of its error (None: it went well), and what is done next."""
+_Advice = TypeVar("_Advice", Pattern, Heuristic)
+
+
+def applicable(
+    standing: Standing,
+    context: TaskContext,
+    steps: Sequence[Step | str],
+    tools: Iterable[str],
+    limit: int,
+) -> tuple[Heuristic, ...]:
+    """The surest rules for where the steps have come to; before any step, for the start and for errors of `tools`."""
+    if not standing.rules or not limit:
+        return ()
+    keys = _keys_after(steps) if steps else _keys_before(tools)
+    found = {
+        rule.id: rule
+        for key in keys
+        for rule in standing.rules.get(key, ())[: 2 * limit]
+        if _holds(rule, context)
+    }
+    if len(found) <= limit:
+        return tuple(found.values())
+    return tuple(sorted(found.values(), key=lambda rule: (-rule.confidence, -rule.trials, rule.id))[:limit])
+
+
+def _keys_after(steps: Sequence[Step | str]) -> Iterator[tuple[str | None, str | None]]:
+    last = steps[-1]
+    if isinstance(last, str):
+        yield last, "ok"
+        return
+    if last.ok is not False:
+        yield last.tool, "none" if last.ok is None else "ok"
+        return
+    yield last.tool, error_class(last.error or "")
+    if not any(isinstance(step, Step) and step.ok is False for step in steps[:-1]):
+        yield last.tool, FIRST_ERROR
+        yield None, FIRST_ERROR
+
+
+def _keys_before(tools: Iterable[str]) -> Iterator[tuple[str | None, str | None]]:
+    yield None, None
+    yield from ((tool, ANY_ERROR) for tool in dict.fromkeys(tools))
+
+
+def _holds(rule: Heuristic, context: TaskContext) -> bool:
+    """Whether the task is one that the rule speaks of."""
+    asked = {"domain": context.domain, "language": context.language, "complexity": context.complexity}
+    return all(rule.when.get(name, value) == value for name, value in asked.items())
+
+
+def reconciled(
+    patterns: tuple[Pattern, ...], heuristics: tuple[Heuristic, ...], pitfalls: tuple[Pattern, ...]
+) -> tuple[tuple[Pattern, ...], tuple[Heuristic, ...], tuple[Pattern, ...]]:
+    """Without contradictions: where a pitfall is part of what is recommended, the surer of the two stays."""
+    if not pitfalls:
+        return patterns, heuristics, pitfalls
+    recommended: list[Pattern | Heuristic] = [*patterns, *heuristics]
+    dropped: set[str] = set()
+    for pitfall in pitfalls:
+        moves = _moves(pitfall)
+        against = [each for each in recommended if moves and moves <= _moves(each)]
+        surest = max((each.low for each in against), default=0.0)
+        if surest - 0.5 > 0.5 - pitfall.high:
+            dropped.add(pitfall.id)
+        else:
+            dropped.update(each.id for each in against)
+    return _left(patterns, dropped), _left(heuristics, dropped), _left(pitfalls, dropped)
+
+
+def _left(advice: tuple[_Advice, ...], dropped: set[str]) -> tuple[_Advice, ...]:
+    return tuple(each for each in advice if each.id not in dropped)
+
+
+def _moves(advice: Pattern | Heuristic) -> frozenset[Move]:
+    """What it says to do after what; nothing for an approach as a whole."""
+    if isinstance(advice, Heuristic):
+        when, tools = advice.when, advice.do.get("tools", [])
+        if "after" not in when or not tools:
+            return frozenset()
+        first = (when["after"], _error(when["result"]), tools[0])
+        return frozenset([first, *((one, None, other) for one, other in pairwise(tools))])
+    content = advice.content
+    if advice.kind == "tool_sequence":
+        return frozenset((one, None, other) for one, other in pairwise(content["tools"]))
+    if advice.kind == "decision_point" and content["condition"] is None:
+        return frozenset([(content["after"], _error(content["result"]), content["choose"])])
+    if advice.kind == "error_recovery":
+        return frozenset([(content["tool"], content["error"], content["next"])])
+    return frozenset()
+
+
+def _error(result: str | None) -> str | None:
+    return None if result in (None, "ok", "none") else result
