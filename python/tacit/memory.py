@@ -484,7 +484,8 @@ class Memory:
         """Patterns with their evidence over the slice asked for; `order` is "confidence", "trials" or "recent".
 
         Each is compared with comparable episodes of the slice; its state is the one that `maintain` gave it in the
-        whole namespace. Near-duplicates that were merged are represented by their survivor. Raises `ValidationError` for a `limit` outside 1..10,000, a negative `min_trials`, or a filter that is no name.
+        whole namespace. Near-duplicates that were merged are represented by their survivor. Raises `ValidationError`
+        for a `limit` outside 1..10,000, a negative `min_trials`, or a filter that is no name.
         """
         check_count("limit", limit, 1, 10_000)
         check_count("min_trials", min_trials, 0, _MOST_TRIALS)
