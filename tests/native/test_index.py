@@ -140,14 +140,25 @@ def features(text: str) -> set[str]:
     return found
 
 
+def wanted(text: str) -> dict[str, float]:
+    """What each feature of a query counts: the 4-grams of a word share the root of their number."""
+    found: dict[str, float] = {}
+    for word in words(text):
+        weight = 0.1 if word == "the" else 1.0
+        for feature in features(word):
+            share = weight if feature.startswith("stem:") else weight / math.sqrt(len(word) - 1)
+            found[feature] = max(found.get(feature, 0.0), share)
+    return found
+
+
 def reference_lexical(query: str, texts: list[str]) -> list[float]:
     """BM25 over features that are there or not, over the most that any text could score."""
-    documents, asked = [features(text) for text in texts], features(query)
+    documents, asked = [features(text) for text in texts], wanted(query)
     mean = sum(map(len, documents)) / len(documents)
     rarity = {}
-    for feature in asked:
+    for feature, weight in asked.items():
         present = sum(feature in document for document in documents)
-        rarity[feature] = math.log(1 + (len(documents) - present + 0.5) / (present + 0.5))
+        rarity[feature] = weight * math.log(1 + (len(documents) - present + 0.5) / (present + 0.5))
 
     def share(length: int) -> float:
         return 2.2 / (1 + 1.2 * (0.25 + 0.75 * length / mean))
@@ -155,7 +166,7 @@ def reference_lexical(query: str, texts: list[str]) -> list[float]:
     rarest = sorted(rarity.values(), reverse=True)
     most = max(sum(rarest[:n]) * share(n) for n in range(1, len(rarest) + 1))
     return [
-        min(1, sum(rarity[each] for each in asked & document) * share(len(document)) / most)
+        min(1, sum(rarity[each] for each in asked.keys() & document) * share(len(document)) / most)
         for document in documents
     ]
 

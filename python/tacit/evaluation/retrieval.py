@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -41,12 +41,14 @@ METRICS: dict[str, Judge] = {
 class QuerySet:
     """Tasks that are asked about by their text, and the episodes among which others are to be found.
 
-    `itself` says whether the task that is asked about may be found too, from other episodes of it.
+    `wordings` are the corpus as a baseline sees it: pairs of a task and a text. `itself` says whether the task that
+    is asked about may be found too, from other episodes of it.
     """
 
     slice: str
     queries: Sequence[Episode]
     corpus: Sequence[Episode]
+    wordings: Sequence[tuple[str, str]]
     gain: Gain
     itself: bool = False
 
@@ -97,7 +99,8 @@ def _by_task(dataset: Dataset, first: Mapping[str, Episode], gains: tuple[str, G
     told = {episode.task: key for key, episode in reversed(list(first.items())) if gain(key, key) >= 1}
     kept = {key: first[key] for key in first if key in set(told.values())}
     corpus = [episode for episode in dataset.episodes if task_of(episode) in kept]
-    return QuerySet("all", _with_equal(kept, gain), corpus, gain)
+    wordings = [(key, episode.task) for key, episode in kept.items()]
+    return QuerySet("all", _with_equal(kept, kept, gain), corpus, wordings, gain)
 
 
 def _by_wording(
@@ -107,21 +110,27 @@ def _by_wording(
     firsts = {episode.id for episode in first.values()}
     corpus = [episode for episode in dataset.episodes if episode.id not in firsts]
     stored = {task_of(episode) for episode in corpus}
+    wordings = list({(task_of(each), each.task): None for each in corpus})
     asked = [episode for key, episode in first.items() if key in stored]
-    yield QuerySet("other wording", asked, corpus, lambda ours, other: float(ours == other), itself=True)
+    yield QuerySet("other wording", asked, corpus, wordings, _is_itself, itself=True)
     if gains is None:
         yield LeftOut("B1", dataset.name, "other tasks", "it is not known which of its tasks are alike")
         return
     name, gain = gains
-    yield QuerySet(name, _with_equal(first, gain), corpus, gain)
+    yield QuerySet(name, _with_equal(first, stored, gain), corpus, wordings, gain)
 
 
-def _with_equal(first: Mapping[str, Episode], gain: Gain) -> list[Episode]:
-    """The tasks of which another one has everything they need."""
+def _is_itself(ours: str, other: str) -> float:
+    return float(ours == other)
+
+
+def _with_equal(asked: Mapping[str, Episode], stored: Iterable[str], gain: Gain) -> list[Episode]:
+    """The tasks of which another one that is stored has everything they need."""
+    others = list(stored)
     return [
         episode
-        for key, episode in first.items()
-        if any(gain(key, other) >= 1 for other in first if other != key)
+        for key, episode in asked.items()
+        if any(gain(key, other) >= 1 for other in others if other != key)
     ]
 
 
@@ -177,7 +186,6 @@ def _shared_plan(gold: Mapping[str, Gold]) -> Gain:
     """1 for the same steps with the same arguments, half for the same tools in the same order."""
 
     def gain(ours: str, other: str) -> float:
-        one, two = gold.get(ours), gold.get(other)
         mine, theirs = plans.get(ours), plans.get(other)
         if not mine or not theirs:
             return 0.0
@@ -272,15 +280,14 @@ def _most_frequent(asked: QuerySet, queries: Sequence[Episode]) -> list[list[str
 
 
 def _by_text(asked: QuerySet, queries: Sequence[Episode]) -> dict[str, list[list[str]]]:
-    """The tasks in the order of the best of their texts; one text for each wording."""
+    """The tasks in the order of the best of their wordings."""
     if not texts.is_available():
         return {}
-    worded = list({(task_of(each), each.task): None for each in asked.corpus})
     found = {}
     for name, baseline in texts.BASELINES.items():
-        scores = baseline([query.task for query in queries], [text for _, text in worded])
+        scores = baseline([query.task for query in queries], [text for _, text in asked.wordings])
         found[name] = [
-            _ranked([key for key, _ in worded], row, asked, query)
+            _ranked([key for key, _ in asked.wordings], row, asked, query)
             for row, query in zip(scores, queries, strict=True)
         ]
     return found

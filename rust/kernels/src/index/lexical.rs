@@ -14,6 +14,8 @@ pub(super) const MOST_FEATURES: usize = 1_024;
 /// How fast a text's length lowers what a feature in it counts.
 const K1: f32 = 1.2;
 const B: f32 = 0.75;
+/// What a function word of a query counts beside a word with a subject.
+const FUNCTION_WORD_WEIGHT: f32 = 0.1;
 
 /// What is searched of one text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,6 +63,54 @@ impl Features {
     pub fn is_empty(&self) -> bool {
         self.buckets.is_empty()
     }
+}
+
+/// What a query looks for in a text.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Wanted {
+    /// In ascending order, each once.
+    buckets: Vec<u16>,
+    /// What finding each of them counts, before its rarity: 1 for a word. The grams of a word share what the square
+    /// root of their number counts, so that a long word is more than a short one, but not by as much as it is longer.
+    weights: Vec<f32>,
+    /// Words that are not function words, in ascending order, each once.
+    pub words: Vec<u64>,
+}
+
+impl Wanted {
+    pub(super) fn of(text: &str) -> Self {
+        let (mut marked, mut found, mut grams) = (Marked::default(), Vec::new(), Vec::new());
+        let words = Features::of_words(text).words;
+        text::words(text, |word| {
+            if found.len() >= 4 * MOST_FEATURES {
+                return;
+            }
+            let weight = if text::is_function_word(word) { FUNCTION_WORD_WEIGHT } else { 1.0 };
+            found.push((bucket(text::term(word)), weight));
+            marked.set(word);
+            marked.grams(GRAM, |gram| grams.push(bucket(gram)));
+            let share = weight / (grams.len().max(1) as f32).sqrt();
+            found.extend(grams.drain(..).map(|gram| (gram, share)));
+        });
+        let (buckets, weights) = strongest(found).into_iter().unzip();
+        Self { buckets, weights, words }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.buckets.is_empty()
+    }
+}
+
+/// The first distinct buckets up to the limit, sorted, each with the most it was found with.
+fn strongest(found: Vec<(u16, f32)>) -> Vec<(u16, f32)> {
+    let kept = distinct(found.iter().map(|(bucket, _)| *bucket).collect());
+    let mut most: Vec<(u16, f32)> = kept.into_iter().map(|bucket| (bucket, 0.0)).collect();
+    for (bucket, weight) in found {
+        if let Ok(place) = most.binary_search_by_key(&bucket, |each| each.0) {
+            most[place].1 = most[place].1.max(weight);
+        }
+    }
+    most
 }
 
 pub(crate) fn bucket(hash: u64) -> u16 {
@@ -143,22 +193,23 @@ impl Field {
         (K1 + 1.0) / (1.0 + K1 * (1.0 - B + B * length as f32 / self.mean_length()))
     }
 
-    /// The most that any document could score: the rarest features of the query, and nothing else in the text.
-    fn most(&self, rarities: &mut [f32]) -> f32 {
-        rarities.sort_unstable_by(|a, b| b.total_cmp(a));
+    /// The most that any document could score: the query's features of most value, and nothing else in the text.
+    fn most(&self, values: &mut [f32]) -> f32 {
+        values.sort_unstable_by(|a, b| b.total_cmp(a));
         let mut sum = 0.0;
-        let prefixes = rarities.iter().enumerate().map(|(index, rarity)| {
-            sum += rarity;
+        let prefixes = values.iter().enumerate().map(|(index, value)| {
+            sum += value;
             sum * self.share(index + 1)
         });
         prefixes.fold(0.0, f32::max)
     }
 
-    /// Makes ready to score documents against the query's buckets.
-    pub(super) fn ask<'a>(&'a self, query: &'a [u16], table: &'a mut Table) -> Asked<'a> {
-        let mut rarities: Vec<f32> = query.iter().map(|bucket| self.rarity(*bucket)).collect();
-        table.set(query, &rarities);
-        let most = self.most(&mut rarities);
+    /// Makes ready to score documents against what a query looks for.
+    pub(super) fn ask<'a>(&'a self, query: &Wanted, table: &'a mut Table) -> Asked<'a> {
+        let pairs = query.buckets.iter().zip(&query.weights);
+        let mut values: Vec<f32> = pairs.map(|(bucket, weight)| weight * self.rarity(*bucket)).collect();
+        table.set(&query.buckets, &values);
+        let most = self.most(&mut values);
         let mean_length = self.mean_length();
         let (constant, slope) = (1.0 + K1 * (1.0 - B), K1 * B / mean_length);
         Asked { field: self, table, scale: if most > 0.0 { (K1 + 1.0) / most } else { 0.0 }, constant, slope }
@@ -385,8 +436,8 @@ mod tests {
     }
 
     fn scores(field: &Field, query: &str, documents: u32) -> Vec<f32> {
-        let (features, mut table) = (Features::of(query), Table::default());
-        let asked = field.ask(&features.buckets, &mut table);
+        let mut table = Table::default();
+        let asked = field.ask(&Wanted::of(query), &mut table);
         (0..documents).map(|document| asked.score(document)).collect()
     }
 
@@ -396,6 +447,20 @@ mod tests {
         let scores = scores(&field, "cancel the order", 3);
         assert!(scores[0] > scores[1] && scores[1] > scores[2]);
         assert_eq!((scores[2], scores[0] > 0.6), (0.0, true));
+    }
+
+    #[test]
+    fn a_word_with_a_subject_counts_more_than_one_that_carries_grammar() {
+        let field = field(&["refund of that one", "all about the others", "unrelated text"]);
+        let scores = scores(&field, "all about the refund", 3);
+        assert!(scores[0] > scores[1] && scores[1] > scores[2]);
+    }
+
+    #[test]
+    fn what_a_query_looks_for_is_what_a_text_of_the_same_words_has() {
+        let text = "cancel the cancelled order of getUserName";
+        assert_eq!(Wanted::of(text).buckets, Features::of(text).buckets);
+        assert_eq!(Wanted::of(text).words, Features::of(text).words);
     }
 
     #[test]

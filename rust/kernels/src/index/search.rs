@@ -2,7 +2,7 @@
 
 use super::behind::Support;
 use super::entry::tag_symbol;
-use super::lexical::{Asked, Features, Table, bucket};
+use super::lexical::{Asked, Table, Wanted, bucket};
 use super::query::{Choice, Found, Hit, Query, SIGNALS, Signal, Weights, order};
 use super::space::Space;
 use super::symbols::{Names, Prefix, pairs};
@@ -92,7 +92,7 @@ impl Sums {
 
 /// A query in the terms of one namespace.
 struct Question<'a> {
-    features: Features,
+    wanted: Wanted,
     code: Option<Code>,
     vector: Option<&'a [f32]>,
     domain: Option<u32>,
@@ -118,7 +118,7 @@ impl<'a> Question<'a> {
         tags.sort_unstable();
         tags.dedup();
         Self {
-            features: Features::of(query.task),
+            wanted: Wanted::of(query.task),
             code: vector.map(|vector| space.codes.code(vector)),
             vector,
             domain: query.domain.map(number),
@@ -138,7 +138,7 @@ impl<'a> Question<'a> {
     }
 
     fn missing(&self) -> Vec<Signal> {
-        let absent = [(Signal::Lexical, self.features.is_empty()), (Signal::Vector, self.code.is_none())];
+        let absent = [(Signal::Lexical, self.wanted.is_empty()), (Signal::Vector, self.code.is_none())];
         absent.into_iter().filter(|(_, is_absent)| *is_absent).map(|(signal, _)| signal).collect()
     }
 }
@@ -222,7 +222,7 @@ fn by_sums(space: &Space, question: &Question<'_>, wanted: usize, sums: &mut Sum
 }
 
 fn add_words(space: &Space, question: &Question<'_>, sums: &mut Sums) {
-    let words = &question.features.words;
+    let words = &question.wanted.words;
     let rarity = |word: u64| space.task.rarity(bucket(word)) + space.steps.rarity(bucket(word));
     let all: f32 = words.iter().map(|word| rarity(*word)).sum();
     let weight =
@@ -347,8 +347,8 @@ impl<'a> Judge<'a> {
                 language: question.language.map(u64::from),
                 tags: &question.tags,
             },
-            task: space.task.ask(&question.features.buckets, task),
-            steps: space.steps.ask(&question.features.buckets, steps),
+            task: space.task.ask(&question.wanted, task),
+            steps: space.steps.ask(&question.wanted, steps),
             prefix,
             comparing: Signal::ALL
                 .map(|signal| if signal.compares() { question.weights[signal as usize] } else { 0.0 }),
@@ -403,7 +403,7 @@ impl<'a> Judge<'a> {
     }
 
     fn lexical(&self, number: u32) -> Option<f64> {
-        if self.question.features.is_empty() {
+        if self.question.wanted.is_empty() {
             return None;
         }
         let (task, steps) = (f64::from(self.task.score(number)), f64::from(self.steps.score(number)));
