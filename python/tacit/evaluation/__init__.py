@@ -5,7 +5,7 @@ and controls. `docs/guides/evaluation.md` says what each question means and what
 """
 
 from ..errors import LeakError
-from . import next_steps, outcomes, plans, plots, retrieval
+from . import grouping, next_steps, outcomes, plans, plots, recovery, retrieval, validation
 from .bench import EMPTY, LEARNED, PLACEBO, RANDOM, Arm, Bench
 from .dataset import Dataset, Gold, fold_of, load_file, load_memory
 from .evaluating import evaluate
@@ -35,6 +35,7 @@ __all__ = [
     "Total",
     "evaluate",
     "fold_of",
+    "grouping",
     "load_file",
     "load_memory",
     "next_steps",
@@ -42,5 +43,7 @@ __all__ = [
     "plans",
     "plots",
     "questions",
+    "recovery",
     "retrieval",
+    "validation",
 ]

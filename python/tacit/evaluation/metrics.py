@@ -103,6 +103,19 @@ def _share_below(ordered: NDArray[np.float64], scores: NDArray[np.float64]) -> N
     return (left + right) / (2.0 * len(ordered))
 
 
+def shares(parts: Sequence[float], wholes: Sequence[float]) -> list[float]:
+    """A value for each query, whose mean is sum(parts) / sum(wholes).
+
+    The value is the ratio plus the query's influence on it: paired differences of such values have the standard error
+    of the difference of two ratios. Not a number where the wholes are all 0.
+    """
+    whole = math.fsum(wholes)
+    if not whole:
+        return [math.nan] * len(wholes)
+    ratio, mean = math.fsum(parts) / whole, whole / len(wholes)
+    return [ratio + (part - ratio * all_of_it) / mean for part, all_of_it in zip(parts, wholes, strict=True)]
+
+
 def squared_errors(happened: Sequence[bool], probabilities: Sequence[float]) -> list[float]:
     """A value for each query, whose mean is the Brier score (Brier 1950); lower is better."""
     pairs = zip(happened, probabilities, strict=True)

@@ -16,6 +16,7 @@ from . import texts
 from .baselines import CHAIN, NextTools, Rows
 from .bench import EMPTY, LEARNED, RANDOM, Arm, Bench
 from .dataset import fold_of, in_slice, is_success, task_of
+from .metrics import shares
 from .positions import Position, Scores, positions_of, tools_after
 from .question import Answer, questions
 from .replay import Replay
@@ -274,19 +275,6 @@ def _argument_figures(slice: str, cases: Sequence[_Case]) -> Iterator[Measured]:
             lower_is_better=lower,
             pool="all" if slice == "all" else None,
         )
-
-
-def shares(parts: Sequence[int], wholes: Sequence[int]) -> list[float]:
-    """A value for each query, whose mean is sum(parts) / sum(wholes).
-
-    The value is the ratio plus the query's influence on it: paired differences of such values have the standard error
-    of the difference of two ratios. Not a number where the wholes are all 0.
-    """
-    whole = math.fsum(wholes)
-    if not whole:
-        return [math.nan] * len(wholes)
-    ratio, mean = math.fsum(parts) / whole, whole / len(wholes)
-    return [ratio + (part - ratio * all_of_it) / mean for part, all_of_it in zip(parts, wholes, strict=True)]
 
 
 # --- learning curve ---

@@ -77,12 +77,12 @@ class Replay:
     def recover(self, asked: Episode, failed: int, *, with_steps: bool = False, limit: int = 10) -> WaysOut:
         """Asks for the way out of the error of an episode's step `failed`, counted from 0.
 
-        By its tool and error alone, or with the agent, the domain and the steps so far too.
+        By its tool and error alone, or with the agent, the domain and the steps before it too.
         """
         self._refuse_known(asked)
         step = asked.steps[failed]
         more: dict[str, Any] = (
-            {"steps": asked.steps[: failed + 1], "agent": asked.agent, "domain": asked.context.domain}
+            {"steps": asked.steps[:failed], "agent": asked.agent, "domain": asked.context.domain}
             if with_steps
             else {}
         )

@@ -1,0 +1,221 @@
+"""Pattern validation: what patterns said about episodes that they had not seen, beside what came of those."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from .. import _native
+from ..extractors import Hybrid
+from ..memory import Memory
+from ..model.episode import Episode
+from ..model.pattern import Pattern
+from .bench import LEARNED, PLACEBO, Arm, Bench
+from .dataset import task_of
+from .metrics import calibration_error, shares
+from .question import Answer, questions
+from .rows import LeftOut, Measured, Total
+
+MIN_TRIALS = 5
+"""How often a pattern must have been seen to say anything."""
+DRAWS = 3
+_MOST = 10_000
+_NOT_FROM_OUTCOMES = ("error_recovery",)
+"""Kinds whose evidence is what the next step came to, not the episode."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How often a pattern did its job: of `trials` so many went well; mean and lower bound of the Beta posterior."""
+
+    trials: float
+    went_well: float
+    mean: float
+    low: float
+
+    @classmethod
+    def of(cls, pattern: Pattern) -> Share:
+        """One trial an episode, by its outcome; of an error recovery each occurrence, by what the next step came to."""
+        trials, went_well = pattern.episodes, pattern.outcomes
+        if pattern.kind in _NOT_FROM_OUTCOMES:
+            trials, went_well = pattern.trials, pattern.successes
+        mean, low, _ = _native.beta_interval(went_well, trials)
+        return cls(trials, went_well, mean, low)
+
+
+@dataclass
+class _Told:
+    """What patterns said of the occurrences in each episode, and what came: sums an episode, and every pair."""
+
+    right: list[float] = field(default_factory=list)
+    claimed: list[float] = field(default_factory=list)
+    went_well: list[float] = field(default_factory=list)
+    occurrences: list[float] = field(default_factory=list)
+    errors: list[float] = field(default_factory=list)
+    usual_errors: list[float] = field(default_factory=list)
+    said: list[float] = field(default_factory=list)
+    usual: list[float] = field(default_factory=list)
+    came: list[float] = field(default_factory=list)
+
+    def take(self, pairs: Sequence[tuple[Share, float]], usual: float) -> None:
+        """What stands in an episode: each pattern's share as it was known, and how far it did its job this time."""
+        claimed = [(share.low > usual, ok) for share, ok in pairs]
+        self.right.append(sum(ok for is_claimed, ok in claimed if is_claimed))
+        self.claimed.append(sum(is_claimed for is_claimed, _ in claimed))
+        self.went_well.append(sum(ok for _, ok in pairs))
+        self.occurrences.append(len(pairs))
+        self.errors.append(sum((share.mean - ok) ** 2 for share, ok in pairs))
+        self.usual_errors.append(sum((usual - ok) ** 2 for _, ok in pairs))
+        self.said += [share.mean for share, _ in pairs]
+        self.usual += [usual] * len(pairs)
+        self.came += [ok for _, ok in pairs]
+
+    def usually(self) -> _Told:
+        """The same occurrences, told of by one that claims every pattern and says the usual share of each."""
+        return replace(self, right=self.went_well, claimed=self.occurrences, errors=self.usual_errors)
+
+
+@questions.register("patterns")
+class Patterns:
+    """A pattern claims to do its job where its lower bound is above the usual share of its kind."""
+
+    name = "patterns"
+    title = "patterns keep what they promise"
+
+    def ask(self, bench: Bench) -> Iterator[Answer]:
+        """Precision, recall and F1 of the claims, the Brier score and the calibration of the means, by kind."""
+        told = _told(bench, LEARNED, 0)
+        placebo = [_told(bench, PLACEBO, draw) for draw in range(DRAWS)] if told else []
+        reason = "equals the memory: patterns are made of steps, texts do not enter"
+        yield LeftOut(self.name, bench.dataset.name, "control random", reason)
+        for kind in Hybrid().names:
+            untold = _nothing_to_tell(told.get(kind, _Told()))
+            if untold is not None:
+                yield LeftOut(self.name, bench.dataset.name, kind, untold)
+                continue
+            draws = [] if kind in _NOT_FROM_OUTCOMES else [draw[kind] for draw in placebo]
+            yield from _figures(kind, [task_of(each) for each in _asked(bench)], told[kind], draws)
+            if kind in _NOT_FROM_OUTCOMES:
+                reason = "equals the memory: its evidence is what the next step came to, not the outcome"
+                yield LeftOut(self.name, bench.dataset.name, f"{kind}: control placebo", reason)
+
+
+def _nothing_to_tell(told: _Told) -> str | None:
+    """Why a kind has no figures, where it has none."""
+    if not told.said:
+        return f"no pattern of this kind was seen {MIN_TRIALS} times and again in another fold"
+    if len(set(told.came)) < 2:
+        return "all that stood in other folds went alike: there is nothing to tell apart"
+    return None
+
+
+def _asked(bench: Bench) -> list[Episode]:
+    return [each for fold in bench.dataset.folds for each in bench.held_out(fold)]
+
+
+def _told(bench: Bench, arm: Arm, draw: int) -> dict[str, _Told]:
+    """By kind, over the episodes of all folds, each told of by patterns from the other folds."""
+    found: dict[str, _Told] = defaultdict(_Told)
+    finder = Hybrid()
+    for fold in bench.dataset.folds:
+        memory = bench.but_fold(fold, arm, draw=draw).memory
+        known = {kind: _known(memory, kind) for kind in finder.names}
+        usual = {kind: _usual(shares_of) for kind, shares_of in known.items()}
+        for episode in bench.each(f"patterns, {arm.name}", bench.held_out(fold)):
+            seen = _seen(finder, episode, known)
+            for kind in known:
+                found[kind].take(seen.get(kind, ()), usual[kind])
+    return dict(found)
+
+
+def _known(memory: Memory, kind: str) -> dict[str, Share]:
+    patterns = memory.patterns(kind=kind, order="trials", min_trials=MIN_TRIALS, limit=_MOST)
+    shares_of = {pattern.id: Share.of(pattern) for pattern in patterns}
+    return {id: share for id, share in shares_of.items() if share.trials >= MIN_TRIALS}
+
+
+def _usual(known: Mapping[str, Share]) -> float:
+    trials = sum(share.trials for share in known.values())
+    return sum(share.went_well for share in known.values()) / trials if trials else 0.5
+
+
+def _seen(
+    finder: Hybrid, episode: Episode, known: Mapping[str, Mapping[str, Share]]
+) -> dict[str, list[tuple[Share, float]]]:
+    """Of the patterns that are known those that stand in the episode, as often as they count there."""
+    found: dict[str, list[tuple[Share, float]]] = defaultdict(list)
+    counted = set()
+    for finding in finder.extract(episode):
+        share = known.get(finding.kind, {}).get(finding.pattern_id)
+        if share is None or finding.pattern_id in counted:
+            continue
+        found[finding.kind].append((share, finding.ok))
+        if finding.kind not in _NOT_FROM_OUTCOMES:
+            counted.add(finding.pattern_id)
+    return found
+
+
+def _figures(
+    kind: str, tasks: Sequence[str], told: _Told, placebo: Sequence[_Told]
+) -> Iterator[Measured | Total]:
+    """Beside a memory that claims every pattern, and one that says the usual share of each."""
+    for metric, of in _FIGURES.items():
+        draws = [of(draw) for draw in placebo]
+        yield Measured(
+            slice=kind,
+            metric=metric,
+            tasks=tasks,
+            memory=of(told),
+            baselines={"the usual": of(told.usually())},
+            controls={"placebo": _means(draws)} if draws else {},
+            lower_is_better=metric == "brier",
+            pool=kind,
+        )
+    yield Total(
+        slice=kind,
+        metric="calibration_error",
+        queries=len(told.came),
+        memory=calibration_error(told.came, told.said),
+        baselines={"the usual": calibration_error(told.came, told.usual)},
+        controls={"placebo": _mean([calibration_error(draw.came, draw.said) for draw in placebo])}
+        if placebo
+        else {},
+        lower_is_better=True,
+    )
+
+
+def _precision(told: _Told) -> list[float]:
+    return shares(told.right, told.claimed)
+
+
+def _recall(told: _Told) -> list[float]:
+    return shares(told.right, told.went_well)
+
+
+def _f1(told: _Told) -> list[float]:
+    pairs = zip(told.claimed, told.went_well, strict=True)
+    return shares([2 * right for right in told.right], [claimed + good for claimed, good in pairs])
+
+
+def _brier(told: _Told) -> list[float]:
+    return shares(told.errors, told.occurrences)
+
+
+_FIGURES: Mapping[str, Callable[[_Told], list[float]]] = {
+    "precision": _precision,
+    "recall": _recall,
+    "f1": _f1,
+    "brier": _brier,
+}
+
+
+def _means(draws: Sequence[Sequence[float]]) -> list[float]:
+    """Of the draws in which there was a figure."""
+    told = [draw for draw in draws if not any(map(math.isnan, draw))] or draws
+    return [_mean(values) for values in zip(*told, strict=True)]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
