@@ -5,6 +5,7 @@ Each is a pure function of what is known and what is asked. Those that need scik
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -207,7 +208,7 @@ def known_task(attempts: Attempts) -> dict[str, Figures]:
     of_task, of_agent = _others(tasks, came, overall), _others(agents, came, overall)
     return {
         "task + agent": _bounded(of_task + of_agent - overall),
-        "mean of task and agent": (of_task + of_agent) / 2,
+        "task, agent, averaged": (of_task + of_agent) / 2,
     }
 
 
@@ -227,8 +228,8 @@ def unseen_task(known: Attempts, asked: Attempts) -> dict[str, Figures]:
     if texts.is_available():
         tasks, attempts = _near_tasks(known, asked, overall), _near_attempts(known, asked)
         found["nearest 5 tasks + agent"] = _bounded(tasks + agents - overall)
-        found["mean of nearest 5 tasks and agent"] = (tasks + agents) / 2
-        found["mean of the agent's nearest 5 and agent"] = (attempts + agents) / 2
+        found["nearest 5 tasks, agent, averaged"] = (tasks + agents) / 2
+        found["own nearest 5, agent, averaged"] = (attempts + agents) / 2
         found["logistic"] = _logistic(known, asked)
     return found
 
@@ -274,13 +275,18 @@ def _logistic(known: Attempts, asked: Attempts) -> Figures:
 
     if len(set(known.successes.tolist())) < 2:
         return np.full(len(asked.texts), known.successes.mean())
-    words, fields = TfidfVectorizer(sublinear_tf=True), DictVectorizer()
+    words, fields = TfidfVectorizer(sublinear_tf=True, analyzer=_words), DictVectorizer()
     ours = hstack([words.fit_transform(known.texts), fields.fit_transform(_fields(known))])
     theirs = hstack([words.transform(asked.texts), fields.transform(_fields(asked))])
     with trained.on_one_thread():
         model = LogisticRegression(max_iter=_ITERATIONS).fit(ours, known.successes)
         chances: Figures = model.predict_proba(theirs)[:, 1]
     return chances
+
+
+def _words(text: str) -> list[str]:
+    """Its words of two characters and more; the text itself where it has none."""
+    return re.findall(r"\w\w+", text.lower()) or [text]
 
 
 def _fields(attempts: Attempts) -> list[dict[str, float]]:

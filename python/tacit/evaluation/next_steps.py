@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from . import texts
 from .baselines import CHAIN, NextTools, Rows
 from .bench import EMPTY, LEARNED, RANDOM, Arm, Bench
 from .dataset import fold_of, in_slice, is_success, task_of
+from .experience import SHARES, first_tasks
 from .metrics import shares
 from .positions import Position, Scores, positions_of, tools_after
 from .question import Answer, questions
@@ -23,8 +23,6 @@ from .replay import Replay
 from .rows import Curve, LeftOut, Measured
 
 DEPTHS = (1, 3)
-SHARES = (0.05, 0.1, 0.3, 1.0)
-"""How much of the experience the points of a learning curve know."""
 _CURVE_QUERIES = 2_000
 _LISTED = 10
 
@@ -305,9 +303,3 @@ def _learned(bench: Bench, known: Sequence[Position], asked: Sequence[Position])
     episodes = list({position.episode.id: position.episode for position in known}.values())
     with bench.of(episodes) as replay:
         return _suggested(bench, replay, asked, tools_after(known), LEARNED)[0]
-
-
-def first_tasks(tasks: Sequence[str], share: float) -> frozenset[str]:
-    """That share of the tasks, at least one: those of smallest hash, so that more holds all of less."""
-    keys = sorted(set(tasks), key=lambda key: hashlib.sha1(f"experience {key}".encode()).hexdigest())
-    return frozenset(keys[: max(1, round(share * len(keys)))])

@@ -14,8 +14,8 @@ from . import texts
 from .baselines import Attempts, Figures, known_task, unseen_task
 from .bench import EMPTY, LEARNED, PLACEBO, RANDOM, Arm, Bench
 from .dataset import fold_of, in_slice, is_success, task_of
+from .experience import SHARES, first_tasks
 from .metrics import calibration, calibration_error, separations, squared_errors
-from .next_steps import SHARES, first_tasks
 from .question import Answer, questions
 from .rows import Curve, LeftOut, Measured, Total
 

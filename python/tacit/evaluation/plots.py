@@ -12,8 +12,8 @@ from ..errors import ValidationError
 from .outcomes import QUERIES_IN_BIN
 from .rows import Curve, Report
 
-_WIDTH, _HEIGHT = 380, 320
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 14, 34, 96
+_WIDTH, _HEIGHT = 380, 370
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 24, 34, 152
 _IN_A_ROW = 3
 _OURS = "#0b57a4"
 _THEIRS = ("#b3542c", "#5f8a3a", "#8a5a9e", "#7a7a7a", "#b59a2b", "#3a8f94", "#a33b63")
@@ -171,7 +171,7 @@ def _dot(panel: Panel, point: Point, colour: str) -> str:
 
 
 def _key(number: int, name: str, colour: str) -> Iterator[str]:
-    """The line's name under the plot, four to a column."""
-    x, y = _LEFT - 30 + number // 4 * 180, _HEIGHT - _BOTTOM + 48 + number % 4 * 13
+    """The line's name under the plot."""
+    x, y = _LEFT, _HEIGHT - _BOTTOM + 48 + number * 13
     yield f'<rect x="{x}" y="{y - 8}" width="9" height="9" fill="{colour}"/>'
     yield f'<text x="{x + 14}" y="{y}">{escape(name)}</text>'

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from random import Random
 
@@ -15,10 +16,11 @@ from ..model.episode import Episode
 from . import texts
 from .bench import EMPTY, LEARNED, RANDOM, Arm, Bench
 from .dataset import Dataset, Gold, task_of
+from .experience import SHARES, first_tasks
 from .metrics import discounted_gain, hit, reciprocal_rank
 from .question import Answer, questions
 from .replay import Replay
-from .rows import LeftOut, Measured
+from .rows import Curve, LeftOut, Measured
 
 FOUND = 100
 """How far down the rankings are read, the memory's and the baselines' alike."""
@@ -69,6 +71,7 @@ class TaskRetrieval:
                 yield LeftOut(self.name, bench.dataset.name, found.slice, "no task has an equal elsewhere")
             else:
                 yield from _measured(bench, found)
+                yield _curve(bench, found)
         if not texts.is_available():
             yield LeftOut(self.name, bench.dataset.name, "baselines", texts.MISSING)
 
@@ -231,6 +234,26 @@ def _measured(bench: Bench, asked: QuerySet) -> Iterator[Measured]:
             baselines={name: judged(gains) for name, gains in baselines.items()},
             controls={name: judged(gains) for name, gains in controls.items()},
         )
+
+
+def _curve(bench: Bench, asked: QuerySet) -> Curve:
+    """The discounted gain by how much of what there is to be found is stored, the same tasks first for all."""
+    queries = bench.capped(asked.queries, task_of)
+    available = _gains(asked, queries, [_stored(asked, query) for query in queries])
+    lines: dict[str, list[float]] = defaultdict(list)
+    for share in SHARES:
+        kept = first_tasks([key for key, _ in asked.wordings], share)
+        part = replace(
+            asked,
+            corpus=[episode for episode in asked.corpus if task_of(episode) in kept],
+            wordings=[(key, text) for key, text in asked.wordings if key in kept],
+        )
+        ranked = {"memory": _remembered(bench, part, queries, LEARNED), **_by_text(part, queries)}
+        for name, found in ranked.items():
+            judged = _judged(discounted_gain, available, _gains(asked, queries, found))
+            lines[name].append(math.fsum(judged) / len(judged))
+    shown = {name: tuple(line) for name, line in lines.items()}
+    return Curve("B1", bench.dataset.name, "learning", f"ndcg@10, {asked.slice}", SHARES, shown)
 
 
 def _gains(asked: QuerySet, queries: Sequence[Episode], ranked: Sequence[Sequence[str]]) -> list[list[float]]:

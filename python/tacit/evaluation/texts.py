@@ -42,8 +42,24 @@ def _cosines(queries: Sequence[str], texts: Sequence[str], **options: Any) -> Si
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectorizer = TfidfVectorizer(**options)
-    columns = vectorizer.fit_transform(texts)
+    columns = _columns(vectorizer, texts)
+    if columns is None:
+        return _nothing_alike(queries, texts)
     return np.asarray((vectorizer.transform(queries) @ columns.T).toarray())
+
+
+def _columns(vectorizer: Any, texts: Sequence[str]) -> Any:
+    """The matrix of some texts; None where there is nothing in any of them that could be counted."""
+    try:
+        return vectorizer.fit_transform(texts)
+    except ValueError as error:
+        if "empty vocabulary" not in str(error):
+            raise
+        return None
+
+
+def _nothing_alike(queries: Sequence[str], texts: Sequence[str]) -> Similarities:
+    return np.zeros((len(queries), len(texts)))
 
 
 def bm25(queries: Sequence[str], texts: Sequence[str]) -> Similarities:
@@ -51,7 +67,10 @@ def bm25(queries: Sequence[str], texts: Sequence[str]) -> Similarities:
     from sklearn.feature_extraction.text import CountVectorizer
 
     vectorizer = CountVectorizer()
-    counts = vectorizer.fit_transform(texts).astype(np.float64).tocoo()
+    columns = _columns(vectorizer, texts)
+    if columns is None:
+        return _nothing_alike(queries, texts)
+    counts = columns.astype(np.float64).tocoo()
     lengths = np.asarray(counts.sum(axis=1)).ravel()
     holding = np.bincount(counts.col, minlength=counts.shape[1])
     idf = np.log1p((len(texts) - holding + 0.5) / (holding + 0.5))
@@ -68,9 +87,9 @@ def topics(queries: Sequence[str], texts: Sequence[str]) -> Similarities:
     from sklearn.preprocessing import normalize
 
     vectorizer = TfidfVectorizer(stop_words="english")
-    matrix = vectorizer.fit_transform(texts)
-    kept = min(_TOPICS, min(matrix.shape) - 1)
-    if kept < 1:
+    matrix = _columns(vectorizer, texts)
+    kept = 0 if matrix is None else min(_TOPICS, min(matrix.shape) - 1)
+    if matrix is None or kept < 1:
         return word_tf_idf(queries, texts)
     space = TruncatedSVD(kept, random_state=0).fit(matrix)
     asked = normalize(space.transform(vectorizer.transform(queries)))

@@ -5,18 +5,20 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from tacit.errors import LeakError, ValidationError
-from tacit.evaluation import Report, Row, evaluate
+from tacit.evaluation import Curve, Report, Row, evaluate
 from tacit.evaluation.bench import Bench
-from tacit.evaluation.dataset import Dataset, fold_of, task_of
-from tacit.evaluation.metrics import paired
-from tacit.evaluation.next_steps import first_tasks, shares
+from tacit.evaluation.dataset import Action, Dataset, Gold, fold_of, task_of
+from tacit.evaluation.experience import first_tasks
+from tacit.evaluation.metrics import paired, shares
 from tacit.evaluation.outcomes import QUERIES_IN_BIN, parts_of
 from tacit.evaluation.plans import told_once
+from tacit.evaluation.retrieval import TaskRetrieval
 from tacit.model.advice import Prediction
 from tests.unit.evaluation.toy import CLEAN, FETCH, CountingMemory, episode, world
 
@@ -92,6 +94,18 @@ def test_curves_say_how_quality_goes_with_experience_and_what_was_told_with_what
     calibrated = [curve for curve in report.curves if curve.kind == "calibration" and "memory" in curve.lines]
     assert {curve.metric for curve in calibrated} == {"unseen task", "known task"}
     assert all(sum(curve.lines[QUERIES_IN_BIN]) == pytest.approx(1.0) for curve in calibrated)
+
+
+def test_more_is_found_the_more_is_stored() -> None:
+    gold = {
+        key: Gold(key, several[0].task, "general", (Action(several[0].task.split()[0], "{}"),))
+        for key, several in world().tasks.items()
+    }
+    bench = Bench(replace(world(), gold=gold))
+    (curve,) = (answer for answer in TaskRetrieval().ask(bench) if isinstance(answer, Curve))
+    assert set(curve.lines) >= {"memory"}
+    for line in curve.lines.values():
+        assert line[0] < line[-1] <= 1.0
 
 
 def test_equal_evaluations_report_the_same() -> None:

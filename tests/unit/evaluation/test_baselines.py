@@ -160,7 +160,7 @@ def test_an_attempt_at_a_known_task_is_judged_by_the_others_alone() -> None:
     )
     # The first without itself: a third of all; of its task (1 + 1/3) / 2, of its agent (0 + 1/3) / 2.
     assert found["task + agent"][0] == pytest.approx(2 / 3 + 1 / 6 - 1 / 3)
-    assert found["mean of task and agent"][0] == pytest.approx((2 / 3 + 1 / 6) / 2)
+    assert found["task, agent, averaged"][0] == pytest.approx((2 / 3 + 1 / 6) / 2)
 
 
 def test_an_unseen_task_is_judged_by_the_agent_and_by_tasks_like_it() -> None:
@@ -174,6 +174,8 @@ def test_an_unseen_task_is_judged_by_the_agent_and_by_tasks_like_it() -> None:
     assert found["agent"].tolist() == pytest.approx([0.5, 0.5, 0.5])
     near = (2 + 0.5) / 3
     assert found["nearest 5 tasks + agent"][0] == pytest.approx(near)
-    assert found["mean of nearest 5 tasks and agent"][1] == pytest.approx((1 - near + 0.5) / 2)
+    assert found["nearest 5 tasks, agent, averaged"][1] == pytest.approx((1 - near + 0.5) / 2)
     assert found["logistic"][0] > 0.5 > found["logistic"][1]
-    assert found["mean of the agent's nearest 5 and agent"][0] == pytest.approx(0.75)
+    wordless = attempts([("t", "x", "?", 1.0), ("u", "y", "!", 0.0)])
+    assert all(len(chances) == 2 for chances in unseen_task(wordless, wordless).values())
+    assert found["own nearest 5, agent, averaged"][0] == pytest.approx(0.75)
