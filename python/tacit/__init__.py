@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .aio import AsyncMemory
     from .config import (
         ClusteringSettings,
+        CreditSettings,
         EvidenceSettings,
         Limits,
         MaintenanceSettings,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         UnavailableError,
         UnknownEpisodeError,
         UnknownNameError,
+        UnknownRecallError,
         ValidationError,
     )
     from .memory import Memory
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
     from .model.maintenance import Maintenance, Merge, StateChange
     from .model.pattern import Alternative, Cluster, Contrast, Finding, Heuristic, Pattern
     from .model.recall import Hit, NextStep, Reason, Recall
+    from .model.usage import Usage
     from .recorder import Recorder, recorded
 
 _HOMES = {
@@ -68,6 +71,7 @@ _HOMES = {
     "aio": ("AsyncMemory",),
     "config": (
         "ClusteringSettings",
+        "CreditSettings",
         "EvidenceSettings",
         "Limits",
         "MaintenanceSettings",
@@ -91,6 +95,7 @@ _HOMES = {
         "UnavailableError",
         "UnknownEpisodeError",
         "UnknownNameError",
+        "UnknownRecallError",
         "ValidationError",
     ),
     "memory": ("Memory",),
@@ -110,6 +115,7 @@ _HOMES = {
     "model.maintenance": ("Maintenance", "Merge", "StateChange"),
     "model.pattern": ("Alternative", "Cluster", "Contrast", "Finding", "Heuristic", "Pattern"),
     "model.recall": ("Hit", "NextStep", "Reason", "Recall"),
+    "model.usage": ("Usage",),
     "recorder": ("Recorder", "recorded"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -126,6 +132,7 @@ __all__ = [
     "ConflictError",
     "Contrast",
     "CorruptRecordError",
+    "CreditSettings",
     "Episode",
     "EpisodeClosedError",
     "EpisodeError",
@@ -169,6 +176,8 @@ __all__ = [
     "UnavailableError",
     "UnknownEpisodeError",
     "UnknownNameError",
+    "UnknownRecallError",
+    "Usage",
     "ValidationError",
     "WayOut",
     "WaysOut",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from types import TracebackType
@@ -16,6 +16,7 @@ from .model.learned import Learned
 from .model.maintenance import Maintenance
 from .model.pattern import Cluster, Contrast, Heuristic, Pattern
 from .model.recall import Recall
+from .model.usage import Usage
 from .recorder import Recorder
 
 T = TypeVar("T")
@@ -60,6 +61,14 @@ class AsyncMemory:
     async def recall(self, task: str, **asked: Any) -> Recall:
         """As `Memory.recall`."""
         return await self._run(self.memory.recall, task, **asked)
+
+    async def feedback(self, recall_id: str, *, helped: Mapping[str, bool]) -> None:
+        """As `Memory.feedback`."""
+        await self._run(self.memory.feedback, recall_id, helped=helped)
+
+    async def usage(self, memory_id: str, *, namespace: str | None = None) -> Usage:
+        """As `Memory.usage`."""
+        return await self._run(self.memory.usage, memory_id, namespace=namespace)
 
     async def get(self, episode_id: str) -> Episode:
         """As `Memory.get`."""

@@ -70,6 +70,8 @@ class RecallWeights:
     outcome: float = 0.02
     evidence: float = 0.02
     recency: float = 0.02
+    effectiveness: float = 0.06
+    """Of the credit that recalled episodes earned; absent until the namespace has some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,16 @@ class RecallSettings:
     heuristics: int = 3
     neighbours: int = 50
     """How many of the most similar episodes the patterns, pitfalls and next steps are taken from."""
+
+
+@dataclass(frozen=True, slots=True)
+class CreditSettings:
+    """What recalled memories are credited with when an episode ends."""
+
+    plan_similarity: float = 0.6
+    """From which LCS ratio on the steps are like a recalled episode's plan: it counts as used."""
+    prior_episodes: float = 5.0
+    """How many episodes a wider group's share of success counts for beside a narrower one's, in what is expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +163,7 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     reward: RewardWeights = field(default_factory=RewardWeights)
     recall: RecallSettings = field(default_factory=RecallSettings)
+    credit: CreditSettings = field(default_factory=CreditSettings)
     clustering: ClusteringSettings = field(default_factory=ClusteringSettings)
     evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
     maintenance: MaintenanceSettings = field(default_factory=MaintenanceSettings)
@@ -158,9 +171,9 @@ class Settings:
 
 
 _MOST = 2**63 - 1
-_MORE_THAN_NONE = {"half_life_days", "usual_seconds", "usual_steps", "cache_ttl_s"}
+_MORE_THAN_NONE = {"prior_episodes", "half_life_days", "usual_seconds", "usual_steps", "cache_ttl_s"}
 _AT_LEAST_ONE = {"candidates", "neighbours", "readers", "min_points", "min_episodes", "min_trials"}
-_SHARES = {"duration_share", "diversity", "eps", "similarity", "false_discoveries"}
+_SHARES = {"duration_share", "diversity", "eps", "similarity", "plan_similarity", "false_discoveries"}
 _CHOICES = {"durability": ("durable", "fast"), "cache": ("auto", "memory")}
 
 

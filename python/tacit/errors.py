@@ -4,6 +4,7 @@
     ├── EpisodeError              the caller's order of calls is wrong
     │   ├── UnknownEpisodeError   no episode has that id
     │   └── EpisodeClosedError    the episode was completed already, with another outcome
+    ├── UnknownRecallError        no recall of an episode has that id
     ├── UnknownNameError          a name that no registry knows
     ├── ValidationError           a field, its limit and what was given (also a ValueError)
     │   └── TooLargeError         what was given is larger than its limit
@@ -54,6 +55,17 @@ class EpisodeClosedError(EpisodeError):
 
     def __str__(self) -> str:
         return f"episode {self.episode_id!r} {self.message}"
+
+
+class UnknownRecallError(TacitError, KeyError):
+    """No recall that belongs to an episode has this id: what was asked outside of an episode is not kept."""
+
+    def __init__(self, recall_id: str) -> None:
+        super().__init__(recall_id)
+        self.recall_id = recall_id
+
+    def __str__(self) -> str:
+        return f"no recall {self.recall_id!r} within an episode"
 
 
 class UnknownNameError(TacitError, LookupError):

@@ -18,15 +18,22 @@ from .embedding import embedders
 from .errors import ConflictError, EpisodeClosedError, UnknownEpisodeError, ValidationError
 from .extractors import Hybrid
 from .learning import (
+    Answer,
     Contrasts,
+    Crediting,
     Draft,
     Learner,
     Maintainer,
+    RecallReceipt,
     Recording,
     Staged,
     Standings,
     Taught,
+    content_of,
+    corrected,
     digest_of,
+    recall_bytes,
+    withdrawn,
 )
 from .model.checks import (
     check_count,
@@ -47,7 +54,8 @@ from .model.learned import Learned
 from .model.maintenance import Maintenance
 from .model.pattern import Cluster, Contrast, Heuristic, Pattern, PatternKind
 from .model.recall import Recall
-from .model.record import Batch, Change, EpisodeRecord, Receipt
+from .model.record import Batch, Change, EpisodeRecord, Note, Receipt
+from .model.usage import Usage
 from .retrieval import Retriever
 from .storage import InMemoryStore, NativeStore, Store
 
@@ -94,8 +102,10 @@ class Memory:
         self._store = store if store is not None else _open_store(database, self.settings)
         self._embedder = embedders.create(self.settings.embedder)
         self._index = _native.Index(self._embedder.name, self._embedder.dimension)
+        hybrid = Hybrid(names=self.settings.extractors)
+        self._crediting = Crediting(settings=self.settings.credit, hybrid=hybrid, index=self._index)
         self._learner = Learner(
-            hybrid=Hybrid(names=self.settings.extractors),
+            hybrid=hybrid,
             weights=self.settings.reward,
             embedder=self._embedder,
             index=self._index,
@@ -229,7 +239,7 @@ class Memory:
         Where it raises, the episode is still open, and nothing of it was stored unless the wait itself was cut short
         (an interrupt, `CommitUnknownError`). Repeating it with the same outcome is safe either way; of an episode
         that was stored, another outcome raises `EpisodeClosedError`. An abandoned episode is stored and not learned
-        from.
+        from. What was recalled for the episode is credited with its outcome, in the same transaction.
         """
         check_outcome(outcome, self.settings.limits)
         opened = self._open.get(episode_id)
@@ -240,7 +250,7 @@ class Memory:
                 return self._completed_before(episode_id, outcome)
             draft = opened.close(outcome, ended_at=max(self._now(), opened.started_at))
             try:
-                learned = self._learn_and_commit(draft)
+                learned = self._learn_and_commit(opened, draft)
             except ConflictError as error:
                 if self._store.get("episode", draft.id) is None:
                     raise
@@ -249,10 +259,12 @@ class Memory:
             del self._open[episode_id]
             return learned if learned.receipt.committed else self._completed_before(episode_id, outcome)
 
-    def _learn_and_commit(self, draft: Draft) -> Learned:
+    def _learn_and_commit(self, opened: Recording, draft: Draft) -> Learned:
         self._catch_up()
         taught = self._teach(draft, Staged())
-        return taught.learned(self._commit(taught.record))
+        findings = taught.lesson.findings if taught.lesson else None
+        notes = opened.notes(draft, lambda: self._crediting.notes(draft, opened.receipts, findings))
+        return taught.learned(self._commit(taught.record, notes=notes))
 
     def _teach(self, draft: Draft, staged: Staged) -> Taught:
         """What a draft teaches, against what is known and what will be committed with it."""
@@ -261,14 +273,21 @@ class Memory:
         lesson = self._learner.learn(draft, staged=staged.patterns[draft.head.namespace])
         return Taught("learned", draft.id, lesson.record, lesson)
 
-    def _commit(self, *records: EpisodeRecord) -> Receipt:
+    def _commit(self, *given: EpisodeRecord | None, notes: tuple[Note, ...] = ()) -> Receipt:
         """Durable first, then the index: it takes the records as they are, unless others committed in between."""
-        receipt = self._store.commit(Batch(records))
-        before = receipt.sequence - len(records)
+        records = tuple(record for record in given if record is not None)
+        receipt = self._store.commit(Batch(records, notes=notes))
+        landed = len(records) + len(notes)
+        before = receipt.sequence - landed
         with self._catching_up:
-            if receipt.committed == len(records) and self._index.sequence == before:
-                numbered = enumerate(records, start=before + 1)
-                self._index.apply([Change(number, "put", record, record.id) for number, record in numbered])
+            if receipt.committed == landed and self._index.sequence == before:
+                puts = [
+                    Change(number, "put", record, record.id)
+                    for number, record in enumerate(records, before + 1)
+                ]
+                written = enumerate(notes, before + 1 + len(records))
+                told = [Change(number, "note", None, note.id, note) for number, note in written]
+                self._index.apply([*puts, *told])
                 return receipt
         self._catch_up()
         return receipt
@@ -289,8 +308,9 @@ class Memory:
         One without times is dated now; how long it took is `metadata["duration_s"]` where that is a number of
         seconds, and unknown (`timed` is False) otherwise.
 
-        An episode whose `external_id` is there already is left alone ("unchanged") where its content is the same,
-        and raises `ConflictError` where it is not.
+        An episode whose id or `external_id` is there already is left alone ("unchanged") where its content is the
+        same, however it was recorded, and raises `ConflictError` where it is not. What was learned from it is not
+        content, nor are its times where it comes without any.
         """
         return next(self._add_chunk([episode]))
 
@@ -311,16 +331,24 @@ class Memory:
     def _add_chunk(self, episodes: Sequence[Episode]) -> Iterator[Learned]:
         self._catch_up()
         staged = Staged()
-        taught = [self._teach_once(self._draft(episode), staged) for episode in episodes]
+        taught = [self._teach_once(episode, staged) for episode in episodes]
         return iter(self._commit_chunk(taught)) if taught else iter(())
 
-    def _teach_once(self, draft: Draft, staged: Staged) -> Taught:
-        """As `_teach`; one that is stored already is only handed to the commit, which compares it."""
-        stored = staged.id_of(draft) or self._stored_id(draft)
-        if stored is not None:
-            return Taught("unchanged", stored, draft.stored("abandoned"))
-        staged.add(draft)
-        return self._teach(draft, staged)
+    def _teach_once(self, given: Episode, staged: Staged) -> Taught:
+        """As `_teach`; one that the chunk holds already is only handed to the commit, which compares it."""
+        draft = self._draft(given)
+        before = staged.id_of(draft)
+        if before is not None:
+            return Taught("unchanged", before, draft.stored("abandoned"))
+        stored = self._stored_id(draft)
+        held = None if stored is None else self._store.get("episode", stored)
+        if stored is None or held is None:
+            staged.add(draft)
+            return self._teach(draft, staged)
+        dated = bool(given.started_at or given.ended_at)
+        if content_of(_EPISODES.decode(held), dated=dated) != content_of(draft.episode, dated=dated):
+            raise ConflictError(draft.head.external_id or draft.head.id, draft.head.namespace)
+        return Taught("unchanged", stored, None)
 
     def _stored_id(self, draft: Draft) -> bytes | None:
         """The id under which the same episode is stored, by its external id or its own."""
@@ -336,12 +364,14 @@ class Memory:
         receipt = self._commit(*(each.record for each in taught))
         if receipt.committed < sum(each.state != "unchanged" for each in taught):
             taught = [self._as_stored(each) for each in taught]
+        stored_before = sum(each.record is None for each in taught)
+        receipt = replace(receipt, unchanged=receipt.unchanged + stored_before)
         return [each.learned(receipt) for each in taught]
 
     def _as_stored(self, taught: Taught) -> Taught:
         """Unchanged, where another process stored the same content under its own id in the meantime."""
         record = taught.record
-        if record.external_id is None:
+        if record is None or record.external_id is None:
             return taught
         stored = self._id_under(record.namespace, record.external_id)
         return taught if stored in (None, taught.id) else Taught("unchanged", stored, record)
@@ -387,7 +417,9 @@ class Memory:
         id = as_bytes(episode_id)
         if self._store.get("episode", id) is None:
             raise UnknownEpisodeError(episode_id)
-        self._store.commit(Batch(removed=(id,)))
+        self._catch_up()
+        receipts = tuple(withdrawn(self._store, self._index.receipts_of(id)))
+        self._store.commit(Batch(removed=(id,), notes=receipts))
         self._catch_up()
 
     # --- journey two: a new task gets ranked, explained experience ---
@@ -404,12 +436,15 @@ class Memory:
         steps: Sequence[Step | str] = (),
         limit: int = 5,
         namespace: str | None = None,
+        episode_id: str | None = None,
     ) -> Recall:
         """What this memory has to say about a task: similar episodes with reasons, patterns, pitfalls, next steps.
 
-        `steps` are those taken so far (steps, or the names of their tools). Writes nothing. Raises `ValidationError`
-        for a `limit` outside 1..100 or a task that breaks its limits.
+        `steps` are those taken so far (steps, or the names of their tools). With the id of an open episode the answer
+        is a receipt of it: its completion credits what was used. Otherwise nothing is ever written. Raises
+        `ValidationError` for a `limit` outside 1..100 or a task that breaks its limits, and as `log` for the episode.
         """
+        opened = None if episode_id is None else self._opened(episode_id)
         namespace = self.namespace if namespace is None else namespace
         asked = _overridden(
             context, domain=domain, language=language, framework=framework, complexity=complexity
@@ -420,7 +455,7 @@ class Memory:
             check_tool("steps", step.tool if isinstance(step, Step) else step)
         check_count("limit", limit, 1, 100)
         self._catch_up()
-        return self._retriever.recall(
+        answer = self._retriever.recall(
             task,
             context=asked,
             steps=steps,
@@ -428,6 +463,35 @@ class Memory:
             namespace=namespace,
             now=self._now(),
         )
+        self._receipt(opened, answer, namespace)
+        return answer
+
+    def _receipt(self, opened: Recording | None, answer: Answer, namespace: str) -> None:
+        """The answer is one of the episode's, until its completion says what of it was used."""
+        if opened is not None:
+            opened.receipts.append(RecallReceipt(answer, namespace, self._now(), len(opened)))
+
+    def feedback(self, recall_id: str, *, helped: Mapping[str, bool]) -> None:
+        """Says which of the memories that a recall showed helped (True) or misled (False), by their ids.
+
+        It takes the place of what the episode's completion concluded, and of earlier feedback: only what is named is
+        credited, and with nothing named nothing is. The recall belongs to an episode, open or ended, of this process
+        or another. Raises `UnknownRecallError`, and `ValidationError` for a memory that the recall did not show.
+        """
+        id = recall_bytes(recall_id)
+        if any(opened.tell(id, helped) for opened in tuple(self._open.values())):
+            return
+        self._store.commit(Batch(notes=(corrected(self._store, recall_id, helped),)))
+        self._catch_up()
+
+    def usage(self, memory_id: str, *, namespace: str | None = None) -> Usage:
+        """How often an episode, a pattern or a heuristic was recalled and used within episodes, and whether it helped.
+
+        All zeros for what no recall showed.
+        """
+        namespace = self._within(namespace)
+        self._catch_up()
+        return self._crediting.usage(memory_id, namespace)
 
     # --- looking at what is there ---
 

@@ -69,10 +69,13 @@ class Recorder:
         return number
 
     def recall(self, task: str | None = None, *, limit: int = 5, **asked: Any) -> Recall:
-        """`Memory.recall` for this episode's task and context and the steps it has taken."""
-        return self.memory.recall(
-            self._task if task is None else task, steps=self._tools, limit=limit, **{**self._asked, **asked}
-        )
+        """`Memory.recall` for this episode's task and context and the steps it has taken.
+
+        The answer is a receipt: the episode's ending credits what was used of it.
+        """
+        episode_id = self.id if self.learned is None else None
+        asked = {**self._asked, "steps": self._tools, "episode_id": episode_id, **asked}
+        return self.memory.recall(self._task if task is None else task, limit=limit, **asked)
 
     def succeed(self, verdict: str | None = None, *, artifacts: Sequence[str] = ()) -> Learned:
         """Ends the episode as a success."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,32 +13,10 @@ import pytest
 
 from tacit import Episode, EpisodeClosedError, Memory, Outcome, Settings, Step, StorageError, ValidationError
 from tacit.embedding import embedders
-from tacit.model.record import Batch, Receipt
 from tacit.storage import InMemoryStore
-from tacit.testing import Clock
+from tacit.testing import Clock, FaultyStore
 
 WELL = Outcome.success("done")
-
-
-class UnsureStore(InMemoryStore):
-    """Runs `before` and `after` around its next commit, each once."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.before: Callable[[], None] | None = None
-        self.after: Callable[[], None] | None = None
-
-    def commit(self, batch: Batch) -> Receipt:
-        self._run("before")
-        receipt = super().commit(batch)
-        self._run("after")
-        return receipt
-
-    def _run(self, name: str) -> None:
-        prepared = getattr(self, name)
-        setattr(self, name, None)
-        if prepared is not None:
-            prepared()
 
 
 def interrupted() -> None:
@@ -49,7 +27,7 @@ def store_again(memory: Memory, episode: Episode) -> None:
     memory.add(episode)
 
 
-def attempt(store: UnsureStore, clock: Clock, **head: Any) -> tuple[Memory, str]:
+def attempt(store: FaultyStore, clock: Clock, **head: Any) -> tuple[Memory, str]:
     """A memory with an open episode whose first completion was interrupted after it had landed."""
     memory = Memory(store=store, clock=clock)
     episode_id = memory.start("find the order", **head)
@@ -62,7 +40,7 @@ def attempt(store: UnsureStore, clock: Clock, **head: Any) -> tuple[Memory, str]
 
 
 def test_a_completion_that_was_interrupted_after_it_landed_can_be_repeated() -> None:
-    memory, episode_id = attempt(UnsureStore(), Clock())
+    memory, episode_id = attempt(FaultyStore(), Clock())
     repeated = memory.complete(episode_id, WELL)
     stored = memory.get(episode_id)
     assert (repeated.state, repeated.reward) == ("unchanged", stored.reward)
@@ -71,14 +49,14 @@ def test_a_completion_that_was_interrupted_after_it_landed_can_be_repeated() -> 
 
 
 def test_a_completion_that_landed_takes_no_other_outcome() -> None:
-    memory, episode_id = attempt(UnsureStore(), Clock())
+    memory, episode_id = attempt(FaultyStore(), Clock())
     with pytest.raises(EpisodeClosedError):
         memory.complete(episode_id, Outcome.failure("not found"))
     assert memory.complete(episode_id, WELL).state == "unchanged"
 
 
 def test_a_completion_that_did_not_land_learns_what_was_logged_since() -> None:
-    store, clock = UnsureStore(), Clock()
+    store, clock = FaultyStore(), Clock()
     memory = Memory(store=store, clock=clock)
     episode_id = memory.start("find the order")
     store.before = interrupted
@@ -90,7 +68,7 @@ def test_a_completion_that_did_not_land_learns_what_was_logged_since() -> None:
 
 
 def test_what_another_process_added_in_the_meantime_is_named_by_its_own_id() -> None:
-    store = UnsureStore()
+    store = FaultyStore()
     one, other = Memory(store=store), Memory(store=store)
     run = Episode(task="find the order", external_id="run-1", started_at=1, ended_at=2, outcome=WELL)
     store.before = lambda: store_again(other, run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -336,6 +337,42 @@ def test_adding_the_same_external_id_again_changes_nothing(memory: Memory) -> No
     with pytest.raises(ConflictError, match="external id 'run-1' in namespace 'default'"):
         memory.add(finished(number=2, external_id="run-1"))
     assert memory.add(finished(external_id="run-1", namespace="other")).state == "learned"
+
+
+UNDATED = Episode(
+    task="Cancel order 17",
+    steps=(Step("get_order", parameters={"b": 1.0, "a": [True, None]}, status="ok"), Step("cancel", at=5)),
+    outcome=Outcome.success("done"),
+    metadata={"duration_s": 3},
+)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        None,
+        UNDATED,
+        replace(UNDATED, started_at=7, ended_at=9),
+        replace(UNDATED, external_id="run-1", ended_at=9),
+    ],
+)
+def test_what_memory_gives_can_be_added_again_and_changes_nothing(
+    memory: Memory, given: Episode | None
+) -> None:
+    learned = refund(memory, 17, agent="solo") if given is None else memory.add(given)
+    stored, before = memory.get(learned.episode_id), memory.stats()["sequence"]
+    again = memory.add(stored)
+    assert (again.state, again.episode_id) == ("unchanged", learned.episode_id)
+    assert (again.receipt.committed, again.receipt.unchanged) == (0, 1)
+    assert memory.stats()["sequence"] == before
+    for other in (
+        replace(stored, task="Other"),
+        replace(stored, started_at=1),
+        replace(stored, tags=("new",)),
+    ):
+        with pytest.raises(ConflictError):
+            memory.add(other)
+    assert memory.get(learned.episode_id) == stored
 
 
 def test_many_are_added_with_few_commits_and_learned_alike(make_memory: MakeMemory) -> None:

@@ -3,34 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
 from tacit import Memory, Outcome, UnavailableError, ValidationError, recorded
-from tacit.model.record import Batch, Receipt
-from tacit.storage import InMemoryStore
-
-
-class FaultyStore(InMemoryStore):
-    """Runs `before` and `after` around its next commit, each once."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.before: Callable[[], None] | None = None
-        self.after: Callable[[], None] | None = None
-
-    def commit(self, batch: Batch) -> Receipt:
-        self._run("before")
-        receipt = super().commit(batch)
-        self._run("after")
-        return receipt
-
-    def _run(self, name: str) -> None:
-        prepared = getattr(self, name)
-        setattr(self, name, None)
-        if prepared is not None:
-            prepared()
+from tacit.testing import FaultyStore
 
 
 def be_full() -> None:

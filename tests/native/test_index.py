@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -17,11 +18,11 @@ from hypothesis import strategies as st
 
 from tacit._native import HashedEmbedder, HitRow, Index, Trajectory, error_recoveries, words
 from tacit.errors import CorruptRecordError, ValidationError
-from tacit.model.record import Change, EpisodeRecord
+from tacit.model.record import Change, EpisodeRecord, Note, NoteKind
 
 EMBEDDER = HashedEmbedder(dimension=64)
 NOW = 1_700_000_000_000_000
-LEXICAL_ONLY = [1, 0, 0, 0, 0, 0, 0]
+LEXICAL_ONLY = [1, 0, 0, 0, 0, 0, 0, 0]
 
 
 @dataclass(frozen=True)
@@ -365,7 +366,7 @@ def test_ways_out_of_an_error_are_ranked_by_how_well_they_are_proven() -> None:
 def test_evidence_judges_an_episode_by_its_patterns() -> None:
     proven = Attempt(1, "cancel it", facts=fact(b"g" * 16, 3, 3.0))
     failing = Attempt(2, "cancel me", facts=fact(b"b" * 16, 3, 0.0))
-    hits = recall(index_of([proven, failing]), "cancel", weights=[1, 0, 0, 0, 0, 1, 0])
+    hits = recall(index_of([proven, failing]), "cancel", weights=[1, 0, 0, 0, 0, 1, 0, 0])
     values = {hit.id: dict((signal, value) for signal, value, _ in hit.reasons)["evidence"] for hit in hits}
     assert values[proven.id] == pytest.approx(3.5 / 4)
     assert values[failing.id] == pytest.approx(0.5 / 4)
@@ -409,6 +410,74 @@ def test_bad_arguments_are_refused_by_name() -> None:
     with pytest.raises(ValidationError, match="vector"):
         index.recall("t", now=NOW, limit=5, vector=np.full(64, np.nan, np.float32))
     with pytest.raises(ValidationError, match="weights"):
-        index.recall("t", now=NOW, limit=5, weights=[-1, 0, 0, 0, 0, 0, 0])
+        index.recall("t", now=NOW, limit=5, weights=[-1, 0, 0, 0, 0, 0, 0, 0])
     with pytest.raises(ValidationError, match="dimension"):
         Index("hashed", 0)
+
+
+def noted(sequence: int, kind: NoteKind, id: int, **record: Any) -> Change:
+    note = Note(kind, id.to_bytes(16), "default", msgspec.msgpack.encode(record))
+    return Change(sequence, "note", None, note.id, note)
+
+
+def used(*uses: tuple[bytes, float, float]) -> bytes:
+    return b"".join(struct.pack("<16sdd", *use) for use in uses)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 2), st.floats(0, 1), st.floats(0, 1), st.booleans()),
+        max_size=20,
+    )
+)
+def test_usages_are_those_of_the_notes_that_stand_last(
+    told: list[tuple[int, int, float, float, bool]],
+) -> None:
+    index, memories = Index("hashed-64-v1", 64), [bytes([7, number]) * 8 for number in range(3)]
+    receipts: dict[int, int] = {}
+    credits: dict[int, tuple[int, float, float]] = {}
+    for sequence, (id, memory, weight, helped, is_credit) in enumerate(told, 1):
+        if is_credit:
+            change = noted(sequence, "credit", id, uses=used((memories[memory], weight, helped)))
+            credits[id] = memory, weight, helped
+        else:
+            change = noted(sequence, "receipt", id, episode=bytes(16), items=memories[memory])
+            receipts[id] = memory
+        index.apply([change])
+    for number, row in enumerate(index.usages("default", memories)):
+        retrieved = sum(memory == number for memory in receipts.values())
+        own = [(weight, helped) for memory, weight, helped in credits.values() if memory == number]
+        if row is None:
+            assert (retrieved, own) == (0, [])
+            continue
+        assert row[:2] == (retrieved, len(own))
+        trials, successes = sum(w for w, _ in own), sum(w * helped for w, helped in own)
+        assert row[3] == pytest.approx((successes + 0.5) / (trials + 1.0), abs=1e-5)
+        assert 0.0 <= row[4] <= row[3] <= row[5] <= 1.0
+    assert index.receipts_of(bytes(16)) == sorted(id.to_bytes(16) for id in receipts)
+    assert index.usages("other", memories) == [None] * 3
+
+
+def test_what_is_expected_is_drawn_from_the_namespace_to_the_domain() -> None:
+    attempts = [Attempt(number, "t", domain="retail", base=float(number < 3)) for number in range(4)]
+    attempts += [Attempt(number, "t", domain="airline", base=0.0) for number in range(4, 8)]
+    index, m = index_of(attempts), 5.0
+
+    def drawn(before: float, outcomes: float, episodes: int) -> float:
+        return (outcomes + m * before) / (episodes + m)
+
+    namespace = drawn(0.5, 3.0, 8)
+    domain = drawn(namespace, 3.0, 4)
+    asked: dict[str, Any] = {"domain": "retail", "agent": None, "strength": m}
+    assert index.expected("default", complexity="simple", **asked) == pytest.approx(domain)
+    narrower = drawn(drawn(domain, 3.0, 4), 3.0, 4)
+    assert index.expected("default", complexity="unknown", **asked) == pytest.approx(narrower)
+    assert index.expected("other", complexity="unknown", **asked) == 0.5
+
+
+def test_a_note_that_cannot_be_read_is_named_and_nothing_is_applied() -> None:
+    index = index_of([])
+    broken = noted(2, "credit", 9, uses=b"short")
+    with pytest.raises(CorruptRecordError, match=r"note 0+9: "):
+        index.apply([Attempt(1, "t").change(1), broken])
+    assert (len(index), index.sequence) == (0, 0)

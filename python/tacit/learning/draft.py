@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -16,7 +17,8 @@ from ..errors import ValidationError
 from ..model.checks import check_step
 from ..model.episode import Episode, Outcome, Step
 from ..model.ids import as_bytes
-from ..model.record import EpisodeRecord
+from ..model.record import EpisodeRecord, Note
+from .receipts import RecallReceipt, told_of
 
 _EPISODES = msgspec.msgpack.Decoder(Episode)
 
@@ -28,7 +30,10 @@ class Recording:
         self.lock: threading.Lock = threading.Lock()
         """Held while the episode is being completed."""
         self._episode = replace(episode, steps=())
+        self.receipts: list[RecallReceipt] = []
+        """What memory answered while the episode was open."""
         self._closed: tuple[int, Draft] | None = None
+        self._noted: tuple[Draft, tuple[Note, ...]] | None = None
         self._record = OpenEpisode(
             _head(episode),
             max_steps=limits.steps,
@@ -84,6 +89,24 @@ class Recording:
         draft = Draft(episode, outcome, record, digest or digest_of(record))
         self._closed = steps, draft
         return draft
+
+    def __len__(self) -> int:
+        return len(self._record)
+
+    def notes(self, draft: Draft, make: Callable[[], tuple[Note, ...]]) -> tuple[Note, ...]:
+        """What is stored of the receipts: made once for a draft, so that committing it again changes nothing."""
+        if self._noted is None or self._noted[0] is not draft:
+            self._noted = draft, make()
+        return self._noted[1]
+
+    def tell(self, recall_id: bytes, helped: Mapping[str, bool]) -> bool:
+        """Takes down what feedback says of an answer; False where this episode did not get it."""
+        for receipt in self.receipts:
+            if receipt.id == recall_id:
+                receipt.told = told_of(helped, receipt.memories)
+                self._noted = None
+                return True
+        return False
 
     def was_closed_with(self, number: int) -> bool:
         """Whether the step of this number is part of the record that was closed last."""
@@ -152,6 +175,18 @@ def _mistyped(error: Exception) -> ValidationError:
 def digest_of(content: bytes) -> bytes:
     """16 bytes that stand for the content: BLAKE2b."""
     return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def content_of(episode: Episode, *, dated: bool) -> bytes:
+    """What an episode says, whatever its id and what was learned from it: equal bytes are the same content.
+
+    Where it was not `dated` by whoever recorded it, its times are none of its content.
+    """
+    said = replace(episode, id="", reward=None, reflection=None)
+    if not dated:
+        steps = tuple(replace(step, at=0) for step in episode.steps)
+        said = replace(said, steps=steps, started_at=0, ended_at=None, timed=True)
+    return msgspec.msgpack.encode(said, order="deterministic")
 
 
 def _head(episode: Episode) -> dict[str, Any]:

@@ -26,11 +26,14 @@ class Lesson:
 
 @dataclass(frozen=True, slots=True)
 class Taught:
-    """One episode of a commit: `id` is where it is stored, which is elsewhere where it was there before."""
+    """One episode of a commit: `id` is where it is stored, which is elsewhere where it was there before.
+
+    Of one that is known to be stored there is no record to commit.
+    """
 
     state: Literal["learned", "abandoned", "unchanged"]
     id: bytes
-    record: EpisodeRecord
+    record: EpisodeRecord | None
     lesson: Lesson | None = None
 
     def learned(self, receipt: Receipt) -> Learned:

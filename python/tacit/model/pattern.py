@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from .._native import Finding, Findings
+from .usage import Usage
 
 __all__ = [
     "Alternative",
@@ -34,7 +35,7 @@ class Pattern:
     `id` is the hash of kind and content (32 hexadecimal digits). `trials` counts occurrences, `successes` sums how
     far each did its job; `episodes` and `outcomes` count one trial an episode and its outcome. `mean`, `low` and
     `high` are the mean and the 95% interval of the Beta posterior (Jeffreys prior) of successes in trials;
-    confidence is `low`. `last_seen` is in microseconds since 1970, UTC.
+    confidence is `low`. `last_seen` is in microseconds since 1970, UTC. `usage` is how recalls of it were used.
 
     `odds_ratio` is how many times the odds of success are in episodes with the pattern, beside comparable episodes
     without it (same domain; for an error recovery those that took another way out of the same error first), within
@@ -65,6 +66,7 @@ class Pattern:
     odds_high: float | None = None
     state: PatternState = "candidate"
     merged: tuple[str, ...] = ()
+    usage: Usage = field(default_factory=Usage)
 
     @property
     def undecided(self) -> bool:

@@ -20,6 +20,7 @@ from ..model.ids import as_text
 from ..model.maintenance import Standing
 from ..model.pattern import Pattern
 from ..model.recall import Hit, NextStep, Reason, Recall
+from ..model.usage import Usage
 from ..storage.base import Store
 from .rules import applicable, reconciled
 
@@ -105,6 +106,7 @@ class Retriever:
             weights.outcome,
             weights.evidence,
             weights.recency,
+            weights.effectiveness,
         ]
 
     def recall(
@@ -188,7 +190,8 @@ class Retriever:
         if standing.states:
             worked = [row for row in worked if standing.state(row.id) not in ("retired", "pitfall")]
             failed = [row for row in failed if standing.state(row.id) != "retired"]
-        return self._described(worked, standing), self._described(failed, standing)
+        namespace = query.namespace
+        return self._described(namespace, worked, standing), self._described(namespace, failed, standing)
 
     def _next_steps(self, query: Query, nearest: list[tuple[bytes, float]]) -> tuple[NextStep, ...]:
         ranked = self.index.next_steps(list(query.tools), nearest)
@@ -213,15 +216,22 @@ class Retriever:
             half_life_s=self._half_life_s,
             **slice,
         )
-        return self._described(rows, standing)
+        return self._described(namespace, rows, standing)
 
-    def _described(self, rows: Sequence[SummaryRow], standing: Standing) -> tuple[Pattern, ...]:
-        """The patterns with what they say and what maintenance made of them."""
+    def _described(
+        self, namespace: str, rows: Sequence[SummaryRow], standing: Standing
+    ) -> tuple[Pattern, ...]:
+        """The patterns with what they say, what maintenance made of them and how their recalls were used."""
         if not rows:
             return ()
-        contents = self.store.get_many("pattern", [row.id for row in rows])
-        pairs = zip(rows, contents, strict=True)
-        return tuple(_pattern(row, content, standing) for row, content in pairs if content is not None)
+        ids = [row.id for row in rows]
+        contents, usages = self.store.get_many("pattern", ids), self.index.usages(namespace, ids)
+        found = zip(rows, contents, usages, strict=True)
+        return tuple(
+            _pattern(row, content, standing, Usage() if used is None else Usage(*used))
+            for row, content, used in found
+            if content is not None
+        )
 
 
 def _asked(query: Query) -> dict[str, Any]:
@@ -255,7 +265,7 @@ def _hit(row: HitRow, payload: bytes) -> Hit:
     )
 
 
-def _pattern(row: SummaryRow, content: bytes, standing: Standing) -> Pattern:
+def _pattern(row: SummaryRow, content: bytes, standing: Standing, usage: Usage) -> Pattern:
     stored, odds = _CONTENTS.decode(content), row.odds or (None, None, None)
     return Pattern(
         id=row.id.hex(),
@@ -277,4 +287,5 @@ def _pattern(row: SummaryRow, content: bytes, standing: Standing) -> Pattern:
         odds_high=odds[2],
         state=standing.state(row.id),
         merged=standing.merged.get(row.id, ()),
+        usage=usage,
     )

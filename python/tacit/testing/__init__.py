@@ -3,11 +3,13 @@
 from .clock import Clock
 from .embedders import check_embedder
 from .extractors import check_extractor, example_episodes
+from .faulty import FaultyStore
 from .inducers import check_inducer, example_history
 from .stores import check_store, episode_record
 
 __all__ = [
     "Clock",
+    "FaultyStore",
     "check_embedder",
     "check_extractor",
     "check_inducer",

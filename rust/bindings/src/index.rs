@@ -6,11 +6,11 @@ use numpy::{Element, IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonly
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
-use tacit_kernels::evidence::{Compared, Contrast, Decay, Order, Page, Slice, Summary};
+use tacit_kernels::evidence::{Compared, Contrast, Decay, Interval, Order, Page, Slice, Summary};
 use tacit_kernels::facts::{Fact, Kind, decode_facts};
 use tacit_kernels::index::{
-    Behind, Change, Choice, Choices, Chooser, DEFAULT_WEIGHTS, Hit, Index, NextStep, PlanCluster, Query, Row,
-    SIGNALS, Signal, StepChoice, Unreadable, Weights, prepare,
+    Behind, Change, Choice, Choices, Chooser, DEFAULT_WEIGHTS, Hit, Index, NextStep, NoteRow, PlanCluster,
+    Query, Row, SIGNALS, Signal, StepChoice, Unreadable, Usage, Weights, prepare, prepare_notes,
 };
 use tacit_kernels::trajectory::Complexity;
 use tacit_storage::{Op, State};
@@ -20,6 +20,7 @@ use crate::convert;
 use crate::error::{CorruptRecordError, invalid};
 use crate::store::PyChanges;
 
+type PyUsage = (u32, u32, u32, f64, f64, f64);
 type PyId = [u8; 16];
 type PyNear<'py> = (Bound<'py, PyBytes>, f64);
 type PyAttempt<'py> = (Bound<'py, PyBytes>, Option<f64>);
@@ -74,11 +75,13 @@ impl PyIndex {
     fn apply(&self, py: Python<'_>, changes: &Bound<'_, PyAny>) -> PyResult<i64> {
         if let Ok(native) = changes.cast::<PyChanges>() {
             let (rows, last) = (native.get().rows(), native.get().last());
-            return py.detach(|| self.follow(rows.iter().filter_map(native_change), last));
+            let notes = rows.iter().filter_map(native_note);
+            return py.detach(|| self.follow(rows.iter().filter_map(native_change), notes, last));
         }
         let rows: Vec<PyChange> = changes.try_iter()?.map(|row| row?.extract()).collect::<PyResult<_>>()?;
         let last = last_of(changes, &rows)?;
-        py.detach(|| self.follow(rows.iter().filter_map(PyChange::change), last))
+        let notes = rows.iter().filter_map(PyChange::note);
+        py.detach(|| self.follow(rows.iter().filter_map(PyChange::change), notes, last))
     }
 
     /// The episodes that help most with a new task, best first; the signals that the answer did without; and as many
@@ -361,6 +364,39 @@ impl PyIndex {
         Ok((clusters.into_iter().map(PyCluster).collect(), looked_at, left_out))
     }
 
+    /// The share of success that an episode has to be expected with, by its domain, difficulty and agent; `strength`
+    /// is how many episodes the wider share counts for beside each narrower one.
+    #[pyo3(signature = (namespace, *, domain, complexity, agent, strength))]
+    fn expected(
+        &self,
+        py: Python<'_>,
+        namespace: &str,
+        domain: &str,
+        complexity: &str,
+        agent: Option<&str>,
+        strength: f64,
+    ) -> PyResult<f64> {
+        let complexity = Some(complexity_of(complexity)?);
+        let slice = Slice { domain: Some(domain), agent, complexity, decay: None };
+        Ok(py.detach(|| self.read().expected(namespace, &slice, strength)))
+    }
+
+    /// How often each memory was retrieved, applied and helped, and its effectiveness with the 95% interval (mean, low,
+    /// high); None where no recall showed it.
+    fn usages(&self, py: Python<'_>, namespace: &str, memories: Vec<PyId>) -> Vec<Option<PyUsage>> {
+        let usages: Vec<_> = py.detach(|| {
+            let index = self.read();
+            memories.iter().map(|memory| index.usage(namespace, memory)).collect()
+        });
+        usages.into_iter().map(|usage| usage.map(row_of_usage)).collect()
+    }
+
+    /// The ids of the recalls that an episode made, ascending.
+    fn receipts_of<'py>(&self, py: Python<'py>, episode: PyId) -> Vec<Bound<'py, PyBytes>> {
+        let receipts = py.detach(|| self.read().receipts_of(&episode));
+        receipts.iter().map(|id| PyBytes::new(py, id)).collect()
+    }
+
     /// How large the index is.
     fn stats(&self, py: Python<'_>) -> std::collections::BTreeMap<&'static str, usize> {
         let size = py.detach(|| self.read().size());
@@ -389,9 +425,18 @@ impl PyIndex {
     }
 
     /// Rows are read before the index is locked: recalls go on meanwhile.
-    fn follow<'a>(&self, changes: impl Iterator<Item = Change<'a>>, sequence: i64) -> PyResult<i64> {
+    fn follow<'a>(
+        &self,
+        changes: impl Iterator<Item = Change<'a>>,
+        notes: impl Iterator<Item = NoteRow<'a>>,
+        sequence: i64,
+    ) -> PyResult<i64> {
         let prepared = prepare(changes, &self.embedder, self.dimension).map_err(unreadable)?;
+        let noted = prepare_notes(notes).map_err(|Unreadable { id, why }| {
+            CorruptRecordError::new_err(format!("note {}: {why}", hexadecimal(&id)))
+        })?;
         let mut index = self.write();
+        index.count(noted);
         index.apply(prepared, sequence);
         Ok(index.sequence())
     }
@@ -432,6 +477,17 @@ pub(crate) fn native_change(row: &tacit_storage::Change) -> Option<Change<'_>> {
     }
 }
 
+/// A row of a native store's log that says what was recalled or credited.
+fn native_note(row: &tacit_storage::Change) -> Option<NoteRow<'_>> {
+    let note = row.note()?;
+    let is_credit = match note.kind {
+        tacit_storage::Kind::Credit => true,
+        tacit_storage::Kind::Receipt => false,
+        _ => return None,
+    };
+    Some(NoteRow { id: note.id, namespace: note.namespace, is_credit, record: note.record })
+}
+
 /// One row of a store's change log: `tacit.model.record.Change`.
 #[derive(FromPyObject)]
 pub(crate) struct PyChange {
@@ -439,6 +495,15 @@ pub(crate) struct PyChange {
     op: PyBackedStr,
     id: PyId,
     record: Option<PyRecord>,
+    note: Option<PyNote>,
+}
+
+/// `tacit.model.record.Note`.
+#[derive(FromPyObject)]
+struct PyNote {
+    kind: PyBackedStr,
+    namespace: PyBackedStr,
+    record: Option<PyBackedBytes>,
 }
 
 /// What the index reads of `tacit.model.record.EpisodeRecord`.
@@ -465,6 +530,19 @@ impl PyChange {
             _ if &*self.op == "note" => None,
             _ => Some(Change::Remove(self.id)),
         }
+    }
+}
+
+impl PyChange {
+    /// What was recalled or credited.
+    fn note(&self) -> Option<NoteRow<'_>> {
+        let note = self.note.as_ref()?;
+        let is_credit = match &*note.kind {
+            "credit" => true,
+            "receipt" => false,
+            _ => return None,
+        };
+        Some(NoteRow { id: self.id, namespace: &note.namespace, is_credit, record: note.record.as_deref() })
     }
 }
 
@@ -816,6 +894,11 @@ fn decay_of(now: i64, half_life_s: Option<f64>) -> PyResult<Option<Decay>> {
     }
 }
 
+fn row_of_usage(usage: Usage) -> PyUsage {
+    let Interval { mean, low, high } = usage.effectiveness();
+    (usage.retrieved, usage.applied, usage.helped, mean, low, high)
+}
+
 fn strs(texts: &[PyBackedStr]) -> Vec<&str> {
     texts.iter().map(|text| &**text).collect()
 }
@@ -860,6 +943,9 @@ fn complexity_of(name: &str) -> PyResult<u8> {
 }
 
 pub(crate) fn unreadable(Unreadable { id, why }: Unreadable) -> PyErr {
-    let id: String = id.iter().map(|byte| format!("{byte:02x}")).collect();
-    CorruptRecordError::new_err(format!("episode {id}: {why}"))
+    CorruptRecordError::new_err(format!("episode {}: {why}", hexadecimal(&id)))
+}
+
+fn hexadecimal(id: &[u8]) -> String {
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
 }

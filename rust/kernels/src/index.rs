@@ -18,6 +18,7 @@ mod space;
 mod statistics;
 mod symbols;
 mod taught;
+mod usage;
 
 pub use behind::Behind;
 use behind::BehindNearest;
@@ -31,6 +32,8 @@ use search::Scratch;
 use space::{Ledgers, Space};
 pub use statistics::{Measures, Medians};
 use symbols::{FINISH, Names};
+use usage::Counted;
+pub use usage::{NoteRow, Noted, Usage};
 
 /// What the store says happened to one episode.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +101,7 @@ pub struct Index {
     all: Vec<Space>,
     homes: FxHashMap<Id, (u32, u32)>,
     ledgers: Ledgers,
+    counted: Counted,
     scratches: Mutex<Vec<Scratch>>,
 }
 
@@ -114,6 +118,7 @@ impl Index {
             all: Vec::new(),
             homes: FxHashMap::default(),
             ledgers: Ledgers::default(),
+            counted: Counted::default(),
             scratches: Mutex::default(),
         }
     }
@@ -158,6 +163,41 @@ impl Index {
                 self.homes.insert(document.id, (place as u32, number as u32));
             }
         });
+    }
+
+    /// Counts receipts and credits, each in the stead of what was counted under its id before.
+    pub fn count(&mut self, noted: impl IntoIterator<Item = Noted>) {
+        for each in noted {
+            let place = self.place_of(&each.namespace);
+            self.counted.apply(each, place, &mut self.all);
+        }
+    }
+
+    /// The share of success that an episode of this kind has to be expected with: that of the namespace, drawn towards
+    /// that of the domain, of the difficulty within it and of the agent within that, as far as episodes speak for it.
+    /// Each step starts from the one before as if from so many episodes as `strength`.
+    pub fn expected(&self, namespace: &str, slice: &Slice<'_>, strength: f64) -> f64 {
+        let Slice { domain, complexity, agent, .. } = *slice;
+        let steps = [
+            Slice::default(),
+            Slice { domain, ..Slice::default() },
+            Slice { domain, complexity, ..Slice::default() },
+            Slice { domain, complexity, agent, ..Slice::default() },
+        ];
+        steps.iter().fold(0.5, |before, slice| {
+            let (episodes, outcomes) = self.ledger().rates(namespace, slice);
+            (outcomes + strength * before) / (episodes as f64 + strength)
+        })
+    }
+
+    /// How a memory of the namespace was used; none where no recall showed it.
+    pub fn usage(&self, namespace: &str, memory: &Id) -> Option<Usage> {
+        self.space(namespace)?.usages.of(memory)
+    }
+
+    /// The ids of the recalls that an episode made, by id.
+    pub fn receipts_of(&self, episode: &Id) -> Vec<Id> {
+        self.counted.receipts_of(episode)
     }
 
     fn put(&mut self, entry: &Entry) {
@@ -344,8 +384,8 @@ impl Index {
         ranked
     }
 
-    /// The patterns that stand behind the nearest episodes, each with its weight: those that mostly work, then those
-    /// that surely fail more often than not.
+    /// The patterns that stand behind the nearest episodes, each with its weight: those that mostly work, the higher
+    /// the more their recalls helped, then those that surely fail more often than not.
     pub fn patterns_behind(
         &self,
         namespace: &str,
@@ -360,10 +400,11 @@ impl Index {
             _ => None,
         });
         let space = &self.all[*place as usize];
+        let (among, usages) = (patterns * space.usages.looked_at(), &space.usages);
         self.with_scratch(|scratch| {
             let support = &mut scratch.support;
             let mut behind = BehindNearest::of(self, space, namespace, slice, of_this_space, support);
-            (behind.working(patterns), behind.failing(pitfalls))
+            (usages.best(behind.working(among), patterns), behind.failing(pitfalls))
         })
     }
 
@@ -403,10 +444,17 @@ impl Index {
             namespaces: self.all.len(),
             terms: self.all.iter().map(|space| space.words.len()).sum(),
             bytes: self.all.iter().map(Space::bytes).sum::<usize>()
+                + self.counted.bytes()
                 + self.homes.capacity() * (size_of::<(Id, (u32, u32))>() + 1)
                 + self.names.bytes(),
         }
     }
+}
+
+/// Reads all receipts and credits, or names the first that cannot be read.
+pub fn prepare_notes<'a>(rows: impl IntoIterator<Item = NoteRow<'a>>) -> Result<Vec<Noted>, Unreadable> {
+    let prepare = |row| Noted::read(&row).map_err(|why| Unreadable { id: row.id, why });
+    rows.into_iter().map(prepare).collect()
 }
 
 /// Reads all changes, or names the first row that cannot be read: nothing is ever half applied.

@@ -47,6 +47,11 @@ impl<'a> Reader<'a> {
         Ok(text)
     }
 
+    pub fn bin(&mut self) -> Result<&'a [u8]> {
+        let bytes = decode::read_bin_len(&mut self.rest).map_err(|_| Malformed("bytes were expected"))?;
+        self.take(bytes as usize)
+    }
+
     pub fn int(&mut self) -> Result<i64> {
         decode::read_int(&mut self.rest).map_err(|_| Malformed("an integer was expected"))
     }

@@ -20,9 +20,11 @@ pub enum Signal {
     Evidence,
     /// How long ago it ended.
     Recency,
+    /// How much it helped those who used it.
+    Effectiveness,
 }
 
-pub const SIGNALS: usize = 7;
+pub const SIGNALS: usize = 8;
 
 impl Signal {
     pub const ALL: [Signal; SIGNALS] = [
@@ -33,10 +35,13 @@ impl Signal {
         Signal::Outcome,
         Signal::Evidence,
         Signal::Recency,
+        Signal::Effectiveness,
     ];
 
     pub fn name(self) -> &'static str {
-        ["lexical", "vector", "context", "steps", "outcome", "evidence", "recency"][self as usize]
+        let names =
+            ["lexical", "vector", "context", "steps", "outcome", "evidence", "recency", "effectiveness"];
+        names[self as usize]
     }
 
     pub fn from_name(name: &str) -> Option<Self> {
@@ -53,7 +58,7 @@ impl Signal {
 pub type Weights = [f64; SIGNALS];
 
 /// What text says comes first: the other signals order what is equally near.
-pub const DEFAULT_WEIGHTS: Weights = [0.46, 0.24, 0.14, 0.10, 0.02, 0.02, 0.02];
+pub const DEFAULT_WEIGHTS: Weights = [0.46, 0.24, 0.14, 0.10, 0.02, 0.02, 0.02, 0.06];
 
 /// A new task, as the index is asked about it.
 #[derive(Clone, Debug)]

@@ -399,6 +399,9 @@ impl<'a> Judge<'a> {
             Signal::Outcome => self.space.outcome(number),
             Signal::Evidence => self.space.taught.evidence(number),
             Signal::Recency => self.recency(number),
+            Signal::Effectiveness => {
+                self.space.usages.effectiveness(&self.space.documents[number as usize].id)
+            }
         }
     }
 

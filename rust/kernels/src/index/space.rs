@@ -7,6 +7,7 @@ use super::merges::Merges;
 use super::statistics::{Measures, Statistics};
 use super::symbols::{Names, Runs};
 use super::taught::Taught;
+use super::usage::Usages;
 use crate::evidence::{Ledger, StratumKey, month_of};
 use crate::extract::{GAVE_UP, recovery_id};
 use crate::facts::{Fact, Id, Kind};
@@ -76,6 +77,7 @@ pub(super) struct Space {
     pub(super) merges: Merges,
     /// The numbers of merged patterns and of those that stand for them.
     pub(super) survivors: FxHashMap<u32, u32>,
+    pub(super) usages: Usages,
 }
 
 /// What all facts say, and what the first way out of each error in an episode was: an episode shows many ways, but
@@ -112,6 +114,7 @@ impl Space {
             errors: FxHashMap::default(),
             merges: Merges::default(),
             survivors: FxHashMap::default(),
+            usages: Usages::default(),
         }
     }
 
@@ -418,6 +421,7 @@ impl Space {
             + self.results.bytes()
             + self.tags.len() * 8
             + self.taught.bytes()
+            + self.usages.bytes()
             + domains
     }
 }

@@ -1,0 +1,168 @@
+"""Which recalled memories an ended episode used, and what credit they get for how it went."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from .._native import Findings, Index, lcs_ratio_many, unpack_facts
+from ..config import CreditSettings
+from ..extractors.hybrid import Hybrid
+from ..model.advice import FINISH, Suggestion
+from ..model.ids import as_bytes
+from ..model.pattern import Heuristic, Pattern
+from ..model.recall import Recall
+from ..model.record import Note
+from ..model.usage import Usage
+from .draft import Draft
+from .following import was_followed
+from .receipts import Answer, RecallReceipt, outcome_credit, receipt_note, told_credit
+
+
+class Crediting:
+    """Turns the receipts of an ended episode into what is stored of them."""
+
+    def __init__(self, *, settings: CreditSettings, hybrid: Hybrid, index: Index) -> None:
+        self.settings = settings
+        self.hybrid = hybrid
+        self.index = index
+
+    def notes(
+        self, draft: Draft, receipts: Sequence[RecallReceipt], findings: Findings | None
+    ) -> tuple[Note, ...]:
+        """A receipt for each answer, and credit where something of it was used.
+
+        An episode's outcome is one trial: the answers of which something was used share it, and the memories used
+        of each share its part. Without findings (the episode was abandoned) the outcome credits nothing.
+        """
+        if not receipts:
+            return ()
+        used = self._used(draft, receipts, findings)
+        share = 1.0 / max(1, sum(map(bool, used)))
+        stored = [receipt_note(receipt, draft.id, share) for receipt in receipts]
+        return (*stored, *self._credits(draft, receipts, used, share))
+
+    def _used(
+        self, draft: Draft, receipts: Sequence[RecallReceipt], findings: Findings | None
+    ) -> list[Sequence[bytes]]:
+        """Of each receipt what its episode used; what feedback named where there was any."""
+        taken = None if findings is None else _Taken(draft, findings, self.hybrid)
+        return [
+            tuple(receipt.told)
+            if receipt.told is not None
+            else sorted(self._used_of(receipt, taken) if taken is not None else ())
+            for receipt in receipts
+        ]
+
+    def _used_of(self, receipt: RecallReceipt, taken: _Taken) -> set[bytes]:
+        answer, before = receipt.answer, receipt.steps
+        if isinstance(answer, Suggestion):
+            return set(_behind_the_next_step(answer, taken.tools, before))
+        if len(taken.tools) <= before:
+            return set()
+        used = {as_bytes(rule.id) for rule in answer.heuristics if taken.followed(rule, before)}
+        if isinstance(answer, Recall):
+            shown = (pattern for pattern in answer.patterns if _stands_in(pattern, taken.since(before)))
+            used.update(as_bytes(pattern.id) for pattern in shown)
+        used.update(map(as_bytes, self._similar(answer, taken.tools)))
+        return used
+
+    def _similar(self, answer: Answer, tools: Sequence[str]) -> Iterator[str]:
+        """The episodes whose plans the steps are like."""
+        plans: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
+        if isinstance(answer, Recall):
+            plans = [((hit.episode_id,), hit.tools) for hit in answer.hits]
+        elif not isinstance(answer, Suggestion):
+            plans = [(answer.episodes, tuple(step.tool for step in answer.steps if step.tool != FINISH))]
+        similarities = _similarities(tools, [plan for _, plan in plans])
+        for (episodes, _), similarity in zip(plans, similarities, strict=True):
+            if similarity >= self.settings.plan_similarity:
+                yield from episodes
+
+    def _credits(
+        self, draft: Draft, receipts: Sequence[RecallReceipt], used: Sequence[Sequence[bytes]], share: float
+    ) -> Iterator[Note]:
+        outcome = draft.outcome.share
+        expected = self._expected(draft)
+        for receipt, memories in zip(receipts, used, strict=True):
+            if receipt.told is not None:
+                yield told_credit(receipt.id, receipt.namespace, receipt.told, share)
+            elif memories and outcome is not None:
+                yield outcome_credit(receipt, memories, share, outcome=outcome, expected=expected)
+
+    def _expected(self, draft: Draft) -> float:
+        """The share of success that was to be expected of such an episode before it was known how it ended."""
+        head = draft.head
+        return self.index.expected(
+            head.namespace,
+            domain=head.context.domain,
+            complexity=head.context.complexity,
+            agent=head.agent,
+            strength=self.settings.prior_episodes,
+        )
+
+    def usage(self, memory_id: str, namespace: str) -> Usage:
+        """How one memory was used; see `Memory.usage`."""
+        [row] = self.index.usages(namespace, [as_bytes(memory_id)])
+        return Usage() if row is None else Usage(*row)
+
+
+class _Taken:
+    """The steps of an ended episode, and the patterns in those that came after an answer."""
+
+    def __init__(self, draft: Draft, findings: Findings, hybrid: Hybrid) -> None:
+        self.tools = draft.trajectory.tools
+        self._draft = draft
+        self._findings = findings
+        self._hybrid = hybrid
+        self._since: dict[int, frozenset[bytes]] = {}
+
+    def since(self, steps: int) -> frozenset[bytes]:
+        """The patterns that stand in the episode more often than in its first steps."""
+        if steps not in self._since:
+            self._since[steps] = self._found_since(steps)
+        return self._since[steps]
+
+    def followed(self, heuristic: Heuristic, steps: int) -> bool:
+        """Whether the heuristic's action was taken under its condition after these first steps."""
+        return was_followed(heuristic, self._draft.trajectory, self._draft.head.agent, steps)
+
+    def _found_since(self, steps: int) -> frozenset[bytes]:
+        if steps == 0:
+            return frozenset(self._findings.pattern_ids)
+        episode = self._draft.episode
+        before = _occurrences(self._hybrid.extract(replace(episode, steps=episode.steps[:steps])))
+        found = _occurrences(self._findings).items()
+        return frozenset(pattern for pattern, times in found if times > before.get(pattern, 0))
+
+
+def _occurrences(findings: Findings) -> Mapping[bytes, int]:
+    return {pattern: occurrences for pattern, _, occurrences, _ in unpack_facts(findings.facts())}
+
+
+def _behind_the_next_step(suggestion: Suggestion, tools: Sequence[str], before: int) -> Iterator[bytes]:
+    """The episodes behind the suggestion that was followed: the next step, or ending."""
+    next_tool = tools[before] if before < len(tools) else FINISH
+    for step in suggestion.steps:
+        if step.tool == next_tool:
+            yield from map(as_bytes, step.episodes)
+
+
+def _stands_in(pattern: Pattern, found: frozenset[bytes]) -> bool:
+    """Or one that was merged into it."""
+    return any(as_bytes(id) in found for id in (pattern.id, *pattern.merged))
+
+
+def _similarities(tools: Sequence[str], plans: Sequence[Sequence[str]]) -> list[float]:
+    """Twice the longest common subsequence of the tools and each plan, as a share of the lengths of both."""
+    import numpy as np
+
+    numbers: dict[str, int] = {}
+
+    def numbered(plan: Sequence[str]) -> list[int]:
+        return [numbers.setdefault(tool, len(numbers)) for tool in plan]
+
+    query = np.array(numbered(tools), dtype=np.uint64)
+    symbols = np.array([number for plan in plans for number in numbered(plan)], dtype=np.uint64)
+    offsets = np.cumsum([0, *map(len, plans)]).astype(np.uint64)
+    return [float(ratio) for ratio in lcs_ratio_many(query, symbols, offsets)]

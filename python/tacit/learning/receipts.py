@@ -1,0 +1,166 @@
+"""What memory answered while an episode was open, and what is stored of that when it ends."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import msgspec
+
+from ..errors import UnknownEpisodeError, UnknownRecallError, ValidationError
+from ..model.advice import Playbook, Suggestion
+from ..model.checks import check_type
+from ..model.ids import as_bytes
+from ..model.recall import Recall
+from ..model.record import Note
+from ..storage.base import Store
+
+Answer: TypeAlias = Recall | Suggestion | Playbook
+"""What shows memories: similar episodes, patterns, heuristics, pitfalls."""
+
+_USE = struct.Struct("<16sdd")
+"""A memory, how much of a trial its use counts for, and to which share it helped."""
+
+
+@dataclass(slots=True)
+class RecallReceipt:
+    """One answer to an open episode; `steps` had been taken when it was given."""
+
+    answer: Answer
+    namespace: str
+    at: int
+    steps: int
+    told: dict[bytes, bool] | None = None
+    """What feedback said of the memories it showed."""
+
+    @property
+    def id(self) -> bytes:
+        """The 16 bytes of the answer's id."""
+        return as_bytes(self.answer.id)
+
+    @property
+    def memories(self) -> tuple[bytes, ...]:
+        """What it showed, each once, in the order of the answer."""
+        return tuple(dict.fromkeys(map(as_bytes, _shown(self.answer))))
+
+
+def _shown(answer: Answer) -> Iterator[str]:
+    if isinstance(answer, Suggestion):
+        for step in answer.steps:
+            yield from step.episodes
+        return
+    if isinstance(answer, Recall):
+        yield from (hit.episode_id for hit in answer.hits)
+        yield from (pattern.id for pattern in answer.patterns)
+    else:
+        yield from answer.episodes
+    yield from (heuristic.id for heuristic in answer.heuristics)
+    yield from (pattern.id for pattern in answer.pitfalls)
+
+
+@dataclass(frozen=True, slots=True)
+class _Receipt:
+    """What is stored of a receipt: `share` is the part of a trial that its uses count for together."""
+
+    namespace: str
+    episode: bytes
+    at: int
+    steps: int
+    share: float
+    items: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Credit:
+    """What is stored of the credit: the outcome beside what was expected, or that feedback said it."""
+
+    uses: bytes
+    outcome: float | None = None
+    expected: float | None = None
+
+
+_RECEIPTS = msgspec.msgpack.Decoder(_Receipt)
+
+
+def receipt_note(receipt: RecallReceipt, episode: bytes, share: float) -> Note:
+    """That memory answered the episode, and what it showed."""
+    items = b"".join(receipt.memories)
+    stored = _Receipt(receipt.namespace, episode, receipt.at, receipt.steps, share, items)
+    return Note("receipt", receipt.id, receipt.namespace, msgspec.msgpack.encode(stored))
+
+
+def outcome_credit(
+    receipt: RecallReceipt, used: Sequence[bytes], share: float, *, outcome: float, expected: float
+) -> Note:
+    """What was used shares the credit: better than expected is more than a half, worse is less."""
+    helped = 0.5 + (outcome - expected) / 2
+    uses = _uses(dict.fromkeys(used, helped), share)
+    record = msgspec.msgpack.encode(_Credit(uses, outcome, expected))
+    return Note("credit", receipt.id, receipt.namespace, record)
+
+
+def told_credit(id: bytes, namespace: str, told: Mapping[bytes, bool], share: float) -> Note:
+    """What feedback named shares the credit; where it named nothing there is none."""
+    if not told:
+        return Note("credit", id, namespace, None)
+    uses = _uses({memory: float(helped) for memory, helped in told.items()}, share)
+    return Note("credit", id, namespace, msgspec.msgpack.encode(_Credit(uses)))
+
+
+def _uses(helped: Mapping[bytes, float], share: float) -> bytes:
+    """Packed in the order of ids: the same uses are the same bytes."""
+    weight = share / len(helped)
+    return b"".join(_USE.pack(memory, weight, helped[memory]) for memory in sorted(helped))
+
+
+def corrected(store: Store, recall_id: str, helped: Mapping[str, bool]) -> Note:
+    """The credit of a stored receipt as feedback wants it. Raises `UnknownRecallError` and `ValidationError`."""
+    id = recall_bytes(recall_id)
+    record = store.get("receipt", id)
+    if record is None:
+        raise UnknownRecallError(recall_id)
+    receipt = _RECEIPTS.decode(record)
+    told = told_of(helped, {receipt.items[at : at + 16] for at in range(0, len(receipt.items), 16)})
+    return told_credit(id, receipt.namespace, told, receipt.share)
+
+
+def told_of(helped: Mapping[str, bool], shown: Iterable[bytes]) -> dict[bytes, bool]:
+    """What feedback says, by the bytes of ids. Raises `ValidationError` for a memory that was not shown."""
+    check_type("helped", helped, Mapping)
+    told = {_memory_bytes(memory): _checked(verdict) for memory, verdict in helped.items()}
+    strangers = told.keys() - set(shown)
+    if strangers:
+        raise ValidationError("helped", "ids of memories that this recall showed", strangers.pop().hex())
+    return told
+
+
+def _memory_bytes(memory: str) -> bytes:
+    try:
+        return as_bytes(memory)
+    except UnknownEpisodeError:
+        raise ValidationError("helped", "ids of memories that this recall showed", repr(memory)) from None
+
+
+def _checked(verdict: bool) -> bool:
+    if not isinstance(verdict, bool):
+        raise ValidationError("helped", "True or False for each memory", repr(verdict))
+    return verdict
+
+
+def recall_bytes(recall_id: str) -> bytes:
+    """The 16 bytes of a recall's id; raises `UnknownRecallError` for a text that is none."""
+    try:
+        return as_bytes(recall_id)
+    except UnknownEpisodeError:
+        raise UnknownRecallError(recall_id) from None
+
+
+def withdrawn(store: Store, receipts: Sequence[bytes]) -> Iterator[Note]:
+    """Takes receipts back, with the credit that they gave."""
+    for id, record in zip(receipts, store.get_many("receipt", receipts), strict=True):
+        if record is not None:
+            namespace = _RECEIPTS.decode(record).namespace
+            yield Note("receipt", id, namespace, None)
+            yield Note("credit", id, namespace, None)
