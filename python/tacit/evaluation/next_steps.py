@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from random import Random
 
 import numpy as np
 
@@ -22,7 +24,18 @@ from .question import Answer, questions
 from .replay import Replay
 from .rows import Curve, LeftOut, Measured
 
+
+def shuffled(episodes: Sequence[Episode], draw: Random) -> Sequence[Episode]:
+    """The same episodes with the steps of all of them dealt out anew, as many to each as it had."""
+    steps = [step for episode in episodes for step in episode.steps]
+    draw.shuffle(steps)
+    dealt = iter(steps)
+    return [replace(episode, steps=tuple(islice(dealt, len(episode.steps)))) for episode in episodes]
+
+
 DEPTHS = (1, 3)
+SHUFFLED = Arm("shuffled", shuffled)
+"""Under wrong texts the steps so far still tell what comes next; in this memory nothing does."""
 _CURVE_QUERIES = 2_000
 _LISTED = 10
 
@@ -118,7 +131,7 @@ def _answered(bench: Bench, asked: _Asked) -> _Found:
         found.tasks += [task_of(position.episode) for position in here]
         for name, scores in baselines.scores(known, rows).items():
             found.take("baseline", name, scores, truths)
-        for arm in (LEARNED, EMPTY, RANDOM):
+        for arm in (LEARNED, EMPTY, RANDOM, SHUFFLED):
             replay = bench.but_fold(fold, arm, successes=True)
             scores, first = _suggested(bench, replay, here, tools, arm)
             found.take("memory" if arm is LEARNED else "control", arm.name, scores, truths)
