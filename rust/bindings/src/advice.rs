@@ -5,7 +5,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
 use pyo3::types::PyBytes;
-use tacit_kernels::advice::{Advisor, Learned, Run, Suggested, Way, prepare};
+use tacit_kernels::advice::{Advisor, Expected, Learned, Plan, Prediction, Run, Suggested, Way, prepare};
 use tacit_kernels::index::Change;
 
 use crate::error::invalid;
@@ -89,6 +89,22 @@ impl PyAdvisor {
         })
     }
 
+    /// How an attempt at the task of an open episode will go.
+    fn predict(&self, py: Python<'_>, record: &[u8]) -> PyResult<PyPredictionRow> {
+        py.detach(|| {
+            let run = read_run("record", record)?;
+            Ok(PyPredictionRow(self.settled(&run.namespace).predict(&run)))
+        })
+    }
+
+    /// One plan for the task of an open episode, naming at most `limit` of the episodes that it was merged from.
+    fn plan(&self, py: Python<'_>, record: &[u8], limit: usize) -> PyResult<PyPlanRow> {
+        py.detach(|| {
+            let run = read_run("record", record)?;
+            Ok(PyPlanRow(self.settled(&run.namespace).plan(&run, limit)))
+        })
+    }
+
     /// How large the models are.
     fn stats(&self, py: Python<'_>) -> std::collections::BTreeMap<&'static str, usize> {
         let (episodes, bytes) = py.detach(|| (self.read().len(), self.read().bytes()));
@@ -108,6 +124,18 @@ impl PyAdvisor {
 
     fn write(&self) -> RwLockWriteGuard<'_, Advisor> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The models, with all that a question about a namespace needs up to date.
+    fn settled(&self, namespace: &str) -> RwLockReadGuard<'_, Advisor> {
+        loop {
+            let advisor = self.read();
+            if advisor.is_settled(namespace) {
+                return advisor;
+            }
+            drop(advisor);
+            self.write().settle(namespace);
+        }
     }
 
     /// Episodes are read before the models are locked: questions are answered meanwhile.
@@ -185,5 +213,81 @@ impl PyWayRow {
 
     fn __repr__(&self) -> String {
         format!("WayRow({:?}, {:.3})", self.0.tool, self.0.probability)
+    }
+}
+
+/// A number and the bounds that hold it with 95% probability.
+type PyExpected = (f64, f64, f64);
+
+fn bounds(Expected { value, low, high }: Expected) -> PyExpected {
+    (value, low, high)
+}
+
+/// How an attempt will go.
+#[pyclass(frozen, name = "PredictionRow", module = "tacit._native")]
+pub(crate) struct PyPredictionRow(Prediction);
+
+#[pymethods]
+impl PyPredictionRow {
+    /// The probability of success, and its bounds.
+    #[getter]
+    fn success(&self) -> PyExpected {
+        bounds(self.0.success)
+    }
+
+    #[getter]
+    fn base_rate(&self) -> f64 {
+        self.0.base_rate
+    }
+
+    /// The steps of a success, and their bounds; None where nothing succeeded yet.
+    #[getter]
+    fn steps(&self) -> Option<PyExpected> {
+        self.0.steps.map(bounds)
+    }
+
+    /// None where no reward is known.
+    #[getter]
+    fn reward(&self) -> Option<f64> {
+        self.0.reward
+    }
+
+    /// How many episodes are comparable.
+    #[getter]
+    fn support(&self) -> f64 {
+        self.0.support
+    }
+
+    /// (signal, value, weight): values times weights sum to the probability of success.
+    #[getter]
+    fn reasons(&self) -> Vec<(&'static str, f64, f64)> {
+        self.0.reasons.iter().map(|reason| (reason.signal, reason.value, reason.weight)).collect()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("PredictionRow({:.3}, support={:.1})", self.0.success.value, self.0.support)
+    }
+}
+
+/// One merged plan.
+#[pyclass(frozen, name = "PlanRow", module = "tacit._native")]
+pub(crate) struct PyPlanRow(Plan);
+
+#[pymethods]
+impl PyPlanRow {
+    /// (tool, share): the weighted share of the merged successes that take this step here.
+    #[getter]
+    fn steps(&self) -> Vec<(&str, f64)> {
+        self.0.steps.iter().map(|step| (step.tool.as_str(), step.share)).collect()
+    }
+
+    /// Of each merged task the success that is nearest to the plan; the nearest task's first.
+    #[getter]
+    fn episodes<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        self.0.episodes.iter().map(|id| PyBytes::new(py, id)).collect()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("PlanRow(steps={})", self.0.steps.len())
     }
 }

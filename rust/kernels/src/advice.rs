@@ -4,10 +4,15 @@ mod chains;
 mod features;
 mod linear;
 mod next_step;
+mod outcome;
+mod plan;
 mod recovery;
+mod tasks;
 mod tools;
 
 pub use next_step::{Suggested, Term};
+pub use outcome::{Expected, Prediction};
+pub use plan::{Plan, PlanStep};
 pub use recovery::Way;
 
 use crate::facts::Id;
@@ -17,6 +22,7 @@ use crate::trajectory::{Complexity, Trajectory};
 use linear::Linear;
 use next_step::StepModel;
 use rustc_hash::FxHashMap;
+use tasks::TaskModel;
 
 /// One episode as advice sees it. A question is one too: an episode that has not ended.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -160,15 +166,18 @@ pub struct Advisor {
 #[derive(Debug, Default)]
 struct Space {
     steps: StepModel,
+    tasks: TaskModel,
 }
 
 impl Space {
     fn put(&mut self, run: &Run) {
         self.steps.put(run);
+        self.tasks.put(run);
     }
 
     fn remove(&mut self, id: &Id) {
         self.steps.remove(id);
+        self.tasks.remove(id);
     }
 }
 
@@ -203,7 +212,8 @@ impl Advisor {
 
     /// How much memory the models take, nearly.
     pub fn bytes(&self) -> usize {
-        self.homes.capacity() * 21 + self.spaces.iter().map(|space| space.steps.bytes()).sum::<usize>()
+        self.homes.capacity() * 21
+            + self.spaces.iter().map(|space| space.steps.bytes() + space.tasks.bytes()).sum::<usize>()
     }
 
     /// Applies changes that were prepared, and notes how far the store has been followed.
@@ -255,6 +265,32 @@ impl Advisor {
     pub fn recover(&self, run: &Run, tool: Option<&str>, class: &str, limit: usize) -> Vec<Way> {
         let space = self.space(&run.namespace);
         space.map_or_else(Vec::new, |space| space.steps.recover(run, tool, class, limit))
+    }
+
+    /// Whether questions about tasks of this namespace can be answered as it is.
+    pub fn is_settled(&self, namespace: &str) -> bool {
+        self.space(namespace).is_none_or(|space| space.tasks.is_settled())
+    }
+
+    /// Learns from many episodes at once, where enough have come or gone since it last did.
+    pub fn settle(&mut self, namespace: &str) {
+        if let Some(place) = self.places.get(namespace) {
+            self.spaces[*place as usize].tasks.settle();
+        }
+    }
+
+    /// How an attempt at the run's task by its agent will go. The namespace is settled.
+    pub fn predict(&self, run: &Run) -> Prediction {
+        match self.space(&run.namespace) {
+            Some(space) => space.tasks.predict(run),
+            None => TaskModel::default().predict(run),
+        }
+    }
+
+    /// One plan for the run's task, merged from the successes of the nearest tasks; at most `limit` of them are named.
+    /// The namespace is settled.
+    pub fn plan(&self, run: &Run, limit: usize) -> Plan {
+        self.space(&run.namespace).map(|space| space.tasks.plan(run, limit)).unwrap_or_default()
     }
 
     fn space(&self, namespace: &str) -> Option<&Space> {

@@ -31,7 +31,8 @@ pub use query::{Choice, DEFAULT_WEIGHTS, Found, Hit, Query, SIGNALS, Signal, Wei
 use search::Scratch;
 use space::{Ledgers, Space};
 pub use statistics::{Measures, Medians};
-use symbols::{FINISH, Names};
+use symbols::FINISH;
+pub(crate) use symbols::Names;
 use usage::Counted;
 pub use usage::{NoteRow, Noted, Usage};
 

@@ -6,13 +6,13 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// Names as numbers, from 1 on: 0 stands for no name.
 #[derive(Debug, Default)]
-pub(super) struct Names {
+pub(crate) struct Names {
     numbers: FxHashMap<Box<str>, u32>,
     names: Vec<Box<str>>,
 }
 
 impl Names {
-    pub(super) fn number(&mut self, name: &str) -> u32 {
+    pub(crate) fn number(&mut self, name: &str) -> u32 {
         if let Some(number) = self.numbers.get(name) {
             return *number;
         }
@@ -21,25 +21,25 @@ impl Names {
         self.names.len() as u32
     }
 
-    pub(super) fn number_of(&mut self, name: Option<&str>) -> u32 {
+    pub(crate) fn number_of(&mut self, name: Option<&str>) -> u32 {
         name.map_or(0, |name| self.number(name))
     }
 
     /// None where the name was never numbered.
-    pub(super) fn get(&self, name: &str) -> Option<u32> {
+    pub(crate) fn get(&self, name: &str) -> Option<u32> {
         self.numbers.get(name).copied()
     }
 
     /// None for 0.
-    pub(super) fn name(&self, number: u32) -> Option<&str> {
+    pub(crate) fn name(&self, number: u32) -> Option<&str> {
         self.names.get((number as usize).checked_sub(1)?).map(|name| &**name)
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.names.len()
     }
 
-    pub(super) fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.names.iter().map(|name| 2 * (name.len() + size_of::<Box<str>>()) + 8).sum()
     }
 }

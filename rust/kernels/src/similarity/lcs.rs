@@ -3,6 +3,7 @@
 use super::masks::{Masks, Measure, Words};
 use crate::sequence::Sequences;
 use crate::simd::dispatch;
+use rustc_hash::FxHashMap;
 
 /// The length of the longest sequence that both hold, in order but not necessarily without gaps.
 pub fn lcs_length(a: &[u64], b: &[u64]) -> u32 {
@@ -35,6 +36,50 @@ pub fn lcs_ratio_many(query: &[u64], sequences: Sequences) -> Vec<f32> {
 pub fn lcs_coverage_many(query: &[u64], sequences: Sequences) -> Vec<f32> {
     let common = lcs_length_many(query, sequences).into_iter();
     common.zip(sequences.lengths()).map(|(common, length)| share(common, query.len().max(length))).collect()
+}
+
+/// One longest common subsequence: the places of its symbols in `a` and in `b`, ascending.
+pub fn lcs_places(a: &[u64], b: &[u64]) -> Vec<(u32, u32)> {
+    let rows = grown_rows(a, b);
+    let blocks = a.len().div_ceil(64);
+    let is_clear = |row: usize, place: usize| rows[row * blocks + place / 64] >> (place % 64) & 1 == 0;
+    let (mut left, mut right) = (a.len(), b.len());
+    let mut places = Vec::new();
+    while left > 0 && right > 0 {
+        if !is_clear(right - 1, left - 1) {
+            left -= 1;
+        } else if right > 1 && is_clear(right - 2, left - 1) {
+            right -= 1;
+        } else {
+            places.push((left as u32 - 1, right as u32 - 1));
+            left -= 1;
+            right -= 1;
+        }
+    }
+    places.reverse();
+    places
+}
+
+/// The bits of `a`'s places after each symbol of `b`: a place's bit is clear where the common length grows by one.
+fn grown_rows(a: &[u64], b: &[u64]) -> Vec<u64> {
+    let blocks = a.len().div_ceil(64);
+    let mut masks: FxHashMap<u64, Vec<u64>> = FxHashMap::default();
+    for (place, symbol) in a.iter().enumerate() {
+        masks.entry(*symbol).or_insert_with(|| vec![0; blocks])[place / 64] |= 1 << (place % 64);
+    }
+    let nowhere = vec![0; blocks];
+    let mut rows = Vec::with_capacity(blocks * b.len());
+    let mut row = vec![u64::MAX; blocks];
+    for symbol in b {
+        let mut carry = Lcs::carry::<1>();
+        for (block, found) in row.iter_mut().zip(masks.get(symbol).unwrap_or(&nowhere)) {
+            let mut lane = [*block];
+            Lcs::step(&mut lane, [*found], &mut carry);
+            *block = lane[0];
+        }
+        rows.extend_from_slice(&row);
+    }
+    rows
 }
 
 fn share(part: u32, whole: usize) -> f32 {
@@ -115,6 +160,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_places_are_a_common_subsequence_as_long_as_any(a in sequence(150), b in sequence(150)) {
+            let places = lcs_places(&a, &b);
+            prop_assert_eq!(places.len() as u32, plain(&a, &b));
+            prop_assert!(places.iter().all(|(i, j)| a[*i as usize] == b[*j as usize]));
+            prop_assert!(places.windows(2).all(|two| two[0].0 < two[1].0 && two[0].1 < two[1].1));
+        }
+
         #[test]
         fn one_query_against_many_agrees_with_the_table(
             query in sequence(150),
