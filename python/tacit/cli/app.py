@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import TacitError
-from . import demonstrating, doctor, importing, looking, recalling
+from . import demonstrating, doctor, evaluating, importing, looking, recalling
 from .console import fail
 
 
@@ -65,5 +65,6 @@ app.command("show")(looking.show)
 app.command("patterns")(looking.patterns)
 app.command("clusters")(looking.clusters)
 app.command("stats")(looking.stats)
+app.command("eval")(evaluating.evaluate)
 app.command("demo")(demonstrating.demo)
 app.command("doctor")(doctor.doctor)

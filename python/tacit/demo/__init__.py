@@ -4,6 +4,7 @@
 """
 
 from .experiment import SEED, Block, Curve, DemoResult, Example, Transcript, Trial, Use, run
+from .loop import live
 from .report import TITLES, print_report
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Transcript",
     "Trial",
     "Use",
+    "live",
     "print_report",
     "run",
 ]

@@ -5,10 +5,11 @@ and controls. `docs/guides/evaluation.md` says what each question means and what
 """
 
 from ..errors import LeakError
-from . import grouping, next_steps, outcomes, plans, plots, recovery, retrieval, validation
-from .bench import EMPTY, LEARNED, PLACEBO, RANDOM, Arm, Bench
+from . import grouping, next_steps, outcomes, plans, plots, recovery, retrieval, rules, validation
+from .bench import EMPTY, LEARNED, PLACEBO, RANDOM, Arm, Bench, memory_at_rest
 from .dataset import Dataset, Gold, fold_of, load_file, load_memory
 from .evaluating import evaluate
+from .loop import ArmResult, Attempt, LiveReport, Spread, Task, live
 from .question import Question, questions
 from .replay import Replay
 from .rows import Comparison, Curve, LeftOut, Measured, Report, Row, Rule, Total
@@ -19,6 +20,8 @@ __all__ = [
     "PLACEBO",
     "RANDOM",
     "Arm",
+    "ArmResult",
+    "Attempt",
     "Bench",
     "Comparison",
     "Curve",
@@ -26,18 +29,23 @@ __all__ = [
     "Gold",
     "LeakError",
     "LeftOut",
+    "LiveReport",
     "Measured",
     "Question",
     "Replay",
     "Report",
     "Row",
     "Rule",
+    "Spread",
+    "Task",
     "Total",
     "evaluate",
     "fold_of",
     "grouping",
+    "live",
     "load_file",
     "load_memory",
+    "memory_at_rest",
     "next_steps",
     "outcomes",
     "plans",
@@ -45,5 +53,6 @@ __all__ = [
     "questions",
     "recovery",
     "retrieval",
+    "rules",
     "validation",
 ]

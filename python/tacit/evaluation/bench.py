@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import TypeVar
 
+from ..config import Settings
 from ..memory import Memory
 from ..model.episode import Episode
 from .dataset import Dataset, fold_of, in_slice, is_success, task_of
@@ -172,10 +173,10 @@ class Bench:
         return Replay(self._make_memory, arm.change(episodes, random))
 
 
-def memory_at_rest() -> Memory:
+def memory_at_rest(settings: Settings | None = None) -> Memory:
     """An empty memory in RAM whose clock stands still: equal episodes give equal answers, whenever they are asked."""
     now = time.time_ns()
-    return Memory(clock=lambda: now)
+    return Memory(settings=settings, clock=lambda: now)
 
 
 def _hash(task: str) -> str:

@@ -73,26 +73,28 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A named rule with the evidence for it on all episodes of a dataset.
+    """A rule that a memory of the whole dataset names, with its evidence; of one agent's episodes where `agent` is set.
 
-    `odds_ratio` and its 95% interval compare it with what else was done, within the strata named in `strata`;
-    `undecided` says that the interval contains 1.
+    `odds_ratio` with its 95% interval compares the success of episodes that followed it with that of episodes that did
+    something else in the same place, within each agent and difficulty; `crude_odds_ratio` is the same without regard
+    to either. `undecided` says that the interval contains 1 or that there is none, `weak` that little stands behind it.
     """
 
     dataset: str
     kind: str
     rule: str
+    agent: str | None
     trials: int
     successes: float
     mean: float
     low: float
     high: float
-    odds_ratio: float | None = None
-    odds_low: float | None = None
-    odds_high: float | None = None
-    strata: str | None = None
-    undecided: bool | None = None
-    weak: bool = False
+    odds_ratio: float | None
+    odds_low: float | None
+    odds_high: float | None
+    crude_odds_ratio: float | None
+    undecided: bool
+    weak: bool
 
 
 @dataclass(frozen=True, slots=True)

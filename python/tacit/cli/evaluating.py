@@ -1,0 +1,272 @@
+"""`tacit eval`: whether a memory helps, on recorded runs, or in the hands of an agent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from ..config import Configuration
+from ..memory import Memory
+from . import console
+from .options import AsJson, Database, Namespace, configured, memory_at
+
+if TYPE_CHECKING:
+    from ..evaluation import Comparison, Dataset, LiveReport, Report, Row, Rule
+    from ..evaluation.bench import Progress as Watch
+
+SHOWN_RULES = 8
+"""How many rules of a kind a terminal shows of each dataset; --json has all."""
+SEEDS = 5
+_VERDICT = {"better": "green", "worse": "red", "level": "yellow"}
+
+
+def evaluate(
+    files: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="FILE", help="Files of runs, each with its file of tasks beside it.", show_default=False
+        ),
+    ] = None,
+    questions: Annotated[
+        str,
+        typer.Option("--questions", metavar="B1,B4", help="Only these. Default: all.", show_default=False),
+    ] = "",
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            "--limit", metavar="N", min=1, help="At most so many queries a question.", show_default=False
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="What the controls draw.")] = 0,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot",
+            metavar="DIR",
+            help="Draw the learning curves and the calibration there, as evaluation.svg.",
+            show_default=False,
+        ),
+    ] = None,
+    live: Annotated[
+        bool,
+        typer.Option("--live", help="Let the agent of `tacit demo` work with the memory and the controls."),
+    ] = False,
+    database: Database = None,
+    namespace: Namespace = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Show whether a memory helps.
+
+    Replays recorded runs: what a memory learned from some of them is asked about the others, beside well-known
+    baselines and controls. With --db, the runs are those of a memory.
+    """
+    if live:
+        _evaluate_live(seed, as_json=as_json)
+        return
+    datasets = _datasets(files or [], database, namespace)
+    report = _asked(datasets, [name for name in questions.split(",") if name], seed, limit, configured(None))
+    if plot is not None:
+        _draw(report, plot)
+    if as_json:
+        console.say_json(report.to_json())
+    else:
+        _say(report)
+
+
+def _datasets(files: list[str], database: str | None, namespace: str) -> tuple[Dataset, ...]:
+    from ..evaluation import load_file, load_memory
+
+    if files and database is not None:
+        raise typer.BadParameter("files or --db, not both", param_hint="FILE")
+    if files:
+        datasets = tuple(load_file(path) for path in files)
+        for dataset in datasets:
+            if dataset.refused:
+                console.note(f"{dataset.name}: {console.count_of(len(dataset.refused), 'line')} refused")
+        return datasets
+    with memory_at(database, namespace) as memory:
+        return load_memory(memory, name=Path(configured(database).database).stem)
+
+
+def _asked(
+    datasets: tuple[Dataset, ...], questions: list[str], seed: int, limit: int | None, chosen: Configuration
+) -> Report:
+    from .. import evaluation
+
+    def make_memory() -> Memory:
+        return evaluation.memory_at_rest(chosen.settings)
+
+    with _watched() as watch:
+        return evaluation.evaluate(
+            datasets, ask=questions, seed=seed, limit=limit, make_memory=make_memory, progress=watch
+        )
+
+
+@contextmanager
+def _watched() -> Iterator[Watch | None]:
+    """A line on standard error that says what is being done, while a terminal is there to see it."""
+    terminal = console.aside()
+    if not terminal.is_terminal:
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=terminal, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda what, done, whole: bar.update(task, description=what, completed=done, total=whole)
+
+
+def _draw(report: Report, folder: Path) -> None:
+    from ..evaluation import plots
+
+    if not report.curves:
+        console.note("nothing to draw: no question that was asked has a curve")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    plots.write(report, folder / "evaluation.svg")
+    console.note(f"drawn: {folder / 'evaluation.svg'}")
+
+
+# --- what a terminal shows ---
+
+
+def _say(report: Report) -> None:
+    from ..evaluation import questions
+
+    for name in dict.fromkeys(row.question for row in report.rows):
+        title = questions.create(name).title if name in questions else name
+        console.say("", Text.assemble((name, "bold"), f"  {title}"), "", _rows(report, name))
+    if report.rules:
+        console.say("", Text("rules", "bold"))
+        _say_rules(report.rules)
+    if report.left_out:
+        console.say("", Text("left out", "bold"), "", _left_out(report))
+    console.note(
+        "a difference counts beyond two standard errors: green where the memory is better, red where worse"
+    )
+
+
+def _rows(report: Report, question: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style=console.QUIET)
+    for column in ("dataset", "slice", "metric"):
+        table.add_column(column, overflow="fold")
+    for column in ("queries", "memory"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("best baseline", overflow="fold")
+    table.add_column("difference", no_wrap=True)
+    table.add_column("controls", overflow="fold")
+    verdicts = {_key(each): each for each in report.comparisons}
+    for row in report.rows:
+        if row.question == question:
+            table.add_row(*_cells(row, verdicts))
+    return table
+
+
+def _key(each: Comparison) -> tuple[str, str, str, str, str]:
+    return each.question, each.dataset, each.slice, each.metric, each.against
+
+
+def _cells(row: Row, verdicts: dict[tuple[str, str, str, str, str], Comparison]) -> Iterator[Text | str]:
+    def styled(against: str, text: str) -> Text:
+        found = verdicts.get((row.question, row.dataset, row.slice, row.metric, against))
+        return Text(text, _VERDICT.get(found.verdict or "", "default") if found else "default")
+
+    yield from (console.plain(row.dataset), console.plain(row.slice), row.metric)
+    yield from (f"{row.queries:,}", _figure(row.memory))
+    best = row.best_baseline
+    yield f"{best} {_figure(row.baselines[best])}" if best is not None else "none"
+    yield styled(best, _difference(row)) if best is not None else ""
+    controls = [styled(name, f"{name} {_figure(value)}") for name, value in row.controls.items()]
+    yield Text(", ").join(controls)
+
+
+def _figure(value: float) -> str:
+    return "-" if value != value else f"{value:.3f}"
+
+
+def _difference(row: Row) -> str:
+    if row.difference is None or row.difference != row.difference:
+        return ""
+    error = row.standard_error
+    return f"{row.difference:+.3f}" + (f" ({error:.3f})" if error is not None and error == error else "")
+
+
+def _say_rules(rules: tuple[Rule, ...]) -> None:
+    """Each rule in a line, its evidence in the next."""
+    dataset = None
+    for rule in _shown(rules):
+        if rule.dataset != dataset:
+            dataset = rule.dataset
+            console.say("", Text(console.plain(dataset), "bold"))
+        who = f"{console.plain(rule.agent)}: " if rule.agent else ""
+        console.say(Text(f"  {who}{console.plain(rule.rule)}"), Text(f"    {_evidence(rule)}", console.QUIET))
+
+
+def _evidence(rule: Rule) -> str:
+    worked = f"{rule.successes:,.12g} of {rule.trials:,} worked ({rule.low:.0%} to {rule.high:.0%})"
+    marks = [word for word, holds in (("weak", rule.weak), ("undecided", rule.undecided)) if holds]
+    return " · ".join([worked, *_odds(rule), *marks])
+
+
+def _shown(rules: tuple[Rule, ...]) -> Iterator[Rule]:
+    """The first of each kind, dataset and agent; of those of one agent the firm ones."""
+    told: dict[tuple[str, str, str | None], int] = {}
+    for rule in rules:
+        key = (rule.dataset, rule.kind, rule.agent)
+        told[key] = told.get(key, 0) + 1
+        if told[key] <= SHOWN_RULES and not (rule.agent and rule.weak):
+            yield rule
+
+
+def _odds(rule: Rule) -> Iterator[str]:
+    if rule.odds_ratio is not None and rule.odds_low is not None and rule.odds_high is not None:
+        crude = f", crude {rule.crude_odds_ratio:.2f}" if rule.crude_odds_ratio is not None else ""
+        yield f"odds ratio {rule.odds_ratio:.2f} ({rule.odds_low:.2f} to {rule.odds_high:.2f}){crude}"
+
+
+def _left_out(report: Report) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    for _ in range(4):
+        table.add_column(overflow="fold")
+    for each in report.left_out:
+        table.add_row(each.question, console.plain(each.dataset), console.plain(each.what), each.reason)
+    return table
+
+
+# --- live ---
+
+
+def _evaluate_live(seed: int, *, as_json: bool) -> None:
+    from .. import demo
+
+    with _watched() as watch:
+        report = demo.live(seeds=range(seed + 1, seed + 1 + SEEDS), progress=watch)
+    if as_json:
+        console.say_json(report)
+    else:
+        console.say(_live_table(report))
+
+
+def _live_table(report: LiveReport) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style=console.QUIET)
+    table.add_column("arm")
+    for column in ("success", "95%", "steps", "95%", "success beyond", "95%"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for arm in report.arms:
+        beyond = arm.beyond
+        table.add_row(
+            arm.name,
+            f"{arm.success.mean:.1%}",
+            f"{arm.success.low:.1%} to {arm.success.high:.1%}",
+            f"{arm.steps.mean:.2f}",
+            f"{arm.steps.low:.2f} to {arm.steps.high:.2f}",
+            f"{beyond.mean:+.1%}" if beyond else "",
+            f"{beyond.low:+.1%} to {beyond.high:+.1%}" if beyond else "",
+        )
+    return table
