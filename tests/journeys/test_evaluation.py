@@ -165,6 +165,11 @@ def test_the_command_shows_a_table(tacit_eval: Eval, runs: Path) -> None:
     assert "left out" in done.stdout
 
 
+def test_the_command_withholds_fields(tacit_eval: Eval, runs: Path) -> None:
+    done = tacit_eval(runs, "--questions", "patterns", "--without", "agent,domain", "--json")
+    assert {row["dataset"] for row in json.loads(done.stdout)["rows"]} == {"house without agent, domain"}
+
+
 def test_the_command_evaluates_a_memory(tacit_eval: Eval, runs: Path, tmp_path: Path) -> None:
     path = tmp_path / "agent.db"
     with Memory(path) as memory:
@@ -179,6 +184,7 @@ def test_the_command_evaluates_a_memory(tacit_eval: Eval, runs: Path, tmp_path: 
         (["no-such-file.jsonl"], 1, "no-such-file"),
         (["--questions", "B9"], 1, "B9"),
         (["--limit", "0"], 2, "limit"),
+        (["--without", "outcome"], 1, "without"),
     ],
 )
 def test_wrong_usage_is_said_in_a_line(

@@ -44,6 +44,15 @@ def evaluate(
             "--limit", metavar="N", min=1, help="At most so many queries a question.", show_default=False
         ),
     ] = None,
+    without: Annotated[
+        str,
+        typer.Option(
+            "--without",
+            metavar="domain,agent",
+            help="Withhold these fields from the memory and the baselines alike.",
+            show_default=False,
+        ),
+    ] = "",
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="What the controls draw.")] = 0,
     plot: Annotated[
         Path | None,
@@ -71,6 +80,8 @@ def evaluate(
         _evaluate_live(seed, as_json=as_json)
         return
     datasets = _datasets(files or [], database, namespace)
+    if without:
+        datasets = tuple(dataset.without(without.split(",")) for dataset in datasets)
     report = _asked(datasets, [name for name in questions.split(",") if name], seed, limit, configured(None))
     if plot is not None:
         _draw(report, plot)
