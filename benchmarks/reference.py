@@ -181,3 +181,23 @@ def diversify(
 def decode_records(payloads: list[bytes]) -> list[Any]:
     """What the payloads hold, as Python values."""
     return [msgspec.msgpack.decode(payload) for payload in payloads]
+
+
+class NearestCalls:
+    """Copies a tool's arguments from the episode whose task shares the most words, its call of the same number."""
+
+    def __init__(self, episodes: list[dict[str, Any]]) -> None:
+        self.episodes = [(set(each["task"].lower().split()), each["steps"]) for each in episodes]
+
+    def arguments(self, record: bytes, tools: Sequence[str]) -> list[list[tuple[str, Any]]]:
+        asked = msgspec.msgpack.decode(record)
+        words = set(asked["task"].lower().split())
+        nearest = sorted(self.episodes, key=lambda each: -len(words & each[0]) / len(words | each[0]))
+        return [self._copied(nearest, asked["steps"], tool) for tool in tools]
+
+    def _copied(self, nearest: list[Any], steps: list[Any], tool: str) -> list[tuple[str, Any]]:
+        number = sum(step["tool"] == tool for step in steps)
+        for _, taken in nearest:
+            if calls := [step["parameters"] for step in taken if step["tool"] == tool]:
+                return list(calls[min(number, len(calls) - 1)].items())
+        return []

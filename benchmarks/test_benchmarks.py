@@ -26,6 +26,8 @@ import benchmarks
 
 # Which share of the yardstick's speed must be reached, by the name of the comparison.
 FLOORS = {
+    "advice_arguments.Fill.time_arguments[[]100]*": 0.4,
+    "advice_arguments.Fill.time_arguments[[]1000]*": 2.0,
     "store.Commit.time_commit[[]1] vs sqlite3": 0.25,
     "store.Commit.time_commit[[]100] vs sqlite3": 0.25,
     "store.Get.time_get[[]memory] vs sqlite3": 3.0,

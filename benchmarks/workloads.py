@@ -253,3 +253,38 @@ def _record(payload: dict[str, Any], facts: bytes, embedder: str, vector: bytes)
         embedder=embedder,
         embedding=vector,
     )
+
+
+def calls(n: int, seed: int, *, ended: bool = True) -> list[bytes]:
+    """Records of `n` episodes of 20 calls with results of about a kilobyte: a user's orders are looked at and paid."""
+    random = np.random.default_rng(seed)
+    return [msgspec.msgpack.encode(_calls(random, number, ended)) for number in range(n)]
+
+
+def _calls(random: np.random.Generator, number: int, ended: bool) -> dict[str, Any]:
+    user, card = f"user_{random.integers(10**6)}", f"card_{random.integers(10**6)}"
+    orders = [f"#W{random.integers(10**8)}" for _ in range(12)]
+    items = [{"id": str(random.integers(10**9)), "price": 9.5, "options": {"colour": "red", "size": "L"}}] * 8
+    profile = {"user_id": user, "cards": [{"id": card, "kind": "visa"}], "orders": orders}
+    steps: list[tuple[str, dict[str, str], Any]] = [("get_user", {"user_id": user}, profile)]
+    for order in orders:
+        steps.append(("get_order", {"order_id": order}, {"order_id": order, "items": items}))
+    for order in orders[:7]:
+        steps.append(("pay_order", {"order_id": order, "card": card}, {"order_id": order, "status": "paid"}))
+    rows = [
+        {
+            "tool": tool,
+            "status": "ok",
+            "parameters": parameters,
+            "output": msgspec.json.encode(output).decode(),
+        }
+        for tool, parameters, output in steps
+    ]
+    return {
+        "id": f"{number:032x}",
+        "namespace": "default",
+        "task": f"I am {user}; {VERBS[number % len(VERBS)]} and pay my open orders, all of them, with my visa card",
+        "task_key": f"task {number}",
+        "steps": rows,
+        "outcome": {"kind": "success"} if ended else None,
+    }

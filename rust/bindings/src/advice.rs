@@ -3,13 +3,15 @@
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedBytes;
+use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
-use tacit_kernels::advice::{Advisor, Expected, Learned, Plan, Prediction, Run, Suggested, Way, prepare};
+use tacit_kernels::advice::{
+    Advisor, Expected, Filled, Learned, Plan, Prediction, Run, Suggested, Way, prepare,
+};
 use tacit_kernels::index::Change;
 
 use crate::error::invalid;
-use crate::index::{PyChange, last_of, native_change, unreadable};
+use crate::index::{PyChange, last_of, native_change, strs, unreadable};
 use crate::store::PyChanges;
 
 /// The models behind suggestions, ways out, predictions and playbooks: it follows a store's changes.
@@ -105,6 +107,36 @@ impl PyAdvisor {
         })
     }
 
+    /// The arguments of each of several tools, one of which may come after the steps of an open episode: the name, the
+    /// value as msgpack or None where it is left open, and where the value came from.
+    fn arguments<'py>(
+        &self,
+        py: Python<'py>,
+        record: &[u8],
+        tools: Vec<PyBackedStr>,
+    ) -> PyResult<Vec<Vec<PyFilled<'py>>>> {
+        let filled = py.detach(|| {
+            let run = read_run("record", record)?;
+            Ok::<_, PyErr>(self.read().arguments(&run, &strs(&tools)))
+        })?;
+        Ok(filled_rows(py, filled))
+    }
+
+    /// The arguments of the steps of a plan, in the form of `arguments`. A step takes over what the steps before it are
+    /// given; one that is left open names the result of a planned step that it waits for.
+    fn plan_arguments<'py>(
+        &self,
+        py: Python<'py>,
+        record: &[u8],
+        tools: Vec<PyBackedStr>,
+    ) -> PyResult<Vec<Vec<PyFilled<'py>>>> {
+        let filled = py.detach(|| {
+            let run = read_run("record", record)?;
+            Ok::<_, PyErr>(self.read().plan_arguments(&run, &strs(&tools)))
+        })?;
+        Ok(filled_rows(py, filled))
+    }
+
     /// How large the models are.
     fn stats(&self, py: Python<'_>) -> std::collections::BTreeMap<&'static str, usize> {
         let (episodes, bytes) = py.detach(|| (self.read().len(), self.read().bytes()));
@@ -145,6 +177,13 @@ impl PyAdvisor {
         advisor.apply(prepared, sequence);
         Ok(advisor.sequence())
     }
+}
+
+type PyFilled<'py> = (String, Option<Bound<'py, PyBytes>>, Option<String>);
+
+fn filled_rows<'py>(py: Python<'py>, rows: Vec<Vec<Filled>>) -> Vec<Vec<PyFilled<'py>>> {
+    let row = |each: Filled| (each.name, each.value.map(|value| PyBytes::new(py, &value)), each.source);
+    rows.into_iter().map(|filled| filled.into_iter().map(row).collect()).collect()
 }
 
 fn read_run(field: &str, record: &[u8]) -> PyResult<Run> {

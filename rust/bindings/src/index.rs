@@ -899,7 +899,7 @@ fn row_of_usage(usage: Usage) -> PyUsage {
     (usage.retrieved, usage.applied, usage.helped, mean, low, high)
 }
 
-fn strs(texts: &[PyBackedStr]) -> Vec<&str> {
+pub(crate) fn strs(texts: &[PyBackedStr]) -> Vec<&str> {
     texts.iter().map(|text| &**text).collect()
 }
 

@@ -1,5 +1,6 @@
 //! What to do next: models that learn from whole episodes and answer about an open one.
 
+pub mod arguments;
 mod chains;
 mod features;
 mod linear;
@@ -10,6 +11,7 @@ mod recovery;
 mod tasks;
 mod tools;
 
+pub use arguments::Filled;
 pub use next_step::{Suggested, Term};
 pub use outcome::{Expected, Prediction};
 pub use plan::{Plan, PlanStep};
@@ -19,6 +21,7 @@ use crate::facts::Id;
 use crate::index::{Change, Unreadable, group_of};
 use crate::msgpack::{Reader, Result};
 use crate::trajectory::{Complexity, Trajectory};
+use arguments::ArgumentModel;
 use linear::Linear;
 use next_step::StepModel;
 use rustc_hash::FxHashMap;
@@ -167,6 +170,7 @@ pub struct Advisor {
 struct Space {
     steps: StepModel,
     tasks: TaskModel,
+    arguments: ArgumentModel,
 }
 
 impl Space {
@@ -179,12 +183,17 @@ impl Space {
         self.steps.remove(id);
         self.tasks.remove(id);
     }
+
+    fn bytes(&self) -> usize {
+        self.steps.bytes() + self.tasks.bytes() + self.arguments.bytes()
+    }
 }
 
 /// What is learned from whole episodes, beside what is counted of each. It depends on them alone.
 #[derive(Debug)]
 pub struct Learned {
     steps: Linear,
+    arguments: ArgumentModel,
     last: Id,
 }
 
@@ -192,7 +201,7 @@ impl Learned {
     /// Learns from the successes that `Advisor::due` named, in that order; none where there are none.
     pub fn from(runs: &[Run]) -> Option<Self> {
         let last = runs.last()?.id;
-        Some(Self { steps: Linear::fit(runs), last })
+        Some(Self { steps: Linear::fit(runs), arguments: ArgumentModel::fit(runs), last })
     }
 }
 
@@ -212,8 +221,7 @@ impl Advisor {
 
     /// How much memory the models take, nearly.
     pub fn bytes(&self) -> usize {
-        self.homes.capacity() * 21
-            + self.spaces.iter().map(|space| space.steps.bytes() + space.tasks.bytes()).sum::<usize>()
+        self.homes.capacity() * 21 + self.spaces.iter().map(Space::bytes).sum::<usize>()
     }
 
     /// Applies changes that were prepared, and notes how far the store has been followed.
@@ -252,7 +260,9 @@ impl Advisor {
     /// Takes over what was learned from the episodes that were due.
     pub fn learned(&mut self, namespace: &str, learned: Learned) {
         let place = self.place_of(namespace);
-        self.spaces[place as usize].steps.learned(learned.steps, learned.last);
+        let space = &mut self.spaces[place as usize];
+        space.steps.learned(learned.steps, learned.last);
+        space.arguments = learned.arguments;
     }
 
     /// What may come after the steps of an open episode, the likeliest first; empty where no episode succeeded yet.
@@ -291,6 +301,19 @@ impl Advisor {
     /// The namespace is settled.
     pub fn plan(&self, run: &Run, limit: usize) -> Plan {
         self.space(&run.namespace).map(|space| space.tasks.plan(run, limit)).unwrap_or_default()
+    }
+
+    /// The arguments of each of several tools, one of which may come after the steps of an open episode.
+    pub fn arguments(&self, run: &Run, tools: &[&str]) -> Vec<Vec<Filled>> {
+        let Some(space) = self.space(&run.namespace) else { return vec![Vec::new(); tools.len()] };
+        let prepared = space.arguments.prepare(run);
+        tools.iter().map(|tool| space.arguments.fill(&prepared, tool)).collect()
+    }
+
+    /// The arguments of the steps of a plan, taken one after another from where an open episode stands.
+    pub fn plan_arguments(&self, run: &Run, tools: &[&str]) -> Vec<Vec<Filled>> {
+        let space = self.space(&run.namespace);
+        space.map_or_else(|| vec![Vec::new(); tools.len()], |space| space.arguments.plan(run, tools))
     }
 
     fn space(&self, namespace: &str) -> Option<&Space> {
