@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tacit._native import beta_interval, decay, lift, odds_ratio
+from tacit._native import beta_interval, chance, decay, false_discovery_shares, lift, odds_ratio
 from tacit.errors import ValidationError
 
 COUNTS = st.tuples(*[st.integers(0, 30) | st.integers(0, 300).map(lambda tenths: tenths / 10)] * 4)
@@ -104,3 +104,42 @@ def test_strata_of_another_shape_or_sign_are_refused() -> None:
 def test_a_half_life_of_nothing_is_refused() -> None:
     with pytest.raises(ValidationError, match="half_life_s"):
         decay(1.0, 0.0)
+
+
+def reference_chance(strata: list[tuple[float, ...]]) -> float:
+    """Mantel and Haenszel's test with the correction for continuity, two-sided."""
+    excess = variance = 0.0
+    for a, b, c, d in strata:
+        n = a + b + c + d
+        if a + b > 0 and c + d > 0 and n > 1:
+            excess += a - (a + b) * (a + c) / n
+            variance += (a + b) * (c + d) * (a + c) * (b + d) / (n * n * (n - 1))
+    if variance <= 0:
+        return 1.0
+    return math.erfc(max(abs(excess) - 0.5, 0.0) / math.sqrt(2 * variance))
+
+
+@given(st.lists(COUNTS, max_size=8))
+def test_the_chance_of_a_difference_is_that_of_mantel_and_haenszels_test(
+    strata: list[tuple[float, ...]],
+) -> None:
+    found = chance(np.array(strata, float).reshape(-1, 4))
+    assert found == pytest.approx(reference_chance(strata), rel=1e-5, abs=1e-300)
+
+
+@given(st.lists(st.floats(0, 1), max_size=40))
+def test_the_share_of_false_discoveries_is_the_smallest_level_that_takes_a_comparison_in(
+    chances: list[float],
+) -> None:
+    ranked = sorted(chances)
+    expected = [
+        min(other * len(ranked) / rank for rank, other in enumerate(ranked, 1) if other >= each)
+        for each in chances
+    ]
+    assert false_discovery_shares(np.array(chances, float)) == pytest.approx([min(1, e) for e in expected])
+
+
+@pytest.mark.parametrize("chances", [[-0.1], [1.1], [math.nan]])
+def test_a_chance_outside_0_to_1_is_refused(chances: list[float]) -> None:
+    with pytest.raises(ValidationError, match="chances"):
+        false_discovery_shares(np.array(chances))

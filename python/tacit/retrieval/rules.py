@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TypeVar
 
 from .._native import error_class
@@ -28,15 +28,13 @@ def applicable(
     if not standing.rules or not limit:
         return ()
     keys = _keys_after(steps) if steps else _keys_before(tools)
-    found = {
-        rule.id: rule
-        for key in keys
-        for rule in standing.rules.get(key, ())[: 2 * limit]
-        if _holds(rule, context)
-    }
-    if len(found) <= limit:
-        return tuple(found.values())
-    return tuple(sorted(found.values(), key=lambda rule: (-rule.confidence, -rule.trials, rule.id))[:limit])
+    found: list[Heuristic] = []
+    for key in keys:
+        rules = standing.rules.get(key)
+        if rules is not None:
+            found += islice((rule for rule in rules if _holds(rule, context)), limit)
+    found.sort(key=lambda rule: (-rule.confidence, -rule.trials, rule.id))
+    return tuple(found[:limit])
 
 
 def _keys_after(steps: Sequence[Step | str]) -> Iterator[tuple[str | None, str | None]]:
@@ -60,8 +58,12 @@ def _keys_before(tools: Iterable[str]) -> Iterator[tuple[str | None, str | None]
 
 def _holds(rule: Heuristic, context: TaskContext) -> bool:
     """Whether the task is one that the rule speaks of."""
-    asked = {"domain": context.domain, "language": context.language, "complexity": context.complexity}
-    return all(rule.when.get(name, value) == value for name, value in asked.items())
+    when = rule.when
+    return (
+        when.get("domain", context.domain) == context.domain
+        and when.get("language", context.language) == context.language
+        and when.get("complexity", context.complexity) == context.complexity
+    )
 
 
 def reconciled(

@@ -1,0 +1,343 @@
+"""Maintenance through the public API: what it decides, that it lasts, and that it can be taken back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tacit import (
+    AsyncMemory,
+    Episode,
+    EvidenceSettings,
+    Memory,
+    Outcome,
+    Pattern,
+    Settings,
+    Step,
+    StorageError,
+    TaskContext,
+    ValidationError,
+)
+from tacit.model.record import Batch, Receipt
+from tacit.storage import InMemoryStore
+
+DAY = 86_400 * 1_000_000
+START = 1_700_000_000_000_000
+
+
+def run(*tools: str, succeeds: bool = True, error: str = "payment was refused", **fields: Any) -> Episode:
+    """A tool with "!" fails."""
+    steps = tuple(
+        Step(
+            tool.strip("!"),
+            status="error" if tool.endswith("!") else "ok",
+            error=error if tool.endswith("!") else None,
+        )
+        for tool in tools
+    )
+    outcome = Outcome.success() if succeeds else Outcome.failure("refused")
+    given: dict[str, Any] = {
+        "context": TaskContext(domain="shop"),
+        "started_at": START,
+        "ended_at": START,
+        **fields,
+    }
+    return Episode("Buy a lamp", steps=steps, outcome=outcome, **given)
+
+
+HELPS = [
+    *[run("pay!", "look", "pay")] * 18,
+    *[run("pay!", "look", "pay", succeeds=False)] * 2,
+    *[run("pay!", "pay!", "pay", succeeds=False)] * 18,
+    *[run("pay!", "pay!", "pay")] * 2,
+]
+NEAR_DUPLICATES = [run("pay!", "look", error="payments was refused")] * 3
+
+
+def fill(memory: Memory, episodes: list[Episode]) -> list[str]:
+    return [learned.episode_id for learned in memory.add_many(episodes)]
+
+
+@pytest.fixture(params=["memory", "file"])
+def memory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Memory]:
+    with Memory(tmp_path / "m.db" if request.param == "file" else None) as memory:
+        yield memory
+
+
+def recovery(memory: Memory, next: str, error: str = "payment was refused") -> Pattern:
+    patterns = memory.patterns(kind="error_recovery", limit=100)
+    return next_of(patterns, tool="pay", error=error, next=next)
+
+
+def next_of(patterns: tuple[Pattern, ...], **content: str) -> Pattern:
+    (found,) = [pattern for pattern in patterns if pattern.content == content]
+    return found
+
+
+def everything(memory: Memory) -> tuple[object, ...]:
+    return memory.patterns(limit=1_000), memory.heuristics(limit=1_000), memory.clusters(limit=1_000)
+
+
+def test_a_pattern_is_compared_when_it_is_read_and_promoted_by_maintenance(memory: Memory) -> None:
+    fill(memory, HELPS)
+    before = recovery(memory, "look")
+    assert before.odds_ratio is not None
+    assert before.odds_ratio > 10
+    assert (before.undecided, before.state) == (False, "candidate")
+    report = memory.maintain()
+    assert recovery(memory, "look").state == "proven"
+    assert recovery(memory, "pay").state == "pitfall"
+    assert before.id in {change.pattern for change in report.promoted}
+
+
+def test_a_dry_run_says_the_same_and_writes_nothing(memory: Memory) -> None:
+    fill(memory, [*HELPS, *NEAR_DUPLICATES])
+    before, stored = everything(memory), memory.stats()["sequence"]
+    dry = memory.maintain(dry_run=True)
+    assert dry.dry_run and dry.id is None and not dry.unchanged
+    assert (everything(memory), memory.stats()["sequence"]) == (before, stored)
+    done = memory.maintain()
+    assert done.id is not None
+    assert replace(done, id=None, dry_run=True) == dry
+
+
+def test_maintaining_twice_changes_nothing_more(memory: Memory) -> None:
+    fill(memory, [*HELPS, *NEAR_DUPLICATES])
+    memory.maintain()
+    before, stored = everything(memory), memory.stats()["sequence"]
+    again = memory.maintain()
+    assert (again.unchanged, again.id, again.merges, again.changed) == (True, None, (), ())
+    assert (everything(memory), memory.stats()["sequence"]) == (before, stored)
+
+
+def test_near_duplicates_are_one_pattern_that_counts_an_episode_once(memory: Memory) -> None:
+    both = Episode(
+        "Buy a lamp",
+        context=TaskContext(domain="shop"),
+        steps=(
+            *run("pay!", "look").steps,
+            *run("pay!", "look", error="payments was refused").steps,
+        ),
+        outcome=Outcome.success(),
+    )
+    fill(memory, [*HELPS, *NEAR_DUPLICATES, both])
+    usual = recovery(memory, "look")
+    rare = recovery(memory, "look", "payments was refused")
+    report = memory.maintain()
+    survivor = recovery(memory, "look")
+    assert (rare.id, usual.id) in {(merge.merged, merge.survivor) for merge in report.merges}
+    assert survivor.merged == (rare.id,)
+    assert survivor.trials == usual.trials + rare.trials
+    assert survivor.episodes == usual.episodes + rare.episodes - 1
+    assert rare.id not in {pattern.id for pattern in memory.patterns(limit=1_000)}
+    fill(memory, [run("pay!", "look", error="payments was refused")])
+    assert recovery(memory, "look").episodes == survivor.episodes + 1
+
+
+def test_what_was_decided_is_there_after_a_restart_and_for_other_processes(tmp_path: Path) -> None:
+    with Memory(tmp_path / "m.db") as first, Memory(tmp_path / "m.db") as other:
+        fill(first, [*HELPS, *NEAR_DUPLICATES])
+        assert recovery(other, "look").state == "candidate"
+        first.maintain()
+        before = everything(first)
+        assert everything(other) == before
+        recalled = first.recall("Buy a lamp", domain="shop", steps=[*run("pay!").steps])
+        assert recalled.heuristics
+    with Memory(tmp_path / "m.db") as again:
+        assert everything(again) == before
+        later = again.recall("Buy a lamp", domain="shop", steps=[*run("pay!").steps])
+        assert (later.patterns, later.heuristics, later.pitfalls) == (
+            recalled.patterns,
+            recalled.heuristics,
+            recalled.pitfalls,
+        )
+        assert again.maintain().unchanged
+
+
+def test_what_was_undone_is_not_done_again_until_that_is_undone_too(memory: Memory) -> None:
+    fill(memory, [*HELPS, *NEAR_DUPLICATES])
+    apart = memory.patterns(limit=1_000)
+    report = memory.maintain()
+    maintained = memory.patterns(limit=1_000)
+    assert report.id is not None
+    undone = memory.undo(report.id)
+    assert (undone.kind, len(undone.merges), len(undone.changed)) == (
+        "undo",
+        len(report.merges),
+        len(report.changed),
+    )
+    assert memory.patterns(limit=1_000) == apart
+    assert memory.maintain().merges == ()
+    assert recovery(memory, "look").state == "candidate"
+    assert undone.id is not None
+    memory.undo(undone.id)
+    assert memory.patterns(limit=1_000) == maintained
+
+
+def test_undoing_twice_changes_nothing_more(memory: Memory) -> None:
+    fill(memory, HELPS)
+    report = memory.maintain()
+    assert report.id is not None
+    memory.undo(report.id)
+    again = memory.undo(report.id)
+    assert (again.unchanged, again.id) == (True, None)
+
+
+@pytest.mark.parametrize("id", ["", "nothing", "00000000-0000-0000-0000-000000000000", None])
+def test_only_an_audit_entry_can_be_undone(memory: Memory, id: Any) -> None:
+    with pytest.raises(ValidationError, match="audit_id"):
+        memory.undo(id)
+
+
+def test_namespaces_are_maintained_apart(memory: Memory) -> None:
+    fill(memory, HELPS)
+    fill(memory, [replace(episode, namespace="other") for episode in HELPS])
+    memory.maintain()
+    states = {pattern.state for pattern in memory.patterns(namespace="other", limit=100)}
+    assert states == {"candidate"}
+    memory.maintain(namespace="other")
+    there = memory.patterns(namespace="other", limit=100)
+    assert {pattern.state for pattern in there} == {pattern.state for pattern in memory.patterns(limit=100)}
+
+
+def test_what_is_not_seen_for_long_retires_and_comes_back_when_it_is_seen(memory: Memory) -> None:
+    old = [run("walk", "pay")] * 12
+    fill(memory, old)
+    fill(memory, [run("fly", started_at=START + 200 * DAY, ended_at=START + 200 * DAY)] * 12)
+    report = memory.maintain()
+    assert report.retired
+    walked = next(
+        each for each in memory.patterns(kind="tool_sequence") if each.content == {"tools": ["walk", "pay"]}
+    )
+    assert walked.state == "retired"
+    recalled = memory.recall("Buy a lamp", domain="shop")
+    assert walked.id not in {pattern.id for pattern in (*recalled.patterns, *recalled.pitfalls)}
+    fill(memory, [run("walk", "pay", started_at=START + 201 * DAY, ended_at=START + 201 * DAY)])
+    memory.maintain()
+    assert next(e for e in memory.patterns(kind="tool_sequence") if e.id == walked.id).state == "candidate"
+
+
+def test_a_promotion_is_lost_with_its_episodes(memory: Memory) -> None:
+    ids = fill(memory, HELPS)
+    memory.maintain()
+    for id in ids:
+        memory.forget(id)
+    report = memory.maintain()
+    assert {change.after for change in report.changed} == {"candidate"}
+    assert memory.patterns() == memory.heuristics() == memory.clusters() == ()
+
+
+def test_a_group_keeps_its_id_as_episodes_arrive(memory: Memory) -> None:
+    fill(memory, [run("find", "look", "buy")] * 3)
+    memory.maintain()
+    (before,) = memory.clusters()
+    fill(memory, [run("find", "look", "look", "buy", "pay")] * 3)
+    fill(memory, [run(*"abcdefghij"), run(*"abcdefghix"), run(*"abcdefghiy")])
+    assert before.id in {cluster.id for cluster in memory.clusters()}
+    memory.maintain()
+    assert before.id in {cluster.id for cluster in memory.clusters()}
+    assert {cluster.episodes for cluster in memory.clusters()} == {3}
+
+
+def test_rules_apply_to_the_steps_of_a_recall_once_they_are_stored(memory: Memory) -> None:
+    fill(memory, HELPS)
+    failed = run("pay!").steps
+    assert memory.recall("Buy a lamp", steps=failed).heuristics == ()
+    memory.maintain()
+    recalled = memory.recall("Buy a lamp", steps=failed)
+    assert recalled.heuristics[0].action in {"use look", "use look, then pay"}
+    assert 'when pay fails with "payment was refused", use look' in recalled.to_prompt(max_tokens=2_000)
+
+
+def test_a_pitfall_is_sure_and_nothing_is_both_recommended_and_warned_of(memory: Memory) -> None:
+    fill(memory, [run("pay!", "pay!", succeeds=False)] * 3)
+    assert memory.recall("Buy a lamp").pitfalls == ()
+    fill(memory, [run("pay!", "pay!", succeeds=False)] * 3)
+    recalled = memory.recall("Buy a lamp")
+    assert recalled.pitfalls
+    assert all(pattern.high < 0.5 for pattern in recalled.pitfalls)
+    assert {each.id for each in recalled.pitfalls}.isdisjoint(each.id for each in recalled.patterns)
+
+
+def test_old_evidence_counts_for_less_where_a_half_life_is_set() -> None:
+    settings = Settings(evidence=EvidenceSettings(decay_half_life_days=30.0))
+    later = START + 90 * DAY
+    with (
+        Memory(clock=lambda: later * 1_000) as plain,
+        Memory(settings=settings, clock=lambda: later * 1_000) as fading,
+    ):
+        for memory in (plain, fading):
+            fill(memory, [run("walk", "pay")] * 8)
+        one, other = plain.patterns()[0], fading.patterns()[0]
+        assert (one.trials, one.successes) == (other.trials, other.successes)
+        assert other.low < one.low
+
+
+class Failing(InMemoryStore):
+    """Refuses notes."""
+
+    def commit(self, batch: Batch) -> Receipt:
+        if batch.notes:
+            raise StorageError("the disk is full")
+        return super().commit(batch)
+
+
+def test_where_it_cannot_be_committed_nothing_is_changed() -> None:
+    with Memory(store=Failing()) as memory:
+        fill(memory, [*HELPS, *NEAR_DUPLICATES])
+        before = everything(memory)
+        with pytest.raises(StorageError):
+            memory.maintain()
+        assert everything(memory) == before
+
+
+def test_a_failure_is_shown_beside_a_success_of_the_same_task(memory: Memory) -> None:
+    failed, succeeded = fill(
+        memory,
+        [
+            run("find", "pay!", succeeds=False, task_key="lamp", external_id="1"),
+            run("find", "look", "pay", task_key="lamp", external_id="2"),
+        ],
+    )
+    (pair,) = memory.contrasts()
+    assert (pair.failure, pair.success, pair.same_task, pair.together) == (failed, succeeded, True, 1)
+    assert (pair.only_success, pair.only_failure) == (("look",), ())
+    assert pair.errors == ("payment was refused",)
+    assert pair.text == "the success went with look"
+    assert memory.contrasts("Buy a lamp", domain="shop") == (pair,)
+    assert memory.contrasts(task_key="other") == ()
+
+
+def test_without_a_success_at_the_same_task_the_nearest_one_is_taken(memory: Memory) -> None:
+    fill(memory, [replace(run("find", "pay!", succeeds=False), task="Buy a red lamp", task_key="red")])
+    assert memory.contrasts() == ()
+    fill(memory, [replace(run("find", "pay"), task="Buy a green lamp", task_key="green")])
+    (pair,) = memory.contrasts()
+    assert not pair.same_task
+    assert 0 < pair.similarity < 1
+
+
+@pytest.mark.parametrize(
+    "asked", [{"limit": 0}, {"min_confidence": 2.0}, {"min_confidence": "high"}, {"agent": 3}]
+)
+def test_what_makes_no_sense_is_refused_by_its_field(memory: Memory, asked: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(asked))):
+        memory.heuristics(**asked)
+
+
+def test_the_verbs_can_be_awaited() -> None:
+    async def go() -> None:
+        async with AsyncMemory() as memory:
+            await memory.add_many(HELPS)
+            report = await memory.maintain()
+            assert report.id is not None
+            assert await memory.heuristics() == report.heuristics[:20]
+            assert await memory.contrasts()
+            assert (await memory.undo(report.id)).kind == "undo"
+
+    asyncio.run(go())

@@ -1,0 +1,111 @@
+"""Which rules apply, and that no answer contradicts itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tacit import Heuristic, Pattern, Step, TaskContext
+from tacit.learning.standing import complete
+from tacit.model.maintenance import Standing
+from tacit.retrieval.rules import applicable, reconciled
+
+CONTEXT = TaskContext(domain="sql")
+
+
+def rule(name: str, confidence: float = 0.8, do: str = "look", **when: Any) -> Heuristic:
+    when = {"after": "ask", "result": "ok"} if not when else when
+    return Heuristic(name, name, do, 20, 18.0, confidence, 0.95, when=when, do={"tools": [do]}, weak=False)
+
+
+def pattern(name: str, low: float, high: float, kind: str = "tool_sequence", **content: Any) -> Pattern:
+    return Pattern(name, kind, content, 20, 10.0, (low + high) / 2, low, high, 20, 10.0)
+
+
+def standing(*rules: Heuristic) -> Standing:
+    return complete(Standing(heuristics=rules))
+
+
+def names(found: tuple[Heuristic, ...]) -> list[str]:
+    return [each.id for each in found]
+
+
+def test_rules_are_found_by_the_last_step_and_its_result() -> None:
+    known = standing(
+        rule("went well"),
+        rule("lost", after="ask", result="table is lost"),
+        rule("start", after=None, result=None),
+    )
+    failed = Step("ask", status="error", error="Table is lost")
+    assert names(applicable(known, CONTEXT, ["ask"], (), 3)) == ["went well"]
+    assert names(applicable(known, CONTEXT, [Step("ask", status="ok")], (), 3)) == ["went well"]
+    assert names(applicable(known, CONTEXT, [failed], (), 3)) == ["lost"]
+    assert applicable(known, CONTEXT, ["other"], (), 3) == ()
+
+
+def test_before_any_step_rules_for_the_start_and_for_errors_of_the_tools_apply() -> None:
+    known = standing(
+        rule("went well"),
+        rule("lost", after="ask", result="table is lost"),
+        rule("start", after=None, result=None),
+    )
+    assert names(applicable(known, CONTEXT, [], ["ask"], 3)) == ["lost", "start"]
+    assert names(applicable(known, CONTEXT, [], [], 3)) == ["start"]
+
+
+def test_the_surest_come_first_and_no_more_than_asked_for() -> None:
+    known = standing(*(rule(str(n), 0.9 - n / 100) for n in range(6)))
+    assert names(applicable(known, CONTEXT, ["ask"], (), 2)) == ["0", "1"]
+    assert applicable(known, CONTEXT, ["ask"], (), 0) == ()
+
+
+def test_a_refined_rule_applies_where_its_circumstance_holds() -> None:
+    when = {"after": "ask", "result": "ok"}
+    known = standing(
+        rule("here", **when, domain="sql"),
+        rule("there", **when, domain="air"),
+        rule("who", **when, agent="x"),
+    )
+    assert names(applicable(known, CONTEXT, ["ask"], (), 3)) == ["here"]
+
+
+def test_weak_and_unsure_rules_are_not_recalled() -> None:
+    weak = Heuristic(
+        "weak", "c", "a", 3, 3.0, 0.9, 1.0, when={"after": "ask", "result": "ok"}, do={"tools": ["look"]}
+    )
+    assert applicable(standing(weak, rule("unsure", 0.4)), CONTEXT, ["ask"], (), 3) == ()
+
+
+def test_trying_another_tool_is_recalled_after_a_first_error_where_it_is_proven() -> None:
+    fields: dict[str, Any] = {"when": {"first_error": True}, "do": {"respond": "switch"}, "weak": False}
+    proven = Heuristic("proven", "c", "a", 99, 60.0, 0.5, 0.7, state="proven", **fields)
+    failed = Step("ask", status="error", error="lost")
+    assert names(applicable(standing(proven), CONTEXT, [failed], (), 3)) == ["proven"]
+    assert applicable(standing(proven), CONTEXT, [failed, failed], (), 3) == ()
+    candidate = Heuristic("open", "c", "a", 99, 60.0, 0.5, 0.7, **fields)
+    assert applicable(standing(candidate), CONTEXT, [failed], (), 3) == ()
+
+
+def test_what_is_recommended_is_not_warned_of() -> None:
+    good = pattern("good", 0.8, 0.9, tools=["look", "ask"])
+    mild = pattern(
+        "mild", 0.2, 0.45, kind="decision_point", after="look", result="ok", condition=None, choose="ask"
+    )
+    assert reconciled((good,), (), (mild,)) == ((good,), (), ())
+
+
+def test_where_the_warning_is_surer_the_recommendation_goes() -> None:
+    weak = pattern("weak", 0.52, 0.9, tools=["look", "ask"])
+    sure = pattern(
+        "sure", 0.01, 0.05, kind="decision_point", after="look", result="ok", condition=None, choose="ask"
+    )
+    assert reconciled((weak,), (rule("r", 0.55, do="ask", after="look", result="ok"),), (sure,)) == (
+        (),
+        (),
+        (sure,),
+    )
+
+
+def test_different_states_do_not_contradict_each_other() -> None:
+    good = pattern("good", 0.8, 0.9, tools=["look", "ask"])
+    bad = pattern("bad", 0.0, 0.1, kind="error_recovery", tool="look", error="lost", next="ask")
+    assert reconciled((good,), (), (bad,)) == ((good,), (), (bad,))
