@@ -466,7 +466,14 @@ class Index:
     ) -> list[tuple[int, int, int, float, float, float] | None]: ...
     def receipts_of(self, episode: bytes) -> list[bytes]: ...
     def clusters(
-        self, namespace: str, domain: str | None = None, *, eps: float, min_points: int, newest: int
+        self,
+        namespace: str,
+        domain: str | None = None,
+        *,
+        eps: float,
+        min_points: int,
+        newest: int,
+        groups: int = 0,
     ) -> tuple[list[ClusterRow], int, int]: ...
     def stats(self) -> dict[str, int]: ...
 

@@ -99,7 +99,9 @@ def test_a_dry_run_says_the_same_and_writes_nothing(memory: Memory) -> None:
     fill(memory, [*HELPS, *NEAR_DUPLICATES])
     before, stored = everything(memory), memory.stats()["sequence"]
     dry = memory.maintain(dry_run=True)
-    assert dry.dry_run and dry.id is None and not dry.unchanged
+    assert dry.dry_run
+    assert dry.id is None
+    assert not dry.unchanged
     assert (everything(memory), memory.stats()["sequence"]) == (before, stored)
     done = memory.maintain()
     assert done.id is not None
@@ -229,7 +231,7 @@ def test_a_promotion_is_lost_with_its_episodes(memory: Memory) -> None:
         memory.forget(id)
     report = memory.maintain()
     assert {change.after for change in report.changed} == {"candidate"}
-    assert memory.patterns() == memory.heuristics() == memory.clusters() == ()
+    assert everything(memory) == ((), (), ())
 
 
 def test_a_group_keeps_its_id_as_episodes_arrive(memory: Memory) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tacit import Episode, Outcome, Step, TaskContext
+from tacit._native import kmeans
 from tacit.errors import ValidationError
 from tacit.inducers import History
 from tacit.testing import example_history
@@ -119,3 +120,19 @@ def test_what_makes_no_sense_is_named(wrong: dict[str, float]) -> None:
     with pytest.raises(ValidationError) as refused:
         example_history().index.clusters("default", **{"eps": 0.1, "min_points": 3, "newest": 9} | wrong)  # type: ignore[arg-type]
     assert refused.value.field == next(iter(wrong))
+
+
+@given(PLANS, st.integers(1, 4))
+def test_families_are_k_means_over_the_proportions_of_the_tools(plans: list[str], groups: int) -> None:
+    history = example_history([success(plan) for plan in plans])
+    rows, looked_at, _ = history.index.clusters("default", eps=0.1, min_points=3, newest=100, groups=groups)
+    members = [[number_of(member) for member in row.members] for row in rows]
+    assert sorted(place for family in members for place in family) == list(range(looked_at))
+    if plans:
+        tools = sorted({tool for plan in plans for tool in plan})
+        counts = np.array([[plan.count(tool) for tool in tools] for plan in plans], np.float32)
+        counts /= np.linalg.norm(counts, axis=1, keepdims=True)
+        labels, _ = kmeans(counts, min(groups, len(plans)), seed=0)
+        expected = [np.flatnonzero(labels == label).tolist() for label in range(int(labels.max()) + 1)]
+        assert members == expected
+    assert all(plans[number_of(row.medoid)] == "".join(row.plan) for row in rows)

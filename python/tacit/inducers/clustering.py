@@ -15,12 +15,18 @@ class Clustering:
     Two plans are as far apart as 1 less twice their longest common subsequence by their lengths together. Groups
     grow from plans with at least `min_points` episodes within `eps` (DBSCAN); what lies apart is in no group. Of the
     successes with steps the `newest` are looked at; each cluster says how many older ones were left out.
+
+    With `families` it is at most so many groups of successes that used tools in like proportions (k-means), whatever
+    their order: a coarse division in which every success has a place.
     """
 
-    def __init__(self, *, eps: float = 0.1, min_points: int = 3, newest: int = 2_000) -> None:
+    def __init__(
+        self, *, eps: float = 0.1, min_points: int = 3, newest: int = 2_000, families: int = 0
+    ) -> None:
         self.eps = eps
         self.min_points = min_points
         self.newest = newest
+        self.families = families
 
     def induce(self, history: History) -> tuple[Cluster, ...]:
         """Of equally large groups the one with the earlier medoid comes first."""
@@ -34,6 +40,7 @@ class Clustering:
             eps=self.eps,
             min_points=self.min_points,
             newest=self.newest,
+            groups=self.families,
         )
         rows.sort(key=lambda row: (-len(row), row.medoid))
         return [(_cluster(row, looked_at, left_out), tuple(row.members)) for row in rows]

@@ -344,8 +344,10 @@ impl PyIndex {
 
     /// Groups of the namespace's newest successes whose plans are alike, how many successes were looked at, and how
     /// many older ones were not. Plans within `eps` of each other, 1 less their LCS ratio, are alike; `min_points`
-    /// successes within `eps` make a plan one that a group grows from.
-    #[pyo3(signature = (namespace, domain = None, *, eps, min_points, newest))]
+    /// successes within `eps` make a plan one that a group grows from. With `groups` it is so many groups of successes
+    /// that used tools in like proportions, and every success is in one.
+    #[pyo3(signature = (namespace, domain = None, *, eps, min_points, newest, groups = 0))]
+    #[allow(clippy::too_many_arguments)]
     fn clusters(
         &self,
         py: Python<'_>,
@@ -354,12 +356,17 @@ impl PyIndex {
         eps: f64,
         min_points: usize,
         newest: usize,
+        groups: usize,
     ) -> PyResult<(Vec<PyCluster>, usize, usize)> {
         let (eps, min_points) = (radius(eps)?, convert::positive("min_points", min_points)?);
         let newest = convert::positive("newest", newest)?;
         let (clusters, looked_at, left_out) = py.detach(|| {
             let plans = self.read().plans(namespace, domain, newest);
-            (plans.clusters(eps, min_points), plans.len(), plans.left_out())
+            let clusters = match groups {
+                0 => plans.clusters(eps, min_points),
+                groups => plans.families(groups),
+            };
+            (clusters, plans.len(), plans.left_out())
         });
         Ok((clusters.into_iter().map(PyCluster).collect(), looked_at, left_out))
     }

@@ -57,7 +57,8 @@ def test_a_way_out_that_helps_is_a_rule_with_its_evidence() -> None:
     assert (found.trials, found.successes, found.episodes, found.outcomes) == (20, 20.0, 20, 18.0)
     assert (found.verdict, found.state, found.weak) == ("better", "proven", False)
     assert found.confidence > 0.8
-    assert found.parents and found.origin == "induced"
+    assert found.parents
+    assert found.origin == "induced"
 
 
 def test_what_is_decidedly_worse_than_the_others_is_an_alternative_and_no_rule() -> None:
@@ -83,7 +84,9 @@ def test_a_strong_agents_habit_is_undecided() -> None:
     ]
     found = rule(induced(episodes), {"respond": "switch"}, first_error=True)
     assert found.odds_ratio == pytest.approx(1.0)
-    assert found.undecided and found.verdict == "undecided" and found.state == "candidate"
+    assert found.undecided
+    assert found.verdict == "undecided"
+    assert found.state == "candidate"
     nameless = [Episode(e.task, steps=e.steps, outcome=e.outcome) for e in episodes]
     assert rule(induced(nameless), {"respond": "switch"}, first_error=True).verdict == "better"
 
@@ -99,7 +102,9 @@ def test_trying_another_tool_is_compared_with_trying_the_same_one_again_whatever
 
 def test_few_events_are_a_weak_rule() -> None:
     found = rule(induced([run("ask!", "look")] * 3), {"tools": ["look"]}, after="ask", result="table is lost")
-    assert found.weak and found.state == "candidate" and found.undecided
+    assert found.weak
+    assert found.state == "candidate"
+    assert found.undecided
     assert found.confidence < 0.5
     assert not induced([run("ask!", "look")] * 2)
 
@@ -121,7 +126,8 @@ def test_a_rule_that_holds_for_one_agent_only_is_refined_by_the_agent() -> None:
     large = rule(rules, {"tools": ["look"]}, after="ask", result="table is lost", agent="large")
     assert (small.verdict, large.verdict) == ("better", "undecided")
     assert small.parents == large.parents == (whole.id,)
-    assert small.origin == "refined" and small.agents == ("small",)
+    assert small.origin == "refined"
+    assert small.agents == ("small",)
 
 
 def test_a_rule_that_holds_alike_for_all_is_not_refined() -> None:
@@ -136,8 +142,10 @@ def test_a_rule_that_holds_alike_for_all_is_not_refined() -> None:
 def test_a_rule_that_begins_where_another_ends_is_composed_with_it() -> None:
     found = rule(induced(HELPS), {"tools": ["look", "ask"]}, after="ask", result="table is lost")
     first = rule(induced(HELPS), {"tools": ["look"]}, after="ask", result="table is lost")
-    assert found.origin == "composed" and found.action == "use look, then ask"
-    assert found.parents[0] == first.id and len(found.parents) == 2
+    assert found.origin == "composed"
+    assert found.action == "use look, then ask"
+    assert found.parents[0] == first.id
+    assert len(found.parents) == 2
     assert (found.trials, found.successes) == (20, 20.0)
 
 

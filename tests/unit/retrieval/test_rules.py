@@ -13,7 +13,7 @@ CONTEXT = TaskContext(domain="sql")
 
 
 def rule(name: str, confidence: float = 0.8, do: str = "look", **when: Any) -> Heuristic:
-    when = {"after": "ask", "result": "ok"} if not when else when
+    when = when if when else {"after": "ask", "result": "ok"}
     return Heuristic(name, name, do, 20, 18.0, confidence, 0.95, when=when, do={"tools": [do]}, weak=False)
 
 
@@ -59,7 +59,7 @@ def test_the_surest_come_first_and_no_more_than_asked_for() -> None:
 
 
 def test_a_refined_rule_applies_where_its_circumstance_holds() -> None:
-    when = {"after": "ask", "result": "ok"}
+    when: dict[str, Any] = {"after": "ask", "result": "ok"}
     known = standing(
         rule("here", **when, domain="sql"),
         rule("there", **when, domain="air"),

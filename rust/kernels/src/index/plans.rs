@@ -2,11 +2,15 @@
 
 use super::space::Space;
 use super::symbols::Names;
-use crate::cluster::dbscan_plans;
+use crate::cluster::{dbscan_plans, kmeans};
 use crate::facts::Id;
 use crate::sequence::Sequences;
+use crate::similarity::Rows;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Reverse;
+
+/// How often the centres of families are moved at most.
+const MOST_MOVES: usize = 100;
 
 /// The newest successes with steps of a namespace or one of its domains: the plan of each, and each plan once.
 #[derive(Clone, Debug, Default)]
@@ -98,6 +102,54 @@ impl Plans {
             cluster.domains.dedup();
         }
         clusters
+    }
+
+    /// At most `groups` groups of successes that used tools in like proportions, in the order of their first members;
+    /// every success is in one.
+    pub fn families(&self, groups: usize) -> Vec<PlanCluster> {
+        let (elements, width) = self.proportions();
+        if self.successes.is_empty() || groups == 0 {
+            return Vec::new();
+        }
+        let clustering = kmeans(Rows::new(&elements, width), groups.min(self.len()), 0, MOST_MOVES);
+        let medoid = |row: &u32| {
+            let success = self.successes[*row as usize];
+            PlanCluster { medoid: success.id, ..self.around(success.plan) }
+        };
+        let mut clusters: Vec<PlanCluster> = clustering.medoids.iter().map(medoid).collect();
+        for (success, label) in self.successes.iter().zip(&clustering.labels) {
+            let cluster = &mut clusters[*label as usize];
+            cluster.members.push(success.id);
+            cluster.domains.extend(self.names.get(&success.domain).cloned());
+        }
+        for cluster in &mut clusters {
+            cluster.domains.sort_unstable();
+            cluster.domains.dedup();
+        }
+        clusters
+    }
+
+    /// For each success how often it used each tool, as a row of length 1; and how many tools there are. The tools
+    /// stand in the order of their names.
+    fn proportions(&self) -> (Vec<f32>, usize) {
+        let mut tools: Vec<(&str, u64)> = self
+            .plans
+            .iter()
+            .flatten()
+            .collect::<FxHashSet<_>>()
+            .into_iter()
+            .filter_map(|tool| Some((self.names.get(tool)?.as_str(), *tool)))
+            .collect();
+        tools.sort_unstable();
+        let columns: FxHashMap<u64, usize> =
+            tools.iter().enumerate().map(|(column, (_, tool))| (*tool, column)).collect();
+        let mut elements = vec![0.0_f32; self.len() * tools.len()];
+        for (success, row) in self.successes.iter().zip(elements.chunks_mut(tools.len().max(1))) {
+            self.plans[success.plan].iter().for_each(|tool| row[columns[tool]] += 1.0);
+            let length = row.iter().map(|count| count * count).sum::<f32>().sqrt();
+            row.iter_mut().for_each(|count| *count /= length);
+        }
+        (elements, tools.len())
     }
 
     fn times(&self) -> Vec<usize> {
