@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from .._native import Findings, Index, lcs_ratio_many, unpack_facts
+from .._native import Findings, Index, lcs_ratio, unpack_facts
 from ..config import CreditSettings
 from ..extractors.hybrid import Hybrid
-from ..model.advice import FINISH, Suggestion
+from ..model.advice import FINISH, Playbook, Suggestion
 from ..model.ids import as_bytes
 from ..model.pattern import Heuristic, Pattern
 from ..model.recall import Recall
@@ -16,7 +16,7 @@ from ..model.record import Note
 from ..model.usage import Usage
 from .draft import Draft
 from .following import was_followed
-from .receipts import Answer, RecallReceipt, outcome_credit, receipt_note, told_credit
+from .receipts import RecallReceipt, outcome_credit, receipt_note, told_credit
 
 
 class Crediting:
@@ -64,20 +64,21 @@ class Crediting:
         if isinstance(answer, Recall):
             shown = (pattern for pattern in answer.patterns if _stands_in(pattern, taken.since(before)))
             used.update(as_bytes(pattern.id) for pattern in shown)
-        used.update(map(as_bytes, self._similar(answer, taken.tools)))
+        used.update(self._similar(answer, taken.tools))
         return used
 
-    def _similar(self, answer: Answer, tools: Sequence[str]) -> Iterator[str]:
-        """The episodes whose plans the steps are like."""
-        plans: list[tuple[tuple[str, ...], tuple[str, ...]]] = []
-        if isinstance(answer, Recall):
-            plans = [((hit.episode_id,), hit.tools) for hit in answer.hits]
-        elif not isinstance(answer, Suggestion):
-            plans = [(answer.episodes, tuple(step.tool for step in answer.steps if step.tool != FINISH))]
-        similarities = _similarities(tools, [plan for _, plan in plans])
-        for (episodes, _), similarity in zip(plans, similarities, strict=True):
-            if similarity >= self.settings.plan_similarity:
-                yield from episodes
+    def _similar(self, answer: Recall | Playbook, tools: Sequence[str]) -> Iterator[bytes]:
+        """The episodes whose plans the steps are like; of a playbook all those that its plan was merged from."""
+        if isinstance(answer, Playbook):
+            plan = [step.tool for step in answer.steps if step.tool != FINISH]
+            if _similarity(tools, plan) >= self.settings.plan_similarity:
+                yield from map(as_bytes, answer.episodes)
+            return
+        episodes = [as_bytes(hit.episode_id) for hit in answer.hits]
+        similarities = self.index.plan_similarities(tools, episodes)
+        for episode, similarity in zip(episodes, similarities, strict=True):
+            if similarity is not None and similarity >= self.settings.plan_similarity:
+                yield episode
 
     def _credits(
         self, draft: Draft, receipts: Sequence[RecallReceipt], used: Sequence[Sequence[bytes]], share: float
@@ -153,16 +154,10 @@ def _stands_in(pattern: Pattern, found: frozenset[bytes]) -> bool:
     return any(as_bytes(id) in found for id in (pattern.id, *pattern.merged))
 
 
-def _similarities(tools: Sequence[str], plans: Sequence[Sequence[str]]) -> list[float]:
-    """Twice the longest common subsequence of the tools and each plan, as a share of the lengths of both."""
+def _similarity(tools: Sequence[str], plan: Sequence[str]) -> float:
+    """Twice the longest common subsequence of the two, as a share of their lengths."""
     import numpy as np
 
-    numbers: dict[str, int] = {}
-
-    def numbered(plan: Sequence[str]) -> list[int]:
-        return [numbers.setdefault(tool, len(numbers)) for tool in plan]
-
-    query = np.array(numbered(tools), dtype=np.uint64)
-    symbols = np.array([number for plan in plans for number in numbered(plan)], dtype=np.uint64)
-    offsets = np.cumsum([0, *map(len, plans)]).astype(np.uint64)
-    return [float(ratio) for ratio in lcs_ratio_many(query, symbols, offsets)]
+    numbers = {tool: number for number, tool in enumerate(dict.fromkeys((*tools, *plan)))}
+    one, other = (np.array([numbers[tool] for tool in each], dtype=np.uint64) for each in (tools, plan))
+    return lcs_ratio(one, other)

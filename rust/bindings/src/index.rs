@@ -388,6 +388,20 @@ impl PyIndex {
         Ok(py.detach(|| self.read().expected(namespace, &slice, strength)))
     }
 
+    /// How much the steps of each episode are like these tools, as their LCS ratio; None where it is not there.
+    fn plan_similarities(
+        &self,
+        py: Python<'_>,
+        tools: Vec<PyBackedStr>,
+        episodes: Vec<PyId>,
+    ) -> Vec<Option<f32>> {
+        let tools = strs(&tools);
+        py.detach(|| {
+            let index = self.read();
+            episodes.iter().map(|episode| index.plan_similarity(&tools, episode)).collect()
+        })
+    }
+
     /// How often each memory was retrieved, applied and helped, and its effectiveness with the 95% interval (mean, low,
     /// high); None where no recall showed it.
     fn usages(&self, py: Python<'_>, namespace: &str, memories: Vec<PyId>) -> Vec<Option<PyUsage>> {

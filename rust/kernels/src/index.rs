@@ -3,6 +3,7 @@
 use crate::evidence::{Compared, Contrast, Ledger, Slice, Summary};
 use crate::facts::{Fact, Id, Kind};
 use crate::msgpack::Malformed;
+use crate::similarity::lcs::lcs_ratio;
 use rustc_hash::FxHashMap;
 use std::sync::Mutex;
 
@@ -189,6 +190,13 @@ impl Index {
             let (episodes, outcomes) = self.ledger().rates(namespace, slice);
             (outcomes + strength * before) / (episodes as f64 + strength)
         })
+    }
+
+    /// How much the steps of an episode are like these tools, as their LCS ratio; none where it is not there.
+    pub fn plan_similarity(&self, tools: &[&str], episode: &Id) -> Option<f32> {
+        let plan: Vec<u64> = self.run(episode)?.into_iter().map(u64::from).collect();
+        let number = |tool: &&str| self.names.get(tool).map_or(u64::MAX, u64::from);
+        Some(lcs_ratio(&tools.iter().map(number).collect::<Vec<u64>>(), &plan))
     }
 
     /// How a memory of the namespace was used; none where no recall showed it.
