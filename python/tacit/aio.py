@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, TypeVar
 
 from .memory import Memory
-from .model.episode import Episode, Outcome
+from .model.advice import Playbook, Prediction, Suggestion, WaysOut
+from .model.episode import Episode, Outcome, Step
 from .model.learned import Learned
 from .model.maintenance import Maintenance
 from .model.pattern import Cluster, Contrast, Heuristic, Pattern
@@ -69,6 +70,22 @@ class AsyncMemory:
     async def usage(self, memory_id: str, *, namespace: str | None = None) -> Usage:
         """As `Memory.usage`."""
         return await self._run(self.memory.usage, memory_id, namespace=namespace)
+
+    async def suggest(self, steps: Sequence[Step | str] = (), **asked: Any) -> Suggestion:
+        """As `Memory.suggest`."""
+        return await self._run(self.memory.suggest, steps, **asked)
+
+    async def recover(self, error: str, **asked: Any) -> WaysOut:
+        """As `Memory.recover`."""
+        return await self._run(self.memory.recover, error, **asked)
+
+    async def predict(self, task: str, **asked: Any) -> Prediction:
+        """As `Memory.predict`."""
+        return await self._run(self.memory.predict, task, **asked)
+
+    async def playbook(self, task: str, **asked: Any) -> Playbook:
+        """As `Memory.playbook`."""
+        return await self._run(self.memory.playbook, task, **asked)
 
     async def get(self, episode_id: str) -> Episode:
         """As `Memory.get`."""
@@ -159,6 +176,22 @@ class AsyncRecorder:
     async def recall(self, task: str | None = None, **asked: Any) -> Recall:
         """As `Recorder.recall`."""
         return await self.memory._run(self.recorder.recall, task, **asked)
+
+    async def suggest(self, **asked: Any) -> Suggestion:
+        """As `Recorder.suggest`."""
+        return await self.memory._run(self.recorder.suggest, **asked)
+
+    async def recover(self, error: str, **asked: Any) -> WaysOut:
+        """As `Recorder.recover`."""
+        return await self.memory._run(self.recorder.recover, error, **asked)
+
+    async def predict(self) -> Prediction:
+        """As `Recorder.predict`."""
+        return await self.memory._run(self.recorder.predict)
+
+    async def playbook(self, **asked: Any) -> Playbook:
+        """As `Recorder.playbook`."""
+        return await self.memory._run(self.recorder.playbook, **asked)
 
     async def succeed(self, verdict: str | None = None, **ending: Any) -> Learned:
         """As `Recorder.succeed`."""

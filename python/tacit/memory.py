@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from . import _native
+from .advice import Advisor, failing_at
 from .config import Settings, check_settings
 from .embedding import embedders
 from .errors import ConflictError, EpisodeClosedError, UnknownEpisodeError, ValidationError
@@ -35,6 +36,7 @@ from .learning import (
     recall_bytes,
     withdrawn,
 )
+from .model.advice import Playbook, Prediction, Suggestion, WaysOut
 from .model.checks import (
     check_count,
     check_head,
@@ -43,6 +45,7 @@ from .model.checks import (
     check_outcome,
     check_sequence,
     check_share,
+    check_step,
     check_tags,
     check_tool,
     check_type,
@@ -127,6 +130,7 @@ class Memory:
             standing_of=self._standings.of,
             decay_half_life_days=self.settings.evidence.decay_half_life_days,
         )
+        self._advisor = Advisor(store=self._store, index=self._index)
         self._open: dict[str, Recording] = {}
         self._catching_up = threading.Lock()
 
@@ -397,8 +401,11 @@ class Memory:
         """With an id and times: a run without times ends now, and lasted what its metadata say of it."""
         id = given.id or _native.new_id()
         if given.started_at:
-            ended_at = max(given.started_at, given.ended_at or given.started_at)
-            return replace(given, id=id, ended_at=ended_at)
+            if given.ended_at is not None and given.ended_at < given.started_at:
+                raise ValidationError(
+                    "ended_at", f"at or after started_at, {given.started_at}", str(given.ended_at)
+                )
+            return replace(given, id=id, ended_at=given.ended_at or given.started_at)
         ended_at = given.ended_at or self._now()
         seconds = _told_duration(given.metadata)
         started_at = ended_at - round((seconds or 0.0) * 1e6)
@@ -492,6 +499,145 @@ class Memory:
         namespace = self._within(namespace)
         self._catch_up()
         return self._crediting.usage(memory_id, namespace)
+
+    def suggest(
+        self,
+        steps: Sequence[Step | str] = (),
+        *,
+        task: str | None = None,
+        context: TaskContext | None = None,
+        domain: str | None = None,
+        language: str | None = None,
+        framework: str | None = None,
+        complexity: Complexity | None = None,
+        agent: str | None = None,
+        limit: int = 5,
+        namespace: str | None = None,
+        episode_id: str | None = None,
+    ) -> Suggestion:
+        """What to do next, after `steps` (steps with their parameters and results, or the names of their tools).
+
+        Ranked tools, "<finish>" among them, each with its probability, the terms behind it, and its arguments as far
+        as the task, the context and the steps so far decide them. Learned from successes; the first question of a
+        namespace learns, later ones answer at once. With the id of an open episode the answer is a receipt of it, as
+        that of `recall`. Raises `ValidationError` for a `limit` outside 1..100, or for a task or step that breaks its
+        limits.
+        """
+        opened = None if episode_id is None else self._opened(episode_id)
+        asked = self._question(
+            task, context, steps, agent, namespace,
+            domain=domain, language=language, framework=framework, complexity=complexity,
+        )  # fmt: skip
+        check_count("limit", limit, 1, 100)
+        answer = self._advisor.suggest(asked, limit=limit)
+        self._receipt(opened, answer, asked.namespace)
+        return answer
+
+    def recover(
+        self,
+        error: str,
+        *,
+        tool: str | None = None,
+        steps: Sequence[Step | str] = (),
+        context: TaskContext | None = None,
+        domain: str | None = None,
+        language: str | None = None,
+        framework: str | None = None,
+        complexity: Complexity | None = None,
+        agent: str | None = None,
+        limit: int = 5,
+        namespace: str | None = None,
+    ) -> WaysOut:
+        """Ways out of an error that `tool` just gave, the likeliest to work first.
+
+        `steps` are those before it; `tool` may be left out where the last of them is the step that failed. Each way
+        has the evidence of its recovery pattern. Raises `ValidationError` where no tool is named either way, or for
+        a `limit` outside 1..100.
+        """
+        asked = self._question(
+            None, context, steps, agent, namespace,
+            domain=domain, language=language, framework=framework, complexity=complexity,
+        )  # fmt: skip
+        check_count("limit", limit, 1, 100)
+        self._catch_up()
+        return self._advisor.recover(failing_at(asked, error, tool), limit=limit)
+
+    def predict(
+        self,
+        task: str,
+        *,
+        task_key: str | None = None,
+        context: TaskContext | None = None,
+        domain: str | None = None,
+        language: str | None = None,
+        framework: str | None = None,
+        complexity: Complexity | None = None,
+        agent: str | None = None,
+        namespace: str | None = None,
+    ) -> Prediction:
+        """How a task will go: the odds of success, expected steps and reward, with intervals.
+
+        A task is known where its `task_key` was seen before; of an unknown one the most similar tasks speak. Raises
+        `ValidationError` for a task that breaks its limits.
+        """
+        asked = self._question(
+            task, context, (), agent, namespace,
+            domain=domain, language=language, framework=framework, complexity=complexity, task_key=task_key,
+        )  # fmt: skip
+        return self._advisor.predict(asked)
+
+    def playbook(
+        self,
+        task: str,
+        *,
+        context: TaskContext | None = None,
+        domain: str | None = None,
+        language: str | None = None,
+        framework: str | None = None,
+        complexity: Complexity | None = None,
+        agent: str | None = None,
+        limit: int = 5,
+        namespace: str | None = None,
+        episode_id: str | None = None,
+    ) -> Playbook:
+        """One plan for a task, merged from the successes of the tasks most like it, with odds, pitfalls and rules.
+
+        `limit` is how many of the episodes behind it are named. With the id of an open episode the answer is a receipt
+        of it, as that of `recall`. Raises `ValidationError` for a `limit` outside 1..100 or a task that breaks its
+        limits.
+        """
+        opened = None if episode_id is None else self._opened(episode_id)
+        asked = self._question(
+            task, context, (), agent, namespace,
+            domain=domain, language=language, framework=framework, complexity=complexity,
+        )  # fmt: skip
+        recalled = self.recall(task, context=asked.context, limit=limit, namespace=asked.namespace)
+        answer = self._advisor.playbook(asked, recalled, limit=limit)
+        self._receipt(opened, answer, asked.namespace)
+        return answer
+
+    def _question(
+        self,
+        task: str | None,
+        context: TaskContext | None,
+        steps: Sequence[Step | str],
+        agent: str | None,
+        namespace: str | None,
+        *,
+        task_key: str | None = None,
+        **changes: Any,
+    ) -> Episode:
+        """What is asked about, as an episode that has not ended."""
+        asked = Episode(
+            task="?" if task is None else task,
+            namespace=self.namespace if namespace is None else namespace,
+            context=_overridden(context, **changes),
+            agent=agent,
+            task_key=task_key,
+        )
+        check_head(asked, self.settings.limits)
+        check_sequence("steps", steps)
+        return replace(asked, task=task or "", steps=tuple(_asked_step(step) for step in steps))
 
     # --- looking at what is there ---
 
@@ -741,6 +887,17 @@ def _add_step(recording: Recording, step: Step, number: int) -> None:
         if error.field in ("steps", "episode"):
             raise
         raise type(error)(f"step {number}: {error.field}", error.limit, error.size) from None
+
+
+def _asked_step(step: Step | str) -> Step:
+    taken = Step(tool=step) if isinstance(step, str) else step
+    check_type("steps", taken, Step)
+    check_tool("steps", taken.tool)
+    check_step(taken)
+    for said in (taken.action, taken.error):
+        if said is not None:
+            check_type("steps", said, str)
+    return taken
 
 
 def _told_duration(metadata: Mapping[str, Json]) -> float | None:

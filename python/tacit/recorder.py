@@ -9,9 +9,10 @@ from contextlib import suppress
 from types import EllipsisType, TracebackType
 from typing import Any, ParamSpec, TypeVar, cast
 
-from .errors import EpisodeClosedError, StorageError
+from .errors import EpisodeClosedError, StorageError, ValidationError
 from .memory import Memory
-from .model.episode import Json, Outcome
+from .model.advice import Playbook, Prediction, Suggestion, WaysOut
+from .model.episode import Episode, Json, Outcome
 from .model.learned import Learned
 from .model.recall import Recall
 
@@ -73,9 +74,38 @@ class Recorder:
 
         The answer is a receipt: the episode's ending credits what was used of it.
         """
-        episode_id = self.id if self.learned is None else None
-        asked = {**self._asked, "steps": self._tools, "episode_id": episode_id, **asked}
+        asked = {**self._asked, "steps": self._tools, "episode_id": self._open_id, **asked}
         return self.memory.recall(self._task if task is None else task, limit=limit, **asked)
+
+    def suggest(self, *, limit: int = 5) -> Suggestion:
+        """`Memory.suggest` for this episode's task, context and agent, after the steps it has taken; a receipt too."""
+        steps = self._so_far().steps
+        asked = {**self._who(), "episode_id": self._open_id}
+        return self.memory.suggest(steps, task=self._task, limit=limit, **asked)
+
+    def recover(self, error: str, *, tool: str | None = None, limit: int = 5) -> WaysOut:
+        """`Memory.recover` after the steps it has taken; `tool` may be left out where the last of them failed."""
+        return self.memory.recover(error, tool=tool, steps=self._so_far().steps, limit=limit, **self._who())
+
+    def predict(self) -> Prediction:
+        """`Memory.predict` for this episode's task, context and agent."""
+        return self.memory.predict(self._task, task_key=self._so_far().task_key, **self._who())
+
+    def playbook(self, *, limit: int = 5) -> Playbook:
+        """`Memory.playbook` for this episode's task, context and agent; a receipt too."""
+        return self.memory.playbook(self._task, limit=limit, **self._who(), episode_id=self._open_id)
+
+    @property
+    def _open_id(self) -> str | None:
+        """The episode whose receipts the answers are, while it goes on."""
+        return self.id if self.learned is None else None
+
+    def _so_far(self) -> Episode:
+        return self.memory.get(self.id)
+
+    def _who(self) -> dict[str, Any]:
+        episode = self._so_far()
+        return {"context": episode.context, "agent": episode.agent, "namespace": episode.namespace}
 
     def succeed(self, verdict: str | None = None, *, artifacts: Sequence[str] = ()) -> Learned:
         """Ends the episode as a success."""
@@ -120,10 +150,13 @@ def recorded(
     """A decorator that makes each call of a function an episode; of an `async def`, each that is awaited.
 
     The task is `task`, else the function's name; the call is one step of the tool that bears the function's name.
-    Returning succeeds, raising fails and raises again. Takes what `Memory.start` takes.
+    Returning succeeds, raising fails and raises again. Takes what `Memory.start` takes. Raises `ValidationError` for
+    a generator: its call returns before it has done anything.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise ValidationError("function", "a function that returns, or an async def", "a generator")
         tool = function.__name__
         told = tool.replace("_", " ") if task is None else task
 

@@ -315,6 +315,14 @@ def test_a_decorated_function_is_an_episode_a_call(memory: Memory) -> None:
     assert failed.outcome.kind == "failure"
 
 
+def test_a_generator_cannot_be_recorded(memory: Memory) -> None:
+    def count() -> Iterator[int]:
+        yield 1
+
+    with pytest.raises(ValidationError, match="generator"):
+        recorded(memory)(count)
+
+
 def finished(number: int = 0, **fields: Any) -> Episode:
     steps = (
         Step("look", status="ok", output={"n": number}),
@@ -328,6 +336,11 @@ def test_a_finished_episode_keeps_the_times_it_carries(memory: Memory) -> None:
     episode = memory.get(learned.episode_id)
     assert (episode.started_at, episode.ended_at, episode.duration_s) == (1_000_000, 31_000_000, 30.0)
     assert [step.number for step in episode.steps] == [1, 2]
+
+
+def test_an_episode_that_ended_before_it_began_is_refused(memory: Memory) -> None:
+    with pytest.raises(ValidationError, match="ended_at"):
+        memory.add(finished(started_at=31_000_000, ended_at=1_000_000))
 
 
 def test_adding_the_same_external_id_again_changes_nothing(memory: Memory) -> None:

@@ -356,7 +356,7 @@ def test_ways_out_of_an_error_are_ranked_by_how_well_they_are_proven() -> None:
     found = [error_recoveries(Trajectory(attempt.payload()), limit=32) for attempt in attempts]
     learned = [replace(attempt, facts=each.facts()) for attempt, each in zip(attempts, found, strict=True)]
     ranked = index_of(learned).recoveries("default", "select", "no such table")
-    assert [(next_tool, trials, successes) for next_tool, trials, successes, _ in ranked] == [
+    assert [(next_tool, row.trials, row.successes) for next_tool, row in ranked] == [
         ("select", 1, 1.0),
         ("show", 1, 1.0),
         ("<gave up>", 1, 0.0),

@@ -22,7 +22,7 @@ FLOORS = [
     {"model"},
     {"registry"},
     {"scoring", "reflection", "extractors", "inducers", "embedding", "storage", "importers"},
-    {"learning", "retrieval"},
+    {"advice", "learning", "retrieval"},
     {"memory"},
     {"recorder"},
     {"aio"},

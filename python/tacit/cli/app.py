@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from ..errors import TacitError
-from . import demonstrating, doctor, evaluating, importing, looking, recalling
+from . import advising, demonstrating, doctor, evaluating, importing, looking, maintaining, recalling
 from .console import fail
 
 
@@ -60,10 +60,18 @@ def _commands(
 
 app.command("import")(importing.import_files)
 app.command("recall")(recalling.recall)
+app.command("suggest")(advising.suggest)
+app.command("recover")(advising.recover)
+app.command("predict")(advising.predict)
+app.command("playbook")(advising.playbook)
 app.command("episodes")(looking.episodes)
 app.command("show")(looking.show)
 app.command("patterns")(looking.patterns)
 app.command("clusters")(looking.clusters)
+app.command("heuristics")(maintaining.heuristics)
+app.command("maintain")(maintaining.maintain)
+app.command("undo")(maintaining.undo)
+app.command("forget")(maintaining.forget)
 app.command("stats")(looking.stats)
 app.command("eval")(evaluating.evaluate)
 app.command("demo")(demonstrating.demo)

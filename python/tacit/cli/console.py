@@ -11,8 +11,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from ..model.advice import Prediction, WayOut
 from ..model.episode import Outcome
-from ..model.pattern import Pattern
+from ..model.pattern import Heuristic, Pattern
 
 STYLE_OF = {"success": "green", "partial": "yellow", "failure": "red", "abandoned": "dim"}
 """The colour of each outcome."""
@@ -99,11 +100,11 @@ def outcome_text(outcome: Outcome | None) -> Text:
     return text.append(f": {plain(told)}", "default") if told else text
 
 
-def evidence(pattern: Pattern) -> str:
-    """How often a pattern did its job, of how often."""
+def evidence(pattern: Pattern | Heuristic | WayOut) -> str:
+    """How often something did its job, of how often."""
     return f"{round(pattern.successes, 1):,.12g} of {pattern.trials:,}"
 
 
-def interval(pattern: Pattern) -> str:
-    """The 95% interval of a pattern's success."""
-    return f"{100 * pattern.low:.1f}–{100 * pattern.high:.1f}%"  # noqa: RUF001
+def interval(known: Pattern | Heuristic | WayOut | Prediction) -> str:
+    """The 95% interval of success."""
+    return f"{100 * known.low:.1f}–{100 * known.high:.1f}%"  # noqa: RUF001

@@ -12,11 +12,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..memory import Memory
 from ..model.episode import Episode, Reflection, Reward, Step
 from ..model.pattern import Cluster
 from . import console
-from .options import Agent, AsJson, Database, Domain, Namespace, memory_at
+from .options import Agent, AsJson, Database, Domain, Namespace, memory_at, note_nothing
 from .tables import cluster_table, pattern_table
 
 KINDS = ("tool_sequence", "decision_point", "error_recovery", "context_pattern", "cluster", "heuristic")
@@ -49,16 +48,9 @@ def episodes(
         for episode in page:
             console.say(*_line(episode))
         if not page:
-            _note_nothing(memory)
+            note_nothing(memory, "nothing matches")
         elif len(page) == limit:
             console.note(f"more: --after {page[-1].id}")
-
-
-def _note_nothing(memory: Memory) -> None:
-    if memory.stats()["episodes"]:
-        console.note("nothing matches")
-    else:
-        console.note("no episodes yet: `tacit import FILE` brings recorded runs in")
 
 
 def _line(episode: Episode) -> Iterator[Any]:
@@ -260,7 +252,7 @@ def patterns(
         elif found:
             console.say(pattern_table(found, with_kind=kind is None))
         else:
-            _note_nothing(memory)
+            note_nothing(memory, "nothing matches")
 
 
 def clusters(
@@ -284,7 +276,7 @@ def clusters(
             console.say(cluster_table(found))
             note_left_out(found[0])
         else:
-            _note_nothing(memory)
+            note_nothing(memory, "nothing matches")
 
 
 def note_left_out(cluster: Cluster) -> None:
@@ -303,7 +295,7 @@ def stats(database: Database = None, as_json: AsJson = False) -> None:
             return
         console.say(_grid({name: _shown(value) for name, value in _flat(found).items()}))
         if not found["episodes"]:
-            _note_nothing(memory)
+            note_nothing(memory, "nothing matches")
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

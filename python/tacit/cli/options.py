@@ -55,3 +55,11 @@ def memory_at(database: str | None, namespace: str = "default", *, writes: bool 
         path = None
     with Memory(path, namespace=namespace, settings=chosen.settings) as memory:
         yield memory
+
+
+def note_nothing(memory: Memory, otherwise: str = "nothing like it is known yet") -> None:
+    """Why an answer is empty."""
+    if memory.stats()["episodes"]:
+        note(otherwise)
+    else:
+        note("no episodes yet: `tacit import FILE` brings recorded runs in")

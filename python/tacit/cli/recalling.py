@@ -11,10 +11,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..memory import Memory
 from ..model.recall import Hit, NextStep, Reason, Recall
 from . import console
-from .options import AsJson, Database, Namespace, memory_at
+from .options import AsJson, Database, Namespace, memory_at, note_nothing
 from .tables import pattern_table
 
 LOST_IN_WRAPPING = 16
@@ -66,19 +65,12 @@ def recall(
         else:
             console.say(*_answer(answer))
         if not answer.hits:
-            _note_nothing(memory)
+            note_nothing(memory)
 
 
 def _as_data(answer: Recall, prompt: str | None) -> dict[str, Any]:
     data: dict[str, Any] = msgspec.to_builtins(answer)
     return data if prompt is None else {**data, "prompt": prompt}
-
-
-def _note_nothing(memory: Memory) -> None:
-    if memory.stats()["episodes"]:
-        console.note("nothing like it is known yet")
-    else:
-        console.note("no episodes yet: `tacit import FILE` brings recorded runs in")
 
 
 def _answer(answer: Recall) -> Iterator[Any]:

@@ -8,7 +8,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..model.pattern import Cluster, Pattern
+from ..model.advice import WayOut
+from ..model.pattern import Cluster, Heuristic, Pattern
 from . import console
 
 
@@ -37,3 +38,26 @@ def cluster_table(clusters: Iterable[Cluster]) -> Table:
     for cluster in clusters:
         table.add_row(Text(console.chain(cluster.plan)), f"{cluster.episodes:,}", f"{cluster.share:.1%}")
     return table
+
+
+def rule_table(rules: Iterable[Heuristic]) -> Table:
+    """Rules with their evidence, and how each compares with what else was done."""
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style=console.QUIET, expand=True)
+    table.add_column("rule", ratio=1, overflow="fold")
+    table.add_column("worked", justify="right", no_wrap=True)
+    table.add_column("95%", justify="right", no_wrap=True)
+    table.add_column("against the others", no_wrap=True)
+    for rule in rules:
+        weak = " (weak)" if rule.weak else ""
+        table.add_row(
+            Text(console.plain(rule.text) + weak), console.evidence(rule), console.interval(rule), odds(rule)
+        )
+    return table
+
+
+def odds(compared: Heuristic | WayOut) -> str:
+    """How the odds of success compare with what else was done."""
+    if compared.odds_ratio is None:
+        return "nothing to compare with"
+    told = f"odds x{compared.odds_ratio:.2f} ({compared.odds_low:.2f} to {compared.odds_high:.2f})"
+    return f"{told}, undecided" if compared.undecided else told

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _native
 from .._native import Finding
-from ..model.pattern import Alternative, Heuristic
+from ..model.pattern import Alternative, Heuristic, is_undecided
 from .base import History, inducers
 from .columns import Columns
 from .situation import Deed, Odds, Situation
@@ -107,6 +107,7 @@ class Heuristics:
             odds_ratio=odds.ratio if odds.compares else None,
             odds_low=odds.low if odds.compares else None,
             odds_high=odds.high if odds.compares else None,
+            undecided=not odds.compares or is_undecided(odds.low, odds.high),
             agents=columns.named("agent", situation.episode[own]),
             domains=columns.named("domain", situation.episode[own]),
             weak=shown < self.min_episodes,

@@ -89,9 +89,9 @@ class Learner:
         for tool, error in zip(trajectory.tools, trajectory.error_classes, strict=True):
             if error is not None and (tool, error) not in known:
                 ranked = self.index.recoveries(namespace, tool, error)
-                if ranked and ranked[0][3] > 0.5:
-                    next_tool, trials, successes, _low = ranked[0]
-                    known[tool, error] = Recovery(next_tool, successes, trials)
+                if ranked and ranked[0][1].low > 0.5:
+                    next_tool, evidence = ranked[0]
+                    known[tool, error] = Recovery(next_tool, evidence.successes, evidence.trials)
         return known
 
     def _score(self, draft: Draft, novelty: float, history: History) -> Reward:

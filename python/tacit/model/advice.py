@@ -80,7 +80,11 @@ class WayOut:
 
 @dataclass(frozen=True, slots=True)
 class WaysOut:
-    """Ranked ways out of an error of this class, the likeliest to work first."""
+    """Ranked ways out of an error of this class, the likeliest to work first.
+
+    `degraded` names "error_class" where this class of error was never seen after this tool: the ways are then what
+    worked after its other errors, without evidence of their own.
+    """
 
     error_class: str
     tool: str | None
@@ -92,9 +96,10 @@ class WaysOut:
 class Prediction:
     """How a task will go: the probability of success with a 95% interval, expected steps and reward.
 
-    `success` is the sum of `value * weight` over `reasons`. `base_rate` is the share of success in the namespace;
-    `support` the weight of comparable episodes: 0 says that nothing is known, and `success` is then the base rate (a
-    half in an empty memory). `steps` is the expected number of steps of a success; None where unknown, as `reward`.
+    `success` is the sum of `value * weight` over `reasons`. `base_rate` is the mean of the share of success in the
+    namespace (Jeffreys prior); `support` the weight of comparable episodes: 0 says that nothing is known, and
+    `success` is then the base rate (a half in an empty memory). `steps` is the expected number of steps of a success;
+    None where unknown, as `reward`.
     """
 
     success: float

@@ -64,14 +64,10 @@ class Pattern:
     odds_ratio: float | None = None
     odds_low: float | None = None
     odds_high: float | None = None
+    undecided: bool = True
     state: PatternState = "candidate"
     merged: tuple[str, ...] = ()
     usage: Usage = field(default_factory=Usage)
-
-    @property
-    def undecided(self) -> bool:
-        """Whether it is open which is better, with the pattern or without it."""
-        return _undecided(self.odds_low, self.odds_high)
 
     @property
     def text(self) -> str:
@@ -173,6 +169,7 @@ class Heuristic:
     odds_ratio: float | None = None
     odds_low: float | None = None
     odds_high: float | None = None
+    undecided: bool = True
     alternatives: tuple[Alternative, ...] = ()
     agents: tuple[str, ...] = ()
     domains: tuple[str, ...] = ()
@@ -189,11 +186,6 @@ class Heuristic:
     def low(self) -> float:
         """The confidence."""
         return self.confidence
-
-    @property
-    def undecided(self) -> bool:
-        """Whether it is open which is better, this or something else."""
-        return _undecided(self.odds_low, self.odds_high)
 
     @property
     def verdict(self) -> Literal["better", "worse", "undecided"]:
@@ -245,5 +237,6 @@ class Contrast:
         return f"the same tools, in another order from step {self.together + 1} on"
 
 
-def _undecided(low: float | None, high: float | None) -> bool:
+def is_undecided(low: float | None, high: float | None) -> bool:
+    """Whether an interval of an odds ratio leaves open which is better: it contains 1, or there is none."""
     return low is None or high is None or low <= 1.0 <= high

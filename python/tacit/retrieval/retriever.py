@@ -18,7 +18,7 @@ from ..model.context import TaskContext
 from ..model.episode import Outcome, Reward, Step
 from ..model.ids import as_text
 from ..model.maintenance import Standing
-from ..model.pattern import Pattern
+from ..model.pattern import Pattern, is_undecided
 from ..model.recall import Hit, NextStep, Reason, Recall
 from ..model.usage import Usage
 from ..storage.base import Store
@@ -285,6 +285,7 @@ def _pattern(row: SummaryRow, content: bytes, standing: Standing, usage: Usage) 
         odds_ratio=odds[0],
         odds_low=odds[1],
         odds_high=odds[2],
+        undecided=is_undecided(odds[1], odds[2]),
         state=standing.state(row.id),
         merged=standing.merged.get(row.id, ()),
         usage=usage,

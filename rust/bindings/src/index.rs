@@ -229,17 +229,21 @@ impl PyIndex {
         Ok(py.detach(|| self.read().approach(namespace, &facts)))
     }
 
-    /// The ways out of an error that were taken, the best proven first: the next tool, trials, successes and the
-    /// lower bound of success.
+    /// The ways out of an error that were taken, the best proven first: the next tool, and the evidence.
     fn recoveries(
         &self,
         py: Python<'_>,
         namespace: &str,
         tool: &str,
         error_class: &str,
-    ) -> Vec<(String, u64, f64, f64)> {
-        let ranked = py.detach(|| self.read().recoveries(namespace, tool, error_class));
-        ranked.into_iter().map(|(next, each)| (next, each.trials, each.successes, each.low)).collect()
+    ) -> Vec<(String, PySummary)> {
+        py.detach(|| {
+            let index = self.read();
+            let row = |(next, id, summary)| {
+                (next, PySummary::beside(&index, namespace, id, summary, &Slice::default()))
+            };
+            index.recoveries(namespace, tool, error_class).into_iter().map(row).collect()
+        })
     }
 
     /// The patterns of a slice with what it says about them, in the order asked for, then by id. With a half-life,
@@ -269,11 +273,7 @@ impl PyIndex {
         Ok(py.detach(|| {
             let index = self.read();
             let patterns = index.ledger().patterns(namespace, kind, &slice, page);
-            let row = |(id, summary)| PySummary {
-                id,
-                contrast: index.contrast(namespace, &id, &slice).filter(Contrast::compares),
-                summary,
-            };
+            let row = |(id, summary)| PySummary::beside(&index, namespace, id, summary, &slice);
             patterns.into_iter().map(row).collect()
         }))
     }
@@ -607,6 +607,12 @@ pub(crate) struct PySummary {
 }
 
 impl PySummary {
+    /// What the evidence says, beside comparable episodes.
+    fn beside(index: &Index, namespace: &str, id: PyId, summary: Summary, slice: &Slice<'_>) -> Self {
+        let contrast = index.contrast(namespace, &id, slice).filter(Contrast::compares);
+        Self { id, summary, contrast }
+    }
+
     fn of(behind: Behind) -> Self {
         let contrast = Some(behind.contrast).filter(Contrast::compares);
         Self { id: behind.pattern, summary: behind.summary, contrast }

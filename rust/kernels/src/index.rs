@@ -382,14 +382,15 @@ impl Index {
     }
 
     /// The ways out of an error that were taken in the namespace, the best proven first, then by the next tool.
-    pub fn recoveries(&self, namespace: &str, tool: &str, class: &str) -> Vec<(String, Summary)> {
+    pub fn recoveries(&self, namespace: &str, tool: &str, class: &str) -> Vec<(String, Id, Summary)> {
         let known =
             self.space(namespace).and_then(|space| space.recoveries.get(&entry::error_symbol(tool, class)));
         let summary = |(next, pattern): &(u32, Id)| {
-            Some((self.tool(*next), self.summary(namespace, pattern, &Slice::default())?))
+            Some((self.tool(*next), *pattern, self.summary(namespace, pattern, &Slice::default())?))
         };
-        let mut ranked: Vec<(String, Summary)> = known.into_iter().flatten().filter_map(summary).collect();
-        ranked.sort_by(|a, b| b.1.low.total_cmp(&a.1.low).then_with(|| a.0.cmp(&b.0)));
+        let mut ranked: Vec<(String, Id, Summary)> =
+            known.into_iter().flatten().filter_map(summary).collect();
+        ranked.sort_by(|a, b| b.2.low.total_cmp(&a.2.low).then_with(|| a.0.cmp(&b.0)));
         ranked
     }
 

@@ -1,0 +1,181 @@
+"""Asks the native models what to do next, and says it in the values that callers get."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
+
+import msgspec
+
+from .. import _native
+from .._native import Index, beta_interval, error_class, new_id
+from ..model.advice import (
+    FINISH,
+    Argument,
+    PlanStep,
+    Playbook,
+    Prediction,
+    SuggestedStep,
+    Suggestion,
+    WayOut,
+    WaysOut,
+)
+from ..model.episode import Episode
+from ..model.ids import as_text
+from ..model.pattern import is_undecided
+from ..model.recall import Reason, Recall
+from ..storage.base import Store
+from .question import record_of
+
+if TYPE_CHECKING:
+    from .._native import SuggestedRow, SummaryRow
+
+FilledRow: TypeAlias = tuple[str, bytes | None, str | None]
+"""A parameter's name, its value as msgpack where it is filled, and where that was found."""
+_VALUES = msgspec.msgpack.Decoder()
+
+
+class Advisor:
+    """Follows the store beside the index, and learns what it needs when it is first asked.
+
+    The models depend on which episodes are stored, not on when they were asked: after a restart the answers are the
+    same. Fitting takes place at the first question, and again once a namespace's successes have grown by a quarter.
+    """
+
+    def __init__(self, *, store: Store, index: Index) -> None:
+        self._store = store
+        self._index = index
+        self._models = _native.Advisor()
+        self._following = threading.Lock()
+        self._fitting = threading.Lock()
+
+    def suggest(self, asked: Episode, *, limit: int) -> Suggestion:
+        """See `Memory.suggest`."""
+        started = time.perf_counter()
+        record = record_of(asked)
+        self._learn(asked.namespace)
+        rows = self._models.suggest(record, limit)
+        tools = [row.tool for row in rows if row.tool is not None]
+        filled = dict(zip(tools, self._models.arguments(record, tools), strict=True))
+        return Suggestion(
+            id=new_id(),
+            steps=tuple(_suggested(row, filled.get(row.tool or "", [])) for row in rows),
+            elapsed_ms=(time.perf_counter() - started) * 1_000,
+        )
+
+    def recover(self, asked: Episode, *, limit: int) -> WaysOut:
+        """See `Memory.recover`; the last step of `asked` is the one that failed."""
+        namespace, failed = asked.namespace, asked.steps[-1]
+        named = "timeout" if failed.status == "timeout" else error_class(failed.error or "")
+        self._learn(namespace)
+        known = dict(self._index.recoveries(namespace, failed.tool, named))
+        rows = self._models.recover(record_of(asked), failed.tool, named, limit)
+        return WaysOut(
+            error_class=named,
+            tool=failed.tool,
+            ways=tuple(_way(row.tool, row.probability, known.get(row.tool)) for row in rows if row.tool),
+            degraded=() if known else ("error_class",),
+        )
+
+    def predict(self, asked: Episode) -> Prediction:
+        """See `Memory.predict`."""
+        self._follow()
+        row = self._models.predict(record_of(asked))
+        success, low, high = row.success
+        steps, steps_low, steps_high = row.steps or (None, None, None)
+        return Prediction(
+            success=success,
+            low=low,
+            high=high,
+            base_rate=row.base_rate,
+            steps=steps,
+            steps_low=steps_low,
+            steps_high=steps_high,
+            reward=row.reward,
+            support=row.support,
+            reasons=_reasons(row.reasons),
+        )
+
+    def playbook(self, asked: Episode, recalled: Recall, *, limit: int) -> Playbook:
+        """See `Memory.playbook`; pitfalls and rules are those that were recalled for the task."""
+        record = record_of(asked)
+        success = self.predict(asked)
+        self._learn(asked.namespace)
+        plan = self._models.plan(record, limit)
+        filled = self._models.plan_arguments(record, [tool for tool, _ in plan.steps])
+        steps = zip(plan.steps, filled, strict=True)
+        return Playbook(
+            id=recalled.id,
+            task=asked.task,
+            steps=tuple(PlanStep(tool, share, _arguments(row)) for (tool, share), row in steps),
+            success=success,
+            pitfalls=recalled.pitfalls,
+            heuristics=recalled.heuristics,
+            episodes=tuple(as_text(id) for id in plan.episodes),
+            degraded=recalled.degraded,
+        )
+
+    def _learn(self, namespace: str) -> None:
+        """Follows the store, and fits what is due."""
+        self._follow()
+        if self._models.due(namespace) is None:
+            return
+        with self._fitting:
+            due = self._models.due(namespace)  # another thread may have been faster
+            if due is not None:
+                payloads = self._store.get_many("episode", due)
+                self._models.fit(namespace, [payload for payload in payloads if payload is not None])
+
+    def _follow(self) -> None:
+        """Makes the models know every commit there is, other processes' included."""
+        if self._store.sequence() <= self._models.sequence:
+            return
+        with self._following:
+            while len(changes := self._store.changes(self._models.sequence)):
+                self._models.apply(changes)
+
+
+def _suggested(row: SuggestedRow, filled: Sequence[FilledRow]) -> SuggestedStep:
+    return SuggestedStep(
+        tool=FINISH if row.tool is None else row.tool,
+        probability=row.probability,
+        support=row.support,
+        reasons=_reasons(row.reasons),
+        arguments=_arguments(filled),
+        episodes=tuple(as_text(id) for id in row.episodes),
+    )
+
+
+def _way(tool: str, probability: float, known: SummaryRow | None) -> WayOut:
+    if known is None:
+        mean, low, high = beta_interval(0.0, 0.0)
+        return WayOut(tool, probability, 0, 0.0, mean, low, high)
+    ratio, odds_low, odds_high = known.odds or (None, None, None)
+    return WayOut(
+        tool=tool,
+        probability=probability,
+        trials=known.trials,
+        successes=known.successes,
+        mean=known.mean,
+        low=known.low,
+        high=known.high,
+        odds_ratio=ratio,
+        odds_low=odds_low,
+        odds_high=odds_high,
+        undecided=is_undecided(odds_low, odds_high),
+    )
+
+
+def _reasons(rows: Iterable[tuple[str, float, float]]) -> tuple[Reason, ...]:
+    return tuple(Reason(*row) for row in rows)
+
+
+def _arguments(rows: Iterable[FilledRow]) -> tuple[Argument, ...]:
+    return tuple(
+        Argument(name, source=source)
+        if value is None
+        else Argument(name, _VALUES.decode(value), filled=True, source=source)
+        for name, value, source in rows
+    )
