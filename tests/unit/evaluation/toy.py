@@ -85,10 +85,12 @@ class CountingMemory(Memory):
         self._held = None
         super().forget(episode_id)
 
-    def suggest(self, steps: Sequence[Step], *, task: str, limit: int = 5, **_: Any) -> Suggestion:
-        taken = [step.tool for step in steps]
+    def suggest(
+        self, steps: Sequence[Step | str] = (), *, task: str | None = None, limit: int = 5, **_: Any
+    ) -> Suggestion:
+        taken = [step.tool if isinstance(step, Step) else step for step in steps]
         votes: Counter[str] = Counter()
-        for each in self._alike(task):
+        for each in self._alike(task or ""):
             tools = [step.tool for step in each.steps] + [FINISH]
             if tools[: len(taken)] == taken:
                 votes[tools[len(taken)]] += 1
