@@ -159,6 +159,8 @@ class Settings:
     """Everything that can be set."""
 
     extractors: tuple[str, ...] = ("tool_sequence", "decision_point", "error_recovery", "context_pattern")
+    inducers: tuple[str, ...] = ("clustering", "heuristic")
+    """What maintenance runs; of others than these, the clusters and heuristics they find are kept with ours."""
     embedder: str = "hashed"
     limits: Limits = field(default_factory=Limits)
     reward: RewardWeights = field(default_factory=RewardWeights)

@@ -120,6 +120,7 @@ class Memory:
             standings=self._standings,
             settings=self.settings.maintenance,
             clustering=self.settings.clustering,
+            names=self.settings.inducers,
         )
         self._contrasts = Contrasts(store=self._store, index=self._index, embedder=self._embedder)
         self._retriever = Retriever(

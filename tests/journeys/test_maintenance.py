@@ -14,6 +14,7 @@ from tacit import (
     AsyncMemory,
     Episode,
     EvidenceSettings,
+    Heuristic,
     Memory,
     Outcome,
     Pattern,
@@ -21,8 +22,10 @@ from tacit import (
     Step,
     StorageError,
     TaskContext,
+    UnknownNameError,
     ValidationError,
 )
+from tacit.inducers import History, inducers
 from tacit.model.record import Batch, Receipt
 from tacit.storage import InMemoryStore
 
@@ -278,6 +281,30 @@ def test_old_evidence_counts_for_less_where_a_half_life_is_set() -> None:
         one, other = plain.patterns()[0], fading.patterns()[0]
         assert (one.trials, one.successes) == (other.trials, other.successes)
         assert other.low < one.low
+
+
+class Seen:
+    """A stranger's inducer: one rule that says how many choices there are."""
+
+    def induce(self, history: History) -> list[Heuristic]:
+        choices = len(history.index.choices(history.namespace))
+        return [Heuristic("0" * 32, "anything", f"choose like {choices} others", choices, choices, 0.99, 1.0)]
+
+
+def test_a_strangers_inducer_is_run_by_maintenance_where_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inducers, "_factories", dict(inducers._factories))
+    inducers.register("seen")(Seen)
+    settings = Settings(inducers=("clustering", "heuristic", "seen"))
+    with Memory(tmp_path / "m.db", settings=settings) as memory:
+        fill(memory, HELPS)
+        report = memory.maintain()
+        assert report.heuristics[0].action == "choose like 160 others"
+    with Memory(tmp_path / "m.db", settings=settings) as again:
+        assert again.heuristics(limit=1) == report.heuristics[:1]
+    with pytest.raises(UnknownNameError):
+        Memory(settings=Settings(inducers=("nobody",)))
 
 
 class Failing(InMemoryStore):

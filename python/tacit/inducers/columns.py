@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 FEATURES = ("domain", "language", "framework", "task_type", "agent", "complexity")
 COMPLEXITIES = ("simple", "moderate", "complex", "unknown")
 OK, NOTHING, FINISH, START = -2, -1, -1, -1
+_MOST_NAMES = 100
+"""A rule that was seen in more domains than this names so many of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,10 +101,13 @@ class Columns:
         return COMPLEXITIES[place] if feature == "complexity" else self.name(place)
 
     def named(self, feature: str, episodes: Integers) -> tuple[str, ...]:
-        """The names of a feature in these episodes, sorted."""
+        """The names of a feature in these episodes, sorted; of very many the most frequent ones."""
         import numpy as np
 
-        return tuple(self.names[place] for place in np.unique(self.feature(feature)[episodes]) if place >= 0)
+        places, counts = np.unique(self.feature(feature)[episodes], return_counts=True)
+        places, counts = places[places >= 0], counts[places >= 0]
+        frequent = np.sort(places[np.argsort(-counts, kind="stable")[:_MOST_NAMES]])
+        return tuple(self.names[place] for place in frequent)
 
 
 def _codes(*columns: Integers) -> Integers:

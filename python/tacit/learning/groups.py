@@ -11,6 +11,8 @@ from ..model.pattern import Cluster
 
 _SHARED = 0.5
 """How much of the smaller of two groups both have, to be the same group."""
+_MOST_MEMBERS = 20_000
+"""By how many of its newest members a group is known again."""
 
 Group = tuple[Cluster, tuple[bytes, ...]]
 
@@ -27,7 +29,7 @@ def known_again(groups: Sequence[Group], stored: Sequence[StoredCluster]) -> lis
     for place, (cluster, members) in enumerate(groups):
         id = ids.get(place) or _new_id(cluster, taken)
         taken.add(id)
-        named.append(StoredCluster(replace(cluster, id=id), frozenset(members)))
+        named.append(StoredCluster(replace(cluster, id=id), frozenset(members[-_MOST_MEMBERS:])))
     return named
 
 

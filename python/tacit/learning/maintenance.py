@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,14 +15,14 @@ from .. import _native
 from .._native import Index, SummaryRow
 from ..config import ClusteringSettings, MaintenanceSettings
 from ..errors import UnknownEpisodeError, ValidationError
-from ..inducers import Clustering, Heuristics, History
+from ..inducers import Clustering, Heuristics, History, Inducer, inducers
 from ..model.ids import as_bytes, as_text
 from ..model.maintenance import Maintenance, Merge, Standing, StateChange
 from ..model.pattern import Cluster, Heuristic, PatternState
 from ..model.record import Batch, Note
 from ..storage.base import Store
 from .duplicates import Described, merges
-from .groups import known_again
+from .groups import Group, known_again
 from .standing import Standings, complete, differences, encoded, head_of
 
 _DAY = 86_400 * 1_000_000
@@ -51,20 +51,24 @@ class Maintainer:
         standings: Standings,
         settings: MaintenanceSettings,
         clustering: ClusteringSettings,
+        names: Iterable[str],
     ) -> None:
         self.settings = settings
         self._store = store
         self._index = index
         self._standings = standings
-        self._clustering = Clustering(
-            eps=clustering.eps, min_points=clustering.min_points, newest=clustering.newest
-        )
-        self._heuristics = Heuristics(
-            min_trials=settings.min_trials,
-            min_episodes=settings.min_episodes,
-            false_discoveries=settings.false_discoveries,
-        )
-        self._settings_digest = _digest(encoded([settings, clustering]))
+        ours: dict[str, Inducer] = {
+            "clustering": Clustering(
+                eps=clustering.eps, min_points=clustering.min_points, newest=clustering.newest
+            ),
+            "heuristic": Heuristics(
+                min_trials=settings.min_trials,
+                min_episodes=settings.min_episodes,
+                false_discoveries=settings.false_discoveries,
+            ),
+        }
+        self._inducers = [ours.get(name) or inducers.create(name) for name in names]
+        self._settings_digest = _digest(encoded([settings, clustering, list(names)]))
         self._induced: tuple[tuple[Any, ...], tuple[Heuristic, ...]] = ((), ())
         self._lock = threading.Lock()
 
@@ -93,7 +97,7 @@ class Maintainer:
         standing = self._standings.of(namespace)
         if domain is None and self._is_fresh(namespace, standing):
             return tuple(stored.cluster for stored in standing.clusters)
-        groups = self._clustering.groups(History(self._index, namespace, domain))
+        groups = self._groups(History(self._index, namespace, domain))
         return tuple(stored.cluster for stored in known_again(groups, standing.clusters))
 
     def heuristics(
@@ -106,9 +110,30 @@ class Maintainer:
         asked = (namespace, domain, agent, self._index.digest(namespace))
         known, induced = self._induced
         if known != asked:
-            induced = self._heuristics.induce(History(self._index, namespace, domain, agent))
+            induced = self._rules(History(self._index, namespace, domain, agent))
             self._induced = asked, induced
         return induced
+
+    def _rules(self, history: History) -> tuple[Heuristic, ...]:
+        """Of all inducers, each id once, the surest first."""
+        found = {
+            each.id: each
+            for inducer in self._inducers
+            if not isinstance(inducer, Clustering)
+            for each in inducer.induce(history)
+            if isinstance(each, Heuristic)
+        }
+        return tuple(sorted(found.values(), key=lambda rule: (-rule.confidence, -rule.trials, rule.id)))
+
+    def _groups(self, history: History) -> list[Group]:
+        """Of all inducers, the largest first; of those that are not ours the members are not known."""
+        found: list[Group] = []
+        for inducer in self._inducers:
+            if isinstance(inducer, Clustering):
+                found += inducer.groups(history)
+            elif not isinstance(inducer, Heuristics):
+                found += [(each, ()) for each in inducer.induce(history) if isinstance(each, Cluster)]
+        return sorted(found, key=lambda group: (-group[0].episodes, group[0].medoid))
 
     def _is_fresh(self, namespace: str, standing: Standing) -> bool:
         return standing.digest == self._index.digest(namespace) and standing.settings == self._settings_digest
@@ -123,7 +148,7 @@ class Maintainer:
         try:
             self._index.merge(namespace, list(survivors.items()))
             changed = tuple(self._state_changes(namespace, before, survivors))
-            groups = self._clustering.groups(History(self._index, namespace))
+            groups = self._groups(History(self._index, namespace))
             standing = replace(
                 before,
                 digest=self._index.digest(namespace),

@@ -150,7 +150,7 @@ class Heuristic:
     compares the success of the episodes that did it when they came there first with that of the episodes that did
     something else, within each agent and difficulty (None: nothing to compare with). `undecided` where it contains 1.
 
-    `weak` says that too few episodes stand behind it; `state` is "proven" where the odds are beyond chance among all
+    `agents` and `domains` name where it was seen, at most a hundred each. `weak` says that too few episodes stand behind it; `state` is "proven" where the odds are beyond chance among all
     rules that were looked at. `parents` are the ids of the patterns or heuristics it came from, `origin` how.
     """
 
