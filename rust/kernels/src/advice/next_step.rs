@@ -192,25 +192,17 @@ impl StepModel {
 
     /// For each tool, a few successful runs that took it where they looked like `run`: the most alike, then the newest.
     fn behind(&self, run: &Run, tools: &[u32]) -> Vec<Vec<Id>> {
-        let mut found: Vec<Vec<(usize, Id)>> = vec![Vec::new(); tools.len()];
+        let mut wanted = Wanted::new(tools, self.tools.len());
         let last = run.steps.iter().rev().map(|step| self.tools.get(&step.tool).unwrap_or(UNKNOWN));
-        let last: Vec<u32> = last.take(MOST_ALIKE).collect();
+        let last: Vec<u32> = last.chain([FINISH]).take(MOST_ALIKE).collect();
         let domain = self.symbols.get(domain_of(run));
         for (id, held) in self.held.iter().rev().filter(|(_, held)| held.succeeded).take(MOST_LOOKED_AT) {
-            let same_domain = usize::from(Some(held.domain()) == domain);
-            for (tool, found) in tools.iter().zip(&mut found) {
-                if let Some(alike) = alike(held, &last, *tool) {
-                    keep(found, (2 * alike + same_domain, *id));
-                }
-            }
-            if found
-                .iter()
-                .all(|found| found.len() == MOST_BEHIND && found[MOST_BEHIND - 1].0 == 2 * MOST_ALIKE + 1)
-            {
+            wanted.look_at(held, &last, Some(held.domain()) == domain);
+            if wanted.keep(id) {
                 break;
             }
         }
-        found.into_iter().map(|found| found.into_iter().map(|(_, id)| id).collect()).collect()
+        wanted.found.into_iter().map(|found| found.into_iter().map(|(_, id)| id).collect()).collect()
     }
 
     /// Ways out of an error of `class`, the likeliest to work first. The run's steps are those before the error, or end with
@@ -316,29 +308,59 @@ impl Said {
     }
 }
 
-/// How many last tools make a run alike.
+/// How many last tools are compared, and the most alike that two runs can be.
 const MOST_ALIKE: usize = 4;
+const ALIKE: usize = 2 * MOST_ALIKE + 1;
 /// The number of a tool that no run used.
 const UNKNOWN: u32 = u32::MAX;
 
-/// How many of the last tools (the last first) a run shared where it took `tool`, at most four, the start counting as
-/// one; None where it never took it behind the last tool.
-fn alike(held: &Held, last: &[u32], tool: u32) -> Option<usize> {
-    let taken: Vec<u32> = held.steps().map(|(tool, _)| tool).chain([FINISH]).collect();
-    let shared = |at: usize| {
-        let shared = taken[..at].iter().rev().zip(last).take_while(|(a, b)| a == b).count();
-        if shared == last.len() && at == last.len() && last.len() < MOST_ALIKE { MOST_ALIKE } else { shared }
-    };
-    let places = (0..taken.len()).filter(|at| taken[*at] == tool);
-    places.map(shared).max().filter(|shared| *shared > 0)
+/// Tools, and the runs that took them where they were most like another run.
+struct Wanted {
+    /// The place among the tools of each tool's number.
+    places: Vec<Option<u32>>,
+    /// How alike the run that is looked at was, twice the tools shared and one for the domain; 0 where it never was.
+    alike: Vec<usize>,
+    found: Vec<Vec<(usize, Id)>>,
 }
 
-/// Keeps the best few, earlier ones before later ones that are as good.
-fn keep(found: &mut Vec<(usize, Id)>, one: (usize, Id)) {
-    let at = found.partition_point(|(alike, _)| *alike >= one.0);
-    if at < MOST_BEHIND {
-        found.insert(at, one);
-        found.truncate(MOST_BEHIND);
+impl Wanted {
+    fn new(tools: &[u32], known: usize) -> Self {
+        let mut places = vec![None; known];
+        tools.iter().enumerate().for_each(|(place, tool)| places[*tool as usize] = Some(place as u32));
+        Self { places, alike: vec![0; tools.len()], found: vec![Vec::new(); tools.len()] }
+    }
+
+    /// Compares each next step of a run behind which its last tools were those of `last`, the last first; behind the
+    /// first step stands finish.
+    fn look_at(&mut self, held: &Held, last: &[u32], same_domain: bool) {
+        self.alike.fill(0);
+        let tool = |at: usize| held.numbers.get(2 + 2 * at).copied().unwrap_or(FINISH);
+        let before = |at: usize, back: usize| at.checked_sub(back + 1).map_or(FINISH, tool);
+        for at in 0..held.positions() {
+            if before(at, 0) != last[0] {
+                continue;
+            }
+            if let Some(place) = self.places[tool(at) as usize] {
+                let shared =
+                    last.iter().enumerate().take_while(|(back, tool)| before(at, *back) == **tool).count();
+                let whole = shared == last.len() && (last.len() < MOST_ALIKE);
+                let alike = 2 * if whole { MOST_ALIKE } else { shared } + usize::from(same_domain);
+                self.alike[place as usize] = alike.max(self.alike[place as usize]);
+            }
+        }
+    }
+
+    /// Keeps the run that was looked at where it is among the best few, behind those that are as good; returns whether
+    /// none can be better.
+    fn keep(&mut self, id: &Id) -> bool {
+        for (alike, found) in self.alike.iter().zip(&mut self.found).filter(|(alike, _)| **alike > 0) {
+            let at = found.partition_point(|(other, _)| other >= alike);
+            if at < MOST_BEHIND {
+                found.insert(at, (*alike, *id));
+                found.truncate(MOST_BEHIND);
+            }
+        }
+        self.found.iter().all(|found| found.get(MOST_BEHIND - 1).is_some_and(|(alike, _)| *alike == ALIKE))
     }
 }
 
