@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sqlite3
 import threading
@@ -201,3 +202,65 @@ class NearestCalls:
             if calls := [step["parameters"] for step in taken if step["tool"] == tool]:
                 return list(calls[min(number, len(calls) - 1)].items())
         return []
+
+
+Steps = list[tuple[str, str]]
+"""The tool of each step, and the class of its error or "ok"."""
+
+
+class BackOff:
+    """Next steps by seven chains of counts in dicts, mixed by Witten and Bell's rule and joined as equals."""
+
+    def __init__(self) -> None:
+        self.counts: dict[Any, Counter[str | None]] = {}
+
+    def put(self, steps: Steps, agent: str, domain: str) -> None:
+        tools: list[str | None] = [*(tool for tool, _ in steps), None]
+        for at, following in enumerate(tools):
+            for context in set(itertools.chain(*self.chains(steps[:at], agent, domain))):
+                self.counts.setdefault(context, Counter())[following] += 1
+
+    def suggest(self, steps: Steps, agent: str, domain: str) -> dict[str | None, float]:
+        tools = list(self.counts["all"])
+        scores = np.zeros(len(tools))
+        for chain in self.chains(steps, agent, domain):
+            share = dict.fromkeys(tools, 1 / len(tools))
+            for row in filter(None, map(self.counts.get, chain)):
+                total, different = row.total(), len(row)
+                share = {tool: (row[tool] + different * share[tool]) / (total + different) for tool in tools}
+            scores += np.log(np.fromiter(share.values(), float) + 1e-4) / 7
+        powers = np.exp(scores - scores.max())
+        return dict(zip(tools, (powers / powers.sum()).tolist(), strict=True))
+
+    @staticmethod
+    def chains(steps: Steps, agent: str, domain: str) -> list[list[Any]]:
+        tools, went = ["^"] * 4 + [tool for tool, _ in steps], [("^", "")] * 4 + steps
+        last = [tuple(tools[-length:]) for length in (1, 2, 3, 4)]
+        again = next((n for n, tool in enumerate(reversed(tools)) if tool != tools[-1]), 0) if steps else 0
+        used, repeated = (last[0], frozenset(tools[4:])), (last[0], min(again, 6), "run")
+        place = (last[0], min(len(steps), 12))
+        return [
+            ["all", *last],
+            ["all", domain, *((domain, each) for each in last[:3])],
+            [last[0], (agent, last[0]), *((agent, domain, each) for each in last[:3])],
+            [last[0], ("went", *went[-1:]), ("went", *went[-2:]), (agent, "went", *went[-2:])],
+            [last[0], used, (agent, used)],
+            [last[0], repeated, (agent, domain, repeated)],
+            [last[0], place, (agent, domain, place)],
+        ]
+
+
+class Recoveries:
+    """Ways out of errors by a table of (tool, class): what came next where it worked."""
+
+    def __init__(self) -> None:
+        self.table: dict[tuple[str, str], Counter[str]] = {}
+
+    def put(self, steps: Steps) -> None:
+        for failed, (following, went) in itertools.pairwise(steps):
+            if failed[1] != "ok" and went == "ok":
+                self.table.setdefault(failed, Counter())[following] += 1
+
+    def recover(self, record: bytes, tool: str, error_class: str) -> list[tuple[str, int]]:
+        msgspec.msgpack.decode(record)
+        return self.table[tool, error_class].most_common(5)

@@ -288,3 +288,54 @@ def _calls(random: np.random.Generator, number: int, ended: bool) -> dict[str, A
         "steps": rows,
         "outcome": {"kind": "success"} if ended else None,
     }
+
+
+def runs(n: int, seed: int, tools: int = 50) -> list[dict[str, Any]]:
+    """`n` successful runs of some ten steps, three attempts at each task, with texts of the usual length in task, calls
+    and results; three steps in four follow from the one before, one in eight fails."""
+    random = np.random.default_rng(seed)
+    texts, follower = tasks(n // ATTEMPTS + 1, seed), random.permutation(tools)
+    words = [f"{thing}{number}" for thing in OBJECTS for number in range(40)]
+    found = []
+    for number in range(n):
+        length = int(random.integers(6, 15))
+        plan = [int(tool) for tool in random.zipf(1.6, size=length) % tools]
+        for at in range(1, length):
+            plan[at] = int(follower[plan[at - 1]]) if random.random() < 0.75 else plan[at]
+        told = random.choice(len(words), size=(length, 60))
+        found.append(
+            {
+                "id": str(UUID(int=number)),
+                "namespace": "default",
+                "task": texts[number // ATTEMPTS],
+                "task_key": f"task {number // ATTEMPTS}",
+                "agent": f"agent {number % ATTEMPTS}",
+                "context": {"domain": f"domain-{number // ATTEMPTS % 20}"},
+                "outcome": {"kind": "success"},
+                "steps": [
+                    {
+                        "tool": f"tool_{tool:02}",
+                        "parameters": {"name": words[said[0]], "of": words[said[1]]},
+                        "output": " ".join(f'"{words[word]}"' for word in said),
+                        **(
+                            {"status": "error", "error": "locked"}
+                            if random.random() < 0.125
+                            else {"status": "ok"}
+                        ),
+                    }
+                    for tool, said in zip(plan, told, strict=True)
+                ],
+            }
+        )
+    return found
+
+
+def asked(run: dict[str, Any], steps: int) -> dict[str, Any]:
+    """The run as a question behind its first steps."""
+    return {**run, "outcome": None, "steps": run["steps"][:steps]}
+
+
+def learned(run: dict[str, Any], number: int) -> Change:
+    """The change by which a store tells of the run."""
+    times = {"started_at": 0, "ended_at": 0}
+    return Change(number + 1, "put", _record({**run, **times}, b"", "", b""), _id(number))

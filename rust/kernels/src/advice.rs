@@ -3,6 +3,7 @@
 pub mod arguments;
 mod chains;
 mod features;
+mod held;
 mod linear;
 mod next_step;
 mod outcome;

@@ -63,7 +63,12 @@ fn visit_lower(word: &str, lower: &mut String, visit: &mut impl FnMut(&str)) {
         return;
     }
     lower.clear();
-    lower.extend(word.chars().flat_map(char::to_lowercase));
+    if word.is_ascii() {
+        lower.push_str(word);
+        lower.make_ascii_lowercase();
+    } else {
+        lower.extend(word.chars().flat_map(char::to_lowercase));
+    }
     visit(lower);
 }
 

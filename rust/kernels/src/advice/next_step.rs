@@ -3,18 +3,14 @@
 use super::Run;
 use super::chains::{CHAINS, Counts, Move, Walk, comparable, expect, symbol_of};
 use super::features::{Prepared, domain_of, move_of};
+use super::held::{Held, Runs, UNKNOWN};
 use super::linear::{Linear, MOST_POSITIONS, evidence};
 use super::recovery::{Trouble, Way, Ways, before};
 use super::tools::{FINISH, Symbols, Tools};
 use crate::facts::Id;
-use std::collections::BTreeMap;
 
 /// By what memory grows from one fit to the next.
 const GROWTH: f64 = 1.25;
-/// How many of the newest runs are looked at for those behind a suggestion, and how many of them are named.
-const MOST_LOOKED_AT: usize = 1_024;
-const MOST_BEHIND: usize = 3;
-
 /// A step that may come next.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Suggested {
@@ -43,40 +39,11 @@ pub struct Term {
 pub(super) struct StepModel {
     tools: Tools,
     symbols: Symbols,
-    held: BTreeMap<Id, Held>,
-    successes: usize,
+    runs: Runs,
     counts: Counts,
     ways: Ways,
     /// How many successes there were when it was learned, and what was learned.
     fitted: Option<(usize, Linear)>,
-}
-
-/// One run in little room.
-#[derive(Debug)]
-struct Held {
-    succeeded: bool,
-    /// Numbers: domain, agent, then tool and error class of every step.
-    numbers: Box<[u32]>,
-}
-
-impl Held {
-    fn domain(&self) -> u32 {
-        self.numbers[0]
-    }
-
-    fn agent(&self) -> u32 {
-        self.numbers[1]
-    }
-
-    /// The number of each step's tool, and of its error class.
-    fn steps(&self) -> impl DoubleEndedIterator<Item = (u32, u32)> + ExactSizeIterator {
-        self.numbers[2..].as_chunks::<2>().0.iter().map(|[tool, class]| (*tool, *class))
-    }
-
-    /// How many next steps it shows, finish included.
-    fn positions(&self) -> usize {
-        self.steps().len() + 1
-    }
 }
 
 /// What the run behind a question looks like to the counts.
@@ -93,29 +60,27 @@ impl StepModel {
         if run.base.is_none() {
             return;
         }
-        let mut numbers =
-            vec![self.symbols.number(domain_of(run)), self.symbols.number(symbol_of(run.agent.as_deref()))];
-        for step in &run.steps {
-            numbers.push(self.tools.number(&step.tool));
-            numbers.push(self.symbols.number(move_of(step).class));
-        }
-        let held = Held { succeeded: run.is_success(), numbers: numbers.into() };
+        let domain = self.symbols.number(domain_of(run));
+        let agent = self.symbols.number(symbol_of(run.agent.as_deref()));
+        let (tools, symbols) = (&mut self.tools, &mut self.symbols);
+        let numbers =
+            run.steps.iter().map(|step| [tools.number(&step.tool), symbols.number(move_of(step).class)]);
+        let held = Held::new(run.id, run.is_success(), domain, agent, numbers);
         self.count(&held, Counts::add, Tools::used);
-        self.successes += usize::from(held.succeeded);
-        self.held.insert(run.id, held);
+        self.runs.insert(held);
     }
 
     /// Takes back what `put` counted.
     pub(super) fn remove(&mut self, id: &Id) {
-        if let Some(held) = self.held.remove(id) {
+        if let Some(held) = self.runs.remove(id) {
             self.count(&held, Counts::remove, Tools::unused);
-            self.successes -= usize::from(held.succeeded);
         }
     }
 
     fn count(&mut self, held: &Held, change: fn(&mut Counts, &[u64], u32), using: fn(&mut Tools, u32)) {
         let agent = self.symbols.symbol(held.agent());
-        let steps: Vec<(u32, Move)> = held.steps().map(|step| (step.0, self.move_of(step))).collect();
+        let steps: Vec<(u32, Move)> =
+            held.steps().iter().map(|step| (step[0], self.move_of(*step))).collect();
         self.ways.count(agent, &steps, held.succeeded, change);
         if !held.succeeded {
             return;
@@ -130,7 +95,7 @@ impl StepModel {
         using(&mut self.tools, FINISH);
     }
 
-    fn move_of(&self, (tool, class): (u32, u32)) -> Move {
+    fn move_of(&self, [tool, class]: [u32; 2]) -> Move {
         Move { tool: self.tools.symbol(tool), class: self.symbols.symbol(class) }
     }
 
@@ -145,16 +110,17 @@ impl StepModel {
         let mut best: Vec<usize> = (0..known.len()).collect();
         best.sort_by(|a, b| said[*b].probability().total_cmp(&said[*a].probability()));
         best.truncate(limit);
-        let tools: Vec<u32> = best.iter().map(|at| known[*at]).collect();
-        let behind = self.behind(run, &tools);
-        let suggested = |((at, tool), episodes): ((&usize, &u32), Vec<Id>)| Suggested {
-            tool: self.tools.name(*tool).map(str::to_owned),
-            probability: said[*at].probability(),
+        let last = run.steps.iter().rev().map(|step| self.tools.get(&step.tool).unwrap_or(UNKNOWN));
+        let last: Vec<u32> = last.chain([FINISH]).take(4).collect();
+        let domain = self.symbols.get(domain_of(run));
+        let suggested = |at: usize| Suggested {
+            tool: self.tools.name(known[at]).map(str::to_owned),
+            probability: said[at].probability(),
             support: asked.support,
-            reasons: said[*at].terms(),
-            episodes,
+            reasons: said[at].terms(),
+            episodes: self.runs.behind(&last, known[at], domain),
         };
-        best.iter().zip(&tools).zip(behind).map(suggested).collect()
+        best.into_iter().map(suggested).collect()
     }
 
     fn ask<'a>(&self, run: &'a Run) -> Asked<'a> {
@@ -190,21 +156,6 @@ impl StepModel {
         (0..known.len()).map(said).collect()
     }
 
-    /// For each tool, a few successful runs that took it where they looked like `run`: the most alike, then the newest.
-    fn behind(&self, run: &Run, tools: &[u32]) -> Vec<Vec<Id>> {
-        let mut wanted = Wanted::new(tools, self.tools.len());
-        let last = run.steps.iter().rev().map(|step| self.tools.get(&step.tool).unwrap_or(UNKNOWN));
-        let last: Vec<u32> = last.chain([FINISH]).take(MOST_ALIKE).collect();
-        let domain = self.symbols.get(domain_of(run));
-        for (id, held) in self.held.iter().rev().filter(|(_, held)| held.succeeded).take(MOST_LOOKED_AT) {
-            wanted.look_at(held, &last, Some(held.domain()) == domain);
-            if wanted.keep(id) {
-                break;
-            }
-        }
-        wanted.found.into_iter().map(|found| found.into_iter().map(|(_, id)| id).collect()).collect()
-    }
-
     /// Ways out of an error of `class`, the likeliest to work first. The run's steps are those before the error, or end with
     /// the step that failed; where it has none, or no agent, the answer does without.
     pub(super) fn recover(&self, run: &Run, tool: Option<&str>, class: &str, limit: usize) -> Vec<Way> {
@@ -230,12 +181,12 @@ impl StepModel {
     /// The successes to learn from, oldest first, where memory has grown or shrunk enough since it last learned. They are
     /// the newest that have at most 20,000 next steps of the first so many as the grid of sizes has.
     pub(super) fn due(&self) -> Option<Vec<Id>> {
-        let size = grid_size(self.successes);
+        let size = grid_size(self.runs.successes());
         let fitted = self.fitted.as_ref().map_or(0, |(size, _)| *size);
         if size == 0 || size == fitted || next_size(size) == fitted {
             return None;
         }
-        let first: Vec<(&Id, usize)> = self.succeeded().take(size).collect();
+        let first: Vec<(&Id, usize)> = self.runs.succeeded().take(size).collect();
         let mut positions = 0;
         let newest = first.iter().rev().take_while(|(_, more)| {
             positions += more;
@@ -245,21 +196,20 @@ impl StepModel {
         Some(first[first.len() - count..].iter().map(|(id, _)| **id).collect())
     }
 
-    /// Each success with how many next steps it shows, oldest first.
-    fn succeeded(&self) -> impl Iterator<Item = (&Id, usize)> {
-        self.held.iter().filter(|(_, held)| held.succeeded).map(|(id, held)| (id, held.positions()))
-    }
-
     /// Takes over what was learned from the runs that `due` named, `last` being the newest of them.
     pub(super) fn learned(&mut self, linear: Linear, last: Id) {
-        let size = self.succeeded().take_while(|(id, _)| **id <= last).count();
+        let size = self.runs.succeeded().take_while(|(id, _)| **id <= last).count();
         self.fitted = Some((size.max(1), linear));
     }
 
     pub(super) fn bytes(&self) -> usize {
-        let held: usize = self.held.values().map(|held| 48 + held.numbers.len() * 4).sum();
         let fitted = self.fitted.as_ref().map_or(0, |(_, linear)| linear.bytes());
-        held + fitted + self.counts.bytes() + self.ways.bytes() + self.tools.bytes() + self.symbols.bytes()
+        self.runs.bytes()
+            + fitted
+            + self.counts.bytes()
+            + self.ways.bytes()
+            + self.tools.bytes()
+            + self.symbols.bytes()
     }
 }
 
@@ -305,62 +255,6 @@ impl Said {
                 term("agreement", both - 0.5 * (self.sequence + features), 1.0),
             ],
         }
-    }
-}
-
-/// How many last tools are compared, and the most alike that two runs can be.
-const MOST_ALIKE: usize = 4;
-const ALIKE: usize = 2 * MOST_ALIKE + 1;
-/// The number of a tool that no run used.
-const UNKNOWN: u32 = u32::MAX;
-
-/// Tools, and the runs that took them where they were most like another run.
-struct Wanted {
-    /// The place among the tools of each tool's number.
-    places: Vec<Option<u32>>,
-    /// How alike the run that is looked at was, twice the tools shared and one for the domain; 0 where it never was.
-    alike: Vec<usize>,
-    found: Vec<Vec<(usize, Id)>>,
-}
-
-impl Wanted {
-    fn new(tools: &[u32], known: usize) -> Self {
-        let mut places = vec![None; known];
-        tools.iter().enumerate().for_each(|(place, tool)| places[*tool as usize] = Some(place as u32));
-        Self { places, alike: vec![0; tools.len()], found: vec![Vec::new(); tools.len()] }
-    }
-
-    /// Compares each next step of a run behind which its last tools were those of `last`, the last first; behind the
-    /// first step stands finish.
-    fn look_at(&mut self, held: &Held, last: &[u32], same_domain: bool) {
-        self.alike.fill(0);
-        let tool = |at: usize| held.numbers.get(2 + 2 * at).copied().unwrap_or(FINISH);
-        let before = |at: usize, back: usize| at.checked_sub(back + 1).map_or(FINISH, tool);
-        for at in 0..held.positions() {
-            if before(at, 0) != last[0] {
-                continue;
-            }
-            if let Some(place) = self.places[tool(at) as usize] {
-                let shared =
-                    last.iter().enumerate().take_while(|(back, tool)| before(at, *back) == **tool).count();
-                let whole = shared == last.len() && (last.len() < MOST_ALIKE);
-                let alike = 2 * if whole { MOST_ALIKE } else { shared } + usize::from(same_domain);
-                self.alike[place as usize] = alike.max(self.alike[place as usize]);
-            }
-        }
-    }
-
-    /// Keeps the run that was looked at where it is among the best few, behind those that are as good; returns whether
-    /// none can be better.
-    fn keep(&mut self, id: &Id) -> bool {
-        for (alike, found) in self.alike.iter().zip(&mut self.found).filter(|(alike, _)| **alike > 0) {
-            let at = found.partition_point(|(other, _)| other >= alike);
-            if at < MOST_BEHIND {
-                found.insert(at, (*alike, *id));
-                found.truncate(MOST_BEHIND);
-            }
-        }
-        self.found.iter().all(|found| found.get(MOST_BEHIND - 1).is_some_and(|(alike, _)| *alike == ALIKE))
     }
 }
 

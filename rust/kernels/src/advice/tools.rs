@@ -75,11 +75,6 @@ impl Tools {
         self.symbols.number(symbol)
     }
 
-    /// How many numbers there are.
-    pub(super) fn len(&self) -> usize {
-        self.names.len()
-    }
-
     /// None for a tool that was never numbered.
     pub(super) fn get(&self, name: &str) -> Option<u32> {
         self.symbols.get(symbol_of(Some(name)))
