@@ -9,8 +9,9 @@ use super::recovery::{Trouble, Way, Ways, before};
 use super::tools::{FINISH, Symbols, Tools};
 use crate::facts::Id;
 
-/// By what memory grows from one fit to the next.
-const GROWTH: f64 = 1.25;
+/// Memory learns anew when it has grown by one part in so many, and by no more than so many runs.
+const GROWTH: usize = 16;
+const MOST_NEW: usize = 250;
 /// A step that may come next.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Suggested {
@@ -213,17 +214,17 @@ impl StepModel {
     }
 }
 
-/// The largest size of the grid that is not above `count`: 0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 19, ...
+/// The largest size of the grid that is not above `count`: up to 31 every size, then 32, 34, 36, ...
 fn grid_size(count: usize) -> usize {
     let mut size = 0;
-    while next_size(size) <= count {
+    while next_size(size) <= count && size < GROWTH * MOST_NEW {
         size = next_size(size);
     }
-    size
+    size + count.saturating_sub(size) / MOST_NEW * MOST_NEW * usize::from(size >= GROWTH * MOST_NEW)
 }
 
 fn next_size(size: usize) -> usize {
-    ((size as f64 * GROWTH) as usize).max(size + 1)
+    size + (size / GROWTH).clamp(1, MOST_NEW)
 }
 
 /// What was said of one tool.
@@ -350,25 +351,30 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn memory_learns_anew_when_it_has_grown_by_a_quarter() {
-        let mut model = model(&["a b"; 8]);
-        assert_eq!(model.due().map(|due| due.len()), Some(8));
-        model.learned(Linear::fit(&[run(7, "a b", Some(1.0))]), [7; 16]);
+    fn memory_learns_anew_when_it_has_grown_enough_and_not_when_a_little_was_forgotten() {
+        let mut model = model(&["a b"; 60]);
+        assert_eq!(model.due().map(|due| due.len()), Some(60));
+        model.learned(Linear::fit(&[run(59, "a b", Some(1.0))]), [59; 16]);
         assert_eq!(model.due(), None);
-        model.put(&run(8, "a b", Some(1.0)));
+        (60..62).for_each(|number| model.put(&run(number, "a b", Some(1.0))));
         assert_eq!(model.due(), None);
-        model.put(&run(9, "a b", Some(1.0)));
-        assert_eq!(model.due().unwrap().last(), Some(&[9; 16]));
-        (3..10).for_each(|number| model.remove(&[number; 16]));
-        assert_eq!(model.due().unwrap().len(), 3);
+        model.put(&run(62, "a b", Some(1.0)));
+        assert_eq!(model.due().unwrap().last(), Some(&[62; 16]));
+        (58..63).for_each(|number| model.remove(&[number; 16]));
+        assert_eq!(model.due(), None);
+        (50..58).for_each(|number| model.remove(&[number; 16]));
+        assert_eq!(model.due().unwrap().len(), 50 - 2);
     }
 
     #[test]
-    fn sizes_grow_by_a_quarter() {
-        let mut sizes: Vec<usize> = (0..30).map(grid_size).collect();
+    fn sizes_grow_by_a_sixteenth_and_no_more_than_250() {
+        let mut sizes: Vec<usize> = (28..46).map(grid_size).collect();
         sizes.dedup();
-        assert_eq!(sizes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 18, 22, 27]);
-        assert_eq!(grid_size(12), 12);
+        assert_eq!(sizes, [28, 29, 30, 31, 32, 34, 36, 38, 40, 42, 44]);
+        assert_eq!([0, 1, 34, 35].map(grid_size), [0, 1, 34, 34]);
+        let large = grid_size(1_000_000);
+        assert!(large <= 1_000_000 && large > 999_750);
+        assert_eq!((grid_size(large), grid_size(large - 1)), (large, large - 250));
     }
 
     #[test]
