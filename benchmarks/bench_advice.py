@@ -93,8 +93,7 @@ class Recover:
 
 
 class Learn:
-    """Learning anew from `n` runs of some 11 next steps, of which the newest 20,000 count: what one part in sixteen more memory
-    costs."""
+    """Learning anew from `n` runs of some 11 next steps each; the newest 20,000 next steps count."""
 
     params: ClassVar = [[200, 2_000], [50, 400]]
     param_names: ClassVar = ["n", "tools"]

@@ -34,6 +34,8 @@ FLOORS = {
     "store.Get.time_get[[]redb] vs sqlite3": 1.5,
     "store.Get.time_get[[]libsql] vs sqlite3": 0.5,
     "store.CatchUp.* vs sqlite3": 0.4,
+    "advice.Suggest.* vs dicts": 2.0,
+    "advice.Recover.* vs table": 0.3,
     "breaker.Admit.time_100_calls[] vs by hand": 3.0,
     "breaker.Closed.time_100_calls[] vs by hand": 2.5,
     "breaker.Closed.time_100_calls[] vs pybreaker": 5.0,

@@ -286,9 +286,7 @@ def test_what_is_learned_is_one_softmax_of_chains_and_features(
 
 
 @given(RUNS, STEPS)
-def test_what_was_learned_from_is_due_until_memory_has_grown(
-    runs: list[Run], steps: str
-) -> None:
+def test_what_was_learned_from_is_due_until_memory_has_grown(runs: list[Run], steps: str) -> None:
     advisor = filled(runs, learned=True)
     assert advisor.due("default") is None
     assert advisor.due("another") is None
