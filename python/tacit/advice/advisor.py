@@ -41,7 +41,7 @@ class Advisor:
     """Follows the store beside the index, and learns what it needs when it is first asked.
 
     The models depend on which episodes are stored, not on when they were asked: after a restart the answers are the
-    same. Fitting takes place at the first question, and again once a namespace's successes have grown by a quarter.
+    same. Fitting takes place at the first question, and again once a namespace's successes have grown by a sixteenth.
     """
 
     def __init__(self, *, store: Store, index: Index) -> None:
