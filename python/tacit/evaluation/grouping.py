@@ -76,7 +76,7 @@ def _nearest(plan: tuple[str, ...], plans: Sequence[tuple[str, ...]]) -> int:
 
 
 def _by_kmeans(episodes: Sequence[Episode], label: Sequence[Hashable], seed: int) -> dict[str, float]:
-    """Tools, and pairs of neighbouring tools, in as many groups as there are labels."""
+    """By the tools, and the pairs of neighbouring tools, that are used at all; as many groups as there are labels."""
     groups = len(set(label))
     return {
         name: adjusted_rand(_kmeans(_bags(episodes, parts), groups, seed), label)
@@ -90,7 +90,7 @@ def _pairs(episode: Episode) -> tuple[Hashable, ...]:
 
 
 def _bags(episodes: Sequence[Episode], parts: Callable[[Episode], Sequence[Hashable]]) -> NDArray[np.float32]:
-    """How often each part stands in each episode, scaled to length 1."""
+    """Which parts stand in each episode, scaled to length 1."""
     columns: dict[Hashable, int] = {}
     for episode in episodes:
         for part in parts(episode):
@@ -98,7 +98,7 @@ def _bags(episodes: Sequence[Episode], parts: Callable[[Episode], Sequence[Hasha
     bags = np.zeros((len(episodes), max(1, len(columns))), dtype=np.float32)
     for row, episode in enumerate(episodes):
         for part in parts(episode):
-            bags[row, columns[part]] += 1
+            bags[row, columns[part]] = 1
     bags /= np.maximum(np.linalg.norm(bags, axis=1, keepdims=True), 1e-9)
     return bags
 
