@@ -18,7 +18,7 @@ from tacit.importers import import_file
 from tacit.memory import Memory
 from tests.unit.importers.runs import run, step, write
 
-ASKED = ("B1", "B3", "patterns", "rules")
+ASKED = ("B1", "B3", "B5", "patterns", "rules")
 FURNITURE = ("lamp", "table", "mirror", "drawer", "basin", "carpet")
 
 
@@ -74,6 +74,14 @@ def test_tasks_are_found_by_another_wording_and_by_what_they_need(report: Report
     assert same.memory > 0.95
     assert same.controls["empty"] < 0.8
     assert same.controls["random"] < 0.8
+
+
+def test_the_way_out_of_an_error_is_known_from_other_folds(report: Report) -> None:
+    for slice in ("tool and error", "with the steps so far"):
+        first = figure(report, "B5", slice, "top1")
+        assert (first.queries, first.memory, first.controls["empty"]) == (48, 1.0, 0.0)
+        assert first.baselines["tool and class"] == 1.0
+    assert any("random" in each.what for each in report.left_out if each.question == "B5")
 
 
 def test_patterns_are_held_to_what_they_promise(report: Report) -> None:

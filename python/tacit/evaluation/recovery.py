@@ -9,9 +9,10 @@ from functools import partial
 
 from .. import _native
 from ..model.episode import Episode
-from .bench import EMPTY, LEARNED, RANDOM, Arm, Bench
+from .bench import EMPTY, LEARNED, Arm, Bench
 from .dataset import fold_of, task_of
 from .metrics import within
+from .next_steps import SHUFFLED
 from .question import Answer, questions
 from .rows import LeftOut, Measured
 
@@ -63,7 +64,7 @@ class Recovery:
         if len(events) < _FEW:
             yield left_out("certainty", f"only {len(events)} errors were followed by a step that worked")
         yield from _answers(bench, events, with_steps=False).measured(ALONE)
-        yield left_out(f"{ALONE}: control random", "equals the memory: it is asked without text and domain")
+        yield left_out("control random", "equals the memory: neither text nor domain decides on a way out")
         yield from _answers(bench, events, with_steps=True).measured(WITH_STEPS)
         yield left_out(
             "control placebo", "outcomes of episodes do not enter, only whether the next step worked"
@@ -117,7 +118,7 @@ def _answers(bench: Bench, events: Sequence[Event], *, with_steps: bool) -> _Ans
         found.tasks += [_task(event) for event in here]
         found.truths += [event.tool for event in here]
         found.memory += _remembered(bench, fold, here, LEARNED, with_steps)
-        for arm in (EMPTY, RANDOM) if with_steps else (EMPTY,):
+        for arm in (EMPTY, SHUFFLED):
             found.controls[arm.name] += _remembered(bench, fold, here, arm, with_steps)
         usual = Counter(step.tool for episode in bench.training(fold) for step in episode.steps)
         found.controls["global"] += [[tool for tool, _ in _ordered(usual)]] * len(here)

@@ -7,7 +7,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from random import Random
 
 import numpy as np
@@ -39,7 +39,7 @@ METRICS: dict[str, Judge] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class QuerySet:
     """Tasks that are asked about by their text, and the episodes among which others are to be found.
 
@@ -53,6 +53,14 @@ class QuerySet:
     wordings: Sequence[tuple[str, str]]
     gain: Gain
     itself: bool = False
+
+    @cached_property
+    def attempts(self) -> Mapping[str, Sequence[Episode]]:
+        """The episodes of each stored task."""
+        found: dict[str, list[Episode]] = {}
+        for episode in self.corpus:
+            found.setdefault(task_of(episode), []).append(episode)
+        return found
 
 
 @questions.register("B1")
@@ -269,8 +277,7 @@ def _judged(
 
 def _stored(asked: QuerySet, query: Episode) -> list[str]:
     """The tasks that may be found."""
-    keys = dict.fromkeys(task_of(episode) for episode in asked.corpus)
-    return [key for key in keys if asked.itself or key != task_of(query)]
+    return [key for key in asked.attempts if asked.itself or key != task_of(query)]
 
 
 def _remembered(bench: Bench, asked: QuerySet, queries: Sequence[Episode], arm: Arm) -> list[list[str]]:
@@ -283,7 +290,7 @@ def _remembered(bench: Bench, asked: QuerySet, queries: Sequence[Episode], arm: 
 
 
 def _found(replay: Replay, asked: QuerySet, query: Episode) -> list[str]:
-    mine = [] if asked.itself else [each for each in asked.corpus if task_of(each) == task_of(query)]
+    mine = () if asked.itself else asked.attempts.get(task_of(query), ())
     with replay.without(mine):
         hits = replay.recall(query, limit=FOUND, text_alone=True).hits
         return list(dict.fromkeys(task_of(replay.episode(hit.episode_id)) for hit in hits))
