@@ -495,7 +495,7 @@ class Memory:
     def usage(self, memory_id: str, *, namespace: str | None = None) -> Usage:
         """How often an episode, a pattern or a heuristic was recalled and used within episodes, and whether it helped.
 
-        All zeros for what no recall showed.
+        All zeros for what no recall showed. Raises `ValidationError` for what is no id.
         """
         namespace = self._within(namespace)
         self._catch_up()

@@ -283,6 +283,30 @@ def test_a_forgotten_episode_takes_its_credit_with_it(memory: Memory) -> None:
     assert receipts_and_credits(memory._store) == (0, 0)
 
 
+def test_suggestions_and_playbooks_of_an_episode_are_receipts_too(memory: Memory) -> None:
+    run(memory, "Refund order 19 for the customer", GOOD, well=True)
+    with memory.episode("Refund order 30 for the customer", domain="retail") as episode:
+        plan = episode.playbook()
+        suggested = []
+        for tool in GOOD:
+            suggested.append(episode.suggest())
+            episode.log(tool, output="done")
+        episode.succeed()
+    shown = {*plan.episodes, *(each for one in suggested for step in one.steps for each in step.episodes)}
+    assert len(memory._store.scan("receipt")) == 5
+    assert plan.episodes
+    assert all(memory.usage(each).retrieved for each in shown)
+    assert weight_of(memory._store) == pytest.approx(1.0)
+    memory.feedback(plan.id, helped={plan.episodes[0]: False})
+    assert memory.usage(plan.episodes[0]).applied >= 1
+
+
+def test_what_is_no_id_has_no_usage(memory: Memory) -> None:
+    assert memory.usage("0" * 32) == Usage()
+    with pytest.raises(ValidationError, match="memory_id"):
+        memory.usage("nobody")
+
+
 def test_credit_stays_within_its_namespace(memory: Memory) -> None:
     answer = run(memory, "Refund order 30 for the customer", GOOD, well=True, recall=True)
     assert answer is not None

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from .._native import Findings, Index, lcs_ratio, unpack_facts
 from ..config import CreditSettings
+from ..errors import UnknownEpisodeError, ValidationError
 from ..extractors.hybrid import Hybrid
 from ..model.advice import FINISH, Playbook, Suggestion
 from ..model.ids import as_bytes
@@ -104,7 +105,12 @@ class Crediting:
 
     def usage(self, memory_id: str, namespace: str) -> Usage:
         """How one memory was used; see `Memory.usage`."""
-        [row] = self.index.usages(namespace, [as_bytes(memory_id)])
+        try:
+            id = as_bytes(memory_id)
+        except UnknownEpisodeError:
+            limit = "the id of an episode, a pattern or a heuristic"
+            raise ValidationError("memory_id", limit, repr(memory_id)) from None
+        [row] = self.index.usages(namespace, [id])
         return Usage() if row is None else Usage(*row)
 
 

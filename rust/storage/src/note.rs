@@ -82,7 +82,7 @@ impl Note {
 mod tests {
     use super::*;
     use crate::example::{close, commit, id, note, open, options, put, removal};
-    use crate::{Batch, ErrorKind, Filters, Op, Page, Store};
+    use crate::{Batch, ErrorKind, Figure, Filters, Op, Page, Store};
     use proptest::prelude::*;
 
     proptest! {
@@ -160,6 +160,26 @@ mod tests {
         write(note(1, None)).unwrap();
         write(elsewhere(Some(b"there"))).unwrap();
         assert_eq!(listed(&store, Kind::Heuristic, Some("other")), [id(1)]);
+    }
+
+    #[test]
+    fn notes_alone_fold_no_sums() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        let folded = |store: &Store| {
+            let stats = store.stats().unwrap();
+            stats.into_iter().find(|(name, _)| *name == "folded").unwrap().1
+        };
+        let mut commits = put(1);
+        for number in 0..600 {
+            commits.note(&note(number, Some(b"new"))).unwrap();
+            commit(&store, std::mem::take(&mut commits)).unwrap();
+        }
+        assert_eq!((folded(&store), store.sequence().unwrap()), (Figure::Count(0), 601));
+        for number in 2..300 {
+            commit(&store, put(number)).unwrap();
+        }
+        assert_ne!(folded(&store), Figure::Count(0));
     }
 
     #[test]

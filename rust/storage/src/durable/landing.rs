@@ -46,6 +46,8 @@ pub(crate) struct Landing {
 struct Known {
     /// No fold is due before so many changes after this one.
     folded: i64,
+    /// How many of the changes after it are notes, which no fold concerns.
+    notes: i64,
     namespaces: FxHashMap<String, i64>,
     patterns: FxHashSet<Id>,
 }
@@ -107,18 +109,21 @@ impl Landing {
 /// Folds where `due` changes wait. A fold that fails takes nothing with it: the batches land, and the changes wait
 /// for a later one.
 fn fold_if_due(connection: &mut Connection, known: &mut Known, newest: i64, due: i64) -> Result<()> {
-    if newest - known.folded < due {
+    if known.waiting(newest) < due {
         return Ok(());
     }
-    known.folded = fold::watermark(connection)?;
-    if newest - known.folded < due {
+    let watermark = fold::watermark(connection)?;
+    if watermark != known.folded {
+        known.folded_up_to(watermark);
+    }
+    if known.waiting(newest) < due {
         return Ok(());
     }
     connection.execute("SAVEPOINT fold", vec![])?;
     if fold::fold(connection, newest).is_err() {
         connection.execute("ROLLBACK TO fold", vec![])?;
     }
-    known.folded = newest;
+    known.folded_up_to(newest);
     connection.execute("RELEASE fold", vec![])?;
     Ok(())
 }
@@ -236,6 +241,7 @@ fn write(connection: &mut Connection, known: &mut Known, log: &mut Log, note: &N
     let values =
         vec![log.newest.into(), kind.into(), blob(&note.id), namespace.into(), is_there.into(), record];
     connection.execute(NOTE, values)?;
+    known.notes += 1;
     Ok(true)
 }
 
@@ -277,6 +283,15 @@ fn is_stored(connection: &mut Connection, namespace: i64, episode: &EpisodeRecor
 }
 
 impl Known {
+    /// At most so many changes of episodes wait for a fold.
+    fn waiting(&self, newest: i64) -> i64 {
+        newest - self.folded - self.notes
+    }
+
+    fn folded_up_to(&mut self, sequence: i64) {
+        (self.folded, self.notes) = (sequence, 0);
+    }
+
     fn namespace(&mut self, connection: &mut Connection, name: &str) -> Result<i64> {
         if let Some(number) = self.namespaces.get(name) {
             return Ok(*number);
