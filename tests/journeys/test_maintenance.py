@@ -95,7 +95,7 @@ def test_a_pattern_is_compared_when_it_is_read_and_promoted_by_maintenance(memor
     report = memory.maintain()
     assert recovery(memory, "look").state == "proven"
     assert recovery(memory, "pay").state == "pitfall"
-    assert before.id in {change.pattern for change in report.promoted}
+    assert (before.id, before.text) in {(change.pattern, change.text) for change in report.promoted}
 
 
 def test_a_dry_run_says_the_same_and_writes_nothing(memory: Memory) -> None:

@@ -99,10 +99,10 @@ def _say(report: Maintenance, as_json: bool) -> None:
 def _report(report: Maintenance) -> Iterator[Any]:
     would = "would be " if report.dry_run else ""
     yield from _decisions(
-        f"{would}merged", [f"{each.kind} {each.merged} into {each.survivor}" for each in report.merges]
+        f"{would}merged", [f"{each.merged_text} | into: {each.survivor_text}" for each in report.merges]
     )
     for state in ("proven", "pitfall", "candidate", "retired"):
-        changed = [each.pattern for each in report.changed if each.after == state]
+        changed = [each.text or each.pattern for each in report.changed if each.after == state]
         yield from _decisions(f"{would}{state}", changed)
     rules, groups = len(report.heuristics), len(report.clusters)
     yield f"{console.count_of(rules, 'rule')} ({report.new_heuristics:,} new), {console.count_of(groups, 'group')}"

@@ -18,7 +18,7 @@ from ..errors import UnknownEpisodeError, ValidationError
 from ..inducers import Clustering, Heuristics, History, Inducer, inducers
 from ..model.ids import as_bytes, as_text
 from ..model.maintenance import Maintenance, Merge, Standing, StateChange
-from ..model.pattern import Cluster, Heuristic, PatternState
+from ..model.pattern import Cluster, Heuristic, PatternState, text_of
 from ..model.record import Batch, Note
 from ..storage.base import Store
 from .duplicates import Described, merges
@@ -213,7 +213,7 @@ class Maintainer:
     def _land(
         self, namespace: str, before: Standing, decided: _Decided, now: int, kind: Any, dry_run: bool
     ) -> Maintenance:
-        standing = decided.standing
+        decided, standing = self._told(decided), decided.standing
         notes = differences(namespace, before, standing)
         old = {each.id: each for each in before.heuristics}
         new = {each.id: each for each in standing.heuristics}
@@ -244,6 +244,29 @@ class Maintainer:
             raise
         self._index.merge(namespace, list(landed.survivors.items()))
         return report
+
+    def _told(self, decided: _Decided) -> _Decided:
+        """With the texts of the patterns that it is about."""
+        ids = [each.pattern for each in decided.changed]
+        ids += [id for each in decided.merges for id in (each.survivor, each.merged)]
+        records = self._store.get_many("pattern", [bytes.fromhex(id) for id in ids])
+        said = {
+            id: text_of(content["kind"], content["content"])
+            for id, content in zip(ids, map(_decoded, records), strict=True)
+            if content is not None
+        }
+        return replace(
+            decided,
+            changed=tuple(replace(each, text=said.get(each.pattern, "")) for each in decided.changed),
+            merges=tuple(
+                replace(
+                    each,
+                    survivor_text=said.get(each.survivor, ""),
+                    merged_text=said.get(each.merged, ""),
+                )
+                for each in decided.merges
+            ),
+        )
 
     def _audit(self, audit_id: str) -> dict[str, Any]:
         try:
@@ -317,6 +340,10 @@ def _states_after(
         for pattern, state in after.items()
         if state != "candidate" and pattern not in survivors
     }
+
+
+def _decoded(record: bytes | None) -> dict[str, Any] | None:
+    return None if record is None else _CONTENTS.decode(record)
 
 
 def _described(row: SummaryRow, record: Mapping[str, Any]) -> Described:

@@ -15,21 +15,24 @@ ANY_ERROR = "<any error>"
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """A near-duplicate: from now on `survivor` stands for `merged` too. Both are ids of patterns."""
+    """A near-duplicate: from now on `survivor` stands for `merged` too. Both are ids of patterns, with their texts."""
 
     survivor: str
     merged: str
     similarity: float
     kind: str
+    survivor_text: str = ""
+    merged_text: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class StateChange:
-    """A pattern whose state changed."""
+    """A pattern whose state changed, with its text."""
 
     pattern: str
     before: PatternState
     after: PatternState
+    text: str = ""
 
 
 @dataclass(frozen=True, slots=True)

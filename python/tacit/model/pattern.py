@@ -72,7 +72,7 @@ class Pattern:
     @property
     def text(self) -> str:
         """What it says, in one sentence; tools and errors stand in it as they were recorded."""
-        return _TEXT_OF.get(self.kind, str)(self.content)
+        return text_of(self.kind, self.content)
 
 
 def _sequence_text(content: dict[str, Any]) -> str:
@@ -100,6 +100,11 @@ _TEXT_OF: dict[str, Callable[[dict[str, Any]], str]] = {
     "decision_point": _decision_text,
     "context_pattern": _approach_text,
 }
+
+
+def text_of(kind: str, content: dict[str, Any]) -> str:
+    """What a pattern says, in one sentence."""
+    return _TEXT_OF.get(kind, str)(content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,8 +155,9 @@ class Heuristic:
     compares the success of the episodes that did it when they came there first with that of the episodes that did
     something else, within each agent and difficulty (None: nothing to compare with). `undecided` where it contains 1.
 
-    `agents` and `domains` name where it was seen, at most a hundred each. `weak` says that too few episodes stand behind it; `state` is "proven" where the odds are beyond chance among all
-    rules that were looked at. `parents` are the ids of the patterns or heuristics it came from, `origin` how.
+    `agents` and `domains` name where it was seen, at most a hundred each. `weak` says that too few episodes stand
+    behind it; `state` is "proven" where the odds are beyond chance among all rules that were looked at. `parents` are
+    the ids of the patterns or heuristics it came from, `origin` how.
     """
 
     id: str
