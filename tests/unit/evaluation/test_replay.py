@@ -135,7 +135,7 @@ class Spy(Memory):
         self.asked.append(repr((task, asked)))
         return super().recall(task, **asked)
 
-    def suggest(self, steps: Any, **asked: Any) -> Suggestion:
+    def suggest(self, steps: Any = (), **asked: Any) -> Suggestion:
         self.asked.append(repr((steps, asked)))
         return Suggestion("", ())
 
