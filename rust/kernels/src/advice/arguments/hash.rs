@@ -8,6 +8,7 @@ pub(super) const ANY: u64 = 3;
 pub(super) const AFTER: u64 = 4;
 pub(super) const MAP: u64 = 5;
 pub(super) const LIST: u64 = 6;
+pub(super) const LEFT_OUT: u64 = 7;
 
 pub(super) fn of(text: &str) -> u64 {
     xxh3_64_with_seed(text.as_bytes(), 11)

@@ -39,12 +39,13 @@ pub(super) fn learn(slots: &mut [Slot], targets: &[Target], runs: &[Run], scenes
     learn_called(slots, targets, runs, scenes);
 }
 
-/// None for a long value.
+/// None for a long value, or one that was not read to its end.
 fn known_of(scene: &Scene<'_>, node: u32, groups: u32) -> Option<Known> {
     let mut bytes = Vec::new();
     scene.encode(node, None, &mut bytes);
     let text = scene.text_of(node);
-    (bytes.len() <= LONGEST_KNOWN).then(|| Known {
+    let is_whole = scene.nodes[node as usize].is_whole;
+    (is_whole && bytes.len() <= LONGEST_KNOWN).then(|| Known {
         key: scene.nodes[node as usize].key,
         bytes: bytes.into(),
         squashed: hash::of(&squash(text)),

@@ -14,7 +14,7 @@ pub(super) fn may_be(text: &str) -> bool {
 /// Reads the text's value into an open node; false where the text is something else. A text that ends early gives
 /// what it holds until then.
 pub(super) fn read(scene: &mut Scene<'_>, node: u32, text: &str, most: usize) -> bool {
-    let mut reader = Literal { text, at: 0, most, unescaped: String::new() };
+    let mut reader = Literal { text, at: 0, most, unescaped: String::new(), is_cut: false };
     reader.value(scene, node, MOST_DEPTH).is_some() && {
         reader.space();
         reader.at == text.len()
@@ -26,6 +26,8 @@ struct Literal<'t> {
     at: usize,
     most: usize,
     unescaped: String,
+    /// Whether the text ended before a list or a map did.
+    is_cut: bool,
 }
 
 impl Literal<'_> {
@@ -50,17 +52,17 @@ impl Literal<'_> {
             self.at = self.text.len();
         }
         let Some(byte) = self.peek() else {
-            scene.become_scalar(node, Kind::Null, "");
+            scene.leave_out(node);
             return Some(());
         };
         match byte {
             b'{' => self.map(scene, node, depth.checked_sub(1)?),
             b'[' | b'(' => self.list(scene, node, depth.checked_sub(1)?),
             b'"' | b'\'' => {
-                self.string()?;
-                let text = std::mem::take(&mut self.unescaped);
-                scene.become_scalar(node, Kind::Text, &text);
-                self.unescaped = text;
+                match self.string()? {
+                    true => scene.become_scalar(node, Kind::Text, &self.unescaped),
+                    false => scene.leave_out(node),
+                }
                 Some(())
             }
             _ => self.word(scene, node, depth),
@@ -77,7 +79,7 @@ impl Literal<'_> {
             index += 1;
             self.separator()?;
         }
-        scene.settle(node);
+        self.settle(scene, node);
         Some(())
     }
 
@@ -91,6 +93,7 @@ impl Literal<'_> {
             let name = std::mem::take(&mut self.unescaped);
             self.space();
             if self.is_over() {
+                self.is_cut = true;
                 break;
             }
             if self.peek() != Some(b':') {
@@ -102,15 +105,26 @@ impl Literal<'_> {
             self.value(scene, child, depth)?;
             self.separator()?;
         }
-        scene.settle(node);
+        self.settle(scene, node);
         Some(())
+    }
+
+    /// Ends a list or a map; one whose end was not read is cut.
+    fn settle(&self, scene: &mut Scene<'_>, node: u32) {
+        if self.is_cut {
+            scene.cut(node);
+        }
+        scene.settle(node);
     }
 
     /// Whether another element follows; passes over the closing bracket. None where too much was read.
     fn has_more(&mut self, closing: &[u8]) -> Option<bool> {
         self.space();
         match self.peek() {
-            None => Some(false),
+            None => {
+                self.is_cut = true;
+                Some(false)
+            }
             Some(byte) if closing.contains(&byte) => {
                 self.at += 1;
                 Some(false)
@@ -129,8 +143,8 @@ impl Literal<'_> {
         Some(())
     }
 
-    /// A quoted text, unescaped. One that is cut short counts as it stands.
-    fn string(&mut self) -> Option<()> {
+    /// Reads a quoted text; false where it is cut short.
+    fn string(&mut self) -> Option<bool> {
         let quote = self.peek()?;
         self.at += 1;
         self.unescaped.clear();
@@ -139,12 +153,12 @@ impl Literal<'_> {
             let Some(stop) = rest.bytes().position(|byte| byte == quote || byte == b'\\') else {
                 self.unescaped.push_str(rest);
                 self.at = self.text.len();
-                return Some(());
+                return Some(false);
             };
             self.unescaped.push_str(&rest[..stop]);
             self.at += stop + 1;
             if rest.as_bytes()[stop] == quote {
-                return Some(());
+                return Some(true);
             }
             self.escape();
         }
@@ -195,24 +209,22 @@ impl Literal<'_> {
             return self.list(scene, node, depth.checked_sub(1)?);
         }
         match word {
+            _ if self.is_over() => scene.leave_out(node),
             "null" | "None" => scene.become_scalar(node, Kind::Null, "null"),
             "true" | "True" => scene.become_scalar(node, Kind::Flag, "true"),
             "false" | "False" => scene.become_scalar(node, Kind::Flag, "false"),
-            _ => number(scene, node, word, self.is_over())?,
+            _ => number(scene, node, word)?,
         }
         Some(())
     }
 }
 
-fn number(scene: &mut Scene<'_>, node: u32, word: &str, is_cut: bool) -> Option<()> {
+fn number(scene: &mut Scene<'_>, node: u32, word: &str) -> Option<()> {
     if let Ok(whole) = word.parse::<i64>() {
         scene.become_scalar(node, Kind::Whole, &whole.to_string());
-    } else if let Some(real) = word.parse::<f64>().ok().filter(|real| real.is_finite()) {
-        scene.become_number(node, real);
-    } else if is_cut {
-        scene.become_scalar(node, Kind::Null, "");
     } else {
-        return None;
+        let real = word.parse::<f64>().ok().filter(|real| real.is_finite())?;
+        scene.become_number(node, real);
     }
     Some(())
 }

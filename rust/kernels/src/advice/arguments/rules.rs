@@ -50,12 +50,13 @@ pub(super) fn learn(slots: &mut [Slot], targets: &[Target], runs: &[Run], scenes
     gaps.settle(slots, scenes, |slot| &mut slot.gap_rules);
 }
 
-/// Whether the value says nothing.
+/// Whether the value says nothing, or was not read to its end.
 pub(super) fn is_empty(node: &Node, scene: &Scene<'_>) -> bool {
-    match node.kind.is_scalar() {
-        true => scene.str(node.text).is_empty(),
-        false => node.key == hash::MAP || node.key == hash::LIST,
-    }
+    !node.is_whole
+        || match node.kind.is_scalar() {
+            true => scene.str(node.text).is_empty(),
+            false => node.key == hash::MAP || node.key == hash::LIST,
+        }
 }
 
 #[derive(Clone, Copy)]

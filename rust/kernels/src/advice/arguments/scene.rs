@@ -82,6 +82,10 @@ pub(super) struct Node {
     pub(super) label: Label,
     /// A scalar as text: the same for a number and the string that shows it.
     pub(super) text: Range,
+    /// Whether the value can be passed on: no part of it was left out, or was a text that is told apart here.
+    pub(super) is_whole: bool,
+    /// Whether the value stands there as a text that shows it.
+    is_shown: bool,
     /// Equal values have equal keys, whatever their types.
     pub(super) key: u64,
     /// The last name on the way to the value.
@@ -190,7 +194,6 @@ impl<'a> Scene<'a> {
             ("language", run.language.as_ref()),
             ("framework", run.framework.as_ref()),
             ("agent", run.agent.as_ref()),
-            ("task_key", run.task_key.as_ref()),
         ];
         for (name, value) in fields {
             if let Some(value) = value {
@@ -240,6 +243,8 @@ impl<'a> Scene<'a> {
             kind: Kind::Map,
             label: Label::Root,
             text: Range::default(),
+            is_whole: true,
+            is_shown: false,
             key: 0,
             name: 0,
             rules,
@@ -269,6 +274,8 @@ impl<'a> Scene<'a> {
             kind: Kind::Map,
             label,
             text: Range::default(),
+            is_whole: true,
+            is_shown: false,
             key: 0,
             name,
             rules,
@@ -312,8 +319,24 @@ impl<'a> Scene<'a> {
             return;
         }
         self.nodes[node as usize].end = self.nodes.len() as u32;
+        let is_whole =
+            |child: u32| self.nodes[child as usize].is_whole && !self.nodes[child as usize].is_shown;
+        let are_whole = self.children(node).all(is_whole);
+        self.nodes[node as usize].is_whole &= are_whole;
         let key = self.key_of(node);
         self.close(node, key);
+    }
+
+    /// Says of an open value that part of it is left out.
+    pub(super) fn cut(&mut self, node: u32) {
+        self.nodes[node as usize].is_whole = false;
+    }
+
+    /// Ends a value that is left out.
+    pub(super) fn leave_out(&mut self, node: u32) {
+        self.cut(node);
+        self.become_scalar(node, Kind::Null, "");
+        self.nodes[node as usize].key = hash::LEFT_OUT;
     }
 
     fn key_of(&self, node: u32) -> u64 {
@@ -346,7 +369,7 @@ impl<'a> Scene<'a> {
     /// Reads one msgpack value into an open node.
     fn fill_value(&mut self, node: u32, reader: &mut Reader<'_>, most: usize, depth: usize) -> Result<()> {
         if depth == 0 || self.nodes.len() >= most {
-            self.become_scalar(node, Kind::Null, "");
+            self.leave_out(node);
             return reader.skip();
         }
         match reader.marker()? {
@@ -367,7 +390,10 @@ impl<'a> Scene<'a> {
                 self.fill_list(node, reader, most, depth)
             }
             Marker::FixMap(_) | Marker::Map16 | Marker::Map32 => self.fill_map(node, reader, most, depth),
-            Marker::Bin8 | Marker::Bin16 | Marker::Bin32 => self.take_scalar(node, reader, Kind::Null, ""),
+            Marker::Bin8 | Marker::Bin16 | Marker::Bin32 => {
+                self.leave_out(node);
+                reader.skip()
+            }
             Marker::U64 => {
                 let raw = reader.raw()?;
                 let number = u64::from_be_bytes(raw[1..].try_into().unwrap_or_default());
@@ -395,6 +421,7 @@ impl<'a> Scene<'a> {
         self.nodes[node as usize].kind = Kind::List;
         for index in 0..reader.array()? {
             if self.nodes.len() >= most {
+                self.cut(node);
                 reader.skip()?;
                 continue;
             }
@@ -410,6 +437,7 @@ impl<'a> Scene<'a> {
         for _ in 0..reader.map()? {
             let name = reader.str()?;
             if self.nodes.len() >= most {
+                self.cut(node);
                 reader.skip()?;
                 continue;
             }
@@ -431,27 +459,37 @@ impl<'a> Scene<'a> {
     }
 
     /// A result's text is read for what it says: a literal as its values, any other text as a scalar with pieces.
+    /// A long text is none of anyone's arguments.
     fn become_text(&mut self, node: u32, text: &str) {
-        let each = self.nodes[node as usize];
-        if each.place != Place::Output {
-            return self.become_scalar(node, Kind::Text, text);
-        }
-        let text = &text[..text.floor_char_boundary(MOST_TEXT)];
-        if literal::may_be(text) {
-            let most = self.nodes.len() + MOST_VALUES;
-            if literal::read(self, node, text, most) {
-                return self.settle(node);
+        let read = &text[..text.floor_char_boundary(MOST_TEXT)];
+        if self.nodes[node as usize].place == Place::Output {
+            if self.become_shown(node, read) {
+                return;
             }
-            self.forget_after(node);
+            self.add_pieces(node, read);
         }
-        self.add_pieces(node, text);
-        self.become_scalar(node, Kind::Text, text);
+        match read.len() == text.len() {
+            true => self.become_scalar(node, Kind::Text, text),
+            false => self.leave_out(node),
+        }
+    }
+
+    /// Whether the text shows a list or a map.
+    fn become_shown(&mut self, node: u32, text: &str) -> bool {
+        let most = self.nodes.len() + MOST_VALUES;
+        let is_shown = literal::may_be(text) && literal::read(self, node, text, most);
+        match is_shown {
+            true => self.nodes[node as usize].is_shown = true,
+            false => self.forget_after(node),
+        }
+        is_shown
     }
 
     /// Takes back what was added inside an open node.
     fn forget_after(&mut self, node: u32) {
         self.nodes.truncate(node as usize + 1);
-        self.nodes[node as usize].kind = Kind::Map;
+        let each = &mut self.nodes[node as usize];
+        (each.kind, each.is_whole, each.end) = (Kind::Map, true, NONE);
     }
 
     fn add_pieces(&mut self, node: u32, text: &str) {

@@ -240,6 +240,30 @@ fn the_same_runs_teach_the_same() {
     }
 }
 
+/// A list of parts is looked up and passed on whole; the text of the result shows it.
+fn parts(number: usize, ending: &str) -> Run {
+    let (first, second) = (id("P", number), id("Q", number));
+    let found = format!(r#"{{"note": "[1, 2]", "parts": ["{first}", "{second}"{ending}"#);
+    let steps = vec![
+        step("find", &[("what", Text("parts"))], &found),
+        step("buy", &[("parts", List(&[&first, &second]))], ""),
+    ];
+    run(number, "Buy what is needed", steps)
+}
+
+#[test]
+fn a_list_that_was_cut_short_is_not_passed_on_as_a_whole() {
+    let runs: Vec<Run> = (0..20).map(|number| parts(number, "]}")).collect();
+    let model = ArgumentModel::fit(&runs);
+    let whole = argument(&model, &open(&parts(500, "]}"), 1), "buy", "parts");
+    assert_eq!(said(&whole), from(list(&[&id("P", 500), &id("Q", 500)]), "step 1 output.parts"));
+    let one = &parts(500, "]}").steps[0];
+    let shown = crate::msgpack::Reader::new(&one.output).str().unwrap().to_owned();
+    let cut = Taken { output: text(&shown[..shown.len() - 8]).into(), ..one.clone() };
+    let asked = Run { steps: vec![cut], ..open(&parts(500, "]}"), 0) };
+    assert_ne!(argument(&model, &asked, "buy", "parts").value, Some(list(&[&id("P", 500)])));
+}
+
 fn any_step() -> impl Strategy<Value = Taken> {
     let bytes = || proptest::collection::vec(any::<u8>(), 0..40);
     ("[ab]", -1_i8..2, bytes(), prop_oneof![bytes(), "[\\[{('a,:1]{0,30}".prop_map(|each| text(&each))])
