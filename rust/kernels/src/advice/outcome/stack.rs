@@ -5,7 +5,7 @@ use super::effects::{Effect, sigmoid};
 /// How many tasks each estimate reads.
 const NEAREST: usize = 5;
 const WEIGHED: usize = 10;
-pub(super) const NEIGHBOURS: usize = 30;
+pub(super) const NEIGHBOURS: usize = 20;
 /// The share of a task's effect that tasks of the same words have in common.
 const SHARED: f64 = 0.9;
 /// Weight of "no effect" among the weighed.
