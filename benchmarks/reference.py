@@ -264,3 +264,53 @@ class Recoveries:
     def recover(self, record: bytes, tool: str, error_class: str) -> list[tuple[str, int]]:
         msgspec.msgpack.decode(record)
         return self.table[tool, error_class].most_common(5)
+
+
+class NearestTasks:
+    """Outcome and plan of a new task by its nearest ones: word TF-IDF from posting lists, and nothing else."""
+
+    def __init__(
+        self, tasks: Sequence[str], plans: Sequence[Sequence[str]], outcomes: Sequence[float]
+    ) -> None:
+        self.plans, self.outcomes = plans, np.array(outcomes)
+        postings: dict[str, list[int]] = {}
+        for number, task in enumerate(tasks):
+            for word in set(task.split()):
+                postings.setdefault(word, []).append(number)
+        self.postings = {word: np.array(numbers) for word, numbers in postings.items()}
+        self.rarity = {
+            word: 1 + np.log((1 + len(tasks)) / (1 + len(numbers))) for word, numbers in postings.items()
+        }
+        squares = np.zeros(len(tasks))
+        for word, numbers in self.postings.items():
+            squares[numbers] += self.rarity[word] ** 2
+        self.lengths = np.sqrt(squares)
+
+    def nearest(self, task: str, k: int) -> NDArray[np.intp]:
+        sums = np.zeros(len(self.lengths))
+        for word in set(task.split()) & self.postings.keys():
+            sums[self.postings[word]] += self.rarity[word] ** 2
+        cosines = sums / self.lengths
+        best = np.argpartition(cosines, -k)[-k:]
+        return best[np.argsort(-cosines[best])]
+
+    def success(self, task: str) -> float:
+        """The mean outcome of the nearest five."""
+        return float(self.outcomes[self.nearest(task, 5)].mean())
+
+    def plan(self, task: str) -> Sequence[str]:
+        """Of the plans of the nearest ten successes the one that has most in common with all of them."""
+        near = [number for number in self.nearest(task, 40) if self.outcomes[number] == 1.0][:10]
+        plans = [self.plans[number] for number in near]
+        return max(plans, key=lambda plan: sum(common_share(plan, other) for other in plans))
+
+
+def common_share(a: Sequence[str], b: Sequence[str]) -> float:
+    """Twice the longest common subsequence as a share of both lengths, by the textbook table."""
+    row = [0] * (len(b) + 1)
+    for x in a:
+        above = row
+        row = [0]
+        for j, y in enumerate(b):
+            row.append(above[j] + 1 if x == y else max(above[j + 1], row[j]))
+    return 2 * row[-1] / (len(a) + len(b)) if a or b else 1.0

@@ -494,6 +494,17 @@ mod tests {
     }
 
     #[test]
+    fn words_of_a_later_wording_are_asked_about_without_being_the_task_s_own() {
+        let model = model(&[
+            run(1, "#a cancel", "a", 1.0, "fc"),
+            run(2, "#a void purchase agreement", "a", 1.0, "fc"),
+        ]);
+        let asked = question("void purchase agreement cancel");
+        assert!(model.predict(&asked).support > 0.0);
+        assert_eq!(tools(&model.plan(&asked, 5)), "fc");
+    }
+
+    #[test]
     fn very_long_plans_are_merged_too() {
         let long: String = "abcdefgh".repeat(200);
         let runs: Vec<Run> = (0..25)

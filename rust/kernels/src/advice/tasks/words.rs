@@ -151,7 +151,14 @@ impl WordSpace {
 
     #[inline]
     fn weight(&self, term: Term) -> f32 {
-        term.damped() * self.rarities[term.number() as usize]
+        term.damped() * self.rarity(term)
+    }
+
+    /// A word that is held but stands in no document is as rare as an unknown one.
+    #[inline]
+    fn rarity(&self, term: Term) -> f32 {
+        let known = self.rarities.get(term.number() as usize).copied();
+        known.unwrap_or_else(|| rarity(self.live, 0))
     }
 
     fn with(&self, word: u32) -> usize {
@@ -234,7 +241,7 @@ impl WordSpace {
         let mut sums = vec![0.0f32; self.documents.len()];
         let mut touched = Vec::new();
         for term in words {
-            let weight = self.weight(*term) * self.rarities[term.number() as usize];
+            let weight = self.weight(*term) * self.rarity(*term);
             for posting in &self.postings[term.number() as usize] {
                 let sum = &mut sums[posting.number() as usize];
                 if *sum == 0.0 {
