@@ -18,7 +18,7 @@ from . import console
 from .options import AsJson, Database, Namespace, configured, memory_at
 
 if TYPE_CHECKING:
-    from ..evaluation import Comparison, Dataset, LiveReport, Report, Row, Rule
+    from ..evaluation import Comparison, Dataset, LiveReport, Report, Row, Rule, Spread
     from ..evaluation.bench import Progress as Watch
 
 SHOWN_RULES = 8
@@ -266,18 +266,19 @@ def _evaluate_live(seed: int, *, as_json: bool) -> None:
 
 def _live_table(report: LiveReport) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style=console.QUIET)
-    table.add_column("arm")
-    for column in ("success", "95%", "steps", "95%", "success beyond", "95%"):
-        table.add_column(column, justify="right", no_wrap=True)
+    for column in ("arm", "success", "steps", "learned beyond it"):
+        table.add_column(column, no_wrap=True)
     for arm in report.arms:
-        beyond = arm.beyond
+        beyond, steps = arm.beyond, arm.steps
         table.add_row(
             arm.name,
-            f"{arm.success.mean:.1%}",
-            f"{arm.success.low:.1%} to {arm.success.high:.1%}",
-            f"{arm.steps.mean:.2f}",
-            f"{arm.steps.low:.2f} to {arm.steps.high:.2f}",
-            f"{beyond.mean:+.1%}" if beyond else "",
-            f"{beyond.low:+.1%} to {beyond.high:+.1%}" if beyond else "",
+            _percent(arm.success, ""),
+            f"{steps.mean:.2f} ({steps.low:.2f} to {steps.high:.2f})",
+            _percent(beyond, "+") if beyond else "",
         )
     return table
+
+
+def _percent(share: Spread, sign: str) -> str:
+    mean, low, high = (f"{100 * value:{sign}.1f}" for value in (share.mean, share.low, share.high))
+    return f"{mean}% ({low} to {high})"

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import tacit as package
+from tacit import demo
 from tests.unit.cli.conftest import Tacit
 from tests.unit.importers.runs import run, step, write
 
@@ -368,3 +369,19 @@ def test_a_server_is_refused_in_one_line(tacit: Tacit) -> None:
     answer = tacit("stats", "--db", "libsql://example.org")
     assert (answer.status, answer.err.count("\n")) == (1, 1)
     assert answer.err.startswith("tacit: database")
+
+
+def test_a_closed_loop_is_told_arm_by_arm(tacit: Tacit, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = demo.live
+    monkeypatch.setattr(demo, "live", lambda **asked: whole(**asked, episodes=2))
+    answer = tacit("eval", "--live")
+    assert answer.status == 0
+    assert [line.split()[0] for line in answer.out.splitlines()] == [
+        "arm",
+        "learned",
+        "empty",
+        "random",
+        "placebo",
+    ]
+    data = tacit("eval", "--live", "--json").data
+    assert (data["seeds"], data["tasks"], len(data["arms"])) == (5, 2, 4)
