@@ -7,7 +7,7 @@ mod held;
 mod linear;
 mod next_step;
 mod outcome;
-mod plan;
+mod plans;
 mod recovery;
 mod tasks;
 mod tools;
@@ -15,7 +15,7 @@ mod tools;
 pub use arguments::Filled;
 pub use next_step::{Suggested, Term};
 pub use outcome::{Expected, Prediction};
-pub use plan::{Plan, PlanStep};
+pub use plans::{Plan, PlanStep};
 pub use recovery::Way;
 
 use crate::facts::Id;

@@ -7,7 +7,7 @@ pub(super) mod words;
 
 use super::Run;
 use super::outcome::{Fit, Prediction};
-use super::plan::Plan;
+use super::plans::Plan;
 use crate::facts::Id;
 use crate::index::Names;
 use rustc_hash::FxHashMap;
@@ -324,7 +324,7 @@ impl TaskModel {
 
     /// One plan for the run's task, with at most `limit` of the episodes behind it.
     pub(super) fn plan(&self, run: &Run, limit: usize) -> Plan {
-        super::plan::plan(self, &self.ask(run), limit)
+        super::plans::plan(self, &self.ask(run), limit)
     }
 
     fn ask(&self, run: &Run) -> Asked {
