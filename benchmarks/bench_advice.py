@@ -82,14 +82,14 @@ class Recover:
         for run in runs:
             table.put(steps_of(run))
         self.record, (self.tool, self.error) = encode(asked[0]), max(table.table)
-        self.recover = {"native": self.advisor.recover, "table": table.recover}[implementation]
+        self.table = table
         assert self.advisor.recover(self.record, self.tool, self.error, 1)[0].support > 0
 
     def time_recover(self, n: int, implementation: str) -> None:
         if implementation == "native":
             self.advisor.recover(self.record, self.tool, self.error, 5)
         else:
-            self.recover(self.record, self.tool, self.error)
+            self.table.recover(self.record, self.tool, self.error)
 
 
 class Learn:

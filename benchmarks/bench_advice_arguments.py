@@ -26,10 +26,11 @@ class Fill:
         advisor = Advisor()
         advisor.fit("default", payloads)
         nearest = reference.NearestCalls([msgspec.msgpack.decode(payload) for payload in payloads])
-        self.fill: Callable[[bytes, list[str]], list[list[Any]]] = {
+        implementations: dict[str, Callable[[bytes, list[str]], list[list[Any]]]] = {
             "native": advisor.arguments,
             "nearest episode": nearest.arguments,
-        }[implementation]
+        }
+        self.fill = implementations[implementation]
         names = [[row[0] for row in rows] for rows in self.fill(self.asked, TOOLS)]
         assert names == [["order_id"], ["order_id", "card"], ["user_id"]]
 

@@ -51,7 +51,7 @@ def import_files(
 ) -> None:
     """Import recorded runs and learn from them.
 
-    Importing a file again changes nothing.
+    Then the memory is put in order, as `tacit maintain` does. Importing a file again changes nothing.
     """
     cut = _truncated(truncate)
     importers.create(format)
@@ -64,6 +64,8 @@ def import_files(
                 summaries.append(import_file(memory, path, format=format, truncate=cut, progress=progress))
             if not as_json:
                 _say_summary(summaries[-1])
+        if any(each.imported for each in summaries):
+            memory.maintain()
         learned = {
             kind: memory.patterns(kind=kind, min_trials=MIN_TRIALS, limit=SHOWN_PATTERNS) for kind in KINDS
         }
@@ -135,7 +137,7 @@ def _say_plans(plans: tuple[Cluster, ...]) -> None:
 
 
 def _note_next(where: str) -> None:
-    commands = ("patterns --kind error_recovery", "clusters", 'recall "a task"')
+    commands = ("patterns --kind error_recovery", "heuristics", "clusters", 'recall "a task"')
     console.note("next: " + " · ".join(f"tacit {command}{where}" for command in commands))
 
 

@@ -116,6 +116,6 @@ def _decisions(what: str, items: list[str]) -> Iterator[Any]:
     if not items:
         return
     yield Text(f"{len(items):,} {what}", "bold")
-    yield from (Text(f"  {item}") for item in items[:SHOWN])
+    yield from (Text(f"  {console.plain(item)}") for item in items[:SHOWN])
     if len(items) > SHOWN:
         yield Text(f"  and {len(items) - SHOWN:,} more", console.QUIET)

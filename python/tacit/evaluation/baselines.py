@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -275,7 +276,8 @@ def _logistic(known: Attempts, asked: Attempts) -> Figures:
 
     if len(set(known.successes.tolist())) < 2:
         return np.full(len(asked.texts), known.successes.mean())
-    words, fields = TfidfVectorizer(sublinear_tf=True, analyzer=_words), DictVectorizer()
+    vectorizer: Any = TfidfVectorizer
+    words, fields = vectorizer(sublinear_tf=True, analyzer=_words), DictVectorizer()
     ours = hstack([words.fit_transform(known.texts), fields.fit_transform(_fields(known))])
     theirs = hstack([words.transform(asked.texts), fields.transform(_fields(asked))])
     with trained.on_one_thread():

@@ -324,5 +324,5 @@ def _by_text(asked: QuerySet, queries: Sequence[Episode]) -> dict[str, list[list
 
 
 def _ranked(keys: Sequence[str], scores: texts.Similarities, asked: QuerySet, query: Episode) -> list[str]:
-    order = (keys[place] for place in np.argsort(-scores, kind="stable"))
+    order: Iterator[str] = (keys[int(place)] for place in np.argsort(-scores, kind="stable"))
     return list(dict.fromkeys(key for key in order if asked.itself or key != task_of(query)))[:FOUND]

@@ -221,9 +221,12 @@ def _standard_error(measured: Measured | Total, values: Any) -> float | None:
 
 def comparisons(question: str, dataset: str, measured: Measured | Total) -> list[Comparison]:
     """The memory against each baseline and control."""
-    named = [("baseline", *each) for each in measured.baselines.items()]
-    named += [("control", *each) for each in measured.controls.items()]
-    return [_comparison(question, dataset, measured, name, kind, values) for kind, name, values in named]
+    kinds: dict[str, Mapping[str, Any]] = {"baseline": measured.baselines, "control": measured.controls}
+    return [
+        _comparison(question, dataset, measured, name, kind, values)
+        for kind, named in kinds.items()
+        for name, values in named.items()
+    ]
 
 
 def _comparison(

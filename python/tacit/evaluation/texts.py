@@ -76,7 +76,8 @@ def bm25(queries: Sequence[str], texts: Sequence[str]) -> Similarities:
     idf = np.log1p((len(texts) - holding + 0.5) / (holding + 0.5))
     norm = counts.data + _SATURATION * (1 - _LENGTH + _LENGTH * lengths[counts.row] / lengths.mean())
     counts.data = idf[counts.col] * counts.data * (_SATURATION + 1) / norm
-    asked = (vectorizer.transform(queries) > 0).astype(np.float64)
+    present: Any = vectorizer.transform(queries) > 0
+    asked = present.astype(np.float64)
     return np.asarray((asked @ counts.tocsr().T).toarray())
 
 
@@ -92,8 +93,9 @@ def topics(queries: Sequence[str], texts: Sequence[str]) -> Similarities:
     if matrix is None or kept < 1:
         return word_tf_idf(queries, texts)
     space = TruncatedSVD(kept, random_state=0).fit(matrix)
-    asked = normalize(space.transform(vectorizer.transform(queries)))
-    return np.asarray(asked @ normalize(space.transform(matrix)).T)
+    asked: Any = normalize(space.transform(vectorizer.transform(queries)))
+    stored: Any = normalize(space.transform(matrix))
+    return np.asarray(asked @ stored.T)
 
 
 BASELINES: dict[str, Callable[[Sequence[str], Sequence[str]], Similarities]] = {

@@ -62,7 +62,8 @@ def shown(positions: Sequence[Position]) -> Shown:
 def _columns(named: Sequence[dict[str, float]]) -> Matrix:
     from sklearn.feature_extraction import DictVectorizer
 
-    return DictVectorizer(dtype=np.float32).fit_transform(named)
+    vectorizer: Any = DictVectorizer
+    return vectorizer(dtype=np.float32).fit_transform(named)
 
 
 def _words(texts: Sequence[str]) -> Matrix:
@@ -70,10 +71,11 @@ def _words(texts: Sequence[str]) -> Matrix:
     from scipy.sparse import csr_matrix
     from sklearn.feature_extraction.text import CountVectorizer
 
+    vectorizer: Any = CountVectorizer
     different = list(dict.fromkeys(texts))
     row = {text: number for number, text in enumerate(different)}
     try:
-        counts = CountVectorizer(dtype=np.float32).fit_transform(different)
+        counts = vectorizer(dtype=np.float32).fit_transform(different)
     except ValueError:  # not one word in any of them
         counts = csr_matrix((len(different), 1), dtype=np.float32)
     return counts.tocsr()[[row[text] for text in texts]]

@@ -80,7 +80,7 @@ def differences(namespace: str, before: Standing, after: Standing) -> list[Note]
     old = {(note.kind, note.id): note for note in notes_of(namespace, before)}
     new = {(note.kind, note.id): note for note in notes_of(namespace, after)}
     written = [note for key, note in new.items() if old.get(key) != note]
-    gone = [Note(kind, id, namespace, None) for kind, id in old.keys() - new.keys()]
+    gone = [Note(note.kind, note.id, namespace, None) for key, note in old.items() if key not in new]
     return [*gone, *written]
 
 
