@@ -218,10 +218,10 @@ class Shuffle:
 
 
 class Learned:
-    """One softmax of chains and features by AdaGrad, an accumulator a row."""
+    """One softmax of chains and features by AdaGrad, an accumulator a row; drawn to equal chains by few tasks."""
 
     def __init__(self, runs: list[Run]) -> None:
-        self.tools = tools_of(runs)
+        self.tools, self.tasks = tools_of(runs), len(runs)
         tasks = Counter(
             feature for run in runs for feature in set().union(*(features(at) for at, _ in positions(run)))
         )
@@ -256,6 +256,14 @@ class Learned:
                 order[last], order[other] = order[other], order[last]
             for at in order:
                 self.visit(*self.lessons[at])
+        self.keep(self.tasks / (self.tasks + 10))
+
+    def keep(self, share: float) -> None:
+        self.weights = [1 / 7 + share * (weight - 1 / 7) for weight in self.weights]
+        self.rows = {
+            feature: {tool: share * weight for tool, weight in row.items()}
+            for feature, row in self.rows.items()
+        }
 
     def visit(self, run: Run, following: str | None, evidence: list[dict[str | None, float]]) -> None:
         off = self.answer(run, evidence)

@@ -1,7 +1,8 @@
 //! A sparse linear model of the next step beside the chains of counts, in one softmax.
 //!
 //! `P(k) ~ exp(sum_c w_c ln(p_c(k) + 1e-4) + sum_f W[f, k] x_f)`. Learned by AdaGrad with one accumulator a feature, in a
-//! fixed order on one thread: the same runs give the same model.
+//! fixed order on one thread: the same runs give the same model. What few tasks taught is then drawn towards equal chains
+//! without features.
 
 use super::Run;
 use super::chains::{CHAINS, Count, Counts, Row, Rows, Walk, expect, symbol_of};
@@ -22,6 +23,9 @@ const RIDGE: f32 = 1e-4;
 const CHAIN_STEP: f32 = 0.1;
 /// A feature is silent until it was seen at this many tasks: what one task's names explain is not learned.
 const FEWEST_TASKS: u32 = 3;
+/// Of so many tasks half of what was learned is kept. Few tasks make chains look worse than they are: each position is
+/// learned from without its own task, and that is then much of all that was counted.
+const HALF_TASKS: f32 = 10.0;
 /// How many weights are kept, and how many expectations are held while learning: with many tools there are fewer
 /// features, and fewer positions are learned from.
 const MOST_WEIGHTS: usize = 1 << 22;
@@ -74,7 +78,15 @@ impl Linear {
             Self { columns, width, rows, weights, chain_weights: [1.0 / CHAINS as f32; CHAINS], rarity };
         let lessons = Lessons::of(&prepared, &groups, &model);
         lessons.teach(&mut model);
+        model.keep(first.len() as f32 / (first.len() as f32 + HALF_TASKS));
         model
+    }
+
+    /// Keeps a share of what was learned; without any the chains count equally and the features say nothing.
+    fn keep(&mut self, share: f32) {
+        let equal = 1.0 / CHAINS as f32;
+        self.chain_weights.iter_mut().for_each(|weight| *weight = equal + share * (*weight - equal));
+        self.weights.iter_mut().for_each(|weight| *weight *= share);
     }
 
     /// The column of a tool's symbol, 0 being finish; None for a tool that the fit did not see.
@@ -365,6 +377,17 @@ mod tests {
         let model = Linear::fit(&runs);
         assert!(model.rows.is_empty());
         assert_eq!(score(&model, "even", "halve"), 0.0);
+    }
+
+    #[test]
+    fn what_is_not_kept_leaves_equal_chains_without_features() {
+        let (learned, mut half) = (Linear::fit(&lessons(12)), Linear::fit(&lessons(12)));
+        half.keep(0.5);
+        let halved = score(&learned, "even", "halve") / 2.0;
+        assert!((score(&half, "even", "halve") - halved).abs() < 1e-6);
+        half.keep(0.0);
+        assert_eq!(half.chain_weights, [1.0 / CHAINS as f32; CHAINS]);
+        assert_eq!(score(&half, "even", "halve"), 0.0);
     }
 
     #[test]
