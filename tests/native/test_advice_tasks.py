@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 
@@ -29,11 +30,11 @@ def domain(task: int) -> str:
     return "even" if task % 2 == 0 else "odd"
 
 
-def payload(run: Run, *, ended: bool = True, keyed: bool = True) -> bytes:
+def payload(run: Run, *, ended: bool = True, keyed: bool = True, text: str | None = None) -> bytes:
     task, agent, tools, is_success = run
     record = {
         "namespace": "default",
-        "task": TEXTS[task],
+        "task": TEXTS[task] if text is None else text,
         "task_key": f"task {task}" if keyed else None,
         "context": {"domain": domain(task)},
         "agent": agent,
@@ -44,7 +45,7 @@ def payload(run: Run, *, ended: bool = True, keyed: bool = True) -> bytes:
     return msgspec.msgpack.encode(record)
 
 
-def put(number: int, run: Run) -> Change:
+def put(number: int, run: Run, text: str | None = None) -> Change:
     record = EpisodeRecord(
         id=number.to_bytes(16, "big"),
         namespace="default",
@@ -58,7 +59,7 @@ def put(number: int, run: Run) -> Change:
         started_at=0,
         ended_at=0,
         base=float(run[3]),
-        payload=payload(run),
+        payload=payload(run, text=text),
         facts=b"",
         contents=b"",
         embedder=None,
@@ -71,6 +72,33 @@ def filled(runs: Sequence[Run]) -> Advisor:
     advisor = Advisor()
     advisor.apply([put(number, run) for number, run in enumerate(runs)])
     return advisor
+
+
+def simulated(rng: random.Random) -> list[tuple[Run, str, float]]:
+    """Runs whose odds are known: four agents, 120 tasks of random words, one to four attempts each."""
+    agents = {name: rng.gauss(0, 1) for name in "wxyz"}
+    runs = []
+    for task in range(120):
+        effect, text = rng.gauss(0, 1.2), " ".join(rng.choices([f"w{word}" for word in range(60)], k=6))
+        for agent in rng.sample("wxyz", rng.randint(1, 4)):
+            chance = sigmoid(0.3 + agents[agent] + effect)
+            runs.append(((task, agent, "a", rng.random() < chance), text, chance))
+    return runs
+
+
+@pytest.mark.parametrize("unseen", [True, False])
+def test_intervals_hold_the_truth_about_as_often_as_they_say(unseen: bool) -> None:
+    rng, held = random.Random(7), []
+    for _ in range(4):
+        runs = simulated(rng)
+        advisor = Advisor()
+        known = [put(number, run, text) for number, (run, text, _) in enumerate(runs) if run[0] < 100]
+        advisor.apply(known)
+        for run, text, chance in runs:
+            if (run[0] >= 100) == unseen:
+                _, low, high = advisor.predict(payload(run, ended=False, text=text)).success
+                held.append(low <= chance <= high)
+    assert 0.91 < sum(held) / len(held) < 0.99
 
 
 # --- the oracle of the odds ---------------------------------------------------------------------
