@@ -148,8 +148,10 @@ def _contexts(columns: Columns) -> Iterator[Situation]:
 
 
 def _context_text(context: dict[str, str | None]) -> str:
+    kind = context["task_type"]
+    task = "there is a task" if kind == "other" else f"a task is of type {kind}"
     told = [f"{name} {context[name]}" for name in ("language", "framework") if context[name]]
-    return " ".join([f"a task is of type {context['task_type']}", *(f"in {each}" for each in told)])
+    return " ".join([task, *(f"in {each}" for each in told)])
 
 
 def _approach(columns: Columns, context: dict[str, str | None]) -> Callable[[int], Deed]:
