@@ -94,7 +94,7 @@ class Advisor:
             steps_low=steps_low,
             steps_high=steps_high,
             reward=row.reward,
-            support=row.support,
+            support=row.support or 0.0,  # an empty sum is -0.0
             reasons=_reasons(row.reasons),
         )
 

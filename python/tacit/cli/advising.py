@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from typing import Annotated, Any
 
 import msgspec
 import typer
+from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -35,6 +38,8 @@ Steps = Annotated[
         show_default=False,
     ),
 ]
+
+_FIELDS = frozenset(field.name for field in fields(Step))
 
 
 def suggest(
@@ -85,6 +90,8 @@ def recover(
         elif answer.ways:
             console.say(Text(f"{answer.tool}: {console.plain(answer.error_class)}", console.QUIET), "")
             console.say(_ways(answer.ways))
+            if "error_class" in answer.degraded:
+                console.note("this error is not known yet: these ways worked after others")
         if not answer.ways:
             note_nothing(memory)
 
@@ -111,7 +118,7 @@ def predict(
         else:
             console.say(*_odds(answer))
         if answer.support == 0:
-            note_nothing(memory)
+            note_nothing(memory, "no task like it is known yet")
 
 
 def playbook(
@@ -143,6 +150,11 @@ def _steps(given: list[str] | None) -> tuple[Step | str, ...]:
 def _step(text: str) -> Step:
     try:
         step = msgspec.json.decode(text, type=dict[str, Any])
+        unknown = sorted(step.keys() - _FIELDS)
+        if unknown:
+            raise ValidationError(
+                "--step", f"only the fields of a step: {', '.join(sorted(_FIELDS))}", unknown[0]
+            )
         status = "error" if step.get("error") is not None else "ok" if "output" in step else None
         return msgspec.convert({"status": status, **step}, Step)
     except msgspec.MsgspecError as error:
@@ -156,17 +168,21 @@ def _suggested(steps: Iterable[SuggestedStep]) -> Table:
     return table
 
 
-def _call(tool: str, arguments: Iterable[Argument]) -> Text:
-    """The tool with its arguments: where a value came from stands behind it, an open one is a question mark."""
-    text = Text(console.plain(tool), "bold")
-    for argument in arguments:
-        text.append(f"\n  {console.plain(argument.name)} ", console.QUIET)
-        if argument.filled:
-            text.append(console.cropped(msgspec.json.encode(argument.value).decode(), 60), "default")
-        else:
-            text.append("?", "yellow")
-        if argument.source:
-            text.append(f"  from {console.plain(argument.source)}", console.QUIET)
+def _call(tool: str, arguments: Iterable[Argument]) -> RenderableType:
+    """The tool with its arguments under it, however narrow the terminal is."""
+    below = (Padding(_argument(argument), (0, 0, 0, 2)) for argument in arguments)
+    return Group(Text(console.plain(tool), "bold"), *below)
+
+
+def _argument(argument: Argument) -> Text:
+    """Where a value came from stands behind it, an open one is a question mark."""
+    text = Text(f"{console.plain(argument.name)} ", console.QUIET)
+    if argument.filled:
+        text.append(console.cropped(msgspec.json.encode(argument.value).decode(), 60), "default")
+    else:
+        text.append("?", "yellow")
+    if argument.source:
+        text.append(f"  from {console.plain(argument.source)}", console.QUIET)
     return text
 
 
@@ -198,11 +214,9 @@ def _odds(answer: Prediction) -> Iterator[Any]:
 
 def _plan(answer: Playbook) -> Iterator[Any]:
     if answer.steps:
-        table = _table("step", "taken by")
+        table = _table("", "step", "taken by")
         for number, step in enumerate(answer.steps, 1):
-            table.add_row(
-                Text.assemble(f"{number:>2}  ", _call(step.tool, step.arguments)), f"{step.share:.0%}"
-            )
+            table.add_row(f"{number:>2}", _call(step.tool, step.arguments), f"{step.share:.0%}")
         yield table
         yield ""
     yield from _odds(answer.success)

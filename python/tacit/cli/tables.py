@@ -12,6 +12,9 @@ from ..model.advice import WayOut
 from ..model.pattern import Cluster, Heuristic, Pattern
 from . import console
 
+ROOMY = 100
+"""Columns of a terminal from which on a rule and its odds have room beside each other."""
+
 
 def pattern_table(patterns: Iterable[Pattern], *, with_kind: bool = False) -> Table:
     """Patterns with their evidence."""
@@ -47,10 +50,12 @@ def rule_table(rules: Iterable[Heuristic]) -> Table:
     table.add_column("worked", justify="right", no_wrap=True)
     table.add_column("95%", justify="right", no_wrap=True)
     table.add_column("against the others", no_wrap=True)
+    is_narrow = console.screen().width < ROOMY
     for rule in rules:
         weak = " (weak)" if rule.weak else ""
+        compared = odds(rule).replace(", ", ",\n") if is_narrow else odds(rule)
         table.add_row(
-            Text(console.plain(rule.text) + weak), console.evidence(rule), console.interval(rule), odds(rule)
+            Text(console.plain(rule.text) + weak), console.evidence(rule), console.interval(rule), compared
         )
     return table
 

@@ -16,10 +16,11 @@ FINISH = "<finish>"
 class Argument:
     """One parameter of a suggested step.
 
-    Where `filled`, `value` is what memory would pass; `source` says where it was found: "task", "context", "always"
-    (the same in the episodes behind it), or a step so far: "step 3 output.user_id", "step 2 order_id". Otherwise the
-    parameter is open: the episodes behind it varied, and nothing said so far decides it. An open one may still name
-    its `source` where a step of the plan will bring the value.
+    Where `filled`, `value` is what memory would pass; `source` says where it was found: in the "task" or "context", or
+    in a step so far: "step 3 output.user_id", "step 2 order_id". A value that stands in none of them is one that the
+    parameter often had: "task" where words of the task speak for it, else "always". Otherwise the parameter is open:
+    the episodes behind it varied, and nothing said so far decides it. An open one may still name its `source` where a
+    step of the plan will bring the value.
     """
 
     name: str
@@ -83,7 +84,7 @@ class WaysOut:
     """Ranked ways out of an error of this class, the likeliest to work first.
 
     `degraded` names "error_class" where this class of error was never seen after this tool: the ways are then what
-    worked after its other errors, without evidence of their own.
+    worked after its other errors, or after the errors of all tools, without evidence of their own.
     """
 
     error_class: str
@@ -97,9 +98,9 @@ class Prediction:
     """How a task will go: the probability of success with a 95% interval, expected steps and reward.
 
     `success` is the sum of `value * weight` over `reasons`. `base_rate` is the mean of the share of success in the
-    namespace (Jeffreys prior); `support` the weight of comparable episodes: 0 says that nothing is known, and
-    `success` is then the base rate (a half in an empty memory). `steps` is the expected number of steps of a success;
-    None where unknown, as `reward`.
+    namespace (Jeffreys prior); `support` the weight of comparable tasks: 0 says that none is known, and `success` is
+    then that of the agent and the domain, or the base rate where they are unknown too (a half in an empty memory).
+    `steps` is the expected number of steps of a success; None where unknown, as `reward`.
     """
 
     success: float

@@ -14,6 +14,8 @@ from ..model.pattern import Heuristic, Pattern
 
 Move = tuple[str | None, str | None, str]
 """The last tool, the class of its error (None: it went well), and what is done next."""
+START: tuple[str | None, str | None] = (None, None)
+"""Where no step was taken yet."""
 _Advice = TypeVar("_Advice", Pattern, Heuristic)
 
 
@@ -24,15 +26,18 @@ def applicable(
     tools: Iterable[str],
     limit: int,
 ) -> tuple[Heuristic, ...]:
-    """The surest rules for where the steps have come to; before any step, for the start and for errors of `tools`."""
+    """The surest rules for where the steps have come to; before any step, for the start and for errors of `tools`.
+
+    A start with tools that are none of `tools`, where there are any, is that of another kind of task.
+    """
     if not standing.rules or not limit:
         return ()
-    keys = _keys_after(steps) if steps else _keys_before(tools)
+    used = frozenset(tools)
     found: list[Heuristic] = []
-    for key in keys:
-        rules = standing.rules.get(key)
-        if rules is not None:
-            found += islice((rule for rule in rules if _holds(rule, context)), limit)
+    for key in _keys_after(steps) if steps else _keys_before(used):
+        rules = standing.rules.get(key, ())
+        fitting = (rule for rule in rules if _holds(rule, context) and (key != START or _within(rule, used)))
+        found += islice(fitting, limit)
     found.sort(key=lambda rule: (-rule.confidence, -rule.trials, rule.id))
     return tuple(found[:limit])
 
@@ -52,8 +57,12 @@ def _keys_after(steps: Sequence[Step | str]) -> Iterator[tuple[str | None, str |
 
 
 def _keys_before(tools: Iterable[str]) -> Iterator[tuple[str | None, str | None]]:
-    yield None, None
-    yield from ((tool, ANY_ERROR) for tool in dict.fromkeys(tools))
+    yield START
+    yield from ((tool, ANY_ERROR) for tool in tools)
+
+
+def _within(rule: Heuristic, tools: frozenset[str]) -> bool:
+    return not tools or tools.issuperset(rule.do.get("tools", ()))
 
 
 def _holds(rule: Heuristic, context: TaskContext) -> bool:

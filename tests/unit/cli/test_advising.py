@@ -27,7 +27,9 @@ def test_a_step_may_be_told_with_what_it_gave(filled: Tacit) -> None:
     assert filled("suggest", "Bring lamp 3", "--step", told, "--json").data["steps"]
 
 
-@pytest.mark.parametrize("step", ["{", '{"parameters": 1}', '{"tool": 7}'])
+@pytest.mark.parametrize(
+    "step", ["{", '{"parameters": 1}', '{"tool": 7}', '{"tool": "take", "observation": "a"}']
+)
 def test_a_step_that_is_no_step_is_one_line(filled: Tacit, step: str) -> None:
     answer = filled("suggest", "Bring lamp 3", "--step", step)
     assert (answer.status, answer.out) == (1, "")
@@ -52,6 +54,12 @@ def test_ways_out_come_with_their_evidence(filled: Tacit) -> None:
     assert ("undecided" in shown) == any(each["undecided"] and each["odds_ratio"] for each in data["ways"])
 
 
+def test_ways_out_of_an_unknown_error_are_said_to_be_those_of_others(filled: Tacit) -> None:
+    note = "this error is not known yet"
+    assert note in filled("recover", "the roof fell down", "--tool", "take").err
+    assert note not in filled("recover", "no lamp in sight", "--tool", "take").err
+
+
 def test_an_error_without_its_tool_is_one_line(filled: Tacit) -> None:
     answer = filled("recover", "no lamp in sight")
     assert answer.status == 1
@@ -64,6 +72,12 @@ def test_the_odds_of_a_task_are_told(filled: Tacit) -> None:
     shown = filled("predict", "Bring lamp 3").out
     assert f"success {data['success']:.0%}" in shown
     assert f"base rate {data['base_rate']:.0%}" in shown
+
+
+def test_a_task_unlike_all_others_has_no_support(filled: Tacit) -> None:
+    answer = filled("predict", "xyzzy", "--json")
+    assert str(answer.data["support"]) == "0.0"
+    assert "no task like it" in answer.err
 
 
 def test_a_playbook_is_a_numbered_plan_with_its_odds(filled: Tacit) -> None:

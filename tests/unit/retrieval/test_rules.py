@@ -48,8 +48,17 @@ def test_before_any_step_rules_for_the_start_and_for_errors_of_the_tools_apply()
         rule("lost", after="ask", result="table is lost"),
         rule("start", after=None, result=None),
     )
-    assert names(applicable(known, CONTEXT, [], ["ask"], 3)) == ["lost", "start"]
+    assert names(applicable(known, CONTEXT, [], ["ask", "look"], 3)) == ["lost", "start"]
     assert names(applicable(known, CONTEXT, [], [], 3)) == ["start"]
+
+
+def test_a_start_with_tools_that_similar_episodes_never_used_is_not_recalled() -> None:
+    known = standing(
+        rule("lost", after="ask", result="table is lost"),
+        rule("start", do="fly", after=None, result=None),
+    )
+    assert names(applicable(known, CONTEXT, [], ["ask"], 3)) == ["lost"]
+    assert names(applicable(known, CONTEXT, [], ["ask", "fly"], 3)) == ["lost", "start"]
 
 
 def test_the_surest_come_first_and_no_more_than_asked_for() -> None:
