@@ -131,7 +131,9 @@ class Memory:
             standing_of=self._standings.of,
             decay_half_life_days=self.settings.evidence.decay_half_life_days,
         )
-        self._advisor = Advisor(store=self._store, index=self._index)
+        self._advisor = Advisor(
+            store=self._store, index=self._index, min_episodes=self.settings.maintenance.min_episodes
+        )
         self._open: dict[str, Recording] = {}
         self._catching_up = threading.Lock()
 

@@ -44,9 +44,10 @@ class Advisor:
     same. Fitting takes place at the first question, and again once a namespace's successes have grown by a sixteenth.
     """
 
-    def __init__(self, *, store: Store, index: Index) -> None:
+    def __init__(self, *, store: Store, index: Index, min_episodes: int) -> None:
         self._store = store
         self._index = index
+        self._min_episodes = min_episodes
         self._models = _native.Advisor()
         self._following = threading.Lock()
         self._fitting = threading.Lock()
@@ -75,7 +76,11 @@ class Advisor:
         return WaysOut(
             error_class=named,
             tool=failed.tool,
-            ways=tuple(_way(row.tool, row.probability, known.get(row.tool)) for row in rows if row.tool),
+            ways=tuple(
+                _way(row.tool, row.probability, known.get(row.tool), self._min_episodes)
+                for row in rows
+                if row.tool
+            ),
             degraded=() if known else ("error_class",),
         )
 
@@ -148,7 +153,7 @@ def _suggested(row: SuggestedRow, filled: Sequence[FilledRow]) -> SuggestedStep:
     )
 
 
-def _way(tool: str, probability: float, known: SummaryRow | None) -> WayOut:
+def _way(tool: str, probability: float, known: SummaryRow | None, min_episodes: int) -> WayOut:
     if known is None:
         mean, low, high = beta_interval(0.0, 0.0)
         return WayOut(tool, probability, 0, 0.0, mean, low, high)
@@ -165,6 +170,7 @@ def _way(tool: str, probability: float, known: SummaryRow | None) -> WayOut:
         odds_low=odds_low,
         odds_high=odds_high,
         undecided=is_undecided(odds_low, odds_high),
+        weak=known.episodes < min_episodes,
     )
 
 

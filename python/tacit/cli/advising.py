@@ -190,7 +190,7 @@ def _ways(ways: Iterable[WayOut]) -> Table:
     table = _table("way out", "likely", "worked", "95%", "against the others")
     for way in ways:
         table.add_row(
-            Text(console.plain(way.tool), "bold"),
+            Text.assemble((console.plain(way.tool), "bold"), "\n(weak)" if way.weak and way.trials else ""),
             f"{way.probability:.1%}",
             console.evidence(way),
             console.interval(way),

@@ -63,7 +63,8 @@ class WayOut:
     `low` and `high` are the recovery pattern's (Beta posterior, Jeffreys prior, 95% interval). `odds_ratio` with its
     95% interval compares the success of episodes that went this way with those that went another way out of the same
     error, among the same agents and difficulties (Mantel-Haenszel); None where there is nothing to compare with.
-    `undecided` says that the interval contains 1, or that there is none.
+    `undecided` says that the interval contains 1, or that there is none; `weak` that fewer episodes went this way than
+    `MaintenanceSettings.min_episodes`.
     """
 
     tool: str
@@ -77,6 +78,7 @@ class WayOut:
     odds_low: float | None = None
     odds_high: float | None = None
     undecided: bool = True
+    weak: bool = True
 
 
 @dataclass(frozen=True, slots=True)

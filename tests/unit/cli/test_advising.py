@@ -49,7 +49,9 @@ def test_ways_out_come_with_their_evidence(filled: Tacit) -> None:
         pattern["successes"],
         pattern["low"],
     )
+    assert way["weak"] == (pattern["episodes"] < 10)
     shown = words(filled("recover", "no lamp in sight", "--tool", "take").out)
+    assert ("(weak)" in shown) == any(each["weak"] and each["trials"] for each in data["ways"])
     assert f"{way['successes']:g} of {way['trials']}" in shown
     assert ("undecided" in shown) == any(each["undecided"] and each["odds_ratio"] for each in data["ways"])
 
