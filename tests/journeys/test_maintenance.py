@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tacit import (
     Episode,
     EvidenceSettings,
     Heuristic,
+    MaintenanceSettings,
     Memory,
     Outcome,
     Pattern,
@@ -118,6 +120,53 @@ def test_maintaining_twice_changes_nothing_more(memory: Memory) -> None:
     again = memory.maintain()
     assert (again.unchanged, again.id, again.merges, again.changed) == (True, None, (), ())
     assert (everything(memory), memory.stats()["sequence"]) == (before, stored)
+
+
+def _drawn(seed: int, *, day: int = 0, episodes: int = 40) -> list[Episode]:
+    """Plans at random, one a day, so that many are nearly alike; testing helps."""
+    draw = Random(seed)
+
+    def one(number: int) -> Episode:
+        tools = [draw.choice(["look", "read", "write", "test", "fix"]) for _ in range(draw.randrange(1, 6))]
+        at = START + (day + number) * DAY
+        context = TaskContext(domain=draw.choice(["shop", "bank"]))
+        succeeds = draw.random() < (0.9 if "test" in tools else 0.2)
+        return run(*tools, succeeds=succeeds, context=context, started_at=at, ended_at=at)
+
+    return [one(number) for number in range(episodes)]
+
+
+def _eager(retire_after_days: float = 180.0) -> Memory:
+    return Memory(
+        settings=Settings(
+            maintenance=MaintenanceSettings(
+                similarity=0.6, min_episodes=1, retire_after_days=retire_after_days
+            )
+        )
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_maintaining_twice_merges_nothing_more_where_merging_makes_patterns_alike(seed: int) -> None:
+    with _eager() as memory:
+        fill(memory, _drawn(seed))
+        assert memory.maintain().merges
+        again = memory.maintain()
+        assert (again.unchanged, again.merges, again.changed) == (True, (), ())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_undoing_gives_merged_patterns_their_states_back(seed: int) -> None:
+    with _eager(retire_after_days=1.0) as memory:
+        fill(memory, _drawn(seed))
+        memory.maintain()
+        fill(memory, _drawn(seed + 100, day=40))
+        before = memory.patterns(limit=10_000, min_trials=0)
+        done = memory.maintain()
+        assert done.merges
+        assert done.id is not None
+        memory.undo(done.id)
+        assert memory.patterns(limit=10_000, min_trials=0) == before
 
 
 def test_near_duplicates_are_one_pattern_that_counts_an_episode_once(memory: Memory) -> None:

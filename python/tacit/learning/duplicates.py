@@ -115,10 +115,11 @@ def _edits(one: Sequence[Any], other: Sequence[Any]) -> float:
     return 1 - row[-1] / max(len(one), len(other))
 
 
-def merges(patterns: Iterable[Described], threshold: float) -> list[Merge]:
+def merges(patterns: Iterable[Described], threshold: float, standing: Iterable[bytes] = ()) -> list[Merge]:
     """Which patterns are near-duplicates of which: the one that more episodes show survives, then the smaller id.
 
-    Each is merged at most once, and a survivor not at all, so that likeness is never handed on. Compared are only
+    Each is merged at most once, and a survivor not at all, nor what is `standing` for others already, so that
+    likeness is never handed on: once merged, the same patterns merge no further. Compared are only
     patterns that share all tools but one, the state and the choice, or the failed tool and the way out.
     """
     blocks = _blocks(each for each in patterns if _nearest_possible(each) >= threshold)
@@ -126,7 +127,7 @@ def merges(patterns: Iterable[Described], threshold: float) -> list[Merge]:
     alike = [(similarity(one, other), one, other) for one, other in pairs]
     near = [each for each in alike if each[0] >= threshold]
     merged: dict[bytes, Merge] = {}
-    survivors: set[bytes] = set()
+    survivors = set(standing)
     for likeness, survivor, duplicate in sorted(
         near, key=lambda each: (-each[0], _rank(each[1]), _rank(each[2]))
     ):

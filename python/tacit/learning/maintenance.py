@@ -142,11 +142,14 @@ class Maintainer:
 
     def _decide(self, namespace: str, before: Standing, dry_run: bool) -> _Decided:
         """The whole new standing; the index counts by it meanwhile, and goes on to where it is not a dry run."""
-        found = self._near_duplicates(namespace, before)
+        found: list[Merge] = []
         survivors = dict(before.survivors)
-        survivors.update((bytes.fromhex(each.merged), bytes.fromhex(each.survivor)) for each in found)
         try:
-            self._index.merge(namespace, list(survivors.items()))
+            # What is merged was seen where both were: that may make a near-duplicate of another pattern.
+            while more := self._near_duplicates(namespace, before, survivors):
+                found += more
+                survivors.update((bytes.fromhex(each.merged), bytes.fromhex(each.survivor)) for each in more)
+                self._index.merge(namespace, list(survivors.items()))
             changed = tuple(self._state_changes(namespace, before, survivors))
             groups = self._groups(History(self._index, namespace))
             standing = replace(
@@ -154,7 +157,7 @@ class Maintainer:
                 digest=self._index.digest(namespace),
                 settings=self._settings_digest,
                 survivors=survivors,
-                states=_states_after(before.states, changed, survivors),
+                states=_states_after(before.states, changed),
                 heuristics=self.heuristics(namespace),
                 clusters=tuple(known_again(groups, before.clusters)),
             )
@@ -165,7 +168,9 @@ class Maintainer:
             self._index.merge(namespace, list(before.survivors.items()))
         return _Decided(standing, tuple(found), changed)
 
-    def _near_duplicates(self, namespace: str, before: Standing) -> list[Merge]:
+    def _near_duplicates(
+        self, namespace: str, before: Standing, survivors: Mapping[bytes, bytes]
+    ) -> list[Merge]:
         if self.settings.similarity >= 1.0:
             return []
         patterns = [
@@ -174,7 +179,7 @@ class Maintainer:
             for each in self._described(namespace, kind)
             if each.id not in before.kept
         ]
-        return merges(patterns, self.settings.similarity)
+        return merges(patterns, self.settings.similarity, survivors.values())
 
     def _described(self, namespace: str, kind: str) -> Iterator[Described]:
         rows = self._index.patterns(namespace, kind=kind, order="trials", limit=_MOST_PATTERNS)
@@ -331,15 +336,12 @@ def _taken_back(before: Standing, audit: Mapping[str, Any]) -> _Decided:
 
 
 def _states_after(
-    states: Mapping[bytes, PatternState], changed: tuple[StateChange, ...], survivors: Mapping[bytes, bytes]
+    states: Mapping[bytes, PatternState], changed: tuple[StateChange, ...]
 ) -> dict[bytes, PatternState]:
+    """What is merged keeps the state it had, for when it is parted again."""
     after = dict(states)
     after.update((bytes.fromhex(each.pattern), each.after) for each in changed)
-    return {
-        pattern: state
-        for pattern, state in after.items()
-        if state != "candidate" and pattern not in survivors
-    }
+    return {pattern: state for pattern, state in after.items() if state != "candidate"}
 
 
 def _decoded(record: bytes | None) -> dict[str, Any] | None:
