@@ -600,14 +600,15 @@ class Memory:
         complexity: Complexity | None = None,
         agent: str | None = None,
         limit: int = 5,
+        arguments: bool = True,
         namespace: str | None = None,
         episode_id: str | None = None,
     ) -> Playbook:
         """One plan for a task, merged from the successes of the tasks most like it, with odds, pitfalls and rules.
 
-        `limit` is how many of the episodes behind it are named. With the id of an open episode the answer is a receipt
-        of it, as that of `recall`. Raises `ValidationError` for a `limit` outside 1..100 or a task that breaks its
-        limits.
+        `limit` is how many of the episodes behind it are named. Without `arguments` its steps are tools alone, which
+        does not wait for any learning. With the id of an open episode the answer is a receipt of it, as that of
+        `recall`. Raises `ValidationError` for a `limit` outside 1..100 or a task that breaks its limits.
         """
         opened = None if episode_id is None else self._opened(episode_id)
         asked = self._question(
@@ -615,7 +616,7 @@ class Memory:
             domain=domain, language=language, framework=framework, complexity=complexity,
         )  # fmt: skip
         recalled = self.recall(task, context=asked.context, limit=limit, namespace=asked.namespace)
-        answer = self._advisor.playbook(asked, recalled, limit=limit)
+        answer = self._advisor.playbook(asked, recalled, limit=limit, arguments=arguments)
         self._receipt(opened, answer, asked.namespace)
         return answer
 

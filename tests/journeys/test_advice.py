@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tacit import AsyncMemory, Memory, Reason, Step, ValidationError
+from tacit import AsyncMemory, Episode, Memory, Outcome, Reason, Step, ValidationError
+from tacit._native import new_id
 
 MakeMemory = Callable[..., Memory]
 ASKED: dict[str, Any] = {"domain": "retail", "agent": "shopkeeper"}
@@ -240,6 +242,40 @@ def test_advice_forgets_what_is_forgotten(make_memory: MakeMemory) -> None:
     assert memory.suggest(task="Cancel order 1", **ASKED).steps == ()
     assert memory.predict("Cancel order 1", **ASKED).support == 0
     assert memory.playbook("Cancel order 1", **ASKED).steps == ()
+
+
+def test_nothing_that_was_learned_from_a_forgotten_episode_is_said_any_more(
+    make_memory: MakeMemory,
+) -> None:
+    """As a memory answers that never held it, however little of what was learned from is gone."""
+    memory, other = make_memory(), make_memory()
+    notes = [_run("Read a note", "read", {}) for _ in range(62)]
+    plain = _run("Deploy build 9", "log_in", {})
+    told = [_run(f"Deploy build {number}", "log_in", {"mode": "secret"}) for number in range(3)]
+    list(memory.add_many([*notes, plain, *told]))
+    list(other.add_many([*notes, plain]))
+
+    def said(of: Memory) -> list[object]:
+        steps = of.suggest(task="Deploy build 7").steps
+        return [(step.tool, step.probability, step.arguments) for step in steps]
+
+    assert "secret" in str(said(memory))
+    for each in told:
+        memory.forget(each.id)
+    assert "secret" not in str(said(memory))
+    assert said(memory) == said(other)
+
+
+def _run(task: str, tool: str, parameters: dict[str, str]) -> Episode:
+    step = Step(tool, parameters=parameters, status="ok")
+    return Episode(task, id=new_id(), steps=(step,), outcome=Outcome.success())
+
+
+def test_a_playbook_without_arguments_has_the_same_tools(memory: Memory) -> None:
+    whole = memory.playbook("Cancel order 17", **ASKED)
+    bare = memory.playbook("Cancel order 17", arguments=False, **ASKED)
+    assert any(step.arguments for step in whole.steps)
+    assert bare.steps == tuple(replace(step, arguments=()) for step in whole.steps)
 
 
 def test_advice_stays_within_its_namespace(memory: Memory) -> None:

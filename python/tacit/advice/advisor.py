@@ -40,8 +40,9 @@ _VALUES = msgspec.msgpack.Decoder()
 class Advisor:
     """Follows the store beside the index, and learns what it needs when it is first asked.
 
-    The models depend on which episodes are stored, not on when they were asked: after a restart the answers are the
-    same. Fitting takes place at the first question, and again once a namespace's successes have grown by a sixteenth.
+    Fitting takes place at the first question that needs it, again once a namespace's successes have grown by a
+    sixteenth, and again once one of those that it was fitted on is gone: nothing that was forgotten speaks any more.
+    Everything else depends on which episodes are stored, not on when it was asked.
     """
 
     def __init__(self, *, store: Store, index: Index, min_episodes: int) -> None:
@@ -70,7 +71,7 @@ class Advisor:
         """See `Memory.recover`; the last step of `asked` is the one that failed."""
         namespace, failed = asked.namespace, asked.steps[-1]
         named = "timeout" if failed.status == "timeout" else error_class(failed.error or "")
-        self._learn(namespace)
+        self._follow()
         known = dict(self._index.recoveries(namespace, failed.tool, named))
         rows = self._models.recover(record_of(asked), failed.tool, named, limit)
         return WaysOut(
@@ -103,13 +104,13 @@ class Advisor:
             reasons=_reasons(row.reasons),
         )
 
-    def playbook(self, asked: Episode, recalled: Recall, *, limit: int) -> Playbook:
+    def playbook(self, asked: Episode, recalled: Recall, *, limit: int, arguments: bool) -> Playbook:
         """See `Memory.playbook`; pitfalls and rules are those that were recalled for the task."""
         record = record_of(asked)
         success = self.predict(asked)
-        self._learn(asked.namespace)
         plan = self._models.plan(record, limit)
-        filled = self._models.plan_arguments(record, [tool for tool, _ in plan.steps])
+        tools = [tool for tool, _ in plan.steps]
+        filled = self._plan_arguments(asked.namespace, record, tools) if arguments else [[] for _ in tools]
         steps = zip(plan.steps, filled, strict=True)
         return Playbook(
             id=recalled.id,
@@ -121,6 +122,12 @@ class Advisor:
             episodes=tuple(as_text(id) for id in plan.episodes),
             degraded=recalled.degraded,
         )
+
+    def _plan_arguments(
+        self, namespace: str, record: bytes, tools: Sequence[str]
+    ) -> Sequence[Sequence[FilledRow]]:
+        self._learn(namespace)
+        return self._models.plan_arguments(record, tools)
 
     def _learn(self, namespace: str) -> None:
         """Follows the store, and fits what is due."""

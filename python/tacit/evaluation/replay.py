@@ -99,9 +99,9 @@ class Replay:
         )
 
     def playbook(self, asked: Episode) -> Playbook:
-        """Asks for one plan for an episode's task, from its text and domain."""
+        """Asks for the tools of one plan for an episode's task, from its text and domain."""
         self._refuse_known(asked)
-        playbook = self.memory.playbook(asked.task, domain=asked.context.domain)
+        playbook = self.memory.playbook(asked.task, domain=asked.context.domain, arguments=False)
         self._refuse_unknown(playbook.episodes)
         return playbook
 
@@ -116,8 +116,7 @@ class Replay:
     def without(self, episodes: Sequence[Episode]) -> Iterator[Replay]:
         """Forgets episodes for a while: what is asked meanwhile is asked of a memory that does not hold them.
 
-        Only for answers that rest on nothing but what is held: parameters that were fitted on an episode are not
-        unlearned by forgetting it.
+        For answers that rest on counts: a memory that has to be fitted anew for each question takes its time.
         """
         mine = [self._given[episode.id] for episode in episodes if episode.id in self._given]
         for episode in mine:

@@ -195,14 +195,18 @@ impl Space {
 pub struct Learned {
     steps: Linear,
     arguments: ArgumentModel,
-    last: Id,
+    from: Vec<Id>,
 }
 
 impl Learned {
     /// Learns from the successes that `Advisor::due` named, in that order; none where there are none.
     pub fn from(runs: &[Run]) -> Option<Self> {
-        let last = runs.last()?.id;
-        Some(Self { steps: Linear::fit(runs), arguments: ArgumentModel::fit(runs), last })
+        let from: Vec<Id> = runs.iter().map(|run| run.id).collect();
+        (!runs.is_empty()).then(|| Self {
+            steps: Linear::fit(runs),
+            arguments: ArgumentModel::fit(runs),
+            from,
+        })
     }
 }
 
@@ -262,7 +266,7 @@ impl Advisor {
     pub fn learned(&mut self, namespace: &str, learned: Learned) {
         let place = self.place_of(namespace);
         let space = &mut self.spaces[place as usize];
-        space.steps.learned(learned.steps, learned.last);
+        space.steps.learned(learned.steps, learned.from);
         space.arguments = learned.arguments;
     }
 

@@ -120,6 +120,11 @@ impl Runs {
         Some(held)
     }
 
+    pub(super) fn has_success(&self, id: &Id) -> bool {
+        let held = self.places.get(id).and_then(|place| self.runs[*place as usize].as_ref());
+        held.is_some_and(|held| held.succeeded)
+    }
+
     pub(super) fn successes(&self) -> usize {
         self.successes
     }

@@ -43,8 +43,19 @@ pub(super) struct StepModel {
     runs: Runs,
     counts: Counts,
     ways: Ways,
-    /// How many successes there were when it was learned, and what was learned.
-    fitted: Option<(usize, Linear)>,
+    fitted: Option<Fitted>,
+}
+
+/// What was learned.
+#[derive(Debug)]
+struct Fitted {
+    linear: Linear,
+    /// How many successes there were.
+    size: usize,
+    /// The runs that it was learned from, oldest first.
+    from: Vec<Id>,
+    /// Whether one of them is gone.
+    is_stale: bool,
 }
 
 /// What the run behind a question looks like to the counts.
@@ -71,8 +82,11 @@ impl StepModel {
         self.runs.insert(held);
     }
 
-    /// Takes back what `put` counted.
+    /// Takes back what `put` counted. What was learned from the run is to be learned anew.
     pub(super) fn remove(&mut self, id: &Id) {
+        if let Some(fitted) = &mut self.fitted {
+            fitted.is_stale |= fitted.from.binary_search(id).is_ok();
+        }
         if let Some(held) = self.runs.remove(id) {
             self.count(&held, Counts::remove, Tools::unused);
         }
@@ -138,13 +152,13 @@ impl StepModel {
     fn said(&self, asked: &Asked<'_>) -> Vec<Said> {
         let known = self.tools.known();
         let equal = [1.0 / CHAINS as f32; CHAINS];
-        let weights = self.fitted.as_ref().map_or(&equal, |(_, linear)| linear.chain_weights());
+        let weights = self.fitted.as_ref().map_or(&equal, |fitted| fitted.linear.chain_weights());
         let mut sequence = vec![0.0; known.len()];
         for (chain, weight) in asked.expected.chunks_exact(known.len()).zip(weights) {
             let said = chain.iter().map(|expected| f64::from(weight * evidence(*expected)));
             sequence.iter_mut().zip(said).for_each(|(sum, said)| *sum += said);
         }
-        let Some((_, linear)) = &self.fitted else {
+        let Some(Fitted { linear, .. }) = &self.fitted else {
             return shares(&sequence).into_iter().map(Said::of_counts).collect();
         };
         let scores = linear.score(&Prepared::ending(asked.run), &asked.walk);
@@ -179,12 +193,13 @@ impl StepModel {
         ways.into_iter().take(limit).map(way).collect()
     }
 
-    /// The successes to learn from, oldest first, where memory has grown or shrunk enough since it last learned. They are
-    /// the newest that have at most 20,000 next steps of the first so many as the grid of sizes has.
+    /// The successes to learn from, oldest first, where memory has grown or shrunk enough since it last learned, or does
+    /// not hold any more what it learned from. They are the newest that have at most 20,000 next steps of the first so
+    /// many as the grid of sizes has.
     pub(super) fn due(&self) -> Option<Vec<Id>> {
         let size = grid_size(self.runs.successes());
-        let fitted = self.fitted.as_ref().map_or(0, |(size, _)| *size);
-        if size == 0 || size == fitted || next_size(size) == fitted {
+        let will_do = self.fitted.as_ref().is_some_and(|fitted| fitted.size == size && !fitted.is_stale);
+        if size == 0 || will_do {
             return None;
         }
         let first: Vec<(&Id, usize)> = self.runs.succeeded().take(size).collect();
@@ -197,14 +212,16 @@ impl StepModel {
         Some(first[first.len() - count..].iter().map(|(id, _)| **id).collect())
     }
 
-    /// Takes over what was learned from the runs that `due` named, `last` being the newest of them.
-    pub(super) fn learned(&mut self, linear: Linear, last: Id) {
-        let size = self.runs.succeeded().take_while(|(id, _)| **id <= last).count();
-        self.fitted = Some((size.max(1), linear));
+    /// Takes over what was learned from the runs that `due` named; some of them may be gone by now.
+    pub(super) fn learned(&mut self, linear: Linear, from: Vec<Id>) {
+        let size =
+            self.runs.succeeded().take_while(|(id, _)| from.last().is_some_and(|last| *id <= last)).count();
+        let is_stale = !from.iter().all(|id| self.runs.has_success(id));
+        self.fitted = Some(Fitted { linear, size, from, is_stale });
     }
 
     pub(super) fn bytes(&self) -> usize {
-        let fitted = self.fitted.as_ref().map_or(0, |(_, linear)| linear.bytes());
+        let fitted = self.fitted.as_ref().map_or(0, |fitted| fitted.linear.bytes() + fitted.from.len() * 16);
         self.runs.bytes()
             + fitted
             + self.counts.bytes()
@@ -330,7 +347,7 @@ pub(super) mod tests {
                 assert!((sum - each.probability).abs() < 1e-12);
             }
             let runs: Vec<Run> = (0..4).map(|number| run(number, "look read write", Some(1.0))).collect();
-            model.learned(Linear::fit(&runs), [3; 16]);
+            model.learned(Linear::fit(&runs), (0..4).map(|number| [number; 16]).collect());
         }
     }
 
@@ -350,20 +367,47 @@ pub(super) mod tests {
         assert_eq!((suggested.len(), names(&suggested).contains(&"write")), (3, false));
     }
 
+    fn learn(model: &mut StepModel) {
+        let due = model.due().unwrap();
+        let runs: Vec<Run> = due.iter().map(|id| run(id[0], "a b", Some(1.0))).collect();
+        model.learned(Linear::fit(&runs), due);
+    }
+
     #[test]
-    fn memory_learns_anew_when_it_has_grown_enough_and_not_when_a_little_was_forgotten() {
+    fn memory_learns_anew_when_it_has_grown_enough() {
         let mut model = model(&["a b"; 60]);
         assert_eq!(model.due().map(|due| due.len()), Some(60));
-        model.learned(Linear::fit(&[run(59, "a b", Some(1.0))]), [59; 16]);
+        learn(&mut model);
         assert_eq!(model.due(), None);
         (60..62).for_each(|number| model.put(&run(number, "a b", Some(1.0))));
         assert_eq!(model.due(), None);
         model.put(&run(62, "a b", Some(1.0)));
         assert_eq!(model.due().unwrap().last(), Some(&[62; 16]));
-        (58..63).for_each(|number| model.remove(&[number; 16]));
+    }
+
+    #[test]
+    fn memory_learns_anew_when_a_run_that_it_learned_from_is_forgotten() {
+        let mut model = model(&["a b"; 62]);
+        learn(&mut model);
+        model.remove(&[61; 16]);
+        assert_eq!(model.due(), None, "it did not learn from the last one");
+        model.put(&run(61, "a b", Some(1.0)));
+        model.remove(&[7; 16]);
+        let due = model.due().unwrap();
+        assert_eq!((due.len(), due.contains(&[7; 16])), (60, false));
+        learn(&mut model);
         assert_eq!(model.due(), None);
-        (50..58).for_each(|number| model.remove(&[number; 16]));
-        assert_eq!(model.due().unwrap().len(), 50 - 2);
+    }
+
+    #[test]
+    fn what_was_forgotten_while_memory_learned_from_it_is_not_kept() {
+        let mut model = model(&["a b"; 4]);
+        let due = model.due().unwrap();
+        model.remove(&[1; 16]);
+        model.put(&run(9, "a b", Some(1.0)));
+        let runs: Vec<Run> = due.iter().map(|id| run(id[0], "a b", Some(1.0))).collect();
+        model.learned(Linear::fit(&runs), due);
+        assert_eq!(model.due().unwrap(), [[0; 16], [2; 16], [3; 16], [9; 16]]);
     }
 
     #[test]
