@@ -489,10 +489,18 @@ class Memory:
         or another. Raises `UnknownRecallError`, and `ValidationError` for a memory that the recall did not show.
         """
         id = recall_bytes(recall_id)
-        if any(opened.tell(id, helped) for opened in tuple(self._open.values())):
+        if self._tell(id, helped):
             return
         self._store.commit(Batch(notes=(corrected(self._store, recall_id, helped),)))
         self._catch_up()
+
+    def _tell(self, recall_id: bytes, helped: Mapping[str, bool]) -> bool:
+        """Takes feedback down with its open episode; False where that has ended, if only while this waited for it."""
+        for episode_id, opened in tuple(self._open.items()):
+            if opened.was_given(recall_id):
+                with opened.lock:
+                    return episode_id in self._open and opened.tell(recall_id, helped)
+        return False
 
     def usage(self, memory_id: str, *, namespace: str | None = None) -> Usage:
         """How often an episode, a pattern or a heuristic was recalled and used within episodes, and whether it helped.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +22,8 @@ from tacit import (
     Usage,
     ValidationError,
 )
-from tacit.storage import Store
+from tacit.model.record import Batch, Receipt
+from tacit.storage import InMemoryStore, Store
 from tacit.testing import Clock, FaultyStore
 
 GOOD = ("look_up", "verify", "refund", "notify")
@@ -225,6 +227,35 @@ def test_completing_again_credits_nothing_more(path: Path) -> None:
         before = memory.usage(good), memory.stats()["sequence"]
         assert memory.complete(episode_id, Outcome.success()).state == "unchanged"
         assert (memory.usage(good), memory.stats()["sequence"]) == before
+
+
+class _Interrupted(InMemoryStore):
+    """Runs something in another thread while it commits an episode, and goes on once that is over, or waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: threading.Thread | None = None
+
+    def commit(self, batch: Batch) -> Receipt:
+        if self.meanwhile is not None and batch.episodes:
+            self.meanwhile.start()
+            self.meanwhile.join(timeout=0.2)
+        return super().commit(batch)
+
+
+def test_feedback_that_comes_while_its_episode_is_completed_is_not_lost() -> None:
+    store = _Interrupted()
+    with Memory(store=store) as memory:
+        seeded(memory)
+        episode_id = memory.start("Refund order 19 for the customer", domain="retail")
+        answer = memory.recall("Refund order 19 for the customer", domain="retail", episode_id=episode_id)
+        shown = answer.hits[0].episode_id
+        said = threading.Thread(target=memory.feedback, args=(answer.id,), kwargs={"helped": {shown: True}})
+        store.meanwhile = said
+        memory.complete(episode_id, Outcome.failure("nothing was done"))
+        said.join()
+        usage = memory.usage(shown)
+        assert (usage.applied, usage.helped) == (1, 1)
 
 
 def test_feedback_takes_the_place_of_what_was_concluded_and_can_be_taken_back(path: Path) -> None:

@@ -99,6 +99,10 @@ class Recording:
             self._noted = draft, make()
         return self._noted[1]
 
+    def was_given(self, recall_id: bytes) -> bool:
+        """Whether the answer of this id was given to the episode."""
+        return any(receipt.id == recall_id for receipt in tuple(self.receipts))
+
     def tell(self, recall_id: bytes, helped: Mapping[str, bool]) -> bool:
         """Takes down what feedback says of an answer; False where this episode did not get it."""
         for receipt in self.receipts:
