@@ -152,7 +152,7 @@ def _say(report: Report) -> None:
 
     for name in dict.fromkeys(row.question for row in report.rows):
         title = questions.create(name).title if name in questions else name
-        console.say("", Text.assemble((name, "bold"), f"  {title}"), "", _rows(report, name))
+        console.say("", Text.assemble((name, "bold"), f"  {title}"), "", *_rows(report, name))
     if report.rules:
         console.say("", Text("rules", "bold"))
         _say_rules(report.rules)
@@ -163,9 +163,16 @@ def _say(report: Report) -> None:
     )
 
 
-def _rows(report: Report, question: str) -> Table:
+def _rows(report: Report, question: str) -> Iterator[Text | Table]:
+    """A table for each dataset, so that narrow terminals have room for the figures."""
+    for dataset in dict.fromkeys(row.dataset for row in report.rows if row.question == question):
+        yield Text(console.plain(dataset), "bold")
+        yield _rows_of(report, question, dataset)
+
+
+def _rows_of(report: Report, question: str, dataset: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style=console.QUIET)
-    for column in ("dataset", "slice", "metric"):
+    for column in ("slice", "metric"):
         table.add_column(column, overflow="fold")
     for column in ("queries", "memory"):
         table.add_column(column, justify="right", no_wrap=True)
@@ -174,7 +181,7 @@ def _rows(report: Report, question: str) -> Table:
     table.add_column("controls", overflow="fold")
     verdicts = {_key(each): each for each in report.comparisons}
     for row in report.rows:
-        if row.question == question:
+        if (row.question, row.dataset) == (question, dataset):
             table.add_row(*_cells(row, verdicts))
     return table
 
@@ -188,7 +195,7 @@ def _cells(row: Row, verdicts: dict[tuple[str, str, str, str, str], Comparison])
         found = verdicts.get((row.question, row.dataset, row.slice, row.metric, against))
         return Text(text, _VERDICT.get(found.verdict or "", "default") if found else "default")
 
-    yield from (console.plain(row.dataset), console.plain(row.slice), row.metric)
+    yield from (console.plain(row.slice), row.metric)
     yield from (f"{row.queries:,}", _figure(row.memory))
     best = row.best_baseline
     yield f"{best} {_figure(row.baselines[best])}" if best is not None else "none"
