@@ -29,7 +29,7 @@ FLOORS = {
     "advice_tasks.Plan.*": 2.0,
     "advice_tasks.Predict.time_predict[[]1000] vs numpy": 0.3,
     "advice_tasks.Predict.time_predict[[]10000] vs numpy": 0.6,
-    "advice_tasks.Predict.time_predict[[]100000] vs numpy": 4.0,
+    "advice_tasks.Predict.time_predict[[]100000] vs numpy": 2.5,
     "advice_arguments.Fill.time_arguments[[]100]*": 0.4,
     "advice_arguments.Fill.time_arguments[[]1000]*": 2.0,
     "store.Commit.time_commit[[]1] vs sqlite3": 0.25,

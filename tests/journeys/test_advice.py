@@ -136,6 +136,25 @@ def test_what_nothing_decides_stays_open(make_memory: MakeMemory) -> None:
     assert (argument.name, argument.filled, argument.value) == ("answer", False, None)
 
 
+def test_a_value_that_was_used_now_and_then_is_no_guess_where_nothing_speaks_for_it(
+    make_memory: MakeMemory,
+) -> None:
+    memory = make_memory()
+    for number in range(24):
+        booking = "H8Q05L" if number % 6 == 0 else f"B{number * 7919 % 100_003:05}"
+        with memory.episode(f"Change booking of customer {number}", task_key=str(number)) as episode:
+            episode.log("get_user", parameters={"user": number}, output={"bookings": [booking]})
+            episode.log("get_booking", parameters={"booking": booking}, output="found")
+            episode.succeed()
+    (argument,) = memory.suggest(["get_user"], task="Change my booking").steps[0].arguments
+    assert (argument.name, argument.filled, argument.source) == ("booking", False, None)
+    found = Step("get_user", parameters={"user": 99}, status="ok", output={"bookings": ["Z99999"]})
+    (argument,) = memory.suggest([found], task="Change my booking").steps[0].arguments
+    assert (argument.value, argument.source) == ("Z99999", "step 1 output.bookings[0]")
+    planned = memory.playbook("Change my booking").steps[1].arguments[0]
+    assert (planned.filled, planned.source) == (False, "step 1 output.bookings[]")
+
+
 def test_the_way_out_of_an_error_comes_with_its_evidence(memory: Memory) -> None:
     answer = memory.recover("payment method 'card_99' not named", tool="cancel_order", **ASKED)
     way = answer.ways[0]

@@ -21,6 +21,9 @@ from . import console
 from .options import AsJson, Database, Namespace, memory_at, note_nothing
 from .tables import odds, pattern_table, rule_table
 
+LIKELY = 0.01
+"""The least probability with which a way out that was never tried is shown."""
+
 Task = Annotated[
     str, typer.Argument(metavar="TASK", help="What is to be done, in words.", show_default=False)
 ]
@@ -187,8 +190,9 @@ def _argument(argument: Argument) -> Text:
 
 
 def _ways(ways: Iterable[WayOut]) -> Table:
+    """What was never tried after this error is shown only where it is likely all the same."""
     table = _table("way out", "likely", "worked", "95%", "against the others")
-    for way in ways:
+    for way in (way for way in ways if way.trials or way.probability >= LIKELY):
         table.add_row(
             Text.assemble((console.plain(way.tool), "bold"), "\n(weak)" if way.weak and way.trials else ""),
             f"{way.probability:.1%}",

@@ -96,12 +96,34 @@ impl<'a> Filling<'a> {
         ranker::softmax(&mut self.chances);
         let best = ranker::best_of(&self.chances)?;
         let candidate = &self.candidates.all()[best];
+        let chance = self.model.calibration.chance(number as usize, self.chances[best]);
         Some(Choice {
-            chance: self.model.calibration.chance(number as usize, self.chances[best]),
+            chance: chance.min(self.most(&moment, candidate)),
             value: value_of(scene, slot, candidate),
             source: self.source(&moment, candidate),
             key: candidate.key,
         })
+    }
+
+    /// How likely a value can be at most. Where a slot's values are mostly found, and nothing is found now, one that the
+    /// task does not speak for either is as likely as it is usual: while learning there was nearly always something to
+    /// find, so what was learned of such values says nothing here.
+    fn most(&self, moment: &Moment<'_>, candidate: &Candidate) -> f32 {
+        let usual = |groups: u32| groups as f32 >= LEAST_SHARE * moment.slot.groups as f32;
+        let is_found = self.candidates.all().iter().any(|each| each.node != NONE);
+        let known = moment.slot.known.get(candidate.known as usize);
+        match known.filter(|_| !is_found && moment.slot.rules.iter().any(|rule| usual(rule.groups))) {
+            Some(known) if !self.is_named(moment, candidate) => {
+                known.groups as f32 / moment.slot.groups as f32
+            }
+            _ => 1.0,
+        }
+    }
+
+    /// Whether the task speaks for a known value.
+    fn is_named(&self, moment: &Moment<'_>, candidate: &Candidate) -> bool {
+        let words: Vec<u32> = words_for(moment, candidate.key).collect();
+        candidate.named >= Named::InWords || self.model.weights.sum(&words) > 0.5
     }
 
     fn source(&self, moment: &Moment<'_>, candidate: &Candidate) -> String {
@@ -112,9 +134,7 @@ impl<'a> Filling<'a> {
         if moment.slot.known.get(candidate.known as usize).is_some_and(is_usual) {
             return "always".into();
         }
-        let words: Vec<u32> = words_for(moment, candidate.key).collect();
-        let is_named = candidate.named >= Named::InWords || self.model.weights.sum(&words) > 0.5;
-        if is_named { "task".into() } else { "always".into() }
+        if self.is_named(moment, candidate) { "task".into() } else { "always".into() }
     }
 
     /// The result of a planned step that the value will mostly come from.
@@ -125,8 +145,15 @@ impl<'a> Filling<'a> {
         let rules = slot.rules.iter().filter(|rule| rule.place == Place::Output && usual(rule.groups));
         let brought = |tool: u64| planned.clone().rev().find(|(_, stage)| stage.tool == tool);
         let mut sources = rules.filter_map(|rule| Some((brought(rule.tool)?.0, &rule.path)));
-        sources.next().map(|(step, path)| format!("step {} {path}", step + 1))
+        sources.next().map(|(step, path)| format!("step {} {}", step + 1, any_element(path)))
     }
+}
+
+/// A path without the places of elements: which of a list it will be is not known yet.
+fn any_element(path: &str) -> String {
+    let mut parts = path.split('[');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |path, part| path + "[" + part.trim_start_matches(|each: char| each.is_ascii_digit()))
 }
 
 impl Choice {
