@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,26 +12,12 @@ import pytest
 
 from tacit import AsyncMemory, Episode, Memory, Outcome, Reason, Step, ValidationError
 from tacit._native import new_id
+from tests.journeys.conftest import MakeMemory
 
-MakeMemory = Callable[..., Memory]
 ASKED: dict[str, Any] = {"domain": "retail", "agent": "shopkeeper"}
 LOOKED_UP = Step(
     "get_order", parameters={"order_id": 17}, status="ok", output={"status": "pending", "payment": "card_17"}
 )
-
-
-@pytest.fixture(params=["memory", "file"])
-def make_memory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeMemory]:
-    made: list[Memory] = []
-
-    def make(**options: Any) -> Memory:
-        database = tmp_path / f"{len(made)}.db" if request.param == "file" else None
-        made.append(Memory(database, **options))
-        return made[-1]
-
-    yield make
-    for memory in made:
-        memory.close()
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,22 +31,7 @@ from tacit import (
 )
 from tacit.extractors import extractors
 from tacit.model.record import Batch, Receipt
-
-MakeMemory = Callable[..., Memory]
-
-
-@pytest.fixture(params=["memory", "file"])
-def make_memory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeMemory]:
-    made: list[Memory] = []
-
-    def make(**options: Any) -> Memory:
-        database = tmp_path / f"{len(made)}.db" if request.param == "file" else None
-        made.append(Memory(database, **options))
-        return made[-1]
-
-    yield make
-    for memory in made:
-        memory.close()
+from tests.journeys.conftest import MakeMemory
 
 
 @pytest.fixture
