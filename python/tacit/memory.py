@@ -60,7 +60,7 @@ from .model.recall import Recall
 from .model.record import Batch, Change, EpisodeRecord, Note, Receipt
 from .model.usage import Usage
 from .retrieval import Retriever
-from .storage import InMemoryStore, NativeStore, Store
+from .storage import InMemoryStore, NativeStore, Store, catch_up
 
 if TYPE_CHECKING:
     from .recorder import Recorder
@@ -861,12 +861,7 @@ class Memory:
 
     def _catch_up(self) -> None:
         """Makes the index know every commit there is, other processes' included."""
-        # The store is asked first: in a forked child it refuses, where the index could wait for a lock for ever.
-        if self._store.sequence() <= self._index.sequence:
-            return
-        with self._catching_up:
-            while len(changes := self._store.changes(self._index.sequence)):
-                self._index.apply(changes)
+        catch_up(self._store, self._index, self._catching_up)
 
     def _now(self) -> int:
         return self._clock() // 1_000

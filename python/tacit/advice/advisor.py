@@ -26,7 +26,7 @@ from ..model.episode import Episode
 from ..model.ids import as_text
 from ..model.pattern import is_undecided
 from ..model.recall import Reason, Recall
-from ..storage.base import Store
+from ..storage import Store, catch_up
 from .question import record_of
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ class Advisor:
         """See `Memory.recover`; the last step of `asked` is the one that failed."""
         namespace, failed = asked.namespace, asked.steps[-1]
         named = "timeout" if failed.status == "timeout" else error_class(failed.error or "")
-        self._follow()
+        catch_up(self._store, self._models, self._following)
         known = dict(self._index.recoveries(namespace, failed.tool, named))
         rows = self._models.recover(record_of(asked), failed.tool, named, limit)
         return WaysOut(
@@ -87,7 +87,7 @@ class Advisor:
 
     def predict(self, asked: Episode) -> Prediction:
         """See `Memory.predict`."""
-        self._follow()
+        catch_up(self._store, self._models, self._following)
         row = self._models.predict(record_of(asked))
         success, low, high = row.success
         steps, steps_low, steps_high = row.steps or (None, None, None)
@@ -131,7 +131,7 @@ class Advisor:
 
     def _learn(self, namespace: str) -> None:
         """Follows the store, and fits what is due."""
-        self._follow()
+        catch_up(self._store, self._models, self._following)
         if self._models.due(namespace) is None:
             return
         with self._fitting:
@@ -139,14 +139,6 @@ class Advisor:
             if due is not None:
                 payloads = self._store.get_many("episode", due)
                 self._models.fit(namespace, [payload for payload in payloads if payload is not None])
-
-    def _follow(self) -> None:
-        """Makes the models know every commit there is, other processes' included."""
-        if self._store.sequence() <= self._models.sequence:
-            return
-        with self._following:
-            while len(changes := self._store.changes(self._models.sequence)):
-                self._models.apply(changes)
 
 
 def _suggested(row: SuggestedRow, filled: Sequence[FilledRow]) -> SuggestedStep:

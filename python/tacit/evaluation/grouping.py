@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _native
+from ..learning.plans import plan_similarity
 from ..model.episode import Episode
 from .bench import Bench
 from .dataset import is_success, task_of, tools_of
-from .metrics import adjusted_rand, plan_similarity
+from .metrics import adjusted_rand
 from .question import Answer, questions
 from .rows import LeftOut, Total
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _native
-
 DEPTH = 10
 """How far down a ranking the discounted gain looks."""
 
@@ -69,15 +67,6 @@ def reciprocal_rank(gains: Sequence[float]) -> float:
 def within(ranked: Sequence[str], truth: str, depth: int) -> float:
     """1 where the truth is among the first `depth`, else 0."""
     return float(truth in ranked[:depth])
-
-
-def plan_similarity(one: Sequence[str], other: Sequence[str]) -> float:
-    """2 L / (a + b) with L the length of the longest common subsequence; 1 for two empty plans."""
-    if not one and not other:
-        return 1.0
-    symbols = {tool: number for number, tool in enumerate(dict.fromkeys((*one, *other)))}
-    ours, theirs = (np.array([symbols[tool] for tool in plan], dtype=np.uint64) for plan in (one, other))
-    return 2 * _native.lcs_length(ours, theirs) / (len(one) + len(other))
 
 
 def separations(happened: Sequence[bool], probabilities: Sequence[float]) -> list[float]:

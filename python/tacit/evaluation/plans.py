@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..learning.plans import plan_similarity
 from ..model.episode import Episode
 from . import texts
 from .baselines import Known, Plan, Plans
 from .bench import EMPTY, LEARNED, RANDOM, Arm, Bench
 from .dataset import in_slice, is_success, task_of, tools_of
-from .metrics import plan_similarity
 from .question import Answer, questions
 from .replay import Replay
 from .rows import LeftOut, Measured, Total

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from .._native import Findings, Index, lcs_ratio, unpack_facts
+from .._native import Findings, Index, unpack_facts
 from ..config import CreditSettings
 from ..errors import UnknownEpisodeError, ValidationError
 from ..extractors.hybrid import Hybrid
@@ -17,6 +17,7 @@ from ..model.record import Note
 from ..model.usage import Usage
 from .draft import Draft
 from .following import was_followed
+from .plans import plan_similarity
 from .receipts import RecallReceipt, outcome_credit, receipt_note, told_credit
 
 
@@ -72,7 +73,7 @@ class Crediting:
         """The episodes whose plans the steps are like; of a playbook all those that its plan was merged from."""
         if isinstance(answer, Playbook):
             plan = [step.tool for step in answer.steps if step.tool != FINISH]
-            if _similarity(tools, plan) >= self.settings.plan_similarity:
+            if plan_similarity(tools, plan) >= self.settings.plan_similarity:
                 yield from map(as_bytes, answer.episodes)
             return
         episodes = [as_bytes(hit.episode_id) for hit in answer.hits]
@@ -158,12 +159,3 @@ def _behind_the_next_step(suggestion: Suggestion, tools: Sequence[str], before: 
 def _stands_in(pattern: Pattern, found: frozenset[bytes]) -> bool:
     """Or one that was merged into it."""
     return any(as_bytes(id) in found for id in (pattern.id, *pattern.merged))
-
-
-def _similarity(tools: Sequence[str], plan: Sequence[str]) -> float:
-    """Twice the longest common subsequence of the two, as a share of their lengths."""
-    import numpy as np
-
-    numbers = {tool: number for number, tool in enumerate(dict.fromkeys((*tools, *plan)))}
-    one, other = (np.array([numbers[tool] for tool in each], dtype=np.uint64) for each in (tools, plan))
-    return lcs_ratio(one, other)

@@ -13,12 +13,12 @@ from tacit.evaluation.metrics import (
     discounted_gain,
     hit,
     paired,
-    plan_similarity,
     reciprocal_rank,
     separations,
     squared_errors,
     within,
 )
+from tacit.learning.plans import plan_similarity
 
 
 def test_the_gain_of_a_ranking_is_discounted_by_place_and_held_against_the_best_order() -> None:
