@@ -35,10 +35,11 @@ FLOORS = [
 DEFERRED = {("memory", "recorder")}
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 
-CRATES = ["kernels", "storage", "bindings"]
+CRATES = ["kernels", "advice", "storage", "bindings"]
 OUTSIDE = {
     "kernels": {"pyo3", "numpy", "libsql", "redb", "tokio"},
-    "storage": {"pyo3", "numpy"},
+    "advice": {"pyo3", "numpy", "libsql", "redb", "tokio"},
+    "storage": {"pyo3", "numpy", "tacit-advice"},
     "bindings": {"libsql", "redb", "tokio"},
 }
 

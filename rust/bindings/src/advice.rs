@@ -5,9 +5,7 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
-use tacit_kernels::advice::{
-    Advisor, Expected, Filled, Learned, Plan, Prediction, Run, Suggested, Way, prepare,
-};
+use tacit_advice::{Advisor, Expected, Filled, Learned, Plan, Prediction, Run, Suggested, Way, prepare};
 use tacit_kernels::index::Change;
 
 use crate::error::invalid;

@@ -3,6 +3,7 @@
 use crate::evidence::{Compared, Contrast, Ledger, Slice, Summary};
 use crate::facts::{Fact, Id, Kind};
 use crate::msgpack::Malformed;
+use crate::names::Names;
 use crate::similarity::lcs::lcs_ratio;
 use rustc_hash::FxHashMap;
 use std::sync::Mutex;
@@ -24,8 +25,7 @@ mod usage;
 pub use behind::Behind;
 use behind::BehindNearest;
 pub use choices::{Choice as StepChoice, Choices, Chooser};
-pub(crate) use entry::group_of;
-pub use entry::{Entry, Recovery, Row};
+pub use entry::{Entry, Recovery, Row, group_of};
 use merges::Merges;
 pub use plans::{PlanCluster, Plans};
 pub use query::{Choice, DEFAULT_WEIGHTS, Found, Hit, Query, SIGNALS, Signal, Weights};
@@ -33,7 +33,6 @@ use search::Scratch;
 use space::{Ledgers, Space};
 pub use statistics::{Measures, Medians};
 use symbols::FINISH;
-pub(crate) use symbols::Names;
 use usage::Counted;
 pub use usage::{NoteRow, Noted, Usage};
 

@@ -1,6 +1,5 @@
 //! Pure functions, state machines and in-memory indexes: no Python, no I/O, no clock of its own.
 
-pub mod advice;
 pub mod backoff;
 pub mod breaker;
 pub mod cluster;
@@ -13,6 +12,7 @@ pub mod facts;
 pub mod index;
 pub mod lru;
 pub mod msgpack;
+pub mod names;
 pub mod rank;
 pub mod reward;
 pub mod sequence;
@@ -20,3 +20,4 @@ mod simd;
 pub mod similarity;
 pub mod text;
 pub mod trajectory;
+pub mod weighted_rows;

@@ -2,7 +2,7 @@
 
 use super::entry::Entry;
 use super::space::Space;
-use super::symbols::Names;
+use crate::names::Names;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// No result yet.

@@ -148,7 +148,7 @@ fn measures_of(trajectory: &Trajectory) -> Measures {
 }
 
 /// Attempts belong together by their key, or else by the very same text.
-pub(crate) fn group_of(task_key: Option<&str>, task: &str) -> u64 {
+pub fn group_of(task_key: Option<&str>, task: &str) -> u64 {
     match task_key {
         Some(key) => key_group(key),
         None => xxh3_64_with_seed(task.as_bytes(), 4),

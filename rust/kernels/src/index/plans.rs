@@ -1,9 +1,9 @@
 //! What successes did, step by step, and which of them went about it alike.
 
 use super::space::Space;
-use super::symbols::Names;
 use crate::cluster::{dbscan_plans, kmeans};
 use crate::facts::Id;
+use crate::names::Names;
 use crate::sequence::Sequences;
 use crate::similarity::Rows;
 use rustc_hash::{FxHashMap, FxHashSet};

@@ -1,48 +1,8 @@
-//! Names as small numbers, and what sequences of tools say: how alike two runs begin, and what came next.
+//! Sequences of tools: how alike two runs begin, and what came next.
 
 use super::lexical::{read_varint, span, write_varint};
 use rustc_hash::FxHashMap;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
-
-/// Names as numbers, from 1 on: 0 stands for no name.
-#[derive(Debug, Default)]
-pub(crate) struct Names {
-    numbers: FxHashMap<Box<str>, u32>,
-    names: Vec<Box<str>>,
-}
-
-impl Names {
-    pub(crate) fn number(&mut self, name: &str) -> u32 {
-        if let Some(number) = self.numbers.get(name) {
-            return *number;
-        }
-        self.names.push(name.into());
-        self.numbers.insert(name.into(), self.names.len() as u32);
-        self.names.len() as u32
-    }
-
-    pub(crate) fn number_of(&mut self, name: Option<&str>) -> u32 {
-        name.map_or(0, |name| self.number(name))
-    }
-
-    /// None where the name was never numbered.
-    pub(crate) fn get(&self, name: &str) -> Option<u32> {
-        self.numbers.get(name).copied()
-    }
-
-    /// None for 0.
-    pub(crate) fn name(&self, number: u32) -> Option<&str> {
-        self.names.get((number as usize).checked_sub(1)?).map(|name| &**name)
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.names.len()
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.names.iter().map(|name| 2 * (name.len() + size_of::<Box<str>>()) + 8).sum()
-    }
-}
 
 /// The tools of every document, in order, a byte each as long as there are few.
 #[derive(Debug, Default)]

@@ -1,0 +1,182 @@
+//! Filling one call: parameter by parameter, each after what was chosen for those before it.
+
+use super::candidates::{Candidate, Candidates, Moment};
+use super::features::words_for;
+use super::parameters::{Form, Parameter, Piece};
+use super::slot::{Known, Slot};
+use super::task::Named;
+use super::values::{NONE, Place, Scene};
+use super::{ArgumentModel, Filled, ranking};
+
+/// Share of a slot's tasks in which its value came from a result that the plan will bring, for that to be said.
+const LEAST_SHARE: f32 = 0.5;
+
+pub(super) struct Filling<'a> {
+    pub(super) model: &'a ArgumentModel,
+    pub(super) scene: &'a Scene<'a>,
+    pub(super) tool: u64,
+    /// Steps from this one on are planned: their results are not there yet.
+    pub(super) planned_from: usize,
+    call: Vec<(u64, u64)>,
+    candidates: Candidates,
+    chances: Vec<f32>,
+}
+
+/// What a slot would best be filled with.
+struct Choice {
+    chance: f32,
+    value: Vec<u8>,
+    source: String,
+    key: u64,
+}
+
+impl<'a> Filling<'a> {
+    pub(super) fn new(
+        model: &'a ArgumentModel,
+        scene: &'a Scene<'a>,
+        tool: u64,
+        planned_from: usize,
+    ) -> Self {
+        let (call, candidates, chances) = (Vec::new(), Candidates::default(), Vec::new());
+        Self { model, scene, tool, planned_from, call, candidates, chances }
+    }
+
+    pub(super) fn parameter(&mut self, parameter: &Parameter) -> Filled {
+        let whole = self.slot(parameter.slot);
+        if let Some(choice) = whole.as_ref().filter(|_| parameter.form.is_none()) {
+            self.call.push((self.model.slots[parameter.slot as usize].seed, choice.key));
+        }
+        let pieces = parameter.form.as_ref().and_then(|form| self.form(form));
+        let best = [whole, pieces].into_iter().flatten().max_by(|a, b| a.chance.total_cmp(&b.chance));
+        let name = parameter.name.to_string();
+        match best.filter(|choice| choice.chance >= self.model.threshold) {
+            Some(choice) => Filled { name, value: Some(choice.value), source: Some(choice.source) },
+            None => Filled { name, value: None, source: self.pending(parameter.slot) },
+        }
+    }
+
+    /// A list or a map of the usual form, if each of its values can be found.
+    fn form(&mut self, form: &Form) -> Option<Choice> {
+        let before = self.call.len();
+        let filled = self.pieces(form);
+        if filled.is_none() {
+            self.call.truncate(before);
+        }
+        filled
+    }
+
+    fn pieces(&mut self, form: &Form) -> Option<Choice> {
+        let mut whole = Choice { chance: form.share, value: Vec::new(), source: String::new(), key: 0 };
+        for piece in &form.pieces {
+            match piece {
+                Piece::List(count) => drop(rmp::encode::write_array_len(&mut whole.value, *count)),
+                Piece::Map(count) => drop(rmp::encode::write_map_len(&mut whole.value, *count)),
+                Piece::Name(name) => drop(rmp::encode::write_str(&mut whole.value, name)),
+                Piece::Slot(slot) => {
+                    let part = self.slot(*slot)?;
+                    whole.take(&part);
+                    self.call.push((self.model.slots[*slot as usize].seed, part.key));
+                }
+            }
+        }
+        if whole.source.is_empty() {
+            whole.source = "always".into();
+        }
+        (whole.chance >= self.model.threshold).then_some(whole)
+    }
+
+    fn slot(&mut self, number: u32) -> Option<Choice> {
+        let slot = &self.model.slots[number as usize];
+        let (scene, step) = (self.scene, self.scene.stages.len());
+        let moment = Moment { scene, step, tool: self.tool, slot, call: &self.call, right: None };
+        self.candidates.gather(&moment);
+        self.chances.clear();
+        let weights = &self.model.weights;
+        self.chances.extend(self.candidates.all().iter().map(|each| weights.sum(&each.features)));
+        ranking::softmax(&mut self.chances);
+        let best = ranking::best_of(&self.chances)?;
+        let candidate = &self.candidates.all()[best];
+        let chance = self.model.calibration.chance(number as usize, self.chances[best]);
+        Some(Choice {
+            chance: chance.min(self.most(&moment, candidate)),
+            value: value_of(scene, slot, candidate),
+            source: self.source(&moment, candidate),
+            key: candidate.key,
+        })
+    }
+
+    /// How likely a value can be at most. Where a slot's values are mostly found, and nothing is found now, one that the
+    /// task does not speak for either is as likely as it is usual: while learning there was nearly always something to
+    /// find, so what was learned of such values says nothing here.
+    fn most(&self, moment: &Moment<'_>, candidate: &Candidate) -> f32 {
+        let usual = |groups: u32| groups as f32 >= LEAST_SHARE * moment.slot.groups as f32;
+        let is_found = self.candidates.all().iter().any(|each| each.node != NONE);
+        let known = moment.slot.known.get(candidate.known as usize);
+        match known.filter(|_| !is_found && moment.slot.rules.iter().any(|rule| usual(rule.groups))) {
+            Some(known) if !self.is_named(moment, candidate) => {
+                known.groups as f32 / moment.slot.groups as f32
+            }
+            _ => 1.0,
+        }
+    }
+
+    /// Whether the task speaks for a known value.
+    fn is_named(&self, moment: &Moment<'_>, candidate: &Candidate) -> bool {
+        let words: Vec<u32> = words_for(moment, candidate.key).collect();
+        candidate.named >= Named::InWords || self.model.weights.sum(&words) > 0.5
+    }
+
+    fn source(&self, moment: &Moment<'_>, candidate: &Candidate) -> String {
+        if candidate.node != NONE {
+            return self.scene.source(candidate.node);
+        }
+        let is_usual = |known: &Known| known.groups * 10 >= moment.slot.groups * 9;
+        if moment.slot.known.get(candidate.known as usize).is_some_and(is_usual) {
+            return "always".into();
+        }
+        if self.is_named(moment, candidate) { "task".into() } else { "always".into() }
+    }
+
+    /// The result of a planned step that the value will mostly come from.
+    fn pending(&self, slot: u32) -> Option<String> {
+        let slot = &self.model.slots[slot as usize];
+        let planned = self.scene.stages.iter().enumerate().skip(self.planned_from);
+        let usual = |groups: u32| groups as f32 >= LEAST_SHARE * slot.groups as f32;
+        let rules = slot.rules.iter().filter(|rule| rule.place == Place::Output && usual(rule.groups));
+        let brought = |tool: u64| planned.clone().rev().find(|(_, stage)| stage.tool == tool);
+        let mut sources = rules.filter_map(|rule| Some((brought(rule.tool)?.0, &rule.path)));
+        sources.next().map(|(step, path)| format!("step {} {}", step + 1, any_element(path)))
+    }
+}
+
+/// A path without the places of elements: which of a list it will be is not known yet.
+fn any_element(path: &str) -> String {
+    let mut parts = path.split('[');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |path, part| path + "[" + part.trim_start_matches(|each: char| each.is_ascii_digit()))
+}
+
+impl Choice {
+    /// Takes up one part of a whole.
+    fn take(&mut self, part: &Self) {
+        self.chance *= part.chance;
+        self.value.extend(&part.value);
+        if self.source.split(", ").all(|source| source != part.source) {
+            let comma = if self.source.is_empty() { "" } else { ", " };
+            self.source = format!("{}{comma}{}", self.source, part.source);
+        }
+    }
+}
+
+fn value_of(scene: &Scene<'_>, slot: &Slot, candidate: &Candidate) -> Vec<u8> {
+    let mut value = Vec::new();
+    if let Some(template) = slot.templates.get(candidate.template as usize) {
+        let text = template.filled(scene.text_of(candidate.node));
+        let _ = rmp::encode::write_str(&mut value, &text);
+    } else if let Some(known) = slot.known.get(candidate.known as usize) {
+        value.extend(&known.bytes);
+    } else {
+        scene.encode(candidate.node, slot.kind, &mut value);
+    }
+    value
+}

@@ -1,0 +1,230 @@
+//! Reading values from text that was written by a program: JSON, Python's literals, either of them cut short.
+
+use super::values::{Kind, Label, Scene};
+
+const MOST_DEPTH: usize = 24;
+/// Longest word that stands for a value without quotes.
+const MOST_WORD: usize = 64;
+
+/// Whether the text starts like a list or a map.
+pub(super) fn may_be(text: &str) -> bool {
+    matches!(text.trim_start().as_bytes().first(), Some(b'{' | b'[' | b'('))
+}
+
+/// Reads the text's value into an open node; false where the text is something else. A text that ends early gives
+/// what it holds until then.
+pub(super) fn read(scene: &mut Scene<'_>, node: u32, text: &str, most: usize) -> bool {
+    let mut reader = Literal { text, at: 0, most, unescaped: String::new(), is_cut: false };
+    reader.value(scene, node, MOST_DEPTH).is_some() && {
+        reader.space();
+        reader.at == text.len()
+    }
+}
+
+struct Literal<'t> {
+    text: &'t str,
+    at: usize,
+    most: usize,
+    unescaped: String,
+    /// Whether the text ended before a list or a map did.
+    is_cut: bool,
+}
+
+impl Literal<'_> {
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn is_over(&self) -> bool {
+        self.at >= self.text.len()
+    }
+
+    fn space(&mut self) {
+        while self.peek().is_some_and(|byte| byte.is_ascii_whitespace()) {
+            self.at += 1;
+        }
+    }
+
+    /// None where no value can be meant. The node is closed in any case but that.
+    fn value(&mut self, scene: &mut Scene<'_>, node: u32, depth: usize) -> Option<()> {
+        self.space();
+        if scene.nodes.len() >= self.most {
+            self.at = self.text.len();
+        }
+        let Some(byte) = self.peek() else {
+            scene.leave_out(node);
+            return Some(());
+        };
+        match byte {
+            b'{' => self.map(scene, node, depth.checked_sub(1)?),
+            b'[' | b'(' => self.list(scene, node, depth.checked_sub(1)?),
+            b'"' | b'\'' => {
+                match self.string()? {
+                    true => scene.become_scalar(node, Kind::Text, &self.unescaped),
+                    false => scene.leave_out(node),
+                }
+                Some(())
+            }
+            _ => self.word(scene, node, depth),
+        }
+    }
+
+    fn list(&mut self, scene: &mut Scene<'_>, node: u32, depth: usize) -> Option<()> {
+        scene.set_kind(node, Kind::List);
+        self.at += 1;
+        let mut index = 0;
+        while self.has_more(b"])}")? {
+            let child = scene.open(node, Label::Index(index));
+            self.value(scene, child, depth)?;
+            index += 1;
+            self.separator()?;
+        }
+        self.settle(scene, node);
+        Some(())
+    }
+
+    fn map(&mut self, scene: &mut Scene<'_>, node: u32, depth: usize) -> Option<()> {
+        self.at += 1;
+        while self.has_more(b"}")? {
+            if !matches!(self.peek()?, b'"' | b'\'') {
+                return None;
+            }
+            self.string()?;
+            let name = std::mem::take(&mut self.unescaped);
+            self.space();
+            if self.is_over() {
+                self.is_cut = true;
+                break;
+            }
+            if self.peek() != Some(b':') {
+                return None;
+            }
+            self.at += 1;
+            let child = scene.entry(node, &name);
+            self.unescaped = name;
+            self.value(scene, child, depth)?;
+            self.separator()?;
+        }
+        self.settle(scene, node);
+        Some(())
+    }
+
+    /// Ends a list or a map; one whose end was not read is cut.
+    fn settle(&self, scene: &mut Scene<'_>, node: u32) {
+        if self.is_cut {
+            scene.cut(node);
+        }
+        scene.settle(node);
+    }
+
+    /// Whether another element follows; passes over the closing bracket. None where too much was read.
+    fn has_more(&mut self, closing: &[u8]) -> Option<bool> {
+        self.space();
+        match self.peek() {
+            None => {
+                self.is_cut = true;
+                Some(false)
+            }
+            Some(byte) if closing.contains(&byte) => {
+                self.at += 1;
+                Some(false)
+            }
+            Some(_) => Some(true),
+        }
+    }
+
+    fn separator(&mut self) -> Option<()> {
+        self.space();
+        match self.peek() {
+            Some(b',') => self.at += 1,
+            Some(b']' | b')' | b'}') | None => {}
+            Some(_) => return None,
+        }
+        Some(())
+    }
+
+    /// Reads a quoted text; false where it is cut short.
+    fn string(&mut self) -> Option<bool> {
+        let quote = self.peek()?;
+        self.at += 1;
+        self.unescaped.clear();
+        loop {
+            let rest = &self.text[self.at..];
+            let Some(stop) = rest.bytes().position(|byte| byte == quote || byte == b'\\') else {
+                self.unescaped.push_str(rest);
+                self.at = self.text.len();
+                return Some(false);
+            };
+            self.unescaped.push_str(&rest[..stop]);
+            self.at += stop + 1;
+            if rest.as_bytes()[stop] == quote {
+                return Some(true);
+            }
+            self.escape();
+        }
+    }
+
+    fn escape(&mut self) {
+        let Some(escaped) = self.text[self.at..].chars().next() else { return };
+        self.at += escaped.len_utf8();
+        let meant = match escaped {
+            'n' => '\n',
+            't' => '\t',
+            'r' => '\r',
+            'u' => self.code().unwrap_or('\u{fffd}'),
+            other => other,
+        };
+        self.unescaped.push(meant);
+    }
+
+    /// The character of four hexadecimal digits, or of two such surrogates.
+    fn code(&mut self) -> Option<char> {
+        let high = self.four()?;
+        if !(0xd800..0xdc00).contains(&high) {
+            return char::from_u32(high);
+        }
+        self.text.get(self.at..self.at + 2).filter(|mark| *mark == "\\u")?;
+        self.at += 2;
+        let low = self.four()?.checked_sub(0xdc00)?;
+        char::from_u32(0x1_0000 + ((high - 0xd800) << 10) + low)
+    }
+
+    fn four(&mut self) -> Option<u32> {
+        let digits = self.text.get(self.at..self.at + 4)?;
+        let code = u32::from_str_radix(digits, 16).ok()?;
+        self.at += 4;
+        Some(code)
+    }
+
+    /// A number, a constant, or a call such as `date(2024, 5, 1)`, whose arguments count as a list.
+    fn word(&mut self, scene: &mut Scene<'_>, node: u32, depth: usize) -> Option<()> {
+        let rest = &self.text[self.at..];
+        let end = rest.find(|c: char| ",]}):( \n\r\t\"'".contains(c)).unwrap_or(rest.len());
+        let word = &rest[..end];
+        if word.is_empty() || word.len() > MOST_WORD {
+            return None;
+        }
+        self.at += end;
+        if self.peek() == Some(b'(') {
+            return self.list(scene, node, depth.checked_sub(1)?);
+        }
+        match word {
+            _ if self.is_over() => scene.leave_out(node),
+            "null" | "None" => scene.become_scalar(node, Kind::Null, "null"),
+            "true" | "True" => scene.become_scalar(node, Kind::Flag, "true"),
+            "false" | "False" => scene.become_scalar(node, Kind::Flag, "false"),
+            _ => number(scene, node, word)?,
+        }
+        Some(())
+    }
+}
+
+fn number(scene: &mut Scene<'_>, node: u32, word: &str) -> Option<()> {
+    if let Ok(whole) = word.parse::<i64>() {
+        scene.become_scalar(node, Kind::Whole, &whole.to_string());
+    } else {
+        let real = word.parse::<f64>().ok().filter(|real| real.is_finite())?;
+        scene.become_number(node, real);
+    }
+    Some(())
+}

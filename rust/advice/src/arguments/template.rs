@@ -1,0 +1,130 @@
+//! Texts in which one word varies: "DESC city", "DESC country".
+
+use super::hash;
+use super::sources::LEAST_GROUPS;
+use super::survey::{Target, node_of};
+use super::values::{Kind, Scene};
+use super::{slot::Slot, span};
+use crate::Run;
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::cmp::Reverse;
+
+/// Templates of one slot.
+const MOST_TEMPLATES: usize = 6;
+/// Bytes and words of the longest text that is looked at.
+const LONGEST: usize = 96;
+const MOST_WORDS: usize = 8;
+/// Distinct words that must have stood in the gap, and distinct tasks in which they did.
+const LEAST_GAPS: usize = LEAST_GROUPS as usize + 1;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Template {
+    pub(super) hash: u64,
+    before: Box<str>,
+    after: Box<str>,
+    groups: u32,
+}
+
+impl Template {
+    /// The word in the gap of a text that has this form.
+    pub(super) fn gap<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let gap = text.strip_prefix(&*self.before)?.strip_suffix(&*self.after)?;
+        is_word(gap).then_some(gap)
+    }
+
+    pub(super) fn filled(&self, gap: &str) -> String {
+        format!("{}{gap}{}", self.before, self.after)
+    }
+}
+
+pub(super) fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.len() <= LONGEST && text.bytes().all(is_of_word)
+}
+
+fn is_of_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+}
+
+/// Where the words of a short text begin and end; none for a text of many words.
+fn words_of(text: &str) -> Vec<(usize, usize)> {
+    let mut words: Vec<(usize, usize)> = Vec::new();
+    let inside = text.bytes().enumerate().filter(|(_, byte)| is_of_word(*byte));
+    for (at, _) in inside {
+        match words.last_mut() {
+            Some(last) if last.1 == at => last.1 += 1,
+            _ => words.push((at, at + 1)),
+        }
+    }
+    if words.len() > MOST_WORDS { Vec::new() } else { words }
+}
+
+/// One word of one recorded text, taken as the gap.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Cut {
+    slot: u32,
+    form: u64,
+    group: u64,
+    gap: u64,
+}
+
+/// Learns the templates of every slot, what its values are made of, and which agent uses which template.
+pub(super) fn learn(slots: &mut [Slot], targets: &[Target], runs: &[Run], scenes: &[Scene<'_>]) {
+    let mut cuts = Vec::new();
+    let mut samples = FxHashMap::default();
+    for target in targets {
+        let text = text_of(scenes, target);
+        slots[target.slot as usize].builds.insert(span::build(text));
+        for (start, end) in words_of(text).into_iter().filter(|gap| *gap != (0, text.len())) {
+            let form = hash::mix(hash::of(&text[..start]), hash::of(&text[end..]));
+            let group = runs[target.run as usize].group;
+            cuts.push(Cut { slot: target.slot, form, group, gap: hash::of(&text[start..end]) });
+            samples.entry((target.slot, form)).or_insert((*target, start, end));
+        }
+    }
+    cuts.sort_unstable();
+    for same in cuts.chunk_by(|a, b| (a.slot, a.form) == (b.slot, b.form)) {
+        if let Some(groups) = enough(same) {
+            let (target, start, end) = samples[&(same[0].slot, same[0].form)];
+            let text = text_of(scenes, &target);
+            let (before, after) = (text[..start].into(), text[end..].into());
+            slots[same[0].slot as usize].templates.push(Template {
+                hash: same[0].form,
+                before,
+                after,
+                groups,
+            });
+        }
+    }
+    for slot in slots.iter_mut() {
+        slot.templates.sort_by_key(|each| (Reverse(each.groups), each.hash));
+        slot.templates.truncate(MOST_TEMPLATES);
+    }
+    learn_habits(slots, targets, scenes);
+}
+
+/// The text of a target; empty where it has none or a long one.
+fn text_of<'a>(scenes: &'a [Scene<'_>], target: &Target) -> &'a str {
+    let text = scenes[target.run as usize].text_of(target.node);
+    if node_of(scenes, target).kind == Kind::Text && text.len() <= LONGEST { text } else { "" }
+}
+
+/// The number of distinct tasks behind a form, where they and the words in its gap are enough.
+fn enough(same: &[Cut]) -> Option<u32> {
+    let groups = same.chunk_by(|a, b| a.group == b.group).count();
+    let gaps: FxHashSet<u64> = same.iter().map(|cut| cut.gap).collect();
+    (groups.min(gaps.len()) >= LEAST_GAPS).then_some(groups as u32)
+}
+
+fn learn_habits(slots: &mut [Slot], targets: &[Target], scenes: &[Scene<'_>]) {
+    let mut counts: FxHashMap<(u32, u64, u32), u32> = FxHashMap::default();
+    for target in targets {
+        if let Some(template) = slots[target.slot as usize].template_of(text_of(scenes, target)) {
+            *counts.entry((target.slot, scenes[target.run as usize].agent, template)).or_default() += 1;
+        }
+    }
+    let mut counts: Vec<_> = counts.into_iter().map(|(habit, count)| (Reverse(count), habit)).collect();
+    counts.sort_unstable();
+    for (_, (slot, agent, template)) in counts {
+        slots[slot as usize].habits.entry(agent).or_default().push(template);
+    }
+}

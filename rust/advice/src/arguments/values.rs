@@ -1,0 +1,606 @@
+//! Everything that a run has said, as one list of values that know where they stand.
+
+use super::hash::{self, NAME, mix, mix_text};
+use super::task::Task;
+use super::{literal, span};
+use crate::{Run, Taken};
+use rmp::Marker;
+use rustc_hash::{FxHashMap, FxHashSet};
+use tacit_kernels::msgpack::{Reader, Result};
+use tacit_kernels::trajectory::symbol;
+
+/// No node, or no step.
+pub(super) const NONE: u32 = u32::MAX;
+/// How many values are read of one result; what stands behind them is passed over.
+const MOST_VALUES: usize = 512;
+/// How many bytes are read of one text.
+const MOST_TEXT: usize = 8_192;
+/// How deep values are read; deeper ones are passed over.
+const MOST_DEPTH: usize = 24;
+/// Elements of a list that are told apart by their place.
+const MOST_PLACES: u32 = 8;
+
+/// Where in a run a value stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Place {
+    Task,
+    Context,
+    Arguments,
+    Output,
+    Error,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(super) enum Kind {
+    Null,
+    Flag,
+    Whole,
+    Real,
+    Text,
+    List,
+    Map,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 7] =
+        [Self::Null, Self::Flag, Self::Whole, Self::Real, Self::Text, Self::List, Self::Map];
+
+    pub(super) fn is_scalar(self) -> bool {
+        self < Self::List
+    }
+}
+
+/// A part of the scene's text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Range {
+    start: u32,
+    end: u32,
+}
+
+/// How a value is reached from the one around it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Label {
+    Root,
+    Name(Range),
+    Index(u32),
+    /// The value is itself the key of an entry.
+    Key,
+    /// The value is a piece of the text around it.
+    Piece,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Node {
+    pub(super) parent: u32,
+    /// The first node that is not inside this one.
+    pub(super) end: u32,
+    pub(super) step: u32,
+    pub(super) place: Place,
+    pub(super) kind: Kind,
+    pub(super) label: Label,
+    /// A scalar as text: the same for a number and the string that shows it.
+    pub(super) text: Range,
+    /// Whether the value can be passed on: no part of it was left out, or was a text that is told apart here.
+    pub(super) is_whole: bool,
+    /// Whether the value stands there as a text that shows it.
+    is_shown: bool,
+    /// Equal values have equal keys, whatever their types.
+    pub(super) key: u64,
+    /// The last name on the way to the value.
+    pub(super) name: u64,
+    /// What the value can be found by: its place, a wider place (0 for none), its name alone.
+    pub(super) rules: [u64; 3],
+}
+
+/// Where the values of one step begin.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stage {
+    pub(super) tool: u64,
+    pub(super) ok: i8,
+    /// The first node of the step.
+    pub(super) from: u32,
+    /// The first scalar among its arguments, 0 for none.
+    pub(super) first: u64,
+}
+
+/// One run, read for its values. Nodes stand in the order in which they were said.
+#[derive(Debug, Default)]
+pub(super) struct Scene<'a> {
+    pub(super) nodes: Vec<Node>,
+    pub(super) stages: Vec<Stage>,
+    pub(super) task: Task,
+    pub(super) agent: u64,
+    pub(super) domain: u64,
+    text: String,
+    heads: FxHashMap<u64, u32>,
+    before: Vec<[u32; 3]>,
+    /// The rules that anyone asks for; all where none are given.
+    wanted: Option<&'a FxHashSet<u64>>,
+}
+
+impl<'a> Scene<'a> {
+    pub(super) fn of(run: &Run, wanted: Option<&'a FxHashSet<u64>>) -> Self {
+        let mut scene = Self {
+            task: Task::of(&run.task),
+            agent: run.agent.as_deref().map_or(0, symbol),
+            domain: symbol(&run.domain),
+            wanted,
+            ..Self::default()
+        };
+        scene.add_task(&run.task);
+        scene.add_context(run);
+        for step in &run.steps {
+            scene.add_step(step);
+        }
+        scene
+    }
+
+    pub(super) fn str(&self, range: Range) -> &str {
+        &self.text[range.start as usize..range.end as usize]
+    }
+
+    /// The text that shows a scalar; empty for anything else.
+    pub(super) fn text_of(&self, node: u32) -> &str {
+        self.nodes.get(node as usize).map_or("", |node| self.str(node.text))
+    }
+
+    /// The nodes that a rule finds before `limit`, the newest first.
+    pub(super) fn found(&self, rule: u64, limit: u32) -> impl Iterator<Item = u32> {
+        let mut next = self.heads.get(&rule).copied().unwrap_or(NONE);
+        std::iter::from_fn(move || {
+            let node = next;
+            next = self.before_in_chain(node, rule)?;
+            Some(node)
+        })
+        .filter(move |node| *node < limit)
+    }
+
+    fn before_in_chain(&self, node: u32, rule: u64) -> Option<u32> {
+        let rules = self.nodes.get(node as usize)?.rules;
+        let which = rules.iter().position(|each| *each == rule)?;
+        Some(self.before[node as usize][which])
+    }
+
+    /// The nodes directly inside a container.
+    pub(super) fn children(&self, node: u32) -> impl Iterator<Item = u32> {
+        let end = self.nodes[node as usize].end;
+        let mut next = node + 1;
+        std::iter::from_fn(move || {
+            let child = next;
+            (child < end).then(|| next = self.nodes[child as usize].end)?;
+            Some(child)
+        })
+        .filter(|child| !matches!(self.nodes[*child as usize].label, Label::Key | Label::Piece))
+    }
+
+    /// The first node after all that was said before the step; a step that is not there yet stands at the end.
+    pub(super) fn limit(&self, step: usize) -> u32 {
+        self.stages.get(step).map_or(self.nodes.len() as u32, |stage| stage.from)
+    }
+
+    fn add_task(&mut self, task: &str) {
+        let root = self.root(Place::Task, NONE, 0);
+        span::of_task(task, |text, shape, before| self.add_span(root, text, shape, before));
+        self.close(root, 0);
+        self.link(root);
+    }
+
+    fn add_context(&mut self, run: &Run) {
+        let root = self.root(Place::Context, NONE, 0);
+        let fields = [
+            ("domain", Some(&run.domain)),
+            ("language", run.language.as_ref()),
+            ("framework", run.framework.as_ref()),
+            ("agent", run.agent.as_ref()),
+        ];
+        for (name, value) in fields {
+            if let Some(value) = value {
+                let label = self.name(name);
+                self.scalar(root, label, Kind::Text, value);
+            }
+        }
+        self.close(root, 0);
+        self.link(root);
+    }
+
+    /// Adds what one step said. A value that cannot be read counts as absent.
+    pub(super) fn add_step(&mut self, step: &Taken) {
+        let number = self.stages.len() as u32;
+        let (tool, from) = (symbol(&step.tool), self.nodes.len() as u32);
+        self.stages.push(Stage { tool, ok: step.ok, from, first: 0 });
+        self.add_values(Place::Arguments, number, tool, &step.parameters);
+        let first = self.nodes[from as usize..].iter().find(|node| node.kind.is_scalar());
+        self.stages[number as usize].first = first.map_or(0, |node| node.key);
+        self.add_values(Place::Output, number, tool, &step.output);
+        if let Some(error) = &step.error {
+            let root = self.root(Place::Error, number, tool);
+            self.add_pieces(root, error);
+            self.close(root, 0);
+        }
+        self.link(from);
+    }
+
+    fn add_values(&mut self, place: Place, step: u32, tool: u64, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let most = self.nodes.len() + MOST_VALUES;
+        let root = self.root(place, step, tool);
+        let _ = self.fill_value(root, &mut Reader::new(bytes), most, MOST_DEPTH);
+        self.settle(root);
+    }
+
+    fn root(&mut self, place: Place, step: u32, tool: u64) -> u32 {
+        let path = mix(tool, place as u64 + 1);
+        let rules = [path, 0, 0];
+        self.push(Node {
+            parent: NONE,
+            end: NONE,
+            step,
+            place,
+            kind: Kind::Map,
+            label: Label::Root,
+            text: Range::default(),
+            is_whole: true,
+            is_shown: false,
+            key: 0,
+            name: 0,
+            rules,
+        })
+    }
+
+    fn push(&mut self, node: Node) -> u32 {
+        self.nodes.push(node);
+        self.nodes.len() as u32 - 1
+    }
+
+    /// Opens a value inside another; `close` or `settle` must follow.
+    pub(super) fn open(&mut self, parent: u32, label: Label) -> u32 {
+        let above = self.nodes[parent as usize];
+        let (path, name) = match label {
+            Label::Name(range) => {
+                let key = self.str(range);
+                (mix_text(above.rules[0], hash::general(key)), hash::of(key))
+            }
+            Label::Key => (mix(above.rules[0], hash::KEY), above.name),
+            _ => (mix(above.rules[0], hash::ANY), above.name),
+        };
+        let rules = [path, 0, mix(NAME ^ above.place as u64, name)];
+        self.push(Node {
+            parent,
+            end: NONE,
+            kind: Kind::Map,
+            label,
+            text: Range::default(),
+            is_whole: true,
+            is_shown: false,
+            key: 0,
+            name,
+            rules,
+            ..above
+        })
+    }
+
+    pub(super) fn name(&mut self, name: &str) -> Label {
+        Label::Name(self.keep(name))
+    }
+
+    pub(super) fn keep(&mut self, text: &str) -> Range {
+        let start = self.text.len() as u32;
+        self.text.push_str(text);
+        Range { start, end: self.text.len() as u32 }
+    }
+
+    fn close(&mut self, node: u32, key: u64) {
+        let end = self.nodes.len() as u32;
+        let closed = &mut self.nodes[node as usize];
+        (closed.end, closed.key) = (end, key);
+    }
+
+    /// Makes the nodes from `from` on findable.
+    fn link(&mut self, from: u32) {
+        for node in from as usize..self.nodes.len() {
+            let mut before = [NONE; 3];
+            for (rule, before) in self.nodes[node].rules.into_iter().zip(&mut before) {
+                if rule != 0 && self.wanted.is_none_or(|wanted| wanted.contains(&rule)) {
+                    let head = self.heads.entry(rule).or_insert(NONE);
+                    *before = std::mem::replace(head, node as u32);
+                }
+            }
+            self.before.push(before);
+        }
+    }
+
+    /// Ends a container: its key follows from what is inside.
+    pub(super) fn settle(&mut self, node: u32) {
+        if self.nodes[node as usize].end != NONE {
+            return;
+        }
+        self.nodes[node as usize].end = self.nodes.len() as u32;
+        let is_whole =
+            |child: u32| self.nodes[child as usize].is_whole && !self.nodes[child as usize].is_shown;
+        let are_whole = self.children(node).all(is_whole);
+        self.nodes[node as usize].is_whole &= are_whole;
+        let key = self.key_of(node);
+        self.close(node, key);
+    }
+
+    /// Says of an open value that part of it is left out.
+    pub(super) fn cut(&mut self, node: u32) {
+        self.nodes[node as usize].is_whole = false;
+    }
+
+    /// Ends a value that is left out.
+    pub(super) fn leave_out(&mut self, node: u32) {
+        self.cut(node);
+        self.become_scalar(node, Kind::Null, "");
+        self.nodes[node as usize].key = hash::LEFT_OUT;
+    }
+
+    fn key_of(&self, node: u32) -> u64 {
+        let keys = self.children(node).map(|child| self.nodes[child as usize]);
+        match self.nodes[node as usize].kind {
+            Kind::Map => keys.fold(hash::MAP, |sum, child| match child.label {
+                Label::Name(range) => sum.wrapping_add(mix(hash::of(self.str(range)), child.key)),
+                _ => sum,
+            }),
+            _ => keys.fold(hash::LIST, |sum, child| mix(sum, child.key)),
+        }
+    }
+
+    pub(super) fn scalar(&mut self, parent: u32, label: Label, kind: Kind, text: &str) {
+        let node = self.open(parent, label);
+        self.become_scalar(node, kind, text);
+    }
+
+    pub(super) fn become_scalar(&mut self, node: u32, kind: Kind, text: &str) {
+        let range = self.keep(text);
+        let each = &mut self.nodes[node as usize];
+        (each.kind, each.text) = (kind, range);
+        if let Label::Index(index) = each.label {
+            let exact = mix(each.rules[0], u64::from(index.min(MOST_PLACES)));
+            each.rules = [exact, each.rules[0], each.rules[2]];
+        }
+        self.close(node, hash::of(text));
+    }
+
+    /// Reads one msgpack value into an open node.
+    fn fill_value(&mut self, node: u32, reader: &mut Reader<'_>, most: usize, depth: usize) -> Result<()> {
+        if depth == 0 || self.nodes.len() >= most {
+            self.leave_out(node);
+            return reader.skip();
+        }
+        match reader.marker()? {
+            Marker::Null => self.take_scalar(node, reader, Kind::Null, "null"),
+            Marker::True => self.take_scalar(node, reader, Kind::Flag, "true"),
+            Marker::False => self.take_scalar(node, reader, Kind::Flag, "false"),
+            Marker::F32 | Marker::F64 => {
+                let number = reader.number()?;
+                self.become_number(node, number);
+                Ok(())
+            }
+            Marker::FixStr(_) | Marker::Str8 | Marker::Str16 | Marker::Str32 => {
+                let text = reader.str()?;
+                self.become_text(node, text);
+                Ok(())
+            }
+            Marker::FixArray(_) | Marker::Array16 | Marker::Array32 => {
+                self.fill_list(node, reader, most, depth)
+            }
+            Marker::FixMap(_) | Marker::Map16 | Marker::Map32 => self.fill_map(node, reader, most, depth),
+            Marker::Bin8 | Marker::Bin16 | Marker::Bin32 => {
+                self.leave_out(node);
+                reader.skip()
+            }
+            Marker::U64 => {
+                let raw = reader.raw()?;
+                let number = u64::from_be_bytes(raw[1..].try_into().unwrap_or_default());
+                self.become_scalar(node, Kind::Whole, &number.to_string());
+                Ok(())
+            }
+            _ => {
+                let number = reader.int()?;
+                self.become_scalar(node, Kind::Whole, &number.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    fn take_scalar(&mut self, node: u32, reader: &mut Reader<'_>, kind: Kind, text: &str) -> Result<()> {
+        self.become_scalar(node, kind, text);
+        reader.skip()
+    }
+
+    pub(super) fn become_number(&mut self, node: u32, number: f64) {
+        self.become_scalar(node, Kind::Real, &number.to_string());
+    }
+
+    fn fill_list(&mut self, node: u32, reader: &mut Reader<'_>, most: usize, depth: usize) -> Result<()> {
+        self.nodes[node as usize].kind = Kind::List;
+        for index in 0..reader.array()? {
+            if self.nodes.len() >= most {
+                self.cut(node);
+                reader.skip()?;
+                continue;
+            }
+            let child = self.open(node, Label::Index(index));
+            let read = self.fill_value(child, reader, most, depth - 1);
+            self.settle(child);
+            read?;
+        }
+        Ok(())
+    }
+
+    fn fill_map(&mut self, node: u32, reader: &mut Reader<'_>, most: usize, depth: usize) -> Result<()> {
+        for _ in 0..reader.map()? {
+            let name = reader.str()?;
+            if self.nodes.len() >= most {
+                self.cut(node);
+                reader.skip()?;
+                continue;
+            }
+            let child = self.entry(node, name);
+            let read = self.fill_value(child, reader, most, depth - 1);
+            self.settle(child);
+            read?;
+        }
+        Ok(())
+    }
+
+    /// Opens the entry of a map; a name that looks like data is a value of its own.
+    pub(super) fn entry(&mut self, map: u32, name: &str) -> u32 {
+        if hash::is_data(name) {
+            self.scalar(map, Label::Key, Kind::Text, name);
+        }
+        let label = self.name(name);
+        self.open(map, label)
+    }
+
+    /// A result's text is read for what it says: a literal as its values, any other text as a scalar with pieces.
+    /// A long text is none of anyone's arguments.
+    fn become_text(&mut self, node: u32, text: &str) {
+        let read = &text[..text.floor_char_boundary(MOST_TEXT)];
+        if self.nodes[node as usize].place == Place::Output {
+            if self.become_shown(node, read) {
+                return;
+            }
+            self.add_pieces(node, read);
+        }
+        match read.len() == text.len() {
+            true => self.become_scalar(node, Kind::Text, text),
+            false => self.leave_out(node),
+        }
+    }
+
+    /// Whether the text shows a list or a map.
+    fn become_shown(&mut self, node: u32, text: &str) -> bool {
+        let most = self.nodes.len() + MOST_VALUES;
+        let is_shown = literal::may_be(text) && literal::read(self, node, text, most);
+        match is_shown {
+            true => self.nodes[node as usize].is_shown = true,
+            false => self.forget_after(node),
+        }
+        is_shown
+    }
+
+    /// Takes back what was added inside an open node.
+    fn forget_after(&mut self, node: u32) {
+        self.nodes.truncate(node as usize + 1);
+        let each = &mut self.nodes[node as usize];
+        (each.kind, each.is_whole, each.end) = (Kind::Map, true, NONE);
+    }
+
+    fn add_pieces(&mut self, node: u32, text: &str) {
+        span::of_text(text, |piece, shape, before| self.add_span(node, piece, shape, before));
+    }
+
+    fn add_span(&mut self, parent: u32, text: &str, shape: u64, before: u64) {
+        let node = self.open(parent, Label::Piece);
+        let above = self.nodes[parent as usize].rules[0];
+        let each = &mut self.nodes[node as usize];
+        each.name = before;
+        each.rules =
+            [mix(above, shape), mix(mix(above, hash::AFTER), before), mix(NAME ^ each.place as u64, before)];
+        self.become_scalar(node, Kind::Text, text);
+    }
+
+    /// Where a value stands, as a person would point to it.
+    pub(super) fn source(&self, node: u32) -> String {
+        let each = self.nodes[node as usize];
+        match each.place {
+            Place::Task => "task".into(),
+            Place::Context => "context".into(),
+            Place::Arguments => format!("step {} {}", each.step + 1, self.path(node).trim_start_matches('.')),
+            Place::Output => format!("step {} output{}", each.step + 1, self.path(node)),
+            Place::Error => format!("step {} error", each.step + 1),
+        }
+    }
+
+    fn path(&self, node: u32) -> String {
+        let each = self.nodes[node as usize];
+        if each.parent == NONE {
+            return String::new();
+        }
+        let above = self.path(each.parent);
+        match each.label {
+            Label::Name(name) => format!("{above}.{}", self.str(name)),
+            Label::Index(index) => format!("{above}[{index}]"),
+            Label::Key => format!("{above}.{}", self.str(each.text)),
+            Label::Root | Label::Piece => above,
+        }
+    }
+
+    /// The place of a value without the number of its step.
+    pub(super) fn pattern(&self, node: u32) -> String {
+        let each = &self.nodes[node as usize];
+        match each.place {
+            Place::Arguments => self.path(node).trim_start_matches('.').into(),
+            _ => format!("output{}", self.path(node)),
+        }
+    }
+
+    /// Appends the value as msgpack; a scalar as `kind` where it can be that.
+    pub(super) fn encode(&self, node: u32, kind: Option<Kind>, out: &mut Vec<u8>) {
+        let each = &self.nodes[node as usize];
+        let count = || self.children(node).count() as u32;
+        match each.kind {
+            Kind::List => drop(rmp::encode::write_array_len(out, count())),
+            Kind::Map => drop(rmp::encode::write_map_len(out, count())),
+            own => {
+                let text = self.str(each.text);
+                let wanted = kind.filter(|kind| kind.is_scalar()).unwrap_or(own);
+                if !encode_scalar(wanted, text, out) && !encode_scalar(own, text, out) {
+                    out.push(0xc0);
+                }
+            }
+        }
+        for child in self.children(node) {
+            if let Label::Name(name) = self.nodes[child as usize].label {
+                let _ = rmp::encode::write_str(out, self.str(name));
+            }
+            self.encode(child, None, out);
+        }
+    }
+
+    pub(super) fn set_kind(&mut self, node: u32, kind: Kind) {
+        self.nodes[node as usize].kind = kind;
+    }
+
+    pub(super) fn step_of(&self, node: u32) -> Option<usize> {
+        Some(self.nodes[node as usize].step).filter(|step| *step != NONE).map(|step| step as usize)
+    }
+}
+
+/// Appends the scalar that the text shows; false where it shows none of that kind.
+fn encode_scalar(kind: Kind, text: &str, out: &mut Vec<u8>) -> bool {
+    match kind {
+        Kind::Text => rmp::encode::write_str(out, text).is_ok(),
+        Kind::Flag => match text {
+            "true" => {
+                out.push(0xc3);
+                true
+            }
+            "false" => {
+                out.push(0xc2);
+                true
+            }
+            _ => false,
+        },
+        Kind::Whole => match (text.parse::<i64>(), text.parse::<u64>()) {
+            (Ok(number), _) => rmp::encode::write_sint(out, number).is_ok(),
+            (_, Ok(number)) => rmp::encode::write_uint(out, number).is_ok(),
+            _ => false,
+        },
+        Kind::Real => text
+            .parse()
+            .ok()
+            .filter(|number: &f64| number.is_finite())
+            .is_some_and(|number| rmp::encode::write_f64(out, number).is_ok()),
+        _ => {
+            out.push(0xc0);
+            true
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! What to do next: models that learn from whole episodes and answer about an open one.
+
+pub mod arguments;
+mod next_step;
+mod outcome;
+mod plans;
+mod tasks;
+
+pub use arguments::Filled;
+pub use next_step::{Suggested, Term, Way};
+pub use outcome::{Expected, Prediction};
+pub use plans::{Plan, PlanStep};
+
+use arguments::ArgumentModel;
+use next_step::{Linear, StepModel};
+use rustc_hash::FxHashMap;
+use tacit_kernels::facts::Id;
+use tacit_kernels::index::{Change, Unreadable, group_of};
+use tacit_kernels::msgpack::{Reader, Result};
+use tacit_kernels::trajectory::{Complexity, Trajectory};
+use tasks::TaskModel;
+
+/// One episode as advice sees it. A question is one too: an episode that has not ended.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Run {
+    pub id: Id,
+    pub namespace: String,
+    pub task: String,
+    pub task_key: Option<String>,
+    /// What several attempts at one task share.
+    pub group: u64,
+    pub domain: String,
+    pub language: Option<String>,
+    pub framework: Option<String>,
+    pub agent: Option<String>,
+    pub complexity: Complexity,
+    /// The share of success; none while the episode is open.
+    pub base: Option<f64>,
+    pub reward_total: Option<f64>,
+    pub steps: Vec<Taken>,
+}
+
+/// One step that was taken.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Taken {
+    pub tool: String,
+    /// 1 ok, 0 failed or timed out, -1 no result.
+    pub ok: i8,
+    pub error: Option<String>,
+    pub error_class: Option<String>,
+    /// A msgpack value; empty where there is none.
+    pub parameters: Box<[u8]>,
+    /// A msgpack value; empty where there is none.
+    pub output: Box<[u8]>,
+}
+
+impl Run {
+    /// The episode of a stored record.
+    pub fn decode(record: &[u8]) -> Result<Self> {
+        let columns = Trajectory::decode(record)?;
+        let said = read_steps(record)?;
+        let of_step = |(number, said): (usize, Said<'_>)| Taken {
+            tool: columns.tool_names[columns.tool_indices[number] as usize].clone(),
+            ok: columns.ok[number],
+            error: said.error.map(str::to_owned),
+            error_class: columns.error_classes[number].clone(),
+            parameters: said.parameters.into(),
+            output: said.output.into(),
+        };
+        let steps = said.into_iter().enumerate().map(of_step).collect();
+        Ok(Self {
+            id: columns.id,
+            group: group_of(columns.task_key.as_deref(), &columns.task),
+            namespace: columns.namespace,
+            task: columns.task,
+            task_key: columns.task_key,
+            domain: columns.domain,
+            language: columns.language,
+            framework: columns.framework,
+            agent: columns.agent,
+            complexity: columns.complexity,
+            base: columns.base,
+            reward_total: columns.reward_total,
+            steps,
+        })
+    }
+
+    pub fn is_success(&self) -> bool {
+        self.base == Some(1.0)
+    }
+}
+
+/// What a step's columns leave out.
+#[derive(Default)]
+struct Said<'a> {
+    error: Option<&'a str>,
+    parameters: &'a [u8],
+    output: &'a [u8],
+}
+
+fn read_steps(record: &[u8]) -> Result<Vec<Said<'_>>> {
+    let mut reader = Reader::new(record);
+    let mut steps = Vec::new();
+    for _ in 0..reader.map()? {
+        if reader.str()? == "steps" {
+            for _ in 0..reader.array()? {
+                steps.push(read_step(&mut reader)?);
+            }
+        } else {
+            reader.skip()?;
+        }
+    }
+    Ok(steps)
+}
+
+fn read_step<'a>(reader: &mut Reader<'a>) -> Result<Said<'a>> {
+    let mut said = Said::default();
+    for _ in 0..reader.map()? {
+        match reader.str()? {
+            "error" => said.error = reader.optional(Reader::str)?,
+            "parameters" => said.parameters = reader.optional(Reader::raw)?.unwrap_or_default(),
+            "output" => said.output = reader.optional(Reader::raw)?.unwrap_or_default(),
+            _ => reader.skip()?,
+        }
+    }
+    Ok(said)
+}
+
+/// A change, ready to be applied.
+#[derive(Clone, Debug)]
+pub enum Prepared {
+    Put(Box<Run>),
+    Remove(Id),
+}
+
+/// Reads all changes, or names the first episode that cannot be read: nothing is ever half applied.
+pub fn prepare<'a>(
+    changes: impl IntoIterator<Item = Change<'a>>,
+) -> std::result::Result<Vec<Prepared>, Unreadable> {
+    let prepare = |change| match change {
+        Change::Put(row) => match Run::decode(row.payload) {
+            Ok(run) => Ok(Prepared::Put(Box::new(Run { id: row.id, ..run }))),
+            Err(why) => Err(Unreadable { id: row.id, why }),
+        },
+        Change::Remove(id) => Ok(Prepared::Remove(id)),
+    };
+    changes.into_iter().map(prepare).collect()
+}
+
+/// Everything that advice is taken from, kept in step with the store by its changes.
+///
+/// It depends on which episodes it holds, not on the order in which they came, nor on those that were removed.
+#[derive(Debug, Default)]
+pub struct Advisor {
+    sequence: i64,
+    places: FxHashMap<Box<str>, u32>,
+    spaces: Vec<Space>,
+    homes: FxHashMap<Id, u32>,
+}
+
+/// The models of one namespace.
+#[derive(Debug, Default)]
+struct Space {
+    steps: StepModel,
+    tasks: TaskModel,
+    arguments: ArgumentModel,
+}
+
+impl Space {
+    fn put(&mut self, run: &Run) {
+        self.steps.put(run);
+        self.tasks.put(run);
+    }
+
+    fn remove(&mut self, id: &Id) {
+        self.steps.remove(id);
+        self.tasks.remove(id);
+    }
+
+    fn bytes(&self) -> usize {
+        self.steps.bytes() + self.tasks.bytes() + self.arguments.bytes()
+    }
+}
+
+/// What is learned from whole episodes, beside what is counted of each. It depends on them alone.
+#[derive(Debug)]
+pub struct Learned {
+    steps: Linear,
+    arguments: ArgumentModel,
+    from: Vec<Id>,
+}
+
+impl Learned {
+    /// Learns from the successes that `Advisor::due` named, in that order; none where there are none.
+    pub fn from(runs: &[Run]) -> Option<Self> {
+        let from: Vec<Id> = runs.iter().map(|run| run.id).collect();
+        (!runs.is_empty()).then(|| Self {
+            steps: Linear::fit(runs),
+            arguments: ArgumentModel::fit(runs),
+            from,
+        })
+    }
+}
+
+impl Advisor {
+    /// The number of the last change that was applied.
+    pub fn sequence(&self) -> i64 {
+        self.sequence
+    }
+
+    pub fn len(&self) -> usize {
+        self.homes.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.homes.is_empty()
+    }
+
+    /// How much memory the models take, nearly.
+    pub fn bytes(&self) -> usize {
+        self.homes.capacity() * 21 + self.spaces.iter().map(Space::bytes).sum::<usize>()
+    }
+
+    /// Applies changes that were prepared, and notes how far the store has been followed.
+    pub fn apply(&mut self, changes: impl IntoIterator<Item = Prepared>, sequence: i64) {
+        for change in changes {
+            match change {
+                Prepared::Put(run) => self.put(&run),
+                Prepared::Remove(id) => self.remove(&id),
+            }
+        }
+        self.sequence = self.sequence.max(sequence);
+    }
+
+    fn put(&mut self, run: &Run) {
+        self.remove(&run.id);
+        let place = self.place_of(&run.namespace);
+        self.spaces[place as usize].put(run);
+        self.homes.insert(run.id, place);
+    }
+
+    fn place_of(&mut self, namespace: &str) -> u32 {
+        if let Some(place) = self.places.get(namespace) {
+            return *place;
+        }
+        let place = self.spaces.len() as u32;
+        self.places.insert(namespace.into(), place);
+        self.spaces.push(Space::default());
+        place
+    }
+
+    /// The episodes to learn from now, oldest first; None as long as what was learned will do.
+    pub fn due(&self, namespace: &str) -> Option<Vec<Id>> {
+        self.space(namespace)?.steps.due()
+    }
+
+    /// Takes over what was learned from the episodes that were due.
+    pub fn learned(&mut self, namespace: &str, learned: Learned) {
+        let place = self.place_of(namespace);
+        let space = &mut self.spaces[place as usize];
+        space.steps.learned(learned.steps, learned.from);
+        space.arguments = learned.arguments;
+    }
+
+    /// What may come after the steps of an open episode, the likeliest first; empty where no episode succeeded yet.
+    pub fn suggest(&self, run: &Run, limit: usize) -> Vec<Suggested> {
+        self.space(&run.namespace).map_or_else(Vec::new, |space| space.steps.suggest(run, limit))
+    }
+
+    /// Ways out of an error of `class`, the likeliest to work first. The steps of the open episode end with the one that
+    /// failed, or with the one before it; where it has none, or names no agent, the answer does without.
+    pub fn recover(&self, run: &Run, tool: Option<&str>, class: &str, limit: usize) -> Vec<Way> {
+        let space = self.space(&run.namespace);
+        space.map_or_else(Vec::new, |space| space.steps.recover(run, tool, class, limit))
+    }
+
+    /// Whether questions about tasks of this namespace can be answered as it is.
+    pub fn is_settled(&self, namespace: &str) -> bool {
+        self.space(namespace).is_none_or(|space| space.tasks.is_settled())
+    }
+
+    /// Learns from many episodes at once, where enough have come or gone since it last did.
+    pub fn settle(&mut self, namespace: &str) {
+        if let Some(place) = self.places.get(namespace) {
+            self.spaces[*place as usize].tasks.settle();
+        }
+    }
+
+    /// How an attempt at the run's task by its agent will go. The namespace is settled.
+    pub fn predict(&self, run: &Run) -> Prediction {
+        match self.space(&run.namespace) {
+            Some(space) => space.tasks.predict(run),
+            None => TaskModel::default().predict(run),
+        }
+    }
+
+    /// One plan for the run's task, merged from the successes of the nearest tasks; at most `limit` of them are named.
+    /// The namespace is settled.
+    pub fn plan(&self, run: &Run, limit: usize) -> Plan {
+        self.space(&run.namespace).map(|space| space.tasks.plan(run, limit)).unwrap_or_default()
+    }
+
+    /// The arguments of each of several tools, one of which may come after the steps of an open episode.
+    pub fn arguments(&self, run: &Run, tools: &[&str]) -> Vec<Vec<Filled>> {
+        let Some(space) = self.space(&run.namespace) else { return vec![Vec::new(); tools.len()] };
+        let prepared = space.arguments.prepare(run);
+        tools.iter().map(|tool| space.arguments.fill(&prepared, tool)).collect()
+    }
+
+    /// The arguments of the steps of a plan, taken one after another from where an open episode stands.
+    pub fn plan_arguments(&self, run: &Run, tools: &[&str]) -> Vec<Vec<Filled>> {
+        let space = self.space(&run.namespace);
+        space.map_or_else(|| vec![Vec::new(); tools.len()], |space| space.arguments.plan(run, tools))
+    }
+
+    fn space(&self, namespace: &str) -> Option<&Space> {
+        self.places.get(namespace).map(|place| &self.spaces[*place as usize])
+    }
+
+    fn remove(&mut self, id: &Id) {
+        if let Some(place) = self.homes.remove(id) {
+            self.spaces[place as usize].remove(id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tacit_kernels::index::Row;
+
+    /// A map with a step of every kind, as the house writes it.
+    fn record() -> Vec<u8> {
+        let mut out = Vec::new();
+        let text = |out: &mut Vec<u8>, text: &str| rmp::encode::write_str(out, text).unwrap();
+        rmp::encode::write_map_len(&mut out, 3).unwrap();
+        text(&mut out, "task");
+        text(&mut out, "cancel order 17");
+        text(&mut out, "agent");
+        text(&mut out, "a");
+        text(&mut out, "steps");
+        rmp::encode::write_array_len(&mut out, 2).unwrap();
+        rmp::encode::write_map_len(&mut out, 4).unwrap();
+        for (key, value) in [("tool", "find"), ("status", "ok"), ("output", "order 17")] {
+            text(&mut out, key);
+            text(&mut out, value);
+        }
+        text(&mut out, "parameters");
+        rmp::encode::write_map_len(&mut out, 1).unwrap();
+        text(&mut out, "id");
+        rmp::encode::write_uint(&mut out, 17).unwrap();
+        rmp::encode::write_map_len(&mut out, 3).unwrap();
+        for (key, value) in [("tool", "cancel"), ("status", "error"), ("error", "order 17 is locked")] {
+            text(&mut out, key);
+            text(&mut out, value);
+        }
+        out
+    }
+
+    #[test]
+    fn a_run_has_the_raw_values_of_each_step_beside_its_columns() {
+        let run = Run::decode(&record()).unwrap();
+        assert_eq!((run.task.as_str(), run.agent.as_deref(), run.base), ("cancel order 17", Some("a"), None));
+        assert_eq!(run.steps.len(), 2);
+        assert_eq!(Reader::new(&run.steps[0].output).str().unwrap(), "order 17");
+        assert_eq!(Reader::new(&run.steps[0].parameters).map().unwrap(), 1);
+        assert!(run.steps[1].parameters.is_empty() && run.steps[1].output.is_empty());
+        assert_eq!((run.steps[0].ok, run.steps[1].ok), (1, 0));
+        assert_eq!(
+            run.steps[1].error_class.as_deref(),
+            Some(&*tacit_kernels::error_class::error_class("order 17 is locked"))
+        );
+    }
+
+    #[test]
+    fn an_episode_that_is_put_twice_is_held_once() {
+        let record = record();
+        let row = Row { id: [7; 16], payload: &record, facts: &[], embedder: None, embedding: &[] };
+        let mut advisor = Advisor::default();
+        advisor.apply(prepare([Change::Put(row), Change::Put(row)]).unwrap(), 2);
+        assert_eq!((advisor.len(), advisor.sequence()), (1, 2));
+        advisor.apply(prepare([Change::Remove([7; 16])]).unwrap(), 3);
+        assert!(advisor.is_empty());
+    }
+
+    #[test]
+    fn nothing_is_applied_of_changes_that_cannot_be_read() {
+        let row = Row { id: [7; 16], payload: b"\xc1", facts: &[], embedder: None, embedding: &[] };
+        assert_eq!(prepare([Change::Put(row)]).unwrap_err().id, [7; 16]);
+    }
+}

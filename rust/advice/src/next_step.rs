@@ -1,0 +1,478 @@
+//! What a run may do next: counts of what successful runs did, and what was learned from them.
+
+mod backoff_counts;
+mod compact_runs;
+mod features;
+mod fixes;
+mod softmax;
+mod tools;
+
+pub use fixes::Way;
+pub(super) use softmax::Linear;
+
+use super::Run;
+use backoff_counts::{CHAINS, Counts, Move, Walk, comparable, expect, symbol_of};
+use compact_runs::{Held, Runs, UNKNOWN};
+use features::{Prepared, domain_of, move_of};
+use fixes::{Trouble, Ways, before};
+use softmax::{MOST_POSITIONS, evidence};
+use tacit_kernels::facts::Id;
+use tools::{FINISH, Symbols, Tools};
+
+/// Memory learns anew when it has grown by one part in so many, and by no more than so many runs.
+const GROWTH: usize = 16;
+const MOST_NEW: usize = 250;
+/// A step that may come next.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Suggested {
+    /// None: the run may finish.
+    pub tool: Option<String>,
+    /// All steps that may come next sum to 1.
+    pub probability: f64,
+    /// How many steps of successful runs were taken after the longest known run of the last tools.
+    pub support: f64,
+    /// Signals whose values times weights sum to the probability.
+    pub reasons: Vec<Term>,
+    /// A few of the runs that took this step after the same last tools: the most alike, then the newest.
+    pub episodes: Vec<Id>,
+}
+
+/// What one signal said.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Term {
+    pub signal: &'static str,
+    pub value: f64,
+    pub weight: f64,
+}
+
+/// What one namespace's runs did, step by step. What it holds depends on the runs, not on their order.
+#[derive(Debug, Default)]
+pub(super) struct StepModel {
+    tools: Tools,
+    symbols: Symbols,
+    runs: Runs,
+    counts: Counts,
+    ways: Ways,
+    fitted: Option<Fitted>,
+}
+
+/// What was learned.
+#[derive(Debug)]
+struct Fitted {
+    linear: Linear,
+    /// How many successes there were.
+    size: usize,
+    /// The runs that it was learned from, oldest first.
+    from: Vec<Id>,
+    /// Whether one of them is gone.
+    is_stale: bool,
+}
+
+/// What the run behind a question looks like to the counts.
+struct Asked<'a> {
+    run: &'a Run,
+    walk: Walk,
+    expected: Vec<f64>,
+    support: f64,
+}
+
+impl StepModel {
+    /// Counts an episode that has ended. One that was counted before must be removed first.
+    pub(super) fn put(&mut self, run: &Run) {
+        if run.base.is_none() {
+            return;
+        }
+        let domain = self.symbols.number(domain_of(run));
+        let agent = self.symbols.number(symbol_of(run.agent.as_deref()));
+        let (tools, symbols) = (&mut self.tools, &mut self.symbols);
+        let numbers =
+            run.steps.iter().map(|step| [tools.number(&step.tool), symbols.number(move_of(step).class)]);
+        let held = Held::new(run.id, run.is_success(), domain, agent, numbers);
+        self.count(&held, Counts::add, Tools::used);
+        self.runs.insert(held);
+    }
+
+    /// Takes back what `put` counted. What was learned from the run is to be learned anew.
+    pub(super) fn remove(&mut self, id: &Id) {
+        if let Some(fitted) = &mut self.fitted {
+            fitted.is_stale |= fitted.from.binary_search(id).is_ok();
+        }
+        if let Some(held) = self.runs.remove(id) {
+            self.count(&held, Counts::remove, Tools::unused);
+        }
+    }
+
+    fn count(&mut self, held: &Held, change: fn(&mut Counts, &[u64], u32), using: fn(&mut Tools, u32)) {
+        let agent = self.symbols.symbol(held.agent());
+        let steps: Vec<(u32, Move)> =
+            held.steps().iter().map(|step| (step[0], self.move_of(*step))).collect();
+        self.ways.count(agent, &steps, held.succeeded, change);
+        if !held.succeeded {
+            return;
+        }
+        let mut walk = Walk::new(self.symbols.symbol(held.domain()), agent);
+        for (tool, step) in &steps {
+            change(&mut self.counts, &walk.contexts(), *tool);
+            using(&mut self.tools, *tool);
+            walk.step(*step);
+        }
+        change(&mut self.counts, &walk.contexts(), FINISH);
+        using(&mut self.tools, FINISH);
+    }
+
+    fn move_of(&self, [tool, class]: [u32; 2]) -> Move {
+        Move { tool: self.tools.symbol(tool), class: self.symbols.symbol(class) }
+    }
+
+    /// What may come after the steps of `run`, the likeliest first. Empty where no run succeeded yet.
+    pub(super) fn suggest(&self, run: &Run, limit: usize) -> Vec<Suggested> {
+        let known = self.tools.known();
+        if known.is_empty() {
+            return Vec::new();
+        }
+        let asked = self.ask(run);
+        let said = self.said(&asked);
+        let mut best: Vec<usize> = (0..known.len()).collect();
+        best.sort_by(|a, b| said[*b].probability().total_cmp(&said[*a].probability()));
+        best.truncate(limit);
+        let last = run.steps.iter().rev().map(|step| self.tools.get(&step.tool).unwrap_or(UNKNOWN));
+        let last: Vec<u32> = last.chain([FINISH]).take(4).collect();
+        let domain = self.symbols.get(domain_of(run));
+        let suggested = |at: usize| Suggested {
+            tool: self.tools.name(known[at]).map(str::to_owned),
+            probability: said[at].probability(),
+            support: asked.support,
+            reasons: said[at].terms(),
+            episodes: self.runs.behind(&last, known[at], domain),
+        };
+        best.into_iter().map(suggested).collect()
+    }
+
+    fn ask<'a>(&self, run: &'a Run) -> Asked<'a> {
+        let mut walk = Walk::new(domain_of(run), symbol_of(run.agent.as_deref()));
+        run.steps.iter().for_each(|step| walk.step(move_of(step)));
+        let rows = walk.contexts().map(|context| self.counts.row(context));
+        let rows = rows.each_ref().map(|row| row.counts());
+        let mut expected = vec![0.0; CHAINS * self.tools.known().len()];
+        expect(&rows, &mut expected, |tool| self.tools.place(tool));
+        Asked { run, walk, expected, support: f64::from(comparable(&rows)) }
+    }
+
+    /// What the counts, the features and both together say of each known tool.
+    fn said(&self, asked: &Asked<'_>) -> Vec<Said> {
+        let known = self.tools.known();
+        let equal = [1.0 / CHAINS as f32; CHAINS];
+        let weights = self.fitted.as_ref().map_or(&equal, |fitted| fitted.linear.chain_weights());
+        let mut sequence = vec![0.0; known.len()];
+        for (chain, weight) in asked.expected.chunks_exact(known.len()).zip(weights) {
+            let said = chain.iter().map(|expected| f64::from(weight * evidence(*expected)));
+            sequence.iter_mut().zip(said).for_each(|(sum, said)| *sum += said);
+        }
+        let Some(Fitted { linear, .. }) = &self.fitted else {
+            return shares(&sequence).into_iter().map(Said::of_counts).collect();
+        };
+        let scores = linear.score(&Prepared::ending(asked.run), &asked.walk);
+        let score =
+            |tool: &u32| linear.column(self.tools.symbol(*tool)).map_or(0.0, |at| f64::from(scores[at]));
+        let features: Vec<f64> = known.iter().map(score).collect();
+        let both: Vec<f64> = sequence.iter().zip(&features).map(|(a, b)| a + b).collect();
+        let (sequence, features, both) = (shares(&sequence), shares(&features), shares(&both));
+        let said = |at| Said { sequence: sequence[at], learned: Some((features[at], both[at])) };
+        (0..known.len()).map(said).collect()
+    }
+
+    /// Ways out of an error of `class`, the likeliest to work first. The run's steps are those before the error, or end with
+    /// the step that failed; where it has none, or no agent, the answer does without.
+    pub(super) fn recover(&self, run: &Run, tool: Option<&str>, class: &str, limit: usize) -> Vec<Way> {
+        let steps: Vec<(u32, Move)> = run.steps.iter().map(|step| (0, move_of(step))).collect();
+        let failed = Move { tool: symbol_of(tool), class: symbol_of(Some(class)) };
+        let ends_with_it = steps.last().is_some_and(|(_, last)| *last == failed);
+        let at = steps.len() - usize::from(ends_with_it);
+        let before = (tool.is_some() && !steps.is_empty()).then(|| before(&steps, at));
+        let agent = symbol_of(run.agent.as_deref());
+        let (mut ways, support) =
+            self.ways.of(&Trouble { tool: failed.tool, class: failed.class, agent, before });
+        ways.sort_by(|a, b| {
+            b.1.total_cmp(&a.1).then_with(|| self.tools.name(a.0).cmp(&self.tools.name(b.0)))
+        });
+        let way = |(tool, probability)| Way {
+            tool: self.tools.name(tool).map(str::to_owned),
+            probability,
+            support: f64::from(support),
+        };
+        ways.into_iter().take(limit).map(way).collect()
+    }
+
+    /// The successes to learn from, oldest first, where memory has grown or shrunk enough since it last learned, or does
+    /// not hold any more what it learned from. They are the newest that have at most 20,000 next steps of the first so
+    /// many as the grid of sizes has.
+    pub(super) fn due(&self) -> Option<Vec<Id>> {
+        let size = grid_size(self.runs.successes());
+        let will_do = self.fitted.as_ref().is_some_and(|fitted| fitted.size == size && !fitted.is_stale);
+        if size == 0 || will_do {
+            return None;
+        }
+        let first: Vec<(&Id, usize)> = self.runs.succeeded().take(size).collect();
+        let mut positions = 0;
+        let newest = first.iter().rev().take_while(|(_, more)| {
+            positions += more;
+            positions <= MOST_POSITIONS
+        });
+        let count = newest.count().max(1);
+        Some(first[first.len() - count..].iter().map(|(id, _)| **id).collect())
+    }
+
+    /// Takes over what was learned from the runs that `due` named; some of them may be gone by now.
+    pub(super) fn learned(&mut self, linear: Linear, from: Vec<Id>) {
+        let size =
+            self.runs.succeeded().take_while(|(id, _)| from.last().is_some_and(|last| *id <= last)).count();
+        let is_stale = !from.iter().all(|id| self.runs.has_success(id));
+        self.fitted = Some(Fitted { linear, size, from, is_stale });
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let fitted = self.fitted.as_ref().map_or(0, |fitted| fitted.linear.bytes() + fitted.from.len() * 16);
+        self.runs.bytes()
+            + fitted
+            + self.counts.bytes()
+            + self.ways.bytes()
+            + self.tools.bytes()
+            + self.symbols.bytes()
+    }
+}
+
+/// The largest size of the grid that is not above `count`: up to 31 every size, then 32, 34, 36, ...
+fn grid_size(count: usize) -> usize {
+    let mut size = 0;
+    while next_size(size) <= count && size < GROWTH * MOST_NEW {
+        size = next_size(size);
+    }
+    size + count.saturating_sub(size) / MOST_NEW * MOST_NEW * usize::from(size >= GROWTH * MOST_NEW)
+}
+
+fn next_size(size: usize) -> usize {
+    size + (size / GROWTH).clamp(1, MOST_NEW)
+}
+
+/// What was said of one tool.
+#[derive(Clone, Copy)]
+struct Said {
+    /// What the counts alone say.
+    sequence: f64,
+    /// What the features alone say, and what both together say.
+    learned: Option<(f64, f64)>,
+}
+
+impl Said {
+    fn of_counts(sequence: f64) -> Self {
+        Self { sequence, learned: None }
+    }
+
+    fn probability(&self) -> f64 {
+        self.learned.map_or(self.sequence, |(_, both)| both)
+    }
+
+    /// Counts and features count half each; what both together say beyond that is how they agree.
+    fn terms(&self) -> Vec<Term> {
+        let term = |signal, value, weight| Term { signal, value, weight };
+        match self.learned {
+            None => vec![term("sequence", self.sequence, 1.0)],
+            Some((features, both)) => vec![
+                term("sequence", self.sequence, 0.5),
+                term("features", features, 0.5),
+                term("agreement", both - 0.5 * (self.sequence + features), 1.0),
+            ],
+        }
+    }
+}
+
+/// Scores as shares of 1.
+fn shares(scores: &[f64]) -> Vec<f64> {
+    let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let powers: Vec<f64> = scores.iter().map(|score| (score - most).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.into_iter().map(|power| power / sum).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Taken;
+    use super::*;
+    use proptest::prelude::*;
+
+    /// A text as a msgpack value.
+    pub(super) fn packed(text: &str) -> Box<[u8]> {
+        let mut value = Vec::new();
+        rmp::encode::write_str(&mut value, text).unwrap();
+        value.into()
+    }
+
+    /// A run of the tools, those with "!" failing; every number is a task of its own.
+    pub(super) fn run(number: u8, tools: &str, base: Option<f64>) -> Run {
+        let step = |word: &str| Taken {
+            tool: word.trim_end_matches('!').into(),
+            ok: i8::from(!word.ends_with('!')),
+            error_class: word.ends_with('!').then(|| "refused".into()),
+            ..Taken::default()
+        };
+        let steps = tools.split_whitespace().map(step).collect();
+        Run { id: [number; 16], group: u64::from(number), domain: "d".into(), base, steps, ..Run::default() }
+    }
+
+    fn model(plans: &[&str]) -> StepModel {
+        let mut model = StepModel::default();
+        plans.iter().enumerate().for_each(|(at, plan)| model.put(&run(at as u8, plan, Some(1.0))));
+        model
+    }
+
+    fn names(suggested: &[Suggested]) -> Vec<&str> {
+        suggested.iter().map(|each| each.tool.as_deref().unwrap_or("-")).collect()
+    }
+
+    #[test]
+    fn an_empty_memory_suggests_nothing_and_a_failure_teaches_no_step() {
+        let mut model = StepModel::default();
+        assert!(model.suggest(&run(9, "", None), 5).is_empty());
+        model.put(&run(1, "a b", Some(0.0)));
+        model.put(&run(2, "a b", None));
+        assert!(model.suggest(&run(9, "", None), 5).is_empty());
+        assert_eq!(model.due(), None);
+    }
+
+    #[test]
+    fn what_followed_the_last_tools_comes_first_and_finish_is_one_of_the_steps() {
+        let model = model(&["look read write", "look read write", "look write"]);
+        assert_eq!(names(&model.suggest(&run(9, "look read", None), 9))[0], "write");
+        let last = model.suggest(&run(9, "look read write", None), 9);
+        assert_eq!((names(&last)[0], last[0].support), ("-", 2.0));
+        assert!((last.iter().map(|each| each.probability).sum::<f64>() - 1.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn reasons_sum_to_the_probability_before_and_after_learning() {
+        let mut model = model(&["look read write", "look read write", "look write", "look read"]);
+        for _ in 0..2 {
+            for each in model.suggest(&run(9, "look", None), 9) {
+                let sum: f64 = each.reasons.iter().map(|term| term.value * term.weight).sum();
+                assert!((sum - each.probability).abs() < 1e-12);
+            }
+            let runs: Vec<Run> = (0..4).map(|number| run(number, "look read write", Some(1.0))).collect();
+            model.learned(Linear::fit(&runs), (0..4).map(|number| [number; 16]).collect());
+        }
+    }
+
+    #[test]
+    fn the_runs_behind_a_step_are_the_most_alike_then_the_newest() {
+        let model =
+            model(&["look read write", "read write", "look read write", "look write", "look read write"]);
+        let first = &model.suggest(&run(9, "look read", None), 1)[0];
+        assert_eq!(first.episodes, [[4; 16], [2; 16], [0; 16]]);
+    }
+
+    #[test]
+    fn a_tool_that_only_forgotten_runs_used_is_not_suggested() {
+        let mut model = model(&["look read", "look write"]);
+        model.remove(&[1; 16]);
+        let suggested = model.suggest(&run(9, "look", None), 9);
+        assert_eq!((suggested.len(), names(&suggested).contains(&"write")), (3, false));
+    }
+
+    fn learn(model: &mut StepModel) {
+        let due = model.due().unwrap();
+        let runs: Vec<Run> = due.iter().map(|id| run(id[0], "a b", Some(1.0))).collect();
+        model.learned(Linear::fit(&runs), due);
+    }
+
+    #[test]
+    fn memory_learns_anew_when_it_has_grown_enough() {
+        let mut model = model(&["a b"; 60]);
+        assert_eq!(model.due().map(|due| due.len()), Some(60));
+        learn(&mut model);
+        assert_eq!(model.due(), None);
+        (60..62).for_each(|number| model.put(&run(number, "a b", Some(1.0))));
+        assert_eq!(model.due(), None);
+        model.put(&run(62, "a b", Some(1.0)));
+        assert_eq!(model.due().unwrap().last(), Some(&[62; 16]));
+    }
+
+    #[test]
+    fn memory_learns_anew_when_a_run_that_it_learned_from_is_forgotten() {
+        let mut model = model(&["a b"; 62]);
+        learn(&mut model);
+        model.remove(&[61; 16]);
+        assert_eq!(model.due(), None, "it did not learn from the last one");
+        model.put(&run(61, "a b", Some(1.0)));
+        model.remove(&[7; 16]);
+        let due = model.due().unwrap();
+        assert_eq!((due.len(), due.contains(&[7; 16])), (60, false));
+        learn(&mut model);
+        assert_eq!(model.due(), None);
+    }
+
+    #[test]
+    fn what_was_forgotten_while_memory_learned_from_it_is_not_kept() {
+        let mut model = model(&["a b"; 4]);
+        let due = model.due().unwrap();
+        model.remove(&[1; 16]);
+        model.put(&run(9, "a b", Some(1.0)));
+        let runs: Vec<Run> = due.iter().map(|id| run(id[0], "a b", Some(1.0))).collect();
+        model.learned(Linear::fit(&runs), due);
+        assert_eq!(model.due().unwrap(), [[0; 16], [2; 16], [3; 16], [9; 16]]);
+    }
+
+    #[test]
+    fn sizes_grow_by_a_sixteenth_and_no_more_than_250() {
+        let mut sizes: Vec<usize> = (28..46).map(grid_size).collect();
+        sizes.dedup();
+        assert_eq!(sizes, [28, 29, 30, 31, 32, 34, 36, 38, 40, 42, 44]);
+        assert_eq!([0, 1, 34, 35].map(grid_size), [0, 1, 34, 34]);
+        let large = grid_size(1_000_000);
+        assert!(large <= 1_000_000 && large > 999_750);
+        assert_eq!((grid_size(large), grid_size(large - 1)), (large, large - 250));
+    }
+
+    #[test]
+    fn the_way_out_that_worked_comes_first() {
+        let mut model = StepModel::default();
+        for (number, plan) in
+            ["look! list look", "look! list look", "look! look! list", "list look"].iter().enumerate()
+        {
+            model.put(&run(number as u8, plan, Some((number % 2) as f64)));
+        }
+        let ways = model.recover(&run(9, "", None), Some("look"), "refused", 5);
+        assert_eq!((ways[0].tool.as_deref(), ways[0].support), (Some("list"), 3.0));
+        assert!((ways.iter().map(|way| way.probability).sum::<f64>() - 1.0).abs() < 1e-12);
+        let again = model.recover(&run(9, "look!", None), Some("look"), "refused", 5);
+        assert_eq!(again[0].support, 2.0, "two runs began with it");
+        assert_eq!(model.recover(&run(9, "", None), None, "refused", 1)[0].tool.as_deref(), Some("list"));
+    }
+
+    #[test]
+    fn a_failed_run_that_ended_with_an_error_did_not_find_a_way_out() {
+        let mut model = model(&["look read!"]);
+        model.put(&run(8, "look look!", Some(0.0)));
+        let ends = |tool: &str| model.recover(&run(9, "", None), Some(tool), "refused", 9);
+        assert_eq!(ends("read")[0].tool, None);
+        assert!(ends("look").iter().all(|way| way.support == 0.0));
+    }
+
+    proptest! {
+        #[test]
+        fn answers_depend_on_the_runs_held_and_not_on_their_order(
+            plans in prop::collection::vec("([abc]!? ){0,5}", 1..8),
+            gone in prop::collection::vec("([abcd]!? ){0,5}", 0..4),
+            asked in "([abc] ){0,3}",
+        ) {
+            let mut one = StepModel::default();
+            gone.iter().enumerate().for_each(|(at, plan)| one.put(&run(100 + at as u8, plan, Some(1.0))));
+            plans.iter().enumerate().rev().for_each(|(at, plan)| one.put(&run(at as u8, plan, Some(1.0))));
+            gone.iter().enumerate().for_each(|(at, _)| one.remove(&[100 + at as u8; 16]));
+            let plans: Vec<&str> = plans.iter().map(String::as_str).collect();
+            let other = model(&plans);
+            let question = run(99, &asked, None);
+            prop_assert_eq!(one.suggest(&question, 9), other.suggest(&question, 9));
+            prop_assert_eq!(one.recover(&question, Some("a"), "refused", 9), other.recover(&question, Some("a"), "refused", 9));
+            prop_assert_eq!(one.due(), other.due());
+        }
+    }
+}

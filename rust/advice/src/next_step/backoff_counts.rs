@@ -1,0 +1,447 @@
+//! What came next, counted under contexts that go from general to specific, and mixed by Witten and Bell's rule.
+//!
+//! A context is what a run looked like before a step: its last tools, how they went, who ran it and where. Seven chains
+//! of contexts look at a run from seven sides. Within a chain each known context refines what the one before it expects:
+//! `p = (c + u p) / (n + u)`, where of `n` steps taken there `c` were this one and `u` different ones were taken.
+
+use rustc_hash::FxHashMap;
+use tacit_kernels::trajectory::symbol_of_bytes;
+
+/// The number of chains.
+pub(super) const CHAINS: usize = 7;
+/// The number of different contexts in all chains.
+const CONTEXTS: usize = 22;
+/// Steps beyond this number are counted as this many.
+pub(super) const MOST_POSITION: u32 = 12;
+/// Runs of one tool beyond this length are counted as this long.
+pub(super) const MOST_RUN: u32 = 6;
+/// What stands before the first step.
+pub(super) const START: u64 = 1;
+
+/// The contexts of a run before its next step, general ones first; 0 where what it is made of is not known.
+pub(super) type Contexts = [u64; CONTEXTS];
+
+/// Which contexts make which chain, by their place in `Contexts`.
+const ORDER: [&[usize]; CHAINS] = [
+    &[ALL, LAST, LAST + 1, LAST + 2, LAST + 3],
+    &[ALL, DOMAIN, DOMAIN + 1, DOMAIN + 2, DOMAIN + 3],
+    &[LAST, AGENT, AGENT + 1, AGENT + 2, AGENT + 3],
+    &[LAST, WENT, WENT + 1, WENT + 2],
+    &[LAST, USED, USED + 1],
+    &[LAST, AGAIN, AGAIN + 1],
+    &[LAST, PLACE, PLACE + 1],
+];
+const ALL: usize = 0;
+const LAST: usize = 1;
+const DOMAIN: usize = 5;
+const AGENT: usize = 9;
+const WENT: usize = 13;
+const USED: usize = 16;
+const AGAIN: usize = 18;
+const PLACE: usize = 20;
+
+/// Two symbols as one; which comes first matters.
+pub(super) fn join(a: u64, b: u64) -> u64 {
+    let mixed = (a ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9).rotate_left(29) ^ b;
+    let mixed = mixed.wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 32)
+}
+
+/// One step as the contexts see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Move {
+    /// The symbol of its tool.
+    pub tool: u64,
+    /// The symbol of the class of its error, 0 where it did not fail.
+    pub class: u64,
+}
+
+impl Move {
+    pub(super) const START: Self = Self { tool: START, class: 0 };
+
+    /// What a tool and how it went are found by.
+    pub(super) fn went(self) -> u64 {
+        join(self.tool, self.class)
+    }
+}
+
+/// A run as it goes step by step, with what its contexts are made of.
+#[derive(Clone, Debug)]
+pub(super) struct Walk {
+    pub domain: u64,
+    /// 0 where it is not known who runs.
+    pub agent: u64,
+    /// The last four steps, the last one first.
+    pub last: [Move; 4],
+    /// Each tool used so far with its number of uses, in order of first use.
+    pub used: Vec<(u64, u32)>,
+    /// What the set of tools used so far is found by.
+    pub set: u64,
+    /// How many of the last steps used the last tool.
+    pub run: u32,
+    pub position: u32,
+}
+
+impl Walk {
+    pub(super) fn new(domain: u64, agent: u64) -> Self {
+        let last = [Move::START; 4];
+        Self { domain, agent, last, used: Vec::new(), set: 0, run: 0, position: 0 }
+    }
+
+    pub(super) fn step(&mut self, next: Move) {
+        self.run = if self.position > 0 && self.last[0].tool == next.tool { self.run + 1 } else { 1 };
+        self.last.rotate_right(1);
+        self.last[0] = next;
+        self.position += 1;
+        match self.used.iter_mut().find(|(tool, _)| *tool == next.tool) {
+            Some((_, uses)) => *uses += 1,
+            None => {
+                self.used.push((next.tool, 1));
+                self.set = self.set.wrapping_add(join(next.tool, 2));
+            }
+        }
+    }
+
+    /// What the last 1, 2, 3 and 4 tools are found by.
+    pub(super) fn tools(&self) -> [u64; 4] {
+        let mut found = START;
+        self.last.map(|each| {
+            found = join(found, each.tool);
+            found
+        })
+    }
+
+    /// What the last one and the last two steps are found by, with how they went.
+    pub(super) fn went(&self) -> [u64; 2] {
+        let last = join(START, self.last[0].went());
+        [last, join(last, self.last[1].went())]
+    }
+
+    pub(super) fn contexts(&self) -> Contexts {
+        let [one, two, three, four] = self.tools();
+        let [went, went_twice] = self.went();
+        let (agent, place) = (join(self.agent, 3), join(one, u64::from(self.position.min(MOST_POSITION))));
+        let (both, again) = (join(agent, self.domain), join(one, u64::from(self.run.min(MOST_RUN))));
+        let used = join(one, self.set);
+        let made = [
+            0,
+            one,
+            two,
+            three,
+            four, // last tools
+            self.domain,
+            join(self.domain, one),
+            join(self.domain, two),
+            join(self.domain, three),
+            join(agent, one),
+            join(both, one),
+            join(both, two),
+            join(both, three),
+            went,
+            went_twice,
+            join(agent, went_twice),
+            used,
+            join(agent, used),
+            again,
+            join(both, again),
+            place,
+            join(both, place),
+        ];
+        let mut contexts = [0; CONTEXTS];
+        for (at, (context, made)) in contexts.iter_mut().zip(made).enumerate() {
+            let is_known = self.agent != 0 || !NAMES_AGENT.contains(&at);
+            *context = if is_known { join(at as u64 + 1, made).max(1) } else { 0 };
+        }
+        contexts
+    }
+}
+
+/// The contexts that say who runs.
+const NAMES_AGENT: [usize; 8] =
+    [AGENT, AGENT + 1, AGENT + 2, AGENT + 3, WENT + 2, USED + 1, AGAIN + 1, PLACE + 1];
+
+/// The symbol of a name; 0 where there is none.
+pub(super) fn symbol_of(name: Option<&str>) -> u64 {
+    name.map_or(0, |name| symbol_of_bytes(name.as_bytes()).max(2))
+}
+
+/// How often each step was taken in each context. What is held does not depend on the order in which it was counted.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    /// A context with one kind of next step holds it here; others hold the place of their row.
+    places: FxHashMap<u32, u32>,
+    rows: Vec<Vec<Count>>,
+    free: Vec<u32>,
+}
+
+/// A next step and how often it was taken.
+pub(super) type Count = (u32, u32);
+
+const IS_ROW: u32 = 1 << 31;
+const COUNT_BITS: u32 = 15;
+
+/// What was counted in one context.
+pub(super) enum Row<'a> {
+    None,
+    One([Count; 1]),
+    Many(&'a [Count]),
+}
+
+impl Row<'_> {
+    /// Each next step that was taken, with how often.
+    pub(super) fn counts(&self) -> &[Count] {
+        match self {
+            Row::None => &[],
+            Row::One(count) => count,
+            Row::Many(counts) => counts,
+        }
+    }
+}
+
+impl Counts {
+    /// Counts `next` in each context; 0 is no context.
+    pub(super) fn add(&mut self, contexts: &[u64], next: u32) {
+        contexts
+            .iter()
+            .filter(|context| **context != 0)
+            .for_each(|context| self.add_one(key(*context), next));
+    }
+
+    /// Takes back what `add` counted.
+    pub(super) fn remove(&mut self, contexts: &[u64], next: u32) {
+        contexts
+            .iter()
+            .filter(|context| **context != 0)
+            .for_each(|context| self.remove_one(key(*context), next));
+    }
+
+    /// What was counted in a context.
+    pub(super) fn row(&self, context: u64) -> Row<'_> {
+        match self.places.get(&key(context)) {
+            Some(place) if context != 0 => self.row_at(*place),
+            _ => Row::None,
+        }
+    }
+
+    fn row_at(&self, place: u32) -> Row<'_> {
+        if place & IS_ROW != 0 {
+            Row::Many(&self.rows[(place ^ IS_ROW) as usize])
+        } else {
+            Row::One([unpack(place)])
+        }
+    }
+
+    fn add_one(&mut self, key: u32, next: u32) {
+        let Some(place) = self.places.get(&key).copied() else {
+            let place = pack((next, 1)).unwrap_or_else(|| self.new_row(vec![(next, 1)]));
+            self.places.insert(key, place);
+            return;
+        };
+        if place & IS_ROW != 0 {
+            return add_to(&mut self.rows[(place ^ IS_ROW) as usize], next);
+        }
+        let (only, count) = unpack(place);
+        let grown = if only == next { pack((next, count + 1)) } else { None };
+        let place = grown.unwrap_or_else(|| {
+            let mut row = vec![(only, count)];
+            add_to(&mut row, next);
+            self.new_row(row)
+        });
+        self.places.insert(key, place);
+    }
+
+    fn remove_one(&mut self, key: u32, next: u32) {
+        let Some(place) = self.places.get(&key).copied() else { return };
+        if place & IS_ROW == 0 {
+            match unpack(place) {
+                (only, 1) if only == next => drop(self.places.remove(&key)),
+                (only, count) if only == next => drop(self.places.insert(key, place_of((only, count - 1)))),
+                _ => {}
+            }
+            return;
+        }
+        let at = place ^ IS_ROW;
+        let row = &mut self.rows[at as usize];
+        if let Some(found) = row.iter().position(|(each, _)| *each == next) {
+            row[found].1 -= 1;
+            if row[found].1 == 0 {
+                row.swap_remove(found);
+            }
+        }
+        if row.is_empty() {
+            self.rows[at as usize] = Vec::new();
+            self.free.push(at);
+            self.places.remove(&key);
+        }
+    }
+
+    fn new_row(&mut self, row: Vec<Count>) -> u32 {
+        let at = self.free.pop().unwrap_or_else(|| {
+            self.rows.push(Vec::new());
+            self.rows.len() as u32 - 1
+        });
+        self.rows[at as usize] = row;
+        at | IS_ROW
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let rows: usize = self.rows.iter().map(|row| size_of::<Vec<Count>>() + row.capacity() * 8).sum();
+        self.places.capacity() * 9 + rows + self.free.capacity() * 4
+    }
+}
+
+/// What of a context's hash is kept: two contexts in four thousand million share it.
+fn key(context: u64) -> u32 {
+    (context >> 32) as u32
+}
+
+fn add_to(row: &mut Vec<Count>, next: u32) {
+    match row.iter_mut().find(|(each, _)| *each == next) {
+        Some((_, count)) => *count += 1,
+        None => row.push((next, 1)),
+    }
+}
+
+/// None where step or count are too large for one place.
+fn pack((next, count): Count) -> Option<u32> {
+    (next < 1 << (31 - COUNT_BITS) && count < 1 << COUNT_BITS).then(|| place_of((next, count)))
+}
+
+fn place_of((next, count): Count) -> u32 {
+    next << COUNT_BITS | count
+}
+
+fn unpack(place: u32) -> Count {
+    (place >> COUNT_BITS, place & ((1 << COUNT_BITS) - 1))
+}
+
+/// Refines what is expected by what was counted in a more specific context; `place` says where a step stands in
+/// `expected`, None for one that is not asked about.
+pub(super) fn refine(expected: &mut [f64], counts: &[Count], place: impl Fn(u32) -> Option<usize>) {
+    let total: u32 = counts.iter().map(|(_, count)| count).sum();
+    if total == 0 {
+        return;
+    }
+    let different = counts.len() as f64;
+    let scale = 1.0 / (f64::from(total) + different);
+    expected.iter_mut().for_each(|each| *each *= different * scale);
+    for (next, count) in counts {
+        if let Some(at) = place(*next) {
+            expected[at] += f64::from(*count) * scale;
+        }
+    }
+}
+
+/// What was counted in each context of a run.
+pub(super) type Rows<'a> = [&'a [Count]; CONTEXTS];
+
+/// What each chain expects of each of `expected.len() / CHAINS` next steps: a chain's steps stand together.
+pub(super) fn expect(rows: &Rows<'_>, expected: &mut [f64], place: impl Fn(u32) -> Option<usize>) {
+    let steps = (expected.len() / CHAINS).max(1);
+    for (chain, expected) in ORDER.iter().zip(expected.chunks_exact_mut(steps)) {
+        expected.fill(1.0 / steps as f64);
+        chain.iter().for_each(|at| refine(expected, rows[*at], &place));
+    }
+}
+
+/// How many steps were counted after the longest run of last tools that is known.
+pub(super) fn comparable(rows: &Rows<'_>) -> u32 {
+    let totals = ORDER[0].iter().rev().map(|at| rows[*at].iter().map(|(_, count)| count).sum());
+    totals.into_iter().find(|total| *total > 0).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn counted(contexts: &[(u64, u32)]) -> Counts {
+        let mut counts = Counts::default();
+        contexts.iter().for_each(|(context, next)| counts.add(&[*context], *next));
+        counts
+    }
+
+    fn sorted(row: Row<'_>) -> Vec<Count> {
+        let mut counts = row.counts().to_vec();
+        counts.sort_unstable();
+        counts
+    }
+
+    #[test]
+    fn a_context_refines_what_is_expected_by_how_much_and_how_varied_it_was() {
+        let mut expected = [0.5, 0.25, 0.25];
+        refine(&mut expected, &[(0, 1), (2, 3)], |next| Some(next as usize));
+        assert_eq!(expected, [(1.0 + 2.0 * 0.5) / 6.0, 0.5 / 6.0, (3.0 + 2.0 * 0.25) / 6.0]);
+        let before = expected;
+        refine(&mut expected, &[], |_| None);
+        assert_eq!(before, expected);
+    }
+
+    #[test]
+    fn steps_and_counts_too_large_for_one_place_have_a_row() {
+        let context = 7 << 32;
+        let mut counts = Counts::default();
+        (0..40_000).for_each(|_| counts.add(&[context], 3));
+        counts.add(&[9 << 32], 1 << 20);
+        assert_eq!(sorted(counts.row(context)), [(3, 40_000)]);
+        assert_eq!(sorted(counts.row(9 << 32)), [(1 << 20, 1)]);
+    }
+
+    #[test]
+    fn nothing_is_counted_where_a_context_is_not_known() {
+        let mut counts = Counts::default();
+        counts.add(&[0], 1);
+        assert!(counts.row(0).counts().is_empty());
+        assert_eq!(
+            Walk::new(5, 0).contexts().iter().filter(|context| **context == 0).count(),
+            NAMES_AGENT.len()
+        );
+    }
+
+    #[test]
+    fn the_order_of_first_uses_is_not_part_of_the_set() {
+        let walk = |tools: [u64; 3]| {
+            let mut walk = Walk::new(5, 6);
+            tools.iter().for_each(|tool| walk.step(Move { tool: *tool, class: 0 }));
+            walk
+        };
+        let (one, other) = (walk([8, 9, 9]), walk([9, 8, 9]));
+        assert_eq!((one.set, one.run, other.run), (other.set, 2, 1));
+        assert_ne!(one.tools(), other.tools());
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_taken_back_was_never_counted(
+            kept in prop::collection::vec((1u64..6, 0u32..4), 0..40),
+            gone in prop::collection::vec((1u64..6, 0u32..4), 0..40),
+        ) {
+            let wide = |each: &(u64, u32)| (each.0 << 32, each.1);
+            let (kept, gone): (Vec<_>, Vec<_>) = (kept.iter().map(wide).collect(), gone.iter().map(wide).collect());
+            let mut counts = counted(&gone);
+            kept.iter().rev().for_each(|(context, next)| counts.add(&[*context], *next));
+            gone.iter().for_each(|(context, next)| counts.remove(&[*context], *next));
+            let expected = counted(&kept);
+            prop_assert_eq!(counts.places.len(), expected.places.len());
+            for context in 1u64..6 {
+                prop_assert_eq!(sorted(counts.row(context << 32)), sorted(expected.row(context << 32)));
+            }
+        }
+
+        #[test]
+        fn every_chain_expects_one_step(rows in prop::collection::vec((0usize..CONTEXTS, 0u32..5, 1u32..9), 0..60)) {
+            let mut held = vec![Vec::new(); CONTEXTS];
+            for (context, next, count) in rows {
+                if !held[context].iter().any(|(each, _)| *each == next) {
+                    held[context].push((next, count));
+                }
+            }
+            let rows: Rows<'_> = std::array::from_fn(|at| held[at].as_slice());
+            let mut expected = vec![0.0; CHAINS * 5];
+            expect(&rows, &mut expected, |next| Some(next as usize));
+            for chain in expected.chunks(5) {
+                prop_assert!((chain.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+            }
+        }
+    }
+}

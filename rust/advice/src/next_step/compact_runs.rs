@@ -1,0 +1,160 @@
+//! The runs that were counted, in little room, and which of them took a step behind another.
+
+use super::tools::FINISH;
+use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
+use tacit_kernels::facts::Id;
+
+/// How many last tools are compared, and the most alike that two runs can be.
+const MOST_ALIKE: usize = 4;
+/// How many of the newest runs that took a step are compared.
+const MOST_COMPARED: usize = 24;
+/// How many of them are named.
+const MOST_NAMED: usize = 3;
+/// The number of a tool that no run used.
+pub(super) const UNKNOWN: u32 = u32::MAX;
+
+/// One run.
+#[derive(Debug)]
+pub(super) struct Held {
+    id: Id,
+    pub succeeded: bool,
+    /// Numbers: domain, agent, then tool and error class of every step.
+    numbers: Box<[u32]>,
+}
+
+impl Held {
+    pub(super) fn new(
+        id: Id,
+        succeeded: bool,
+        domain: u32,
+        agent: u32,
+        steps: impl Iterator<Item = [u32; 2]>,
+    ) -> Self {
+        Self { id, succeeded, numbers: [domain, agent].into_iter().chain(steps.flatten()).collect() }
+    }
+
+    pub(super) fn domain(&self) -> u32 {
+        self.numbers[0]
+    }
+
+    pub(super) fn agent(&self) -> u32 {
+        self.numbers[1]
+    }
+
+    /// The numbers of each step's tool and error class.
+    pub(super) fn steps(&self) -> &[[u32; 2]] {
+        self.numbers[2..].as_chunks::<2>().0
+    }
+
+    /// How many next steps it shows, finish included.
+    pub(super) fn positions(&self) -> usize {
+        self.steps().len() + 1
+    }
+
+    /// The tool of a step; finish stands behind the last one and before the first one.
+    fn tool(&self, at: Option<usize>) -> u32 {
+        at.and_then(|at| self.steps().get(at)).map_or(FINISH, |[tool, _]| *tool)
+    }
+
+    /// Each tool with the one before it, each pair once.
+    fn pairs(&self) -> Vec<(u32, u32)> {
+        let pair = |at: usize| (self.tool(at.checked_sub(1)), self.tool(Some(at)));
+        let mut pairs: Vec<(u32, u32)> = (0..self.positions()).map(pair).collect();
+        pairs.sort_unstable();
+        pairs.dedup();
+        pairs
+    }
+
+    /// How many of the last tools, the last first, the run shared where it took `tool`: the start counts as all others.
+    fn alike(&self, last: &[u32], tool: u32) -> usize {
+        let places = (0..self.positions()).filter(|at| self.tool(Some(*at)) == tool);
+        let shared = |at: usize| {
+            let before = |back: usize| self.tool(at.checked_sub(back + 1));
+            let shared = last.iter().enumerate().take_while(|(back, tool)| before(*back) == **tool).count();
+            if shared == last.len() { MOST_ALIKE } else { shared }
+        };
+        places.map(shared).max().unwrap_or(0)
+    }
+}
+
+/// All runs of a namespace. What is found does not depend on the order in which they came.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    places: BTreeMap<Id, u32>,
+    runs: Vec<Option<Held>>,
+    free: Vec<u32>,
+    /// The places of the successful runs that took a tool behind another, by id.
+    took: FxHashMap<(u32, u32), Vec<u32>>,
+    successes: usize,
+}
+
+impl Runs {
+    pub(super) fn insert(&mut self, held: Held) {
+        let place = self.free.pop().unwrap_or(self.runs.len() as u32);
+        self.places.insert(held.id, place);
+        if held.succeeded {
+            self.successes += 1;
+            for pair in held.pairs() {
+                let behind = self.took.entry(pair).or_default();
+                let at = behind.partition_point(|place| id_of(&self.runs, *place) < held.id);
+                behind.insert(at, place);
+            }
+        }
+        self.runs.resize_with(self.runs.len().max(place as usize + 1), || None);
+        self.runs[place as usize] = Some(held);
+    }
+
+    pub(super) fn remove(&mut self, id: &Id) -> Option<Held> {
+        let place = self.places.remove(id)?;
+        let held = self.runs[place as usize].take()?;
+        self.free.push(place);
+        if held.succeeded {
+            self.successes -= 1;
+            for pair in held.pairs() {
+                if let Some(behind) = self.took.get_mut(&pair) {
+                    behind.retain(|other| *other != place);
+                }
+            }
+        }
+        Some(held)
+    }
+
+    pub(super) fn has_success(&self, id: &Id) -> bool {
+        let held = self.places.get(id).and_then(|place| self.runs[*place as usize].as_ref());
+        held.is_some_and(|held| held.succeeded)
+    }
+
+    pub(super) fn successes(&self) -> usize {
+        self.successes
+    }
+
+    /// Each successful run with how many next steps it shows, by id.
+    pub(super) fn succeeded(&self) -> impl Iterator<Item = (&Id, usize)> {
+        let held = self.places.values().filter_map(|place| self.runs[*place as usize].as_ref());
+        held.filter(|held| held.succeeded).map(|held| (&held.id, held.positions()))
+    }
+
+    /// A few successful runs that took `tool` behind the last of some tools, the last first: of the newest those that
+    /// shared most of them, then those of the domain, then the newest.
+    pub(super) fn behind(&self, last: &[u32], tool: u32, domain: Option<u32>) -> Vec<Id> {
+        let last = &last[..last.len().min(MOST_ALIKE)];
+        let took = self.took.get(&(last.first().copied().unwrap_or(FINISH), tool));
+        let newest = took.into_iter().flatten().rev().take(MOST_COMPARED);
+        let held = newest.filter_map(|place| self.runs[*place as usize].as_ref());
+        let mut found: Vec<_> =
+            held.map(|held| ((held.alike(last, tool), Some(held.domain()) == domain), held.id)).collect();
+        found.sort_by_key(|(alike, _)| std::cmp::Reverse(*alike));
+        found.into_iter().take(MOST_NAMED).map(|(_, id)| id).collect()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        let runs: usize = self.runs.iter().flatten().map(|held| held.numbers.len() * 4).sum();
+        let took: usize = self.took.values().map(|places| 32 + places.capacity() * 4).sum();
+        runs + took + self.places.len() * 28 + self.runs.capacity() * size_of::<Option<Held>>()
+    }
+}
+
+fn id_of(runs: &[Option<Held>], place: u32) -> Id {
+    runs[place as usize].as_ref().map_or([0; 16], |held| held.id)
+}

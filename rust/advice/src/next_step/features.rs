@@ -1,0 +1,609 @@
+//! What a run looks like before its next step, as sparse features: names that are there or not, and words that weigh.
+//!
+//! Nothing here names a tool, an agent or a domain. Words weigh by how rare they are in what was learned from, and the
+//! words of one kind have unit length together.
+
+use super::backoff_counts::{MOST_POSITION, MOST_RUN, Move, START, Walk, join, symbol_of};
+use crate::{Run, Taken};
+use rmp::Marker;
+use rustc_hash::{FxHashMap, FxHashSet};
+use tacit_kernels::msgpack::Reader;
+use tacit_kernels::text;
+use tacit_kernels::trajectory::symbol_of_bytes;
+
+/// How many words of one text count: the first ones.
+const MOST_WORDS: usize = 300;
+/// How much of one text is read.
+const MOST_BYTES: usize = 4_000;
+/// How many of the last calls are looked back at for words and for where a value came from.
+const MOST_CALLS: usize = 32;
+/// Numbers of things beyond this are counted as this many.
+const MOST_COUNT: usize = 4;
+/// A quoted text longer than this is no value.
+const VALUE_BYTES: usize = 48;
+
+/// A run made ready: everything that its features are made of, as symbols.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    domain: u64,
+    agent: u64,
+    /// Distinct words of the task, ascending, and whether each holds a digit.
+    task: Vec<(u64, bool)>,
+    steps: Vec<Step>,
+}
+
+#[derive(Debug)]
+struct Step {
+    what: Move,
+    ok: bool,
+    /// Distinct words of the arguments and of the result, ascending.
+    arguments: Vec<u64>,
+    result: Vec<u64>,
+    result_bytes: usize,
+    /// Symbols of the whole call and of the whole result.
+    call: u64,
+    gave: u64,
+    /// The values that the arguments hold, ascending.
+    values: Vec<u64>,
+    /// The values that the result holds, each with its shape.
+    offered: Vec<(u64, u8)>,
+}
+
+impl Prepared {
+    /// Ready for its features before any of its steps, or behind them.
+    pub(super) fn whole(run: &Run) -> Self {
+        Self::of(run, 0)
+    }
+
+    /// Ready for its features behind its last step only, which costs less.
+    pub(super) fn ending(run: &Run) -> Self {
+        Self::of(run, run.steps.len().saturating_sub(1))
+    }
+
+    /// The words of results before the step `read_from` are not read.
+    fn of(run: &Run, read_from: usize) -> Self {
+        let mut task = Vec::new();
+        words_of(clipped(&run.task), |word| task.push((text::term(word), has_digit(word))));
+        task.sort_unstable();
+        task.dedup_by_key(|(word, _)| *word);
+        let steps =
+            run.steps.iter().enumerate().map(|(at, taken)| Step::of(taken, at >= read_from)).collect();
+        Self { domain: domain_of(run), agent: symbol_of(run.agent.as_deref()), task, steps }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    pub(super) fn walk(&self) -> Walk {
+        Walk::new(self.domain, self.agent)
+    }
+
+    pub(super) fn moves(&self) -> impl Iterator<Item = Move> {
+        self.steps.iter().map(|step| step.what)
+    }
+
+    /// The words that count towards rarity: of the task, of each result and of each call.
+    pub(super) fn texts(&self, mut visit: impl FnMut(Kind, &mut dyn Iterator<Item = u64>)) {
+        visit(Kind::Task, &mut self.task.iter().map(|(word, _)| *word));
+        for step in &self.steps {
+            visit(Kind::Result, &mut step.result.iter().copied());
+            visit(Kind::Arguments, &mut step.arguments.iter().copied());
+        }
+    }
+}
+
+/// The symbol of a run's domain.
+pub(super) fn domain_of(run: &Run) -> u64 {
+    symbol_of(Some(&run.domain))
+}
+
+/// A step as contexts and features see it.
+pub(super) fn move_of(taken: &Taken) -> Move {
+    let failed = taken.ok == 0;
+    let class = failed.then(|| symbol_of(Some(taken.error_class.as_deref().unwrap_or("error"))));
+    Move { tool: symbol_of(Some(&taken.tool)), class: class.unwrap_or(0) }
+}
+
+impl Step {
+    fn of(taken: &Taken, read: bool) -> Self {
+        let error = taken.error.as_deref().unwrap_or("");
+        let mut step = Self {
+            what: move_of(taken),
+            ok: taken.ok != 0,
+            arguments: Vec::new(),
+            result: Vec::new(),
+            result_bytes: 0,
+            call: join(symbol_of(Some(&taken.tool)), symbol_of_bytes(&taken.parameters)),
+            gave: join(symbol_of_bytes(&taken.output), symbol_of_bytes(error.as_bytes())),
+            values: Vec::new(),
+            offered: Vec::new(),
+        };
+        step.read_arguments(&taken.parameters);
+        step.read_result(&taken.output, error, read);
+        step
+    }
+
+    fn read_arguments(&mut self, parameters: &[u8]) {
+        let (words, values) = (&mut self.arguments, &mut self.values);
+        leaves(parameters, |leaf| {
+            words_of(leaf, |word| words.push(text::term(word)));
+            let parts = leaf.split(|c: char| c.is_whitespace() || ",;()[]{}\"'=".contains(c));
+            values.extend(parts.filter(|part| !part.is_empty()).map(value_symbol));
+        });
+        distinct(&mut self.arguments);
+        distinct(&mut self.values);
+    }
+
+    /// The output, or the error where there is none.
+    fn read_result(&mut self, output: &[u8], error: &str, read: bool) {
+        let mut leaf_of = |leaf: &str| {
+            self.result_bytes += leaf.len();
+            if self.result_bytes - leaf.len() > MOST_BYTES {
+                return;
+            }
+            quoted(leaf, |value| self.offered.push((value_symbol(value), shape(value))));
+            if read && self.result.len() < MOST_WORDS {
+                words_of(leaf, |word| self.result.push(text::term(word)));
+            }
+        };
+        leaves(output, &mut leaf_of);
+        if self.result_bytes == 0 {
+            self.result_bytes = error.len();
+            words_of(clipped(error), |word| self.result.push(text::term(word)));
+        }
+        self.result.truncate(MOST_WORDS);
+        distinct(&mut self.result);
+    }
+}
+
+fn distinct(symbols: &mut Vec<u64>) {
+    symbols.sort_unstable();
+    symbols.dedup();
+}
+
+fn clipped(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MOST_BYTES)]
+}
+
+fn words_of(text: &str, visit: impl FnMut(&str)) {
+    text::words(text, visit);
+}
+
+fn has_digit(word: &str) -> bool {
+    word.bytes().any(|byte| byte.is_ascii_digit())
+}
+
+fn value_symbol(value: &str) -> u64 {
+    symbol_of_bytes(value.as_bytes())
+}
+
+/// Whether a value holds digits, capitals and small letters: values of one kind mostly agree in it.
+fn shape(value: &str) -> u8 {
+    let has = |test: fn(char) -> bool| u8::from(value.chars().any(test));
+    has(|c| c.is_ascii_digit()) | has(char::is_uppercase) << 1 | has(char::is_lowercase) << 2
+}
+
+/// Visits the values in a text: what stands between quotes, or the whole of a short text without any.
+fn quoted(text: &str, mut visit: impl FnMut(&str)) {
+    if text.len() <= VALUE_BYTES && !text.contains(['"', '\'']) {
+        return visit(text);
+    }
+    let mut rest = text;
+    while let Some(at) = rest.find(['"', '\'']) {
+        let (quote, after) = (rest.as_bytes()[at], &rest[at + 1..]);
+        let near = &after.as_bytes()[..after.len().min(VALUE_BYTES + 1)];
+        match near.iter().position(|byte| *byte == quote || *byte == b'\n') {
+            Some(end) if near[end] == quote => {
+                if end > 0 {
+                    visit(&after[..end]);
+                }
+                rest = &after[end + 1..];
+            }
+            _ => rest = after,
+        }
+    }
+}
+
+/// Visits the keys and scalars of a msgpack value as text, in their order, each clipped.
+fn leaves(value: &[u8], mut visit: impl FnMut(&str)) {
+    let mut reader = Reader::new(value);
+    while !reader.is_empty() && visit_leaf(&mut reader, &mut visit).is_ok() {}
+}
+
+/// Passes the head of a container or one scalar.
+fn visit_leaf(reader: &mut Reader<'_>, visit: &mut impl FnMut(&str)) -> tacit_kernels::msgpack::Result<()> {
+    match reader.marker()? {
+        Marker::FixArray(_) | Marker::Array16 | Marker::Array32 => reader.array().map(drop),
+        Marker::FixMap(_) | Marker::Map16 | Marker::Map32 => reader.map().map(drop),
+        Marker::FixStr(_) | Marker::Str8 | Marker::Str16 | Marker::Str32 => {
+            reader.str().map(|text| visit(clipped(text)))
+        }
+        Marker::F32 | Marker::F64 => reader.number().map(|number| visit(&number.to_string())),
+        Marker::True | Marker::False => {
+            reader.byte().map(|byte| visit(if byte == 0xc3 { "true" } else { "false" }))
+        }
+        Marker::Null => reader.skip(),
+        _ => match reader.int() {
+            Ok(number) => {
+                visit(&number.to_string());
+                Ok(())
+            }
+            Err(_) => reader.skip(),
+        },
+    }
+}
+
+/// What kind of text a word stands in: it is rare or frequent there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Task,
+    Result,
+    Arguments,
+}
+
+/// In how many texts of each kind a word stood.
+#[derive(Debug, Default)]
+pub(super) struct Rarity {
+    texts: [u32; 3],
+    with: [FxHashMap<u64, u32>; 3],
+}
+
+impl Rarity {
+    pub(super) fn of<'a>(runs: impl Iterator<Item = &'a Prepared>) -> Self {
+        let mut rarity = Self::default();
+        for run in runs {
+            run.texts(|kind, words| rarity.count(kind, words));
+        }
+        // A word that stood in one text is as rare as one that never stood.
+        rarity.with.iter_mut().for_each(|with| with.retain(|_, texts| *texts > 1));
+        rarity
+    }
+
+    fn count(&mut self, kind: Kind, words: &mut dyn Iterator<Item = u64>) {
+        self.texts[kind as usize] += 1;
+        words.for_each(|word| *self.with[kind as usize].entry(word).or_default() += 1);
+    }
+
+    /// Above 0; more for rarer words.
+    fn weight(&self, kind: Kind, word: u64) -> f32 {
+        let with = self.with[kind as usize].get(&word).copied().unwrap_or(1);
+        (1.0 + self.texts[kind as usize].max(1) as f32 / (1 + with) as f32).ln()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.with.iter().map(|with| with.capacity() * 17).sum()
+    }
+}
+
+/// The place in what a feature is made from: two features of different kinds never share their hash by design.
+#[derive(Clone, Copy)]
+#[repr(u64)]
+enum Of {
+    Bias = 1,
+    Tools,
+    Went,
+    Fared,
+    Domain,
+    Agent,
+    Position,
+    Uses,
+    Set,
+    Run,
+    TaskWord,
+    TaskWordHere,
+    ResultWord,
+    ResultWordHere,
+    ArgumentWord,
+    EarlierWord,
+    ResultSize,
+    Repeats,
+    Coverage,
+    Origin,
+}
+
+/// Visits every feature of a run's first `steps` steps with its value; `walk` has gone exactly these steps.
+pub(super) fn features(
+    run: &Prepared,
+    steps: usize,
+    walk: &Walk,
+    rarity: &Rarity,
+    visit: impl FnMut(u32, f32),
+) {
+    let mut seen = Seen { run, steps: &run.steps[..steps], walk, rarity, last: walk.tools()[0], visit };
+    seen.names();
+    seen.task_words();
+    match seen.steps.split_last() {
+        Some((last, before)) => {
+            seen.last_step(last);
+            seen.repeats(last, before);
+            seen.coverage(last);
+            seen.earlier_words(before);
+            seen.origin(last, before);
+        }
+        None => seen.name(Of::Coverage, &[99, scale(run.task.len())]),
+    }
+}
+
+struct Seen<'a, V> {
+    run: &'a Prepared,
+    steps: &'a [Step],
+    walk: &'a Walk,
+    rarity: &'a Rarity,
+    /// What the last tool is found by.
+    last: u64,
+    visit: V,
+}
+
+impl<V: FnMut(u32, f32)> Seen<'_, V> {
+    fn name(&mut self, of: Of, parts: &[u64]) {
+        (self.visit)(feature(of, parts), 1.0);
+    }
+
+    fn names(&mut self) {
+        let (walk, last) = (self.walk, self.last);
+        self.name(Of::Bias, &[]);
+        for (length, tools) in walk.tools().into_iter().enumerate() {
+            self.name(Of::Tools, &[length as u64, tools]);
+        }
+        let went = walk.went();
+        for (length, went) in went.into_iter().enumerate() {
+            self.name(Of::Went, &[length as u64, went]);
+        }
+        let fared = self.steps.iter().rev().take(3).fold(1, |fared, step| fared << 1 | u64::from(step.ok));
+        self.name(Of::Fared, &[last, fared]);
+        self.context_names(went[0]);
+        for (tool, uses) in &walk.used {
+            self.name(Of::Uses, &[*tool, 1]);
+            if *uses > 1 {
+                self.name(Of::Uses, &[*tool, u64::from(*uses).min(MOST_COUNT as u64)]);
+            }
+            if *tool == walk.last[0].tool {
+                self.name(Of::Uses, &[START, last, u64::from(*uses).min(1 + MOST_COUNT as u64)]);
+            }
+        }
+        self.name(Of::Set, &[walk.set, last]);
+        self.name(Of::Run, &[last, u64::from(walk.run.min(MOST_RUN))]);
+    }
+
+    /// Who runs and where, beside the last steps.
+    fn context_names(&mut self, went: u64) {
+        let (walk, last) = (self.walk, self.last);
+        let two = walk.tools()[1];
+        let place = u64::from(walk.position.min(MOST_POSITION));
+        let (domain, agent) = (walk.domain, walk.agent);
+        self.name(Of::Domain, &[domain]);
+        self.name(Of::Domain, &[domain, last]);
+        self.name(Of::Domain, &[domain, two]);
+        self.name(Of::Position, &[place]);
+        self.name(Of::Position, &[place, last]);
+        if agent != 0 {
+            self.name(Of::Agent, &[agent]);
+            self.name(Of::Agent, &[agent, went]);
+            self.name(Of::Agent, &[agent, two]);
+            self.name(Of::Agent, &[agent, domain, last]);
+            self.name(Of::Position, &[place, agent, 1]);
+        }
+    }
+
+    fn task_words(&mut self) {
+        let run = self.run;
+        let words = || run.task.iter().map(|(word, _)| *word);
+        self.words(Kind::Task, words, &[(Of::TaskWord, 0), (Of::TaskWordHere, self.last)]);
+    }
+
+    /// Words of one kind, together of unit length, once for each way of naming them.
+    fn words<W: Iterator<Item = u64>>(&mut self, kind: Kind, words: impl Fn() -> W, names: &[(Of, u64)]) {
+        let weights: Vec<f32> = words().map(|word| self.rarity.weight(kind, word)).collect();
+        let length = weights.iter().map(|weight| weight * weight).sum::<f32>().sqrt();
+        for (word, weight) in words().zip(weights) {
+            for (of, beside) in names {
+                (self.visit)(feature(*of, &[word, *beside]), weight / length);
+            }
+        }
+    }
+
+    fn last_step(&mut self, last: &Step) {
+        let here = self.last;
+        let results = [(Of::ResultWord, 0), (Of::ResultWordHere, here)];
+        self.words(Kind::Result, || last.result.iter().copied(), &results);
+        self.words(Kind::Arguments, || last.arguments.iter().copied(), &[(Of::ArgumentWord, here)]);
+        let size = scale(last.result_bytes);
+        self.name(Of::ResultSize, &[size, here]);
+        if self.walk.agent != 0 {
+            self.name(Of::ResultSize, &[size, here, self.walk.agent]);
+        }
+        self.name(Of::ResultSize, &[99 + u64::from(last.result_bytes <= 2), self.walk.went()[0]]);
+    }
+
+    /// Whether the last step did or gave what an earlier one had.
+    fn repeats(&mut self, last: &Step, before: &[Step]) {
+        let same_call = before.iter().any(|step| step.call == last.call);
+        let same_result = before.iter().any(|step| step.gave == last.gave);
+        self.name(Of::Repeats, &[u64::from(same_call), u64::from(same_result), self.last]);
+        let calls: FxHashSet<u64> = self.steps.iter().map(|step| step.call).collect();
+        self.name(Of::Repeats, &[(self.steps.len() - calls.len()).min(MOST_COUNT) as u64]);
+    }
+
+    /// How much of the task the calls so far have named.
+    fn coverage(&mut self, last: &Step) {
+        let task = &self.run.task;
+        let mut named = vec![false; task.len()];
+        for step in &self.steps[self.steps.len().saturating_sub(MOST_CALLS)..] {
+            mark(task, &step.arguments, &mut named);
+        }
+        let (mut new, mut found) = (vec![false; task.len()], vec![false; task.len()]);
+        mark(task, &last.arguments, &mut new);
+        mark(task, &last.result, &mut found);
+        let sixths =
+            |marks: &[bool]| (6 * marks.iter().filter(|mark| **mark).count() / task.len().max(1)) as u64;
+        let unused = task.iter().zip(&named).filter(|((_, digit), named)| *digit && !**named).count();
+        let words = scale(last.arguments.len());
+        let values = [sixths(&named), sixths(&new), sixths(&found), unused.min(MOST_COUNT) as u64, words];
+        for (which, value) in values.into_iter().enumerate() {
+            self.name(Of::Coverage, &[which as u64, value, self.last]);
+        }
+    }
+
+    fn earlier_words(&mut self, before: &[Step]) {
+        let before = &before[before.len().saturating_sub(MOST_CALLS)..];
+        let mut words: Vec<(u64, u64)> = Vec::new();
+        for step in before {
+            words.extend(step.arguments.iter().map(|word| (*word, join(step.what.tool, *word))));
+        }
+        words.sort_unstable();
+        words.dedup();
+        let weights: Vec<f32> =
+            words.iter().map(|(word, _)| self.rarity.weight(Kind::Arguments, *word)).collect();
+        let length = weights.iter().map(|weight| weight * weight).sum::<f32>().sqrt();
+        for ((_, named), weight) in words.iter().zip(weights) {
+            (self.visit)(feature(Of::EarlierWord, &[*named, self.last]), weight / length);
+        }
+    }
+
+    /// Which earlier result offered a value of the last call, and how many of its like no call has used yet.
+    fn origin(&mut self, last: &Step, before: &[Step]) {
+        let offers =
+            |step: &&Step| step.offered.iter().any(|(value, _)| last.values.binary_search(value).is_ok());
+        let origin = before.iter().rev().take(MOST_CALLS).find(offers);
+        let told = origin.map_or([0, 0], |origin| [1 + self.left(origin, last), origin.what.tool]);
+        self.name(Of::Origin, &[self.last, told[0], told[1]]);
+        if self.walk.agent != 0 {
+            self.name(Of::Origin, &[self.last, told[0], told[1], self.walk.agent]);
+        }
+    }
+
+    /// How many values that `origin` offered, of a shape that `last` took, no call has used.
+    fn left(&self, origin: &Step, last: &Step) -> u64 {
+        let is_taken = |value: &u64| last.values.binary_search(value).is_ok();
+        let shapes = origin.offered.iter().filter(|(value, _)| is_taken(value));
+        let shapes: u8 = shapes.fold(0, |shapes, (_, shape)| shapes | 1 << shape);
+        let mut left: Vec<u64> = Vec::new();
+        for (value, shape) in &origin.offered {
+            if shapes & 1 << shape != 0 && !left.contains(value) && !self.is_used(value) {
+                left.push(*value);
+                if left.len() == MOST_COUNT {
+                    break;
+                }
+            }
+        }
+        left.len() as u64
+    }
+
+    fn is_used(&self, value: &u64) -> bool {
+        self.steps.iter().any(|step| step.values.binary_search(value).is_ok())
+    }
+}
+
+/// Marks the task's words that `words` holds.
+fn mark(task: &[(u64, bool)], words: &[u64], marks: &mut [bool]) {
+    for word in words {
+        if let Ok(at) = task.binary_search_by_key(word, |(word, _)| *word) {
+            marks[at] = true;
+        }
+    }
+}
+
+fn feature(of: Of, parts: &[u64]) -> u32 {
+    (parts.iter().fold(of as u64, |found, part| join(found, *part)) >> 32) as u32
+}
+
+/// The binary logarithm of a number and one, cut.
+fn scale(number: usize) -> u64 {
+    u64::from((number + 1).ilog2())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{packed, run};
+    use super::*;
+    use std::collections::BTreeMap;
+
+    fn features_of(run: &Run) -> BTreeMap<u32, f32> {
+        let prepared = Prepared::ending(run);
+        let mut walk = prepared.walk();
+        prepared.moves().for_each(|step| walk.step(step));
+        let mut found = BTreeMap::new();
+        let rarity = Rarity::of([&prepared].into_iter());
+        features(&prepared, prepared.len(), &walk, &rarity, |feature, value| {
+            assert!(found.insert(feature, value).is_none(), "a feature was visited twice");
+        });
+        found
+    }
+
+    fn asked(task: &str) -> Run {
+        let mut run = run(1, "find read find", None);
+        run.task = task.into();
+        run.steps[0].output = packed("{\"ids\": ['A1', 'B2', 'C3'], \"of\": 'x9'}");
+        run.steps[1].parameters = packed("A1");
+        run.steps[2].parameters = packed("cancel B2");
+        run.steps[2].output = packed("order cancelled");
+        run
+    }
+
+    #[test]
+    fn the_words_of_one_kind_have_unit_length_together() {
+        let only_names = features_of(&asked(""));
+        let with_words = features_of(&asked("cancel the order of Mr Smith"));
+        let words = with_words.iter().filter(|(feature, _)| !only_names.contains_key(feature));
+        let length: f32 = words.map(|(_, value)| value * value).filter(|value| *value < 1.0).sum();
+        assert!((length - 2.0).abs() < 1e-5, "task words alone and beside the last tool: {length}");
+    }
+
+    #[test]
+    fn where_a_value_came_from_and_what_is_left_there_are_told() {
+        let (run, mut other) = (asked("x"), asked("x"));
+        let prepared = Prepared::ending(&run);
+        let walk = prepared.walk();
+        let rarity = Rarity::default();
+        let seen = Seen {
+            run: &prepared,
+            steps: &prepared.steps,
+            walk: &walk,
+            rarity: &rarity,
+            last: 0,
+            visit: |_, _| {},
+        };
+        assert_eq!(seen.left(&prepared.steps[0], &prepared.steps[2]), 1, "of A1, B2 and C3 no call used C3");
+        other.steps[2].parameters = packed("C3");
+        other.steps[0].output = packed("['A1', 'C3']");
+        assert_ne!(features_of(&run), features_of(&other));
+    }
+
+    #[test]
+    fn rare_words_weigh_more_and_a_word_of_one_text_is_as_rare_as_an_unknown_one() {
+        let runs: Vec<Prepared> = ["cancel order", "cancel flight", "cancel"]
+            .iter()
+            .map(|task| Prepared::whole(&asked(task)))
+            .collect();
+        let rarity = Rarity::of(runs.iter());
+        let weight = |word: &str| rarity.weight(Kind::Task, text::term(word));
+        assert!(weight("cancel") < weight("order"));
+        assert_eq!(weight("order"), weight("refund"));
+    }
+
+    #[test]
+    fn any_value_is_read_as_its_keys_and_scalars() {
+        let mut value = Vec::new();
+        rmp::encode::write_map_len(&mut value, 2).unwrap();
+        rmp::encode::write_str(&mut value, "n").unwrap();
+        rmp::encode::write_array_len(&mut value, 3).unwrap();
+        rmp::encode::write_sint(&mut value, -3).unwrap();
+        rmp::encode::write_nil(&mut value).unwrap();
+        rmp::encode::write_bool(&mut value, true).unwrap();
+        rmp::encode::write_f64(&mut value, 1.5).unwrap();
+        rmp::encode::write_map_len(&mut value, 0).unwrap();
+        let mut found = Vec::new();
+        leaves(&value, |leaf| found.push(leaf.to_owned()));
+        assert_eq!(found, ["n", "-3", "true", "1.5"]);
+    }
+
+    #[test]
+    fn quotes_bound_values_and_a_short_text_is_one() {
+        let mut found = Vec::new();
+        quoted("a \"b c\" it's 'd'", |value| found.push(value.to_owned()));
+        quoted("order 17", |value| found.push(value.to_owned()));
+        quoted(&"\"x".repeat(90), |_| {});
+        assert_eq!(found, ["b c", "s ", "order 17"]);
+    }
+}

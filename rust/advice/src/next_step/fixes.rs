@@ -1,0 +1,111 @@
+//! Ways out of an error: what was done next where the next step worked.
+
+use super::backoff_counts::{Count, Counts, Move, join, refine};
+use super::tools::FINISH;
+
+/// A way out of an error.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Way {
+    /// None: the run may finish.
+    pub tool: Option<String>,
+    /// How likely the next step that works is this one; all ways sum to 1.
+    pub probability: f64,
+    /// How many next steps worked after the most specific known error of this kind.
+    pub support: f64,
+}
+
+/// The error that a run is in: what is known of it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Trouble {
+    /// 0 where the tool is not known.
+    pub tool: u64,
+    pub class: u64,
+    /// 0 where it is not known who runs.
+    pub agent: u64,
+    /// The two steps before the one that failed, the last first; None where they are not known.
+    pub before: Option<[Move; 2]>,
+}
+
+/// What followed errors, and what followed any step.
+#[derive(Debug, Default)]
+pub(super) struct Ways {
+    worked: Counts,
+    followed: Counts,
+}
+
+impl Trouble {
+    /// From general to specific; 0 where what it is made of is not known.
+    fn contexts(&self) -> [u64; 5] {
+        let what = join(self.tool, self.class);
+        let who = join(what, self.agent);
+        let before = self.before.map(|[last, first]| {
+            let last = join(who, last.went());
+            [join(4, last), join(5, join(last, first.went()))]
+        });
+        let [last, both] = before.unwrap_or([0, 0]);
+        let tool = if self.tool == 0 { 0 } else { join(1, self.tool) };
+        [tool, join(2, what), if self.agent == 0 { 0 } else { join(3, who) }, last, both]
+    }
+
+    /// The same of a caller who names the error alone.
+    fn without_tool(&self) -> Self {
+        Self { tool: 0, before: None, ..*self }
+    }
+}
+
+impl Ways {
+    /// Counts a run's errors and steps with what came next, or takes them back; the numbers are those of the tools.
+    pub(super) fn count(
+        &mut self,
+        agent: u64,
+        steps: &[(u32, Move)],
+        succeeded: bool,
+        change: fn(&mut Counts, &[u64], u32),
+    ) {
+        for (at, (_, this)) in steps.iter().enumerate() {
+            let next = steps.get(at + 1);
+            let (number, worked) =
+                next.map_or((FINISH, succeeded), |(number, next)| (*number, next.class == 0));
+            if next.is_some() || succeeded {
+                change(&mut self.followed, &[FOLLOWED, join(FOLLOWED, this.tool)], number);
+            }
+            if this.class != 0 && worked {
+                let trouble =
+                    Trouble { tool: this.tool, class: this.class, agent, before: Some(before(steps, at)) };
+                change(&mut self.worked, &trouble.contexts(), number);
+                change(&mut self.worked, &trouble.without_tool().contexts(), number);
+            }
+        }
+    }
+
+    /// Each way out with how likely it is, and how many worked in the most specific known trouble.
+    pub(super) fn of(&self, trouble: &Trouble) -> (Vec<(u32, f64)>, u32) {
+        let all = self.followed.row(FOLLOWED);
+        let mut known: Vec<u32> = all.counts().iter().map(|(next, _)| *next).collect();
+        known.sort_unstable();
+        let mut expected = vec![1.0 / known.len() as f64; known.len()];
+        let place = |next: u32| known.binary_search(&next).ok();
+        refine(&mut expected, all.counts(), place);
+        refine(&mut expected, self.followed.row(join(FOLLOWED, trouble.tool)).counts(), place);
+        let mut support = 0;
+        for context in trouble.contexts() {
+            let row = self.worked.row(context);
+            refine(&mut expected, row.counts(), place);
+            let total: u32 = row.counts().iter().map(|(_, count): &Count| count).sum();
+            support = if total > 0 { total } else { support };
+        }
+        (known.into_iter().zip(expected).collect(), support)
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.worked.bytes() + self.followed.bytes()
+    }
+}
+
+/// What every next step is counted under.
+const FOLLOWED: u64 = 1;
+
+/// The two steps before a step, the last first.
+pub(super) fn before(steps: &[(u32, Move)], at: usize) -> [Move; 2] {
+    [1, 2].map(|back| at.checked_sub(back).map_or(Move::START, |at| steps[at].1))
+}

@@ -1,0 +1,241 @@
+//! One plan for a task: the one that costs least where the nearest tasks' successes are what might be wanted.
+//!
+//! The utility of a plan is the sum over tasks of weight times the best of 2 LCS / (both lengths) with one of the task's
+//! successes. The best of their plans is changed by single deletions and insertions as long as its utility grows.
+
+mod edit;
+
+use super::tasks::words::Near;
+use super::tasks::{Asked, Task, TaskModel};
+use edit::edit;
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::cmp::Reverse;
+use tacit_kernels::facts::Id;
+use tacit_kernels::sequence::Sequences;
+use tacit_kernels::similarity::lcs::{lcs_places, lcs_ratio_many};
+
+/// How many tasks are merged, and how many candidates words and domain each propose.
+const TASKS: usize = 20;
+const CANDIDATES: usize = 64;
+/// What the same domain adds to the similarity of a task, and the power of it that a task weighs.
+const SAME_DOMAIN: f64 = 0.3;
+const POWER: i32 = 4;
+/// How many different plans of one task are considered: those that most of its successes followed.
+const MOST_PLANS: usize = 5;
+/// How many blocks of 64 places are compared at most, where plans are long: fewer plans of a task are considered then.
+const MOST_BLOCKS: usize = 4_000_000;
+
+/// One step of a plan, and the weighted share of the merged successes that take it here.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlanStep {
+    pub tool: String,
+    pub share: f64,
+}
+
+/// A merged plan; empty where no success is held.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    pub steps: Vec<PlanStep>,
+    /// Of each merged task the success that is nearest to the plan; the nearest task's first.
+    pub episodes: Vec<Id>,
+}
+
+/// A plan that a task's successes followed, and the first of them.
+#[derive(Clone, Debug)]
+struct Followed {
+    tools: Vec<u64>,
+    id: Id,
+}
+
+/// A task to merge.
+#[derive(Clone, Debug)]
+struct Merged {
+    weight: f64,
+    plans: Vec<Followed>,
+}
+
+pub(super) fn plan(model: &TaskModel, asked: &Asked, limit: usize) -> Plan {
+    let nearest = nearest_tasks(model, asked);
+    let (merged, names) = merged(model, &nearest);
+    let Some(best) = best_plan(&merged) else { return Plan::default() };
+    let best = edit(best, &merged, names.len());
+    describe(&best, &merged, &names, limit)
+}
+
+/// The nearest tasks with a success, and their similarity: the mean of words' and characters' cosines, and the domain.
+fn nearest_tasks(model: &TaskModel, asked: &Asked) -> Vec<(u32, f64)> {
+    let near = candidates(model, asked);
+    let characters = model.character_cosines(asked, &near);
+    let similarity = |(near, characters): (&Near, f32)| {
+        let task = &model.tasks[near.document as usize];
+        let is_same = asked.known == Some(near.document);
+        let text = if is_same { 1.0 } else { f64::from(near.cosine + characters) / 2.0 };
+        let domain = if task.domain() == asked.domain { SAME_DOMAIN } else { 0.0 };
+        (near.document, text + domain)
+    };
+    let mut nearest: Vec<(u32, f64)> = near.iter().zip(characters).map(similarity).collect();
+    nearest
+        .sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then_with(|| model.first(a.0).cmp(&model.first(b.0))));
+    nearest.truncate(TASKS);
+    nearest
+}
+
+/// Tasks with a success that share words with the question, or else its domain, or else any: the newest first.
+fn candidates(model: &TaskModel, asked: &Asked) -> Vec<Near> {
+    let mut near = model.nearest(asked, CANDIDATES, Task::has_success);
+    let same = model.nearest(asked, CANDIDATES, |task| task.has_success() && task.domain() == asked.domain);
+    let known: FxHashSet<u32> = near.iter().map(|near| near.document).collect();
+    near.extend(same.into_iter().filter(|near| !known.contains(&near.document)));
+    let is_missing = |task: &u32| near.iter().all(|near| near.document != *task);
+    let own = asked.known.filter(|task| model.tasks[*task as usize].has_success()).filter(is_missing);
+    near.extend(own.map(|document| Near { document, cosine: 1.0 }));
+    if near.len() < TASKS {
+        near.extend(others(model, asked, &near));
+    }
+    near
+}
+
+fn others(model: &TaskModel, asked: &Asked, near: &[Near]) -> Vec<Near> {
+    let is_other = |(number, task): &(usize, &Task)| {
+        task.has_success() && near.iter().all(|near| near.document as usize != *number)
+    };
+    let mut others: Vec<(bool, Reverse<Id>, u32)> = model
+        .tasks
+        .iter()
+        .enumerate()
+        .filter(is_other)
+        .map(|(number, task)| {
+            (task.domain() != asked.domain, Reverse(model.first(number as u32)), number as u32)
+        })
+        .collect();
+    let wanted = TASKS - near.len();
+    if others.len() > wanted {
+        others.select_nth_unstable(wanted);
+        others.truncate(wanted);
+    }
+    others.sort_unstable();
+    others.into_iter().map(|(_, _, document)| Near { document, cosine: 0.0 }).collect()
+}
+
+/// A plan as it is held, and the first success that followed it.
+type Held<'a> = (&'a [u32], Id);
+
+/// The tasks with their plans, tools numbered by the order of their names: nothing hangs on which tool was seen first.
+fn merged<'a>(model: &'a TaskModel, nearest: &[(u32, f64)]) -> (Vec<Merged>, Vec<&'a str>) {
+    let plans: Vec<Vec<Held<'_>>> =
+        nearest.iter().map(|(task, _)| followed(&model.tasks[*task as usize])).collect();
+    let tools = tools_of(model, &plans);
+    let numbers: FxHashMap<u32, u64> =
+        (0u64..).zip(&tools).map(|(number, (_, tool))| (*tool, number)).collect();
+    let numbered = |(tools, id): &Held<'_>| Followed {
+        tools: tools.iter().map(|tool| numbers[tool]).collect(),
+        id: *id,
+    };
+    let most = affordable(&plans);
+    let plans = plans.iter().map(|plans| plans.iter().take(most).map(numbered).collect());
+    let merged =
+        weights(nearest).into_iter().zip(plans).map(|(weight, plans)| Merged { weight, plans }).collect();
+    (merged, tools.into_iter().map(|(name, _)| name).collect())
+}
+
+/// All tasks weigh the same where none is similar.
+fn weights(nearest: &[(u32, f64)]) -> Vec<f64> {
+    let weights: Vec<f64> = nearest.iter().map(|(_, similarity)| similarity.max(0.0).powi(POWER)).collect();
+    if weights.iter().all(|weight| *weight == 0.0) { vec![1.0; weights.len()] } else { weights }
+}
+
+/// The names and numbers of the tools of these plans, by name.
+fn tools_of<'a>(model: &'a TaskModel, plans: &[Vec<Held<'_>>]) -> Vec<(&'a str, u32)> {
+    let mut tools: Vec<u32> = plans.iter().flatten().flat_map(|(tools, _)| tools.iter().copied()).collect();
+    tools.sort_unstable();
+    tools.dedup();
+    let named = |tool: u32| (model.tools.name(tool).unwrap_or_default(), tool);
+    let mut tools: Vec<(&str, u32)> = tools.into_iter().map(named).collect();
+    tools.sort_unstable();
+    tools
+}
+
+/// The different plans of a task's successes, those that most followed first, then those that were followed first.
+fn followed(task: &Task) -> Vec<Held<'_>> {
+    let mut places: FxHashMap<&[u32], usize> = FxHashMap::default();
+    let mut plans: Vec<(Held<'_>, usize)> = Vec::new();
+    for attempt in task.attempts.iter().filter(|attempt| attempt.is_success()) {
+        let place = *places.entry(&attempt.plan).or_insert_with(|| {
+            plans.push(((&attempt.plan, attempt.id), 0));
+            plans.len() - 1
+        });
+        plans[place].1 += 1;
+    }
+    plans.sort_by_key(|((_, id), times)| (Reverse(*times), *id));
+    plans.truncate(MOST_PLANS);
+    plans.into_iter().map(|(plan, _)| plan).collect()
+}
+
+/// How many plans of each task can be compared with each other.
+fn affordable(plans: &[Vec<Held<'_>>]) -> usize {
+    let cost = |most: usize| {
+        let lengths = plans.iter().flat_map(|plans| plans.iter().take(most)).map(|(tools, _)| tools.len());
+        let count = |(blocks, steps), length: usize| (blocks + length.div_ceil(64), steps + length);
+        let (blocks, steps) = lengths.fold((0, 0), count);
+        blocks * steps
+    };
+    (2..=MOST_PLANS).rev().find(|most| cost(*most) <= MOST_BLOCKS).unwrap_or(1)
+}
+
+/// The plan of the highest utility; of equal ones the one that was followed first.
+fn best_plan(merged: &[Merged]) -> Option<Vec<u64>> {
+    let all: Vec<Vec<u64>> =
+        merged.iter().flat_map(|task| &task.plans).map(|plan| plan.tools.clone()).collect();
+    let (symbols, offsets) = Sequences::columns(&all);
+    let sequences = Sequences::new(&symbols, &offsets)?;
+    let mut utilities: FxHashMap<&[u64], f64> = FxHashMap::default();
+    let mut best: Option<(f64, &Followed)> = None;
+    for plan in merged.iter().flat_map(|task| &task.plans) {
+        let of_plan = || utility(merged, &lcs_ratio_many(&plan.tools, sequences));
+        let utility = *utilities.entry(&plan.tools).or_insert_with(of_plan);
+        let is_better =
+            best.is_none_or(|(most, first)| utility > most || (utility == most && plan.id < first.id));
+        if is_better {
+            best = Some((utility, plan));
+        }
+    }
+    best.map(|(_, plan)| plan.tools.clone())
+}
+
+/// `ratios` are those of all plans, task after task.
+fn utility(merged: &[Merged], ratios: &[f32]) -> f64 {
+    let mut rest = ratios;
+    let mut sum = 0.0;
+    for task in merged {
+        let (own, after) = rest.split_at(task.plans.len());
+        sum += task.weight * f64::from(own.iter().copied().fold(0.0, f32::max));
+        rest = after;
+    }
+    sum
+}
+
+fn describe(best: &[u64], merged: &[Merged], names: &[&str], limit: usize) -> Plan {
+    let mut taken = vec![0.0; best.len()];
+    let mut episodes = Vec::new();
+    let all: f64 = merged.iter().map(|task| task.weight).sum();
+    for task in merged.iter().filter(|task| task.weight > 0.0) {
+        let Some(nearest) = nearest_to(best, task) else { continue };
+        lcs_places(best, &nearest.tools).iter().for_each(|(place, _)| taken[*place as usize] += task.weight);
+        episodes.push(nearest.id);
+    }
+    episodes.truncate(limit);
+    let step = |(tool, taken): (&u64, f64)| PlanStep {
+        tool: names[*tool as usize].into(),
+        share: (taken / all).min(1.0),
+    };
+    Plan { steps: best.iter().zip(taken).map(step).collect(), episodes }
+}
+
+/// The plan of the task that is most like this one.
+fn nearest_to<'a>(best: &[u64], task: &'a Merged) -> Option<&'a Followed> {
+    let tools: Vec<Vec<u64>> = task.plans.iter().map(|plan| plan.tools.clone()).collect();
+    let (symbols, offsets) = Sequences::columns(&tools);
+    let ratios = lcs_ratio_many(best, Sequences::new(&symbols, &offsets)?);
+    let order = |(a, _): &(f32, &Followed), (b, _): &(f32, &Followed)| a.total_cmp(b);
+    ratios.into_iter().zip(&task.plans).rev().max_by(order).map(|(_, plan)| plan)
+}

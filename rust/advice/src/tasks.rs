@@ -1,0 +1,577 @@
+//! The tasks of a namespace: every task once, with its attempts, and which tasks are nearest to a text.
+//!
+//! What is held depends on which episodes are held, never on the order in which they came.
+
+mod texts;
+pub(super) mod words;
+
+use super::Run;
+use super::outcome::{Fit, Prediction};
+use super::plans::Plan;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+use tacit_kernels::facts::Id;
+use tacit_kernels::names::Names;
+use texts::{Texts, Word, words_of};
+use words::{Near, Term, WordSpace};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+/// How many steps of a plan are kept: the first ones.
+const MOST_STEPS: usize = 1_000;
+/// Parts of one in which outcomes, logarithms and rewards are summed: whole numbers add up the same in any order.
+const PARTS: f64 = (1 << 24) as f64;
+
+/// A sum that does not depend on the order of its terms.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sum(i64);
+
+impl Sum {
+    fn add(&mut self, value: f64, sign: i64) {
+        self.0 += sign * (value * PARTS).round() as i64;
+    }
+
+    pub(super) fn value(self) -> f64 {
+        self.0 as f64 / PARTS
+    }
+}
+
+/// One episode with an outcome.
+#[derive(Clone, Debug)]
+pub(super) struct Attempt {
+    pub id: Id,
+    /// What its text is held by.
+    text: u64,
+    /// Hashes of names; 0 for no agent.
+    pub agent: u64,
+    pub domain: u64,
+    pub base: f64,
+    pub reward: Option<f64>,
+    pub steps: u32,
+    /// The numbers of the tools of a success, in order.
+    pub plan: Box<[u32]>,
+}
+
+impl Attempt {
+    pub(super) fn is_success(&self) -> bool {
+        self.base == 1.0
+    }
+}
+
+/// How one agent's attempts at one task in one domain went.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cell {
+    pub agent: u64,
+    pub domain: u64,
+    pub trials: u32,
+    pub successes: Sum,
+}
+
+/// Attempts at the same thing.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Task {
+    group: u64,
+    /// By id. None: the number is free.
+    pub attempts: Vec<Attempt>,
+    /// By agent and domain.
+    pub cells: Vec<Cell>,
+    pub totals: Totals,
+}
+
+impl Task {
+    /// Its first attempt says what its text and its domain are.
+    pub(super) fn domain(&self) -> u64 {
+        self.attempts.first().map_or(0, |attempt| attempt.domain)
+    }
+
+    pub(super) fn has_success(&self) -> bool {
+        self.totals.successes > 0
+    }
+
+    /// What its attempts are known by.
+    pub(super) fn group(&self) -> u64 {
+        self.group
+    }
+
+    fn count(&mut self, attempt: &Attempt, sign: i64) {
+        self.totals.count(attempt, sign);
+        let key = (attempt.agent, attempt.domain);
+        let place = match self.cells.binary_search_by_key(&key, |cell| (cell.agent, cell.domain)) {
+            Ok(place) => place,
+            Err(place) => {
+                let cell = Cell { agent: key.0, domain: key.1, trials: 0, successes: Sum::default() };
+                self.cells.insert(place, cell);
+                place
+            }
+        };
+        let cell = &mut self.cells[place];
+        cell.trials = (i64::from(cell.trials) + sign) as u32;
+        cell.successes.add(attempt.base, sign);
+        if cell.trials == 0 {
+            self.cells.remove(place);
+        }
+    }
+}
+
+/// A text that some attempts have.
+#[derive(Debug)]
+struct Text {
+    terms: Arc<[Term]>,
+    /// The tasks with an attempt of this text, and how many.
+    tasks: Vec<(u32, u32)>,
+}
+
+/// Sums over all attempts.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Totals {
+    pub attempts: u32,
+    pub outcomes: Sum,
+    /// Of successes: how many, their steps, and the logarithms of steps and one.
+    pub successes: u32,
+    pub steps: Sum,
+    pub lengths: Sum,
+    pub squared_lengths: Sum,
+    /// The rewards of failures and of successes, and how many have one.
+    pub rewards: [Sum; 2],
+    pub rewarded: [u32; 2],
+}
+
+impl Totals {
+    fn count(&mut self, attempt: &Attempt, sign: i64) {
+        let grown = |count: u32| (i64::from(count) + sign) as u32;
+        self.attempts = grown(self.attempts);
+        self.outcomes.add(attempt.base, sign);
+        if attempt.is_success() {
+            let length = f64::from(attempt.steps).ln_1p();
+            self.steps.add(f64::from(attempt.steps), sign);
+            self.successes = grown(self.successes);
+            self.lengths.add(length, sign);
+            self.squared_lengths.add(length * length, sign);
+        }
+        if let Some(reward) = attempt.reward {
+            let kind = usize::from(attempt.is_success());
+            self.rewards[kind].add(reward, sign);
+            self.rewarded[kind] = grown(self.rewarded[kind]);
+        }
+    }
+}
+
+/// What a namespace's episodes say of tasks: how they go, and by which plan.
+#[derive(Debug, Default)]
+pub(super) struct TaskModel {
+    texts: Texts,
+    held: FxHashMap<u64, Text>,
+    pub(super) tasks: Vec<Task>,
+    free: Vec<u32>,
+    groups: FxHashMap<u64, u32>,
+    homes: FxHashMap<Id, u32>,
+    pub(super) tools: Names,
+    pub(super) totals: Totals,
+    pub(super) fit: Fit,
+}
+
+/// A question about a task, ready to be compared.
+pub(super) struct Asked {
+    words: Vec<Word>,
+    question: words::Question,
+    /// The number of the task where it is known.
+    pub known: Option<u32>,
+    pub agent: u64,
+    pub domain: u64,
+}
+
+impl TaskModel {
+    /// Takes an episode in; one without an outcome says nothing yet.
+    pub(super) fn put(&mut self, run: &Run) {
+        self.remove(&run.id);
+        let Some(base) = run.base else { return };
+        let number = self.task_of(run.group);
+        let attempt = self.attempt(run, base);
+        self.hold(&run.task, attempt.text, number);
+        self.totals.count(&attempt, 1);
+        self.homes.insert(run.id, number);
+        self.change(number, |task| {
+            task.count(&attempt, 1);
+            let place = task.attempts.partition_point(|other| other.id < attempt.id);
+            task.attempts.insert(place, attempt);
+        });
+        self.fit.met(&run.id);
+    }
+
+    fn task_of(&mut self, group: u64) -> u32 {
+        if let Some(number) = self.groups.get(&group) {
+            return *number;
+        }
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.tasks.push(Task::default());
+            self.tasks.len() as u32 - 1
+        });
+        self.tasks[number as usize].group = group;
+        self.groups.insert(group, number);
+        number
+    }
+
+    fn attempt(&mut self, run: &Run, base: f64) -> Attempt {
+        let kept = if run.is_success() { &run.steps[..run.steps.len().min(MOST_STEPS)] } else { &[] };
+        Attempt {
+            id: run.id,
+            text: text_hash(&run.task),
+            agent: agent_hash(run),
+            domain: name_hash(&run.domain),
+            base,
+            reward: run.reward_total.filter(|reward| reward.is_finite()),
+            steps: run.steps.len() as u32,
+            plan: kept.iter().map(|step| self.tools.number(&step.tool)).collect(),
+        }
+    }
+
+    fn hold(&mut self, task: &str, hash: u64, number: u32) {
+        let Self { texts, held, .. } = self;
+        let text = held
+            .entry(hash)
+            .or_insert_with(|| Text { terms: texts.hold(&words_of(task)), tasks: Vec::new() });
+        match text.tasks.iter_mut().find(|(task, _)| *task == number) {
+            Some((_, attempts)) => *attempts += 1,
+            None => text.tasks.push((number, 1)),
+        }
+    }
+
+    fn release(&mut self, hash: u64, number: u32) {
+        let Some(text) = self.held.get_mut(&hash) else { return };
+        text.tasks.iter_mut().filter(|(task, _)| *task == number).for_each(|(_, attempts)| *attempts -= 1);
+        text.tasks.retain(|(_, attempts)| *attempts > 0);
+        if text.tasks.is_empty() {
+            self.texts.release(&text.terms);
+            self.held.remove(&hash);
+        }
+    }
+
+    pub(super) fn remove(&mut self, id: &Id) {
+        let Some(number) = self.homes.remove(id) else { return };
+        let place = self.tasks[number as usize].attempts.partition_point(|other| other.id < *id);
+        let attempt = self.tasks[number as usize].attempts[place].clone();
+        self.totals.count(&attempt, -1);
+        self.change(number, |task| {
+            task.count(&attempt, -1);
+            task.attempts.remove(place);
+        });
+        self.release(attempt.text, number);
+        if self.tasks[number as usize].attempts.is_empty() {
+            self.groups.remove(&self.tasks[number as usize].group);
+            self.tasks[number as usize] = Task::default();
+            self.free.push(number);
+        }
+        self.fit.met(id);
+    }
+
+    /// Changes a task's attempts; where another one is the first then, the task has that one's text.
+    fn change(&mut self, number: u32, change: impl FnOnce(&mut Task)) {
+        let task = &mut self.tasks[number as usize];
+        let before = task.attempts.first().map(|attempt| attempt.id);
+        change(task);
+        let first = task.attempts.first().map(|attempt| (attempt.id, attempt.text));
+        if before == first.map(|(id, _)| id) {
+            return;
+        }
+        if before.is_some() {
+            self.texts.remove(number);
+        }
+        if let Some((id, text)) = first {
+            self.texts.put(number, id, self.held[&text].terms.clone());
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.homes.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.homes.is_empty()
+    }
+
+    /// About how many bytes are held.
+    pub(super) fn bytes(&self) -> usize {
+        let attempts = self.tasks.iter().flat_map(|task| &task.attempts);
+        let plans: usize = attempts.map(|attempt| size_of::<Attempt>() + attempt.plan.len() * 4).sum();
+        let cells: usize = self.tasks.iter().map(|task| task.cells.len() * size_of::<Cell>()).sum();
+        let texts: usize = self.held.values().map(|text| text.terms.len() * 4 + size_of::<Text>() + 32).sum();
+        plans
+            + cells
+            + texts
+            + self.tasks.capacity() * size_of::<Task>()
+            + self.homes.capacity() * 21
+            + self.groups.capacity() * 13
+            + self.texts.bytes()
+            + self.tools.bytes()
+    }
+
+    /// Whether a question can be answered without settling first.
+    pub(super) fn is_settled(&self) -> bool {
+        self.texts.space.is_settled() && self.fit.covers(self.len())
+    }
+
+    /// Brings up to date what depends on many episodes at once; questions are asked of a settled model.
+    pub(super) fn settle(&mut self) {
+        self.texts.space.settle();
+        if !self.fit.covers(self.len()) {
+            self.fit = Fit::of(self);
+        }
+    }
+
+    /// How an attempt at the run's task will go.
+    pub(super) fn predict(&self, run: &Run) -> Prediction {
+        super::outcome::predict(self, &self.ask(run))
+    }
+
+    /// One plan for the run's task, with at most `limit` of the episodes behind it.
+    pub(super) fn plan(&self, run: &Run, limit: usize) -> Plan {
+        super::plans::plan(self, &self.ask(run), limit)
+    }
+
+    fn ask(&self, run: &Run) -> Asked {
+        let words = words_of(&run.task);
+        Asked {
+            question: self.texts.question(&words),
+            words,
+            known: self.known(run),
+            agent: agent_hash(run),
+            domain: name_hash(&run.domain),
+        }
+    }
+
+    /// A task is known by its key; without one by the very same text, and then it is the task that was attempted
+    /// under this text most often.
+    fn known(&self, run: &Run) -> Option<u32> {
+        let by_group = self.groups.get(&run.group).copied();
+        if by_group.is_some() || run.task_key.is_some() {
+            return by_group;
+        }
+        let text = self.held.get(&text_hash(&run.task))?;
+        let order =
+            |(task, attempts): &&(u32, u32)| (*attempts, std::cmp::Reverse(self.tasks[*task as usize].group));
+        text.tasks.iter().max_by_key(order).map(|(task, _)| *task)
+    }
+
+    /// The wanted tasks that share a word with the question, the nearest first.
+    pub(super) fn nearest(&self, asked: &Asked, most: usize, wanted: impl Fn(&Task) -> bool) -> Vec<Near> {
+        self.texts.space.nearest(&asked.question, most, |number| wanted(&self.tasks[number as usize]))
+    }
+
+    pub(super) fn character_cosines(&self, asked: &Asked, near: &[Near]) -> Vec<f32> {
+        self.texts.character_cosines(&asked.words, near)
+    }
+
+    pub(super) fn space(&self) -> &WordSpace {
+        &self.texts.space
+    }
+
+    /// The id of a task's first attempt.
+    pub(super) fn first(&self, task: u32) -> Id {
+        self.texts.space.first(task)
+    }
+
+    /// Every attempt with the number of its task, by id.
+    pub(super) fn by_id(&self) -> Vec<(u32, &Attempt)> {
+        let mut all: Vec<(u32, &Attempt)> = Vec::with_capacity(self.len());
+        for (number, task) in self.tasks.iter().enumerate() {
+            all.extend(task.attempts.iter().map(|attempt| (number as u32, attempt)));
+        }
+        all.sort_unstable_by_key(|(_, attempt)| attempt.id);
+        all
+    }
+
+    /// The words of a task's text.
+    pub(super) fn terms_of(&self, attempt: &Attempt) -> Arc<[Term]> {
+        self.held[&attempt.text].terms.clone()
+    }
+}
+
+fn text_hash(task: &str) -> u64 {
+    xxh3_64(task.as_bytes())
+}
+
+fn agent_hash(run: &Run) -> u64 {
+    run.agent.as_deref().map_or(0, name_hash)
+}
+
+pub(super) fn name_hash(name: &str) -> u64 {
+    xxh3_64_with_seed(name.as_bytes(), 6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Plan, Taken};
+    use super::*;
+    use proptest::prelude::*;
+
+    /// An episode by number: its task's key is the first word of the task, if it begins with a #.
+    fn run(number: u8, task: &str, agent: &str, base: f64, tools: &str) -> Run {
+        let key = task.split(' ').next().filter(|word| word.starts_with('#')).map(str::to_owned);
+        let taken = |tool: char| Taken { tool: tool.into(), ok: 1, ..Taken::default() };
+        Run {
+            id: [number; 16],
+            group: tacit_kernels::index::group_of(key.as_deref(), task),
+            task: task.into(),
+            task_key: key,
+            domain: if number.is_multiple_of(3) { "shop".into() } else { "bank".into() },
+            agent: Some(agent.into()),
+            base: Some(base),
+            reward_total: (!number.is_multiple_of(5)).then_some(base + f64::from(number) / 100.0),
+            steps: tools.chars().map(taken).collect(),
+            ..Run::default()
+        }
+    }
+
+    fn model(runs: &[Run]) -> TaskModel {
+        let mut model = TaskModel::default();
+        runs.iter().for_each(|run| model.put(run));
+        model.settle();
+        model
+    }
+
+    fn question(task: &str) -> Run {
+        Run { base: None, ..run(1, task, "a", 0.0, "") }
+    }
+
+    fn tools(plan: &Plan) -> String {
+        plan.steps.iter().map(|step| step.tool.as_str()).collect()
+    }
+
+    #[test]
+    fn an_empty_memory_says_half_within_almost_everything() {
+        let model = model(&[]);
+        let prediction = model.predict(&question("refund order"));
+        assert_eq!((prediction.success.value, prediction.base_rate, prediction.support), (0.5, 0.5, 0.0));
+        assert!(prediction.success.low < 0.01 && prediction.success.high > 0.99);
+        assert_eq!((prediction.steps, prediction.reward), (None, None));
+        assert_eq!(model.plan(&question("refund order"), 5), Plan::default());
+    }
+
+    #[test]
+    fn a_task_that_always_failed_is_expected_to_fail_and_one_like_it_too() {
+        let mut runs: Vec<Run> =
+            (0..40).map(|i| run(i, &format!("#a{i} cancel order {i}"), "a", 1.0, "xy")).collect();
+        runs.extend((40..80).map(|i| run(i, &format!("#b{i} upgrade flight {i}"), "a", 0.0, "z")));
+        runs.extend((80..84).map(|i| run(i, "#c change seat", "a", 0.0, "z")));
+        let model = model(&runs);
+        let success = |task: &str| model.predict(&question(task)).success.value;
+        assert!(success("#c change seat") < 0.3);
+        assert!(success("#new upgrade flight 7") < 0.4);
+        assert!(success("#new cancel order 7") > 0.6);
+        assert_eq!(model.predict(&question("#c change seat")).support, 4.0);
+    }
+
+    #[test]
+    fn a_task_is_known_by_its_very_text_where_no_key_is_given() {
+        let model = model(&[run(1, "#c change seat", "a", 1.0, "xyz"), run(2, "buy a hat", "a", 0.0, "z")]);
+        let unkeyed = Run { task_key: None, group: 0, ..question("#c change seat") };
+        let names_the_task =
+            |run: &Run| model.predict(run).reasons.iter().any(|reason| reason.signal == "task");
+        assert!(names_the_task(&unkeyed));
+        let other = Run { task_key: Some("other".into()), ..unkeyed };
+        assert!(!names_the_task(&other));
+    }
+
+    #[test]
+    fn a_plan_is_that_of_the_similar_successes_and_names_them() {
+        let model = model(&[
+            run(1, "#a cancel order", "a", 1.0, "fcn"),
+            run(2, "#b cancel the order 2", "a", 1.0, "fcn"),
+            run(3, "#c cancel my order", "a", 0.0, "q"),
+            run(4, "#d brew coffee", "a", 1.0, "gb"),
+        ]);
+        let plan = model.plan(&question("cancel order 9"), 2);
+        assert_eq!(tools(&plan), "fcn");
+        assert_eq!(plan.episodes, [[1; 16], [2; 16]]);
+        assert!(plan.steps.iter().all(|step| step.share > 0.9 && step.share <= 1.0));
+    }
+
+    #[test]
+    fn a_task_without_anything_in_common_is_given_the_plan_of_the_newest_successes() {
+        let model =
+            model(&[run(1, "#a cancel order", "a", 1.0, "fc"), run(2, "#b brew coffee", "a", 1.0, "fc")]);
+        let stranger = Run { domain: "elsewhere".into(), ..question("zzz") };
+        assert_eq!(tools(&model.plan(&stranger, 5)), "fc");
+    }
+
+    #[test]
+    fn words_of_a_later_wording_are_asked_about_without_being_the_task_s_own() {
+        let model = model(&[
+            run(1, "#a cancel", "a", 1.0, "fc"),
+            run(2, "#a void purchase agreement", "a", 1.0, "fc"),
+        ]);
+        let asked = question("void purchase agreement cancel");
+        assert!(model.predict(&asked).support > 0.0);
+        assert_eq!(tools(&model.plan(&asked, 5)), "fc");
+    }
+
+    #[test]
+    fn very_long_plans_are_merged_too() {
+        let long: String = "abcdefgh".repeat(200);
+        let runs: Vec<Run> = (0..25)
+            .map(|i| run(i, &format!("#t{i} write report"), "a", 1.0, &long[usize::from(i)..]))
+            .collect();
+        let plan = model(&runs).plan(&question("write report"), 5);
+        assert_eq!((plan.steps.len(), plan.episodes.len()), (MOST_STEPS, 5));
+    }
+
+    const WORDS: [&str; 6] = ["cancel", "order", "flight", "naïve", "取消订单", "the_order"];
+
+    fn any_run() -> impl Strategy<Value = Run> {
+        let task = prop::collection::vec(0usize..6, 0..4)
+            .prop_map(|words| words.into_iter().map(|word| WORDS[word]).collect::<Vec<_>>().join(" "));
+        let key = prop::option::of(0u8..3);
+        (any::<u8>(), key, task, 0u8..3, 0u8..3, "[abc]{0,5}").prop_map(
+            |(number, key, task, agent, base, tools)| {
+                let task = key.map_or(task.clone(), |key| format!("#{key} {task}"));
+                run(number, &task, &agent.to_string(), f64::from(base) / 2.0, &tools)
+            },
+        )
+    }
+
+    fn distinct(mut runs: Vec<Run>) -> Vec<Run> {
+        let mut seen = rustc_hash::FxHashSet::default();
+        runs.retain(|run| seen.insert(run.id));
+        runs
+    }
+
+    proptest! {
+        #[test]
+        fn answers_hang_on_which_episodes_are_held_not_on_their_order_or_on_those_that_left(
+            runs in prop::collection::vec(any_run(), 1..40),
+            keep in 0usize..40,
+            asked in any_run(),
+        ) {
+            let runs = distinct(runs);
+            let (kept, gone) = runs.split_at(keep.min(runs.len()));
+            let mut moved = TaskModel::default();
+            for (at, run) in runs.iter().rev().enumerate() {
+                moved.put(run);
+                if at % 7 == 3 {
+                    moved.settle();
+                }
+            }
+            gone.iter().for_each(|run| moved.remove(&run.id));
+            moved.settle();
+            let plain = model(kept);
+            let question = Run { base: None, ..asked };
+            prop_assert_eq!(moved.len(), kept.len());
+            prop_assert_eq!(moved.totals, plain.totals);
+            prop_assert_eq!(moved.predict(&question), plain.predict(&question));
+            prop_assert_eq!(moved.plan(&question, 5), plain.plan(&question, 5));
+        }
+
+        #[test]
+        fn a_prediction_is_a_probability_between_its_bounds_and_the_sum_of_its_reasons(
+            runs in prop::collection::vec(any_run(), 0..40),
+            asked in any_run(),
+        ) {
+            let prediction = model(&runs).predict(&Run { base: None, ..asked });
+            let Prediction { success, base_rate, steps, support, reasons, .. } = prediction;
+            prop_assert!(0.0 <= success.low && success.low <= success.value && success.value <= success.high && success.high <= 1.0);
+            let sum: f64 = reasons.iter().map(|reason| reason.value * reason.weight).sum();
+            prop_assert!((sum - success.value).abs() < 1e-9);
+            prop_assert!(base_rate > 0.0 && base_rate < 1.0 && support >= 0.0);
+            prop_assert!(steps.is_none_or(|steps| steps.low <= steps.value && steps.value <= steps.high));
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Names as small numbers.
+
+use rustc_hash::FxHashMap;
+
+/// Names as numbers, from 1 on: 0 stands for no name.
+#[derive(Debug, Default)]
+pub struct Names {
+    numbers: FxHashMap<Box<str>, u32>,
+    names: Vec<Box<str>>,
+}
+
+impl Names {
+    pub fn number(&mut self, name: &str) -> u32 {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        self.names.push(name.into());
+        self.numbers.insert(name.into(), self.names.len() as u32);
+        self.names.len() as u32
+    }
+
+    pub fn number_of(&mut self, name: Option<&str>) -> u32 {
+        name.map_or(0, |name| self.number(name))
+    }
+
+    /// None where the name was never numbered.
+    pub fn get(&self, name: &str) -> Option<u32> {
+        self.numbers.get(name).copied()
+    }
+
+    /// None for 0.
+    pub fn name(&self, number: u32) -> Option<&str> {
+        self.names.get((number as usize).checked_sub(1)?).map(|name| &**name)
+    }
+
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.names.iter().map(|name| 2 * (name.len() + size_of::<Box<str>>()) + 8).sum()
+    }
+}
