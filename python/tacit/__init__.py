@@ -49,13 +49,13 @@ if TYPE_CHECKING:
     from .memory import Memory
     from .model.advice import (
         Argument,
+        Fix,
+        Fixes,
         PlanStep,
         Playbook,
         Prediction,
         SuggestedStep,
         Suggestion,
-        WayOut,
-        WaysOut,
     )
     from .model.context import TaskContext
     from .model.episode import Episode, Outcome, Reflection, Reward, Step
@@ -106,8 +106,8 @@ _HOMES = {
         "Prediction",
         "SuggestedStep",
         "Suggestion",
-        "WayOut",
-        "WaysOut",
+        "Fix",
+        "Fixes",
     ),
     "model.context": ("TaskContext",),
     "model.episode": ("Episode", "Outcome", "Reflection", "Reward", "Step"),
@@ -138,6 +138,8 @@ __all__ = [
     "EpisodeError",
     "EvidenceSettings",
     "Finding",
+    "Fix",
+    "Fixes",
     "Heuristic",
     "Hit",
     "LeakError",
@@ -179,8 +181,6 @@ __all__ = [
     "UnknownRecallError",
     "Usage",
     "ValidationError",
-    "WayOut",
-    "WaysOut",
     "__version__",
     "recorded",
 ]

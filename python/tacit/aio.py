@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from .memory import Memory
-from .model.advice import Playbook, Prediction, Suggestion, WaysOut
+from .model.advice import Fixes, Playbook, Prediction, Suggestion
 from .model.episode import Episode, Outcome, Step
 from .model.learned import Learned
 from .model.maintenance import Maintenance
@@ -75,7 +75,7 @@ class AsyncMemory:
         """As `Memory.suggest`."""
         return await self._run(self.memory.suggest, steps, **asked)
 
-    async def recover(self, error: str, **asked: Any) -> WaysOut:
+    async def recover(self, error: str, **asked: Any) -> Fixes:
         """As `Memory.recover`."""
         return await self._run(self.memory.recover, error, **asked)
 
@@ -181,7 +181,7 @@ class AsyncRecorder:
         """As `Recorder.suggest`."""
         return await self.memory._run(self.recorder.suggest, **asked)
 
-    async def recover(self, error: str, **asked: Any) -> WaysOut:
+    async def recover(self, error: str, **asked: Any) -> Fixes:
         """As `Recorder.recover`."""
         return await self.memory._run(self.recorder.recover, error, **asked)
 

@@ -13,30 +13,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from . import _native
-from .advice import Advisor, failing_at
+from .answers import Advisor, Contrasts, Retriever, failing_at
 from .config import Settings, check_settings
+from .credit import Answer, Crediting, RecallReceipt, feedback_record, recall_bytes, revocation_records
 from .embedding import embedders
 from .errors import ConflictError, EpisodeClosedError, UnknownEpisodeError, ValidationError
 from .extractors import Hybrid
-from .learning import (
-    Answer,
-    Contrasts,
-    Crediting,
-    Draft,
-    Learner,
-    Maintainer,
-    RecallReceipt,
-    Recording,
-    Staged,
-    Standings,
-    Taught,
-    content_of,
-    corrected,
-    digest_of,
-    recall_bytes,
-    withdrawn,
-)
-from .model.advice import Playbook, Prediction, Suggestion, WaysOut
+from .intake import CommitItem, Learner, OpenEpisode, Staged, content_of, digest_of
+from .maintenance import Maintainer, MaintenanceStates
+from .model.advice import Fixes, Playbook, Prediction, Suggestion
 from .model.checks import (
     check_count,
     check_head,
@@ -50,6 +35,7 @@ from .model.checks import (
     check_tool,
     check_type,
 )
+from .model.closed_episode import ClosedEpisode
 from .model.context import Complexity, TaskContext, TaskType
 from .model.episode import Episode, Json, Outcome, Step
 from .model.ids import as_bytes
@@ -57,9 +43,8 @@ from .model.learned import Learned
 from .model.maintenance import Maintenance
 from .model.pattern import Cluster, Contrast, Heuristic, Pattern, PatternKind
 from .model.recall import Recall
-from .model.record import Batch, Change, EpisodeRecord, Note, Receipt
+from .model.record import Batch, Change, EpisodeRecord, Receipt, SideRecord
 from .model.usage import Usage
-from .retrieval import Retriever
 from .storage import InMemoryStore, NativeStore, Store, catch_up
 
 if TYPE_CHECKING:
@@ -113,7 +98,7 @@ class Memory:
             embedder=self._embedder,
             index=self._index,
         )
-        self._standings = Standings(self._store, self._index)
+        self._standings = MaintenanceStates(self._store, self._index)
         self._maintainer = Maintainer(
             store=self._store,
             index=self._index,
@@ -134,7 +119,7 @@ class Memory:
         self._advisor = Advisor(
             store=self._store, index=self._index, min_episodes=self.settings.maintenance.min_episodes
         )
-        self._open: dict[str, Recording] = {}
+        self._open: dict[str, OpenEpisode] = {}
         self._catching_up = threading.Lock()
 
     # --- journey one: an episode is logged, and what it taught is durable ---
@@ -196,7 +181,7 @@ class Memory:
             started_at=episode.started_at or self._now(),
         )
         check_head(episode, self.settings.limits)
-        self._open[episode.id] = Recording(episode, self.settings.limits)
+        self._open[episode.id] = OpenEpisode(episode, self.settings.limits)
         return episode.id
 
     def log(
@@ -234,7 +219,7 @@ class Memory:
             self._refuse_late(episode_id, opened, number)
         return number
 
-    def _refuse_late(self, episode_id: str, opened: Recording, number: int) -> None:
+    def _refuse_late(self, episode_id: str, opened: OpenEpisode, number: int) -> None:
         """A step that came while the episode was being completed counts where it was completed with it."""
         with opened.lock:
             if episode_id not in self._open and not opened.was_closed_with(number):
@@ -266,21 +251,21 @@ class Memory:
             del self._open[episode_id]
             return learned if learned.receipt.committed else self._completed_before(episode_id, outcome)
 
-    def _learn_and_commit(self, opened: Recording, draft: Draft) -> Learned:
+    def _learn_and_commit(self, opened: OpenEpisode, draft: ClosedEpisode) -> Learned:
         self._catch_up()
         taught = self._teach(draft, Staged())
         findings = taught.lesson.findings if taught.lesson else None
         notes = opened.notes(draft, lambda: self._crediting.notes(draft, opened.receipts, findings))
         return taught.learned(self._commit(taught.record, notes=notes))
 
-    def _teach(self, draft: Draft, staged: Staged) -> Taught:
+    def _teach(self, draft: ClosedEpisode, staged: Staged) -> CommitItem:
         """What a draft teaches, against what is known and what will be committed with it."""
         if draft.outcome.kind == "abandoned":
-            return Taught("abandoned", draft.id, draft.stored("abandoned"))
+            return CommitItem("abandoned", draft.id, draft.stored("abandoned"))
         lesson = self._learner.learn(draft, staged=staged.patterns[draft.head.namespace])
-        return Taught("learned", draft.id, lesson.record, lesson)
+        return CommitItem("learned", draft.id, lesson.record, lesson)
 
-    def _commit(self, *given: EpisodeRecord | None, notes: tuple[Note, ...] = ()) -> Receipt:
+    def _commit(self, *given: EpisodeRecord | None, notes: tuple[SideRecord, ...] = ()) -> Receipt:
         """Durable first, then the index: it takes the records as they are, unless others committed in between."""
         records = tuple(record for record in given if record is not None)
         receipt = self._store.commit(Batch(records, notes=notes))
@@ -341,12 +326,12 @@ class Memory:
         taught = [self._teach_once(episode, staged) for episode in episodes]
         return iter(self._commit_chunk(taught)) if taught else iter(())
 
-    def _teach_once(self, given: Episode, staged: Staged) -> Taught:
+    def _teach_once(self, given: Episode, staged: Staged) -> CommitItem:
         """As `_teach`; one that the chunk holds already is only handed to the commit, which compares it."""
         draft = self._draft(given)
         before = staged.id_of(draft)
         if before is not None:
-            return Taught("unchanged", before, draft.stored("abandoned"))
+            return CommitItem("unchanged", before, draft.stored("abandoned"))
         stored = self._stored_id(draft)
         held = None if stored is None else self._store.get("episode", stored)
         if stored is None or held is None:
@@ -355,9 +340,9 @@ class Memory:
         dated = bool(given.started_at or given.ended_at)
         if content_of(_EPISODES.decode(held), dated=dated) != content_of(draft.episode, dated=dated):
             raise ConflictError(draft.head.external_id or draft.head.id, draft.head.namespace)
-        return Taught("unchanged", stored, None)
+        return CommitItem("unchanged", stored, None)
 
-    def _stored_id(self, draft: Draft) -> bytes | None:
+    def _stored_id(self, draft: ClosedEpisode) -> bytes | None:
         """The id under which the same episode is stored, by its external id or its own."""
         if draft.head.external_id is not None:
             return self._id_under(draft.head.namespace, draft.head.external_id)
@@ -367,7 +352,7 @@ class Memory:
         found = self._store.scan("episode", limit=1, namespace=namespace, external_id=external_id)
         return found[0][0] if found else None
 
-    def _commit_chunk(self, taught: Sequence[Taught]) -> list[Learned]:
+    def _commit_chunk(self, taught: Sequence[CommitItem]) -> list[Learned]:
         receipt = self._commit(*(each.record for each in taught))
         if receipt.committed < sum(each.state != "unchanged" for each in taught):
             taught = [self._as_stored(each) for each in taught]
@@ -375,22 +360,22 @@ class Memory:
         receipt = replace(receipt, unchanged=receipt.unchanged + stored_before)
         return [each.learned(receipt) for each in taught]
 
-    def _as_stored(self, taught: Taught) -> Taught:
+    def _as_stored(self, taught: CommitItem) -> CommitItem:
         """Unchanged, where another process stored the same content under its own id in the meantime."""
         record = taught.record
         if record is None or record.external_id is None:
             return taught
         stored = self._id_under(record.namespace, record.external_id)
-        return taught if stored in (None, taught.id) else Taught("unchanged", stored, record)
+        return taught if stored in (None, taught.id) else CommitItem("unchanged", stored, record)
 
-    def _draft(self, given: Episode) -> Draft:
+    def _draft(self, given: Episode) -> ClosedEpisode:
         """A finished episode as `log` and `complete` would have recorded it."""
         check_type("episode", given, Episode)
         check_outcome(given.outcome, self.settings.limits)
         episode = self._dated(given)
         check_head(episode, self.settings.limits)
         check_sequence("steps", episode.steps)
-        recording = Recording(episode, self.settings.limits)
+        recording = OpenEpisode(episode, self.settings.limits)
         for number, step in enumerate(episode.steps, 1):
             _add_step(recording, step, number)
         assert episode.outcome is not None
@@ -428,7 +413,7 @@ class Memory:
         if self._store.get("episode", id) is None:
             raise UnknownEpisodeError(episode_id)
         self._catch_up()
-        receipts = tuple(withdrawn(self._store, self._index.receipts_of(id)))
+        receipts = tuple(revocation_records(self._store, self._index.receipts_of(id)))
         self._store.commit(Batch(removed=(id,), notes=receipts))
         self._catch_up()
 
@@ -476,7 +461,7 @@ class Memory:
         self._receipt(opened, answer, namespace)
         return answer
 
-    def _receipt(self, opened: Recording | None, answer: Answer, namespace: str) -> None:
+    def _receipt(self, opened: OpenEpisode | None, answer: Answer, namespace: str) -> None:
         """The answer is one of the episode's, until its completion says what of it was used."""
         if opened is not None:
             opened.receipts.append(RecallReceipt(answer, namespace, self._now(), len(opened)))
@@ -491,7 +476,7 @@ class Memory:
         id = recall_bytes(recall_id)
         if self._tell(id, helped):
             return
-        self._store.commit(Batch(notes=(corrected(self._store, recall_id, helped),)))
+        self._store.commit(Batch(notes=(feedback_record(self._store, recall_id, helped),)))
         self._catch_up()
 
     def _tell(self, recall_id: bytes, helped: Mapping[str, bool]) -> bool:
@@ -558,7 +543,7 @@ class Memory:
         agent: str | None = None,
         limit: int = 5,
         namespace: str | None = None,
-    ) -> WaysOut:
+    ) -> Fixes:
         """Ways out of an error that `tool` just gave, the likeliest to work first.
 
         `steps` are those before it; `tool` may be left out where the last of them is the step that failed. Each way
@@ -842,7 +827,7 @@ class Memory:
 
     # --- what the verbs stand on ---
 
-    def _opened(self, episode_id: str) -> Recording:
+    def _opened(self, episode_id: str) -> OpenEpisode:
         opened = self._open.get(episode_id)
         if opened is None:
             if self._store.get("episode", as_bytes(episode_id)) is not None:
@@ -885,7 +870,7 @@ def _open_store(database: str | Path | None, settings: Settings) -> Store:
     )
 
 
-def _add_step(recording: Recording, step: Step, number: int) -> None:
+def _add_step(recording: OpenEpisode, step: Step, number: int) -> None:
     """What is wrong with a step is said with its number."""
     try:
         check_type("step", step, Step)

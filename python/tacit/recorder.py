@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar, cast
 
 from .errors import EpisodeClosedError, StorageError, ValidationError
 from .memory import Memory
-from .model.advice import Playbook, Prediction, Suggestion, WaysOut
+from .model.advice import Fixes, Playbook, Prediction, Suggestion
 from .model.episode import Episode, Json, Outcome
 from .model.learned import Learned
 from .model.recall import Recall
@@ -83,7 +83,7 @@ class Recorder:
         asked = {**self._who(), "episode_id": self._open_id}
         return self.memory.suggest(steps, task=self._task, limit=limit, **asked)
 
-    def recover(self, error: str, *, tool: str | None = None, limit: int = 5) -> WaysOut:
+    def recover(self, error: str, *, tool: str | None = None, limit: int = 5) -> Fixes:
         """`Memory.recover` after the steps it has taken; `tool` may be left out where the last of them failed."""
         return self.memory.recover(error, tool=tool, steps=self._so_far().steps, limit=limit, **self._who())
 

@@ -18,14 +18,14 @@ from pathlib import Path
 import pytest
 
 from tacit.errors import CorruptRecordError, SchemaError, StorageError
-from tacit.model.record import Batch, Note
+from tacit.model.record import Batch, SideRecord
 from tacit.storage import NativeStore
 from tacit.testing import episode_record
 
 PRELUDE = """
 import json, os, sys, threading
 from tacit.errors import *
-from tacit.model.record import Batch, Note
+from tacit.model.record import Batch, SideRecord
 from tacit.storage import NativeStore
 from tacit.testing import episode_record
 path, *arguments = sys.argv[1:]
@@ -68,8 +68,8 @@ store = NativeStore(path)
 def write(thread):
     for number in range(int(arguments[0]) + thread, 1 << 31, 4):
         record = episode_record(number)
-        last = Note("audit", bytes([thread]) * 16, "default", record.id)
-        store.commit(Batch((record,), notes=(Note("receipt", record.id, "default", b"%d" % number), last)))
+        last = SideRecord("audit", bytes([thread]) * 16, "default", record.id)
+        store.commit(Batch((record,), notes=(SideRecord("receipt", record.id, "default", b"%d" % number), last)))
         os.write(1, b"%d\\n" % number)
 for thread in range(4):
     threading.Thread(target=write, args=(thread,)).start()
@@ -241,7 +241,7 @@ def test_a_store_of_the_first_schema_is_brought_up_to_date_and_keeps_everything(
     with NativeStore(path) as store:
         assert numbers_in(store) == [1, 2, 3, 4]
         assert (store.sequence(), store.scan("receipt")) == (6, [])
-        assert store.commit(Batch(notes=(Note("receipt", bytes(16), "default", b"new"),))).sequence == 7
+        assert store.commit(Batch(notes=(SideRecord("receipt", bytes(16), "default", b"new"),))).sequence == 7
     assert sql(path, "SELECT name FROM migration") == [["001_experience"], ["002_note"]]
 
 
@@ -293,7 +293,7 @@ def test_a_flipped_bit_in_a_row_is_found_and_harms_no_other_row(tmp_path: Path) 
 
 def test_a_flipped_bit_in_a_note_is_found_and_harms_no_other(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
-    notes = [Note("audit", episode_record(number).id, "default", bytes(100)) for number in range(2)]
+    notes = [SideRecord("audit", episode_record(number).id, "default", bytes(100)) for number in range(2)]
     with NativeStore(path) as store:
         store.commit(Batch(notes=tuple(notes)))
     sql(path, f"UPDATE note SET record = zeroblob(100) WHERE id = x'{notes[0].id.hex()}'")

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from tacit._native import HashedEmbedder, HitRow, Index, Trajectory, error_recoveries, words
 from tacit.errors import CorruptRecordError, ValidationError
-from tacit.model.record import Change, EpisodeRecord, Note, NoteKind
+from tacit.model.record import Change, EpisodeRecord, SideRecord, SideRecordKind
 
 EMBEDDER = HashedEmbedder(dimension=64)
 NOW = 1_700_000_000_000_000
@@ -415,8 +415,8 @@ def test_bad_arguments_are_refused_by_name() -> None:
         Index("hashed", 0)
 
 
-def noted(sequence: int, kind: NoteKind, id: int, **record: Any) -> Change:
-    note = Note(kind, id.to_bytes(16), "default", msgspec.msgpack.encode(record))
+def noted(sequence: int, kind: SideRecordKind, id: int, **record: Any) -> Change:
+    note = SideRecord(kind, id.to_bytes(16), "default", msgspec.msgpack.encode(record))
     return Change(sequence, "note", None, note.id, note)
 
 

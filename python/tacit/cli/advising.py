@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..errors import ValidationError
-from ..model.advice import Argument, Playbook, Prediction, SuggestedStep, WayOut
+from ..model.advice import Argument, Fix, Playbook, Prediction, SuggestedStep
 from ..model.episode import Step
 from ..model.recall import Reason
 from . import console
@@ -189,7 +189,7 @@ def _argument(argument: Argument) -> Text:
     return text
 
 
-def _ways(ways: Iterable[WayOut]) -> Table:
+def _ways(ways: Iterable[Fix]) -> Table:
     """What was never tried after this error is shown only where it is likely all the same."""
     table = _table("way out", "likely", "worked", "95%", "against the others")
     for way in (way for way in ways if way.trials or way.probability >= LIKELY):

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ..model.advice import Prediction, WayOut
+from ..model.advice import Fix, Prediction
 from ..model.episode import Outcome
 from ..model.pattern import Heuristic, Pattern
 
@@ -100,11 +100,11 @@ def outcome_text(outcome: Outcome | None) -> Text:
     return text.append(f": {plain(told)}", "default") if told else text
 
 
-def evidence(pattern: Pattern | Heuristic | WayOut) -> str:
+def evidence(pattern: Pattern | Heuristic | Fix) -> str:
     """How often something did its job, of how often."""
     return f"{round(pattern.successes, 1):,.12g} of {pattern.trials:,}"
 
 
-def interval(known: Pattern | Heuristic | WayOut | Prediction) -> str:
+def interval(known: Pattern | Heuristic | Fix | Prediction) -> str:
     """The 95% interval of success."""
     return f"{100 * known.low:.1f}–{100 * known.high:.1f}%"  # noqa: RUF001

@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..model.advice import WayOut
+from ..model.advice import Fix
 from ..model.pattern import Cluster, Heuristic, Pattern
 from . import console
 
@@ -60,7 +60,7 @@ def rule_table(rules: Iterable[Heuristic]) -> Table:
     return table
 
 
-def odds(compared: Heuristic | WayOut) -> str:
+def odds(compared: Heuristic | Fix) -> str:
     """How the odds of success compare with what else was done."""
     if compared.odds_ratio is None:
         return "nothing to compare with"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _native
-from ..learning.plans import plan_similarity
+from ..credit.plans import plan_similarity
 from ..model.episode import Episode
 from .bench import Bench
 from .dataset import is_success, task_of, tools_of

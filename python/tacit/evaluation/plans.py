@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..learning.plans import plan_similarity
+from ..credit.plans import plan_similarity
 from ..model.episode import Episode
 from . import texts
 from .baselines import Known, Plan, Plans

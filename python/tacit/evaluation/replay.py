@@ -17,7 +17,7 @@ from ..model.recall import Recall
 from .dataset import all_episodes, task_of
 
 if TYPE_CHECKING:
-    from ..model.advice import Playbook, Prediction, Suggestion, WaysOut
+    from ..model.advice import Fixes, Playbook, Prediction, Suggestion
 
 MakeMemory = Callable[[], Memory]
 """Makes the empty memory that is evaluated; called anew for each part that is held out."""
@@ -74,7 +74,7 @@ class Replay:
         self._refuse_unknown(id for step in suggestion.steps for id in step.episodes)
         return suggestion
 
-    def recover(self, asked: Episode, failed: int, *, with_steps: bool = False, limit: int = 10) -> WaysOut:
+    def recover(self, asked: Episode, failed: int, *, with_steps: bool = False, limit: int = 10) -> Fixes:
         """Asks for the way out of the error of an episode's step `failed`, counted from 0.
 
         By its tool and error alone, or with the agent, the domain and the steps before it too.

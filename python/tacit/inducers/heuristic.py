@@ -11,8 +11,8 @@ from .._native import Finding
 from ..model.pattern import Alternative, Heuristic, is_undecided
 from .base import History, inducers
 from .columns import Columns
-from .situation import Deed, Odds, Situation
-from .situations import situations
+from .condition import Action, Condition, Odds
+from .conditions import conditions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,9 +29,9 @@ class _Rule:
     """A heuristic while it is looked at, with the occurrences that it is made of."""
 
     heuristic: Heuristic
-    situation: Situation
+    situation: Condition
     own: Mask
-    deed: Deed
+    deed: Action
     odds: Odds
 
 
@@ -56,14 +56,14 @@ class Heuristics:
     def induce(self, history: History) -> tuple[Heuristic, ...]:
         """The surest first; of equally sure ones the one with more trials."""
         columns = Columns.of_history(history)
-        induced = [rule for situation in situations(columns) for rule in self._rules(situation)]
+        induced = [rule for situation in conditions(columns) for rule in self._rules(situation)]
         rules = [rule for rule in induced if rule.heuristic.verdict != "worse"]
         derived = [*self._composed(rules), *self._refined(rules)]
         rules += [rule for rule in derived if rule.heuristic.verdict != "worse"]
         judged = self._judged(rules)
         return tuple(sorted(judged.values(), key=lambda rule: (-rule.confidence, -rule.trials, rule.id)))
 
-    def _rules(self, situation: Situation) -> list[_Rule]:
+    def _rules(self, situation: Condition) -> list[_Rule]:
         """Of one situation, each with what else was done."""
         frequent = [action for action, times in situation.actions.items() if times >= self.min_trials]
         rules = [
@@ -77,9 +77,9 @@ class Heuristics:
 
     def _rule(
         self,
-        situation: Situation,
+        situation: Condition,
         own: Mask,
-        deed: Deed,
+        deed: Action,
         *,
         success: NDArray[np.float64] | None = None,
         **said: Any,
@@ -150,7 +150,7 @@ class Heuristics:
         success = situation.success
         if "result" in situation.when and situation.when["result"] not in ("ok", "none", None):
             success = success * columns.worked[following]
-        deed = Deed({"tools": [tool, name]}, f"use {tool}, then {name}")
+        deed = Action({"tools": [tool, name]}, f"use {tool}, then {name}")
         yield self._rule(
             situation, own, deed, success=success, origin="composed", parents=(rule.heuristic.id, follower)
         )

@@ -56,7 +56,7 @@ class Suggestion:
 
 
 @dataclass(frozen=True, slots=True)
-class WayOut:
+class Fix:
     """What was done next after an error, and how often that worked.
 
     `probability` ranks the ways: how likely the next step that works is this one. `trials`, `successes`, `mean`,
@@ -82,7 +82,7 @@ class WayOut:
 
 
 @dataclass(frozen=True, slots=True)
-class WaysOut:
+class Fixes:
     """Ranked ways out of an error of this class, the likeliest to work first.
 
     `degraded` names "error_class" where this class of error was never seen after this tool: the ways are then what
@@ -91,7 +91,7 @@ class WaysOut:
 
     error_class: str
     tool: str | None
-    ways: tuple[WayOut, ...]
+    ways: tuple[Fix, ...]
     degraded: tuple[str, ...] = ()
 
 

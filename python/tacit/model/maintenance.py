@@ -78,7 +78,7 @@ class StoredCluster:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class MaintenanceState:
     """What maintenance left of a namespace; patterns by their 16 bytes.
 
     `digest` stands for the episodes that clusters and heuristics were made of: where the index has another one, they

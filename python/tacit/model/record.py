@@ -5,13 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
-__all__ = ["NOTE_KINDS", "Batch", "Change", "EpisodeRecord", "Kind", "Note", "NoteKind", "Receipt"]
+__all__ = [
+    "SIDE_RECORD_KINDS",
+    "Batch",
+    "Change",
+    "EpisodeRecord",
+    "Kind",
+    "Receipt",
+    "SideRecord",
+    "SideRecordKind",
+]
 
-NoteKind: TypeAlias = Literal[
+SideRecordKind: TypeAlias = Literal[
     "receipt", "credit", "heuristic", "cluster", "audit", "merge", "retirement", "promotion"
 ]
-Kind: TypeAlias = Literal["episode", "pattern", "embedding"] | NoteKind
-NOTE_KINDS: tuple[str, ...] = get_args(NoteKind)
+Kind: TypeAlias = Literal["episode", "pattern", "embedding"] | SideRecordKind
+SIDE_RECORD_KINDS: tuple[str, ...] = get_args(SideRecordKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +60,14 @@ class EpisodeRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class SideRecord:
     """A small record beside the episodes, which may be replaced and deleted.
 
     Kind and id name it: another one with both takes its place. It belongs to one namespace, so an id must not be
     the same in two of them.
     """
 
-    kind: NoteKind
+    kind: SideRecordKind
     id: bytes
     """16 bytes."""
     namespace: str
@@ -72,7 +81,7 @@ class Batch:
 
     episodes: tuple[EpisodeRecord, ...] = ()
     removed: tuple[bytes, ...] = ()
-    notes: tuple[Note, ...] = ()
+    notes: tuple[SideRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,4 +103,4 @@ class Change:
     op: Literal["put", "remove", "note"]
     record: EpisodeRecord | None
     id: bytes
-    note: Note | None = None
+    note: SideRecord | None = None

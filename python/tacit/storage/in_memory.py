@@ -10,12 +10,12 @@ from threading import RLock
 
 from .. import _native
 from ..errors import ConflictError, StorageError, ValidationError
-from ..model.record import NOTE_KINDS, Batch, Change, EpisodeRecord, Kind, Note, Receipt
+from ..model.record import SIDE_RECORD_KINDS, Batch, Change, EpisodeRecord, Kind, Receipt, SideRecord
 from .base import Changes
 
 __all__ = ["InMemoryStore"]
 
-_KINDS = ("episode", "pattern", "embedding", *NOTE_KINDS)
+_KINDS = ("episode", "pattern", "embedding", *SIDE_RECORD_KINDS)
 _STATES = ("learned", "open", "pending", "abandoned")
 
 
@@ -42,7 +42,7 @@ class InMemoryStore:
         self._external: dict[tuple[str, str], bytes] = {}
         self._ids: list[bytes] = []  # sorted
         self._patterns: dict[bytes, bytes] = {}
-        self._notes: dict[tuple[str, bytes], tuple[int, Note]] = {}  # with its number; deleted ones too
+        self._notes: dict[tuple[str, bytes], tuple[int, SideRecord]] = {}  # with its number; deleted ones too
 
     def commit(self, batch: Batch) -> Receipt:
         """Lands the whole batch or nothing of it."""
@@ -82,7 +82,7 @@ class InMemoryStore:
             self._patterns.setdefault(pattern, content)
         return True
 
-    def _write(self, note: Note) -> bool:
+    def _write(self, note: SideRecord) -> bool:
         """False where the note is as it should be already."""
         stored = self._note(note.kind, note.id)
         if stored is not None and stored.namespace != note.namespace and note.record is not None:
@@ -95,7 +95,7 @@ class InMemoryStore:
         self._notes[note.kind, note.id] = (len(self._log), note)
         return True
 
-    def _note(self, kind: str, id: bytes) -> Note | None:
+    def _note(self, kind: str, id: bytes) -> SideRecord | None:
         _, note = self._notes.get((kind, id), (0, None))
         return None if note is None or note.record is None else note
 
@@ -122,7 +122,7 @@ class InMemoryStore:
         self,
         before: int,
         removed: list[tuple[int, EpisodeRecord]],
-        held: Sequence[tuple[str, bytes, tuple[int, Note] | None]],
+        held: Sequence[tuple[str, bytes, tuple[int, SideRecord] | None]],
     ) -> None:
         for op, id in self._log[before:]:
             if op == "put":
@@ -152,7 +152,7 @@ class InMemoryStore:
     def _value(self, kind: Kind, id: bytes) -> bytes | None:
         if kind == "pattern":
             return self._patterns.get(id)
-        if kind in NOTE_KINDS:
+        if kind in SIDE_RECORD_KINDS:
             note = self._note(kind, id)
             return None if note is None else note.record
         if id not in self._episodes:
@@ -200,12 +200,12 @@ class InMemoryStore:
     def _ids_of(self, kind: str) -> list[bytes]:
         if kind == "pattern":
             return sorted(self._patterns)
-        if kind in NOTE_KINDS:
+        if kind in SIDE_RECORD_KINDS:
             return sorted(id for of, id in self._notes if of == kind)
         return self._ids
 
     def _matches(self, kind: str, id: bytes, wanted: dict[str, str]) -> bool:
-        row = self._notes[kind, id][1] if kind in NOTE_KINDS else wanted and self._episodes[id][1]
+        row = self._notes[kind, id][1] if kind in SIDE_RECORD_KINDS else wanted and self._episodes[id][1]
         return all(getattr(row, name) == value for name, value in wanted.items())
 
     def changes(self, since: int, limit: int = 1000) -> Changes:
@@ -288,7 +288,7 @@ def _check_scan(kind: str, after: bytes | None, wanted: dict[str, str]) -> None:
         _check_id(after)
     if kind == "pattern" and wanted:
         raise ValidationError("kind", "patterns cannot be filtered", kind)
-    if kind in NOTE_KINDS and wanted.keys() - {"namespace"}:
+    if kind in SIDE_RECORD_KINDS and wanted.keys() - {"namespace"}:
         raise ValidationError("kind", "notes are filtered by namespace alone", kind)
     if wanted.get("state", "learned") not in _STATES:
         raise ValidationError("state", "must be learned, open, pending or abandoned", wanted["state"])

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import Any
 
 from ..errors import ConflictError, StorageError, ValidationError
-from ..model.record import Batch, Change, EpisodeRecord, Note
+from ..model.record import Batch, Change, EpisodeRecord, SideRecord
 from ..storage import Store
 from ..storage.audit import wrong_sums
 
@@ -235,9 +235,9 @@ def _changes_tell_each_note_as_it_stands(store: Store) -> None:
     assert wrong_sums(store) == 0
 
 
-def _note(number: int, **fields: Any) -> Note:
+def _note(number: int, **fields: Any) -> SideRecord:
     record = b"\x81\xa6number" + struct.pack(">Bq", 0xD3, number)
-    return replace(Note("receipt", episode_record(number).id, "default", record), **fields)
+    return replace(SideRecord("receipt", episode_record(number).id, "default", record), **fields)
 
 
 def _whatever_bytes_and_names_are_given_come_back(store: Store) -> None:

@@ -519,7 +519,7 @@ pub(crate) struct PyChange {
     note: Option<PyNote>,
 }
 
-/// `tacit.model.record.Note`.
+/// `tacit.model.record.SideRecord`.
 #[derive(FromPyObject)]
 struct PyNote {
     kind: PyBackedStr,

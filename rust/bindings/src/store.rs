@@ -387,7 +387,7 @@ fn make_change<'py>(py: Python<'py>, change: &Change) -> PyResult<Bound<'py, PyA
 fn make_note<'py>(py: Python<'py>, note: &NoteRecord<'_>) -> PyResult<Bound<'py, PyAny>> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let record = note.record.map(|record| PyBytes::new(py, record));
-    let class = record_class(py, &CLASS, "Note")?;
+    let class = record_class(py, &CLASS, "SideRecord")?;
     class.call1((note.kind.name(), PyBytes::new(py, &note.id), note.namespace, record))
 }
 

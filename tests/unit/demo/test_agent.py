@@ -103,7 +103,7 @@ def test_a_question_it_cannot_read_is_left_alone(database) -> None:
     assert (tools.used, tools.accepted) == (0, None)
 
 
-def told_of(task: str, sql: str, *, accepted: bool) -> Advice:
+def feedback_of(task: str, sql: str, *, accepted: bool) -> Advice:
     steps = (
         Step("query", parameters={"sql": sql}, status="ok", output=[[3]]),
         Step("submit", parameters={"answer": [[3]]}, status="ok" if accepted else "error"),
@@ -115,7 +115,7 @@ def told_of(task: str, sql: str, *, accepted: bool) -> Advice:
 def test_names_are_learned_from_what_was_accepted() -> None:
     beliefs = Beliefs()
     sql = "SELECT COUNT(*) FROM x9 WHERE c4 = 'open'"
-    beliefs.hear(told_of("How many orders have the status 'open'?", sql, accepted=True))
+    beliefs.hear(feedback_of("How many orders have the status 'open'?", sql, accepted=True))
     assert beliefs.proven(("order",)) == "x9"
     assert beliefs.proven(("order", "status", "x9")) == "c4"
     assert beliefs.proven(("invoice",)) is None
@@ -126,7 +126,7 @@ def test_names_are_learned_from_what_was_accepted() -> None:
 def test_what_was_rejected_is_worth_less_than_what_nobody_tried() -> None:
     beliefs = Beliefs()
     sql = "SELECT COUNT(*) FROM x9 WHERE c4 = 'open'"
-    beliefs.hear(told_of("How many orders have the status 'open'?", sql, accepted=False))
+    beliefs.hear(feedback_of("How many orders have the status 'open'?", sql, accepted=False))
     assert beliefs.proven(("order",)) is None
     assert beliefs.worth(("order",), "x9") < beliefs.worth(("order",), "x8") == 1.0
 
@@ -135,14 +135,14 @@ def test_a_name_that_was_right_once_by_chance_is_not_kept() -> None:
     beliefs = Beliefs()
     task, sql = "How many orders have tax over {}?", "SELECT COUNT(*) FROM x9 WHERE lfd > {}"
     for limit, accepted in enumerate([True, False, False]):
-        beliefs.hear(told_of(task.format(limit), sql.format(limit), accepted=accepted))
+        beliefs.hear(feedback_of(task.format(limit), sql.format(limit), accepted=accepted))
     assert beliefs.proven(("order", "tax", "x9")) is None
 
 
 def test_an_episode_that_is_recalled_twice_counts_once() -> None:
     beliefs = Beliefs()
     sql = "SELECT COUNT(*) FROM x9 WHERE c4 = 'open'"
-    wrong = told_of("How many orders have the status 'open'?", sql, accepted=False)
+    wrong = feedback_of("How many orders have the status 'open'?", sql, accepted=False)
     beliefs.hear(wrong)
     once = beliefs.worth(("order",), "x9")
     beliefs.hear(wrong)

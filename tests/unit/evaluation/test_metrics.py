@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tacit.credit.plans import plan_similarity
 from tacit.evaluation.metrics import (
     adjusted_rand,
     calibration,
@@ -18,7 +19,6 @@ from tacit.evaluation.metrics import (
     squared_errors,
     within,
 )
-from tacit.learning.plans import plan_similarity
 
 
 def test_the_gain_of_a_ranking_is_discounted_by_place_and_held_against_the_best_order() -> None:

@@ -12,7 +12,7 @@ from tacit.errors import LeakError
 from tacit.evaluation import LEARNED, PLACEBO, RANDOM, Bench, Replay, evaluate
 from tacit.evaluation.dataset import Dataset, fold_of, task_of
 from tacit.memory import Memory
-from tacit.model.advice import Playbook, Prediction, Suggestion, WaysOut
+from tacit.model.advice import Fixes, Playbook, Prediction, Suggestion
 from tacit.model.episode import Episode, Outcome, Step
 from tacit.model.learned import Learned
 from tests.unit.evaluation.toy import CountingMemory, world
@@ -139,9 +139,9 @@ class Spy(Memory):
         self.asked.append(repr((steps, asked)))
         return Suggestion("", ())
 
-    def recover(self, error: str, **asked: Any) -> WaysOut:
+    def recover(self, error: str, **asked: Any) -> Fixes:
         self.asked.append(repr((error, asked)))
-        return WaysOut("", None, ())
+        return Fixes("", None, ())
 
     def predict(self, task: str, **asked: Any) -> Prediction:
         self.asked.append(repr((task, asked)))

@@ -5,25 +5,24 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
-from .._native import OpenEpisode, Trajectory
+from .._native import OpenEpisode as RecordBuilder
 from ..config import Limits
+from ..credit.receipts import RecallReceipt, feedback_of
 from ..errors import ValidationError
 from ..model.checks import check_step
+from ..model.closed_episode import ClosedEpisode
 from ..model.episode import Episode, Outcome, Step
-from ..model.ids import as_bytes
-from ..model.record import EpisodeRecord, Note
-from .receipts import RecallReceipt, told_of
+from ..model.record import SideRecord
 
 _EPISODES = msgspec.msgpack.Decoder(Episode)
 
 
-class Recording:
+class OpenEpisode:
     """An open episode: its head, and a record that grows with each step."""
 
     def __init__(self, episode: Episode, limits: Limits) -> None:
@@ -32,9 +31,9 @@ class Recording:
         self._episode = replace(episode, steps=())
         self.receipts: list[RecallReceipt] = []
         """What memory answered while the episode was open."""
-        self._closed: tuple[int, Draft] | None = None
-        self._noted: tuple[Draft, tuple[Note, ...]] | None = None
-        self._record = OpenEpisode(
+        self._closed: tuple[int, ClosedEpisode] | None = None
+        self._noted: tuple[ClosedEpisode, tuple[SideRecord, ...]] | None = None
+        self._record = RecordBuilder(
             _head(episode),
             max_steps=limits.steps,
             max_bytes=limits.episode_bytes,
@@ -47,7 +46,7 @@ class Recording:
         return self._episode.started_at
 
     def log(self, *step: object) -> int:
-        """Appends a step, its fields in the order of `OpenEpisode.log`; returns its number."""
+        """Appends a step, its fields in the order of `RecordBuilder.log`; returns its number."""
         try:
             return self._record.log(*step)  # type: ignore[arg-type]
         except (TypeError, OverflowError) as error:
@@ -75,7 +74,7 @@ class Recording:
             step.metadata,
         )
 
-    def close(self, outcome: Outcome, *, ended_at: int, digest: bytes | None = None) -> Draft:
+    def close(self, outcome: Outcome, *, ended_at: int, digest: bytes | None = None) -> ClosedEpisode:
         """The closed episode; the recording itself stays as it is. The digest is the record's where none is given.
 
         Closed once more with the same outcome and no step since, it is the same draft: committing it again changes
@@ -86,14 +85,16 @@ class Recording:
             return self._closed[1]
         record = self._record.record({"outcome": _ending(outcome), "ended_at": ended_at})
         episode = replace(self._episode, ended_at=ended_at, outcome=outcome)
-        draft = Draft(episode, outcome, record, digest or digest_of(record))
+        draft = ClosedEpisode(episode, outcome, record, digest or digest_of(record))
         self._closed = steps, draft
         return draft
 
     def __len__(self) -> int:
         return len(self._record)
 
-    def notes(self, draft: Draft, make: Callable[[], tuple[Note, ...]]) -> tuple[Note, ...]:
+    def notes(
+        self, draft: ClosedEpisode, make: Callable[[], tuple[SideRecord, ...]]
+    ) -> tuple[SideRecord, ...]:
         """What is stored of the receipts: made once for a draft, so that committing it again changes nothing."""
         if self._noted is None or self._noted[0] is not draft:
             self._noted = draft, make()
@@ -107,7 +108,7 @@ class Recording:
         """Takes down what feedback says of an answer; False where this episode did not get it."""
         for receipt in self.receipts:
             if receipt.id == recall_id:
-                receipt.told = told_of(helped, receipt.memories)
+                receipt.told = feedback_of(helped, receipt.memories)
                 self._noted = None
                 return True
         return False
@@ -115,59 +116,6 @@ class Recording:
     def was_closed_with(self, number: int) -> bool:
         """Whether the step of this number is part of the record that was closed last."""
         return self._closed is not None and number <= len(self._closed[1].trajectory)
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A closed episode that was not learned from yet: its record, decoded only if someone needs the steps."""
-
-    head: Episode
-    """The episode without its steps."""
-    outcome: Outcome
-    record: bytes
-    digest: bytes
-
-    @cached_property
-    def id(self) -> bytes:
-        """The 16 bytes of the episode's id."""
-        return as_bytes(self.head.id)
-
-    @cached_property
-    def trajectory(self) -> Trajectory:
-        """The columns."""
-        return Trajectory(self.record)
-
-    @cached_property
-    def episode(self) -> Episode:
-        """The whole value."""
-        return _EPISODES.decode(self.record)
-
-    def stored(self, state: str, **taught: Any) -> EpisodeRecord:
-        """What the store keeps of the episode; `taught` is what was learned from it, nothing where it is left out."""
-        head = self.head
-        fields: dict[str, Any] = {
-            "base": None,
-            "payload": self.record,
-            "facts": b"",
-            "contents": b"",
-            "embedder": None,
-            "embedding": b"",
-            **taught,
-        }
-        return EpisodeRecord(
-            id=self.id,
-            namespace=head.namespace,
-            external_id=head.external_id,
-            digest=self.digest,
-            task_key=head.task_key,
-            domain=head.context.domain,
-            agent=head.agent,
-            complexity=head.context.complexity,
-            state=state,
-            started_at=head.started_at,
-            ended_at=head.ended_at or head.started_at,
-            **fields,
-        )
 
 
 def _mistyped(error: Exception) -> ValidationError:

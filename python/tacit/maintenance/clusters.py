@@ -17,7 +17,7 @@ _MOST_MEMBERS = 20_000
 Group = tuple[Cluster, tuple[bytes, ...]]
 
 
-def known_again(groups: Sequence[Group], stored: Sequence[StoredCluster]) -> list[StoredCluster]:
+def match_stored_groups(groups: Sequence[Group], stored: Sequence[StoredCluster]) -> list[StoredCluster]:
     """The groups, each under the id of the stored one with which it shares the most members, or else the plan.
 
     Of a group that fell apart the largest part keeps the id. A new one is named after its plan.

@@ -11,12 +11,12 @@ from ..config import RewardWeights
 from ..embedding.base import Embedder
 from ..errors import ValidationError
 from ..extractors.hybrid import Hybrid
+from ..model.closed_episode import ClosedEpisode
 from ..model.episode import Episode, Reflection, Reward
 from ..model.record import EpisodeRecord
 from ..reflection import History, Recovery, Reflecting, reflect
 from ..scoring import Scoring
-from .draft import Draft
-from .lesson import Lesson
+from .commit_item import LearnedRecord
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +35,7 @@ class Learner:
         self._scoring = Scoring(weights)
         self._usual_after = weights.usual_after
 
-    def learn(self, draft: Draft, *, staged: set[bytes] | None = None) -> Lesson:
+    def learn(self, draft: ClosedEpisode, *, staged: set[bytes] | None = None) -> LearnedRecord:
         """The lesson of one draft.
 
         `staged` holds the patterns of lessons in the draft's namespace that will be committed with this one: they are
@@ -49,7 +49,9 @@ class Learner:
         reward = self._score(draft, novelty, history)
         reflecting = Reflecting(draft.trajectory, draft.outcome, history)
         reflection = reflect(reflecting, generated_at=draft.head.ended_at or 0)
-        return Lesson(self._pack(draft, findings, facts, reward, reflection), reward, reflection, findings)
+        return LearnedRecord(
+            self._pack(draft, findings, facts, reward, reflection), reward, reflection, findings
+        )
 
     def _unseen(self, namespace: str, facts: bytes, staged: set[bytes] | None) -> set[bytes]:
         unseen = set(self.index.unseen(namespace, facts))
@@ -58,7 +60,7 @@ class Learner:
             staged |= unseen
         return unseen
 
-    def _history(self, draft: Draft, findings: Findings, new: int) -> History:
+    def _history(self, draft: ClosedEpisode, findings: Findings, new: int) -> History:
         head, trajectory = draft.head, draft.trajectory
         seconds, steps, error_rate, episodes = self.index.medians(head.namespace, head.context.domain)
         enough = episodes >= self._usual_after
@@ -94,7 +96,7 @@ class Learner:
                     known[tool, error] = Recovery(next_tool, evidence.successes, evidence.trials)
         return known
 
-    def _score(self, draft: Draft, novelty: float, history: History) -> Reward:
+    def _score(self, draft: ClosedEpisode, novelty: float, history: History) -> Reward:
         return self._scoring.score(
             draft.trajectory,
             novelty=novelty,
@@ -103,7 +105,7 @@ class Learner:
         )
 
     def _pack(
-        self, draft: Draft, findings: Findings, facts: bytes, reward: Reward, reflection: Reflection
+        self, draft: ClosedEpisode, findings: Findings, facts: bytes, reward: Reward, reflection: Reflection
     ) -> EpisodeRecord:
         ending = msgspec.msgpack.encode({"reward": reward, "reflection": reflection})
         return draft.stored(

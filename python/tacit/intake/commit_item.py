@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from .._native import Findings
+from ..model.closed_episode import ClosedEpisode
 from ..model.episode import Reflection, Reward
 from ..model.ids import as_text
 from ..model.learned import Learned
 from ..model.record import EpisodeRecord, Receipt
-from .draft import Draft
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class LearnedRecord:
     """What an episode taught, ready to be committed."""
 
     record: EpisodeRecord
@@ -25,7 +25,7 @@ class Lesson:
 
 
 @dataclass(frozen=True, slots=True)
-class Taught:
+class CommitItem:
     """One episode of a commit: `id` is where it is stored, which is elsewhere where it was there before.
 
     Of one that is known to be stored there is no record to commit.
@@ -34,7 +34,7 @@ class Taught:
     state: Literal["learned", "abandoned", "unchanged"]
     id: bytes
     record: EpisodeRecord | None
-    lesson: Lesson | None = None
+    lesson: LearnedRecord | None = None
 
     def learned(self, receipt: Receipt) -> Learned:
         """What is said of it once it is durable."""
@@ -53,12 +53,12 @@ class Staged:
     ids: dict[tuple[str, str], bytes] = field(default_factory=dict)
     """By namespace and external id."""
 
-    def add(self, draft: Draft) -> None:
+    def add(self, draft: ClosedEpisode) -> None:
         """Notes the draft's external id."""
         if draft.head.external_id is not None:
             self.ids[draft.head.namespace, draft.head.external_id] = draft.id
 
-    def id_of(self, draft: Draft) -> bytes | None:
+    def id_of(self, draft: ClosedEpisode) -> bytes | None:
         """The id under which the same external id was staged before."""
         external_id = draft.head.external_id
         return None if external_id is None else self.ids.get((draft.head.namespace, external_id))

@@ -23,7 +23,7 @@ _DEVIATIONS = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class Action:
     """What was done: in fields, in words, and the patterns that say so."""
 
     do: dict[str, Any]
@@ -63,7 +63,7 @@ UNKNOWN = Odds(math.nan, 0.0, math.inf, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
-class Situation:
+class Condition:
     """One element an occurrence, by episode and step; `describe` says what an action is.
 
     What is compared is one trial an episode: what it did when it came there first, and how it ended.
@@ -78,7 +78,7 @@ class Situation:
     episode: Integers
     action: Integers
     success: Shares
-    describe: Callable[[int], Deed]
+    describe: Callable[[int], Action]
     row: Integers | None = None
     """Which choice of the columns each occurrence is, where it is one."""
 
@@ -119,7 +119,7 @@ class Situation:
             strata[:, column] = np.bincount(places, np.where(chosen, share, 0.0), len(groups))
         return Odds(*_native.odds_ratio(strata), _native.chance(strata))
 
-    def where(self, mask: Mask, feature: str, value: Any, said: str) -> Situation:
+    def where(self, mask: Mask, feature: str, value: Any, said: str) -> Condition:
         """The occurrences of which something more is true."""
         return replace(
             self,

@@ -17,13 +17,13 @@ from ..config import ClusteringSettings, MaintenanceSettings
 from ..errors import UnknownEpisodeError, ValidationError
 from ..inducers import Clustering, Heuristics, History, Inducer, inducers
 from ..model.ids import as_bytes, as_text
-from ..model.maintenance import Maintenance, Merge, Standing, StateChange
+from ..model.maintenance import Maintenance, MaintenanceState, Merge, StateChange
 from ..model.pattern import Cluster, Heuristic, PatternState, text_of
-from ..model.record import Batch, Note
+from ..model.record import Batch, SideRecord
 from ..storage.base import Store
+from .clusters import Group, match_stored_groups
 from .duplicates import Described, merges
-from .groups import Group, known_again
-from .standing import Standings, complete, differences, encoded, head_of
+from .state import MaintenanceStates, complete, differences, encoded, head_of
 
 _DAY = 86_400 * 1_000_000
 _MERGED_KINDS = ("tool_sequence", "decision_point", "error_recovery", "context_pattern")
@@ -35,7 +35,7 @@ _CONTENTS = msgspec.msgpack.Decoder(dict[str, Any])
 class _Decided:
     """What one run decided, and what the standing is then."""
 
-    standing: Standing
+    standing: MaintenanceState
     merges: tuple[Merge, ...] = ()
     changed: tuple[StateChange, ...] = ()
 
@@ -48,7 +48,7 @@ class Maintainer:
         *,
         store: Store,
         index: Index,
-        standings: Standings,
+        standings: MaintenanceStates,
         settings: MaintenanceSettings,
         clustering: ClusteringSettings,
         names: Iterable[str],
@@ -98,7 +98,7 @@ class Maintainer:
         if domain is None and self._is_fresh(namespace, standing):
             return tuple(stored.cluster for stored in standing.clusters)
         groups = self._groups(History(self._index, namespace, domain))
-        return tuple(stored.cluster for stored in known_again(groups, standing.clusters))
+        return tuple(stored.cluster for stored in match_stored_groups(groups, standing.clusters))
 
     def heuristics(
         self, namespace: str, domain: str | None = None, agent: str | None = None
@@ -135,12 +135,12 @@ class Maintainer:
                 found += [(each, ()) for each in inducer.induce(history) if isinstance(each, Cluster)]
         return sorted(found, key=lambda group: (-group[0].episodes, group[0].medoid))
 
-    def _is_fresh(self, namespace: str, standing: Standing) -> bool:
+    def _is_fresh(self, namespace: str, standing: MaintenanceState) -> bool:
         return standing.digest == self._index.digest(namespace) and standing.settings == self._settings_digest
 
     # --- what is decided ---
 
-    def _decide(self, namespace: str, before: Standing, dry_run: bool) -> _Decided:
+    def _decide(self, namespace: str, before: MaintenanceState, dry_run: bool) -> _Decided:
         """The whole new standing; the index counts by it meanwhile, and goes on to where it is not a dry run."""
         found: list[Merge] = []
         survivors = dict(before.survivors)
@@ -159,7 +159,7 @@ class Maintainer:
                 survivors=survivors,
                 states=_states_after(before.states, changed),
                 heuristics=self.heuristics(namespace),
-                clusters=tuple(known_again(groups, before.clusters)),
+                clusters=tuple(match_stored_groups(groups, before.clusters)),
             )
         except BaseException:
             self._index.merge(namespace, list(before.survivors.items()))
@@ -169,7 +169,7 @@ class Maintainer:
         return _Decided(standing, tuple(found), changed)
 
     def _near_duplicates(
-        self, namespace: str, before: Standing, survivors: Mapping[bytes, bytes]
+        self, namespace: str, before: MaintenanceState, survivors: Mapping[bytes, bytes]
     ) -> list[Merge]:
         if self.settings.similarity >= 1.0:
             return []
@@ -189,7 +189,7 @@ class Maintainer:
                 yield _described(row, _CONTENTS.decode(record))
 
     def _state_changes(
-        self, namespace: str, before: Standing, survivors: Mapping[bytes, bytes]
+        self, namespace: str, before: MaintenanceState, survivors: Mapping[bytes, bytes]
     ) -> Iterator[StateChange]:
         """What was promoted stays so while its interval does not contain 1; what lost its episodes is a candidate."""
         rows = self._index.compared(namespace, min_episodes=self.settings.min_episodes)
@@ -216,7 +216,7 @@ class Maintainer:
     # --- what is landed ---
 
     def _land(
-        self, namespace: str, before: Standing, decided: _Decided, now: int, kind: Any, dry_run: bool
+        self, namespace: str, before: MaintenanceState, decided: _Decided, now: int, kind: Any, dry_run: bool
     ) -> Maintenance:
         decided, standing = self._told(decided), decided.standing
         notes = differences(namespace, before, standing)
@@ -284,7 +284,7 @@ class Maintainer:
         return dict(audit)
 
 
-def _audit_note(namespace: str, report: Maintenance, now: int) -> Note:
+def _audit_note(namespace: str, report: Maintenance, now: int) -> SideRecord:
     record = {
         "at": now,
         "namespace": namespace,
@@ -296,10 +296,10 @@ def _audit_note(namespace: str, report: Maintenance, now: int) -> Note:
         "changed": [(bytes.fromhex(each.pattern), each.before, each.after) for each in report.changed],
     }
     assert report.id is not None
-    return Note("audit", as_bytes(report.id), namespace, encoded(record))
+    return SideRecord("audit", as_bytes(report.id), namespace, encoded(record))
 
 
-def _taken_back(before: Standing, audit: Mapping[str, Any]) -> _Decided:
+def _taken_back(before: MaintenanceState, audit: Mapping[str, Any]) -> _Decided:
     """The standing without what the entry decided, as far as nothing else was decided of it since.
 
     What maintenance did is not done again: those patterns are kept apart, and keep their states. Taking that back in

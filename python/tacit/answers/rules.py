@@ -9,10 +9,10 @@ from typing import TypeVar
 from .._native import error_class
 from ..model.context import TaskContext
 from ..model.episode import Step
-from ..model.maintenance import ANY_ERROR, FIRST_ERROR, Standing
+from ..model.maintenance import ANY_ERROR, FIRST_ERROR, MaintenanceState
 from ..model.pattern import Heuristic, Pattern
 
-Move = tuple[str | None, str | None, str]
+StepSymbol = tuple[str | None, str | None, str]
 """The last tool, the class of its error (None: it went well), and what is done next."""
 START: tuple[str | None, str | None] = (None, None)
 """Where no step was taken yet."""
@@ -20,7 +20,7 @@ _Advice = TypeVar("_Advice", Pattern, Heuristic)
 
 
 def applicable(
-    standing: Standing,
+    standing: MaintenanceState,
     context: TaskContext,
     steps: Sequence[Step | str],
     tools: Iterable[str],
@@ -98,7 +98,7 @@ def _left(advice: tuple[_Advice, ...], dropped: set[str]) -> tuple[_Advice, ...]
     return tuple(each for each in advice if each.id not in dropped)
 
 
-def _moves(advice: Pattern | Heuristic) -> frozenset[Move]:
+def _moves(advice: Pattern | Heuristic) -> frozenset[StepSymbol]:
     """What it says to do after what; nothing for an approach as a whole."""
     if isinstance(advice, Heuristic):
         when, tools = advice.when, advice.do.get("tools", [])

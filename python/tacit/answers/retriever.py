@@ -17,7 +17,7 @@ from ..model.advice import FINISH
 from ..model.context import TaskContext
 from ..model.episode import Outcome, Reward, Step
 from ..model.ids import as_text
-from ..model.maintenance import Standing
+from ..model.maintenance import MaintenanceState
 from ..model.pattern import Pattern, is_undecided
 from ..model.recall import Hit, NextStep, Reason, Recall
 from ..model.usage import Usage
@@ -88,7 +88,7 @@ class Retriever:
         embedder: Embedder | None,
         index: Index,
         store: Store,
-        standing_of: Callable[[str], Standing],
+        standing_of: Callable[[str], MaintenanceState],
         decay_half_life_days: float = 0.0,
     ) -> None:
         self.settings = settings
@@ -173,7 +173,7 @@ class Retriever:
         return tuple(_hit(row, payload) for row, payload in pairs if payload is not None)
 
     def _behind(
-        self, query: Query, nearest: list[tuple[bytes, float]], standing: Standing
+        self, query: Query, nearest: list[tuple[bytes, float]], standing: MaintenanceState
     ) -> tuple[tuple[Pattern, ...], tuple[Pattern, ...]]:
         """The patterns that stand behind the nearest episodes: those that work, and those that surely do not.
 
@@ -219,7 +219,7 @@ class Retriever:
         return self._described(namespace, rows, standing)
 
     def _described(
-        self, namespace: str, rows: Sequence[SummaryRow], standing: Standing
+        self, namespace: str, rows: Sequence[SummaryRow], standing: MaintenanceState
     ) -> tuple[Pattern, ...]:
         """The patterns with what they say, what maintenance made of them and how their recalls were used."""
         if not rows:
@@ -265,7 +265,7 @@ def _hit(row: HitRow, payload: bytes) -> Hit:
     )
 
 
-def _pattern(row: SummaryRow, content: bytes, standing: Standing, usage: Usage) -> Pattern:
+def _pattern(row: SummaryRow, content: bytes, standing: MaintenanceState, usage: Usage) -> Pattern:
     stored, odds = _CONTENTS.decode(content), row.odds or (None, None, None)
     return Pattern(
         id=row.id.hex(),

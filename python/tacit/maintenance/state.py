@@ -12,9 +12,9 @@ from typing import Any
 import msgspec
 
 from .._native import Index
-from ..model.maintenance import ANY_ERROR, FIRST_ERROR, Standing, StoredCluster
+from ..model.maintenance import ANY_ERROR, FIRST_ERROR, MaintenanceState, StoredCluster
 from ..model.pattern import Cluster, Heuristic
-from ..model.record import Note, NoteKind
+from ..model.record import SideRecord, SideRecordKind
 from ..storage.base import Store
 
 _PAGE = 1_000
@@ -41,14 +41,14 @@ def encoded(value: Any) -> bytes:
     return msgspec.msgpack.encode(value, order="deterministic")
 
 
-def notes_of(namespace: str, standing: Standing) -> Iterator[Note]:
+def notes_of(namespace: str, standing: MaintenanceState) -> Iterator[SideRecord]:
     """Everything a standing says, a note each, but for its version."""
     for pattern, survivor in standing.survivors.items():
         yield _note(namespace, "merge", pattern, {"pattern": pattern, "survivor": survivor})
     for pattern in standing.kept:
         yield _note(namespace, "merge", pattern, {"pattern": pattern, "survivor": None})
     for pattern, state in standing.states.items():
-        kind: NoteKind = "retirement" if state == "retired" else "promotion"
+        kind: SideRecordKind = "retirement" if state == "retired" else "promotion"
         held = pattern in standing.held
         yield _note(namespace, kind, pattern, {"pattern": pattern, "state": state, "held": held})
     for pattern in standing.held - standing.states.keys():
@@ -60,14 +60,14 @@ def notes_of(namespace: str, standing: Standing) -> Iterator[Note]:
         yield _note(namespace, "cluster", bytes.fromhex(stored.cluster.id), content)
 
 
-def _note(namespace: str, kind: NoteKind, of: bytes, record: Any) -> Note:
-    return Note(kind, note_id(namespace, kind, of), namespace, encoded(record))
+def _note(namespace: str, kind: SideRecordKind, of: bytes, record: Any) -> SideRecord:
+    return SideRecord(kind, note_id(namespace, kind, of), namespace, encoded(record))
 
 
-def head_of(namespace: str, standing: Standing) -> Note:
+def head_of(namespace: str, standing: MaintenanceState) -> SideRecord:
     """The note that says which standing this is, and of which episodes."""
     head = {"version": standing.version, "digest": standing.digest, "settings": standing.settings}
-    return Note("audit", head_id(namespace), namespace, encoded({"head": head}))
+    return SideRecord("audit", head_id(namespace), namespace, encoded({"head": head}))
 
 
 def head_id(namespace: str) -> bytes:
@@ -75,16 +75,16 @@ def head_id(namespace: str) -> bytes:
     return note_id(namespace, "audit", b"head")
 
 
-def differences(namespace: str, before: Standing, after: Standing) -> list[Note]:
+def differences(namespace: str, before: MaintenanceState, after: MaintenanceState) -> list[SideRecord]:
     """What to write so that the store says `after` where it said `before`."""
     old = {(note.kind, note.id): note for note in notes_of(namespace, before)}
     new = {(note.kind, note.id): note for note in notes_of(namespace, after)}
     written = [note for key, note in new.items() if old.get(key) != note]
-    gone = [Note(note.kind, note.id, namespace, None) for key, note in old.items() if key not in new]
+    gone = [SideRecord(note.kind, note.id, namespace, None) for key, note in old.items() if key not in new]
     return [*gone, *written]
 
 
-def read(store: Store, namespace: str, head: Mapping[str, Any]) -> Standing:
+def read(store: Store, namespace: str, head: Mapping[str, Any]) -> MaintenanceState:
     """The standing that the store's notes say."""
     survivors: dict[bytes, bytes] = {}
     kept: set[bytes] = set()
@@ -106,7 +106,7 @@ def read(store: Store, namespace: str, head: Mapping[str, Any]) -> Standing:
     heuristics = [_HEURISTICS.decode(record) for record in _records(store, "heuristic", namespace)]
     clusters = [_CLUSTERS.decode(record) for record in _records(store, "cluster", namespace)]
     return complete(
-        Standing(
+        MaintenanceState(
             version=head["version"],
             digest=head["digest"],
             settings=head["settings"],
@@ -125,7 +125,7 @@ def in_order(clusters: Iterable[StoredCluster]) -> tuple[StoredCluster, ...]:
     return tuple(sorted(clusters, key=lambda each: (-each.cluster.episodes, each.cluster.medoid)))
 
 
-def complete(standing: Standing) -> Standing:
+def complete(standing: MaintenanceState) -> MaintenanceState:
     """With what is looked up in it."""
     merged: defaultdict[bytes, list[str]] = defaultdict(list)
     for pattern in sorted(standing.survivors):
@@ -168,23 +168,23 @@ def _keys(heuristic: Heuristic) -> Iterator[tuple[str | None, str | None]]:
         yield when["after"], ANY_ERROR
 
 
-def _records(store: Store, kind: NoteKind, namespace: str) -> Iterator[bytes]:
+def _records(store: Store, kind: SideRecordKind, namespace: str) -> Iterator[bytes]:
     after: bytes | None = None
     while rows := store.scan(kind, after=after, limit=_PAGE, namespace=namespace):
         yield from (record for _, record in rows)
         after = rows[-1][0]
 
 
-class Standings:
+class MaintenanceStates:
     """What maintenance left of each namespace, as the store says it now, and as the index counts by it."""
 
     def __init__(self, store: Store, index: Index) -> None:
         self._store = store
         self._index = index
         self._lock = threading.RLock()
-        self._known: dict[str, tuple[int, Standing]] = {}
+        self._known: dict[str, tuple[int, MaintenanceState]] = {}
 
-    def of(self, namespace: str) -> Standing:
+    def of(self, namespace: str) -> MaintenanceState:
         """The namespace's standing; asks the store again only once something was committed."""
         sequence = self._index.sequence
         known = self._known.get(namespace)
@@ -193,8 +193,8 @@ class Standings:
         with self._lock:
             return self._refreshed(namespace, sequence)
 
-    def _refreshed(self, namespace: str, sequence: int) -> Standing:
-        standing = self._known[namespace][1] if namespace in self._known else Standing()
+    def _refreshed(self, namespace: str, sequence: int) -> MaintenanceState:
+        standing = self._known[namespace][1] if namespace in self._known else MaintenanceState()
         record = self._store.get("audit", head_id(namespace))
         head = None if record is None else msgspec.msgpack.decode(record)["head"]
         if head is not None and head["version"] != standing.version:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._native import Finding
 from .columns import FINISH, NOTHING, OK, START, Columns
-from .situation import Deed, Situation
+from .condition import Action, Condition
 
 if TYPE_CHECKING:
     from .columns import Integers
@@ -16,7 +16,7 @@ _RETRY, _SWITCH = 0, 1
 _GAVE_UP = "<gave up>"
 
 
-def situations(columns: Columns) -> Iterator[Situation]:
+def conditions(columns: Columns) -> Iterator[Condition]:
     """All of them, in a fixed order."""
     if len(columns.episode):
         yield from _states(columns)
@@ -24,7 +24,7 @@ def situations(columns: Columns) -> Iterator[Situation]:
         yield from _contexts(columns)
 
 
-def _states(columns: Columns) -> Iterator[Situation]:
+def _states(columns: Columns) -> Iterator[Condition]:
     """After each tool and what came of it. To finish is a way out of an error; elsewhere it is not compared."""
     import numpy as np
 
@@ -42,17 +42,17 @@ def _states(columns: Columns) -> Iterator[Situation]:
         )
 
 
-def _error(columns: Columns, rows: Integers, after: int, result: int) -> Situation:
+def _error(columns: Columns, rows: Integers, after: int, result: int) -> Condition:
     tool, error = columns.names[after], columns.names[result]
 
-    def deed(action: int) -> Deed:
+    def deed(action: int) -> Action:
         next = _GAVE_UP if action == FINISH else columns.names[action]
         parent = Finding("error_recovery", {"tool": tool, "error": error, "next": next}).pattern_id
         if action == FINISH:
-            return Deed({"tools": []}, "give up", (parent,))
-        return Deed({"tools": [next]}, f"use {next}" + (" again" if action == after else ""), (parent,))
+            return Action({"tools": []}, "give up", (parent,))
+        return Action({"tools": [next]}, f"use {next}" + (" again" if action == after else ""), (parent,))
 
-    return Situation(
+    return Condition(
         kind="recovery",
         when={"after": tool, "result": error},
         condition=f'{tool} fails with "{error}"',
@@ -66,18 +66,18 @@ def _error(columns: Columns, rows: Integers, after: int, result: int) -> Situati
     )
 
 
-def _state(columns: Columns, rows: Integers, after: int, result: int) -> Situation:
+def _state(columns: Columns, rows: Integers, after: int, result: int) -> Condition:
     tool = columns.name(after)
     said = None if after == START else {OK: "ok", NOTHING: "none"}[result]
 
-    def deed(action: int) -> Deed:
+    def deed(action: int) -> Action:
         next = columns.names[action]
         content = {"after": tool, "result": said, "condition": None, "choose": next}
-        return Deed({"tools": [next]}, f"use {next}", (Finding("decision_point", content).pattern_id,))
+        return Action({"tools": [next]}, f"use {next}", (Finding("decision_point", content).pattern_id,))
 
     known = {None: "a task begins", "ok": f"{tool} went well", "none": f"{tool} was called"}
     episodes = columns.episode[rows]
-    return Situation(
+    return Condition(
         kind="choice",
         when={"after": tool, "result": said},
         condition=known[said],
@@ -91,7 +91,7 @@ def _state(columns: Columns, rows: Integers, after: int, result: int) -> Situati
     )
 
 
-def _first_errors(columns: Columns) -> Iterator[Situation]:
+def _first_errors(columns: Columns) -> Iterator[Condition]:
     """The first error of an episode, of whatever tool and of each: try another tool, or the same one again."""
     import numpy as np
 
@@ -101,14 +101,14 @@ def _first_errors(columns: Columns) -> Iterator[Situation]:
         yield _first_error(columns, failed[columns.after[failed] == after], columns.names[after])
 
 
-def _first_error(columns: Columns, failed: Integers, tool: str | None) -> Situation:
+def _first_error(columns: Columns, failed: Integers, tool: str | None) -> Condition:
     import numpy as np
 
     _, first = np.unique(columns.episode[failed], return_index=True)
     rows = failed[first][columns.choose[failed[first]] != FINISH]
     episodes = columns.episode[rows]
     when: dict[str, Any] = {"first_error": True} if tool is None else {"first_error": True, "tool": tool}
-    return Situation(
+    return Condition(
         kind="response",
         when=when,
         condition=f"{tool or 'a step'} fails for the first time in an episode",
@@ -118,13 +118,13 @@ def _first_error(columns: Columns, failed: Integers, tool: str | None) -> Situat
         action=np.where(columns.choose[rows] == columns.after[rows], _RETRY, _SWITCH),
         success=columns.outcomes[episodes],
         describe={
-            _RETRY: Deed({"respond": "retry"}, "try the same tool again"),
-            _SWITCH: Deed({"respond": "switch"}, "try another tool"),
+            _RETRY: Action({"respond": "retry"}, "try the same tool again"),
+            _SWITCH: Action({"respond": "switch"}, "try another tool"),
         }.__getitem__,
     )
 
 
-def _contexts(columns: Columns) -> Iterator[Situation]:
+def _contexts(columns: Columns) -> Iterator[Condition]:
     """Each kind of task, with the tools that episodes got by with."""
     import numpy as np
 
@@ -134,7 +134,7 @@ def _contexts(columns: Columns) -> Iterator[Situation]:
     for kind in np.unique(features[took_steps], axis=0):
         episodes = np.flatnonzero((features == kind).all(axis=1) & took_steps)
         context = {name: columns.name(int(place)) for name, place in zip(names, kind, strict=True)}
-        yield Situation(
+        yield Condition(
             kind="approach",
             when=context,
             condition=_context_text(context),
@@ -154,11 +154,11 @@ def _context_text(context: dict[str, str | None]) -> str:
     return " ".join([task, *(f"in {each}" for each in told)])
 
 
-def _approach(columns: Columns, context: dict[str, str | None]) -> Callable[[int], Deed]:
-    def deed(action: int) -> Deed:
+def _approach(columns: Columns, context: dict[str, str | None]) -> Callable[[int], Action]:
+    def deed(action: int) -> Action:
         tools = columns.approaches[action]
         content = {"approach": tools, "context": {**context, "tags": []}}
         parent = Finding("context_pattern", content).pattern_id
-        return Deed({"approach": tools}, f"get by with {', '.join(tools)}", (parent,))
+        return Action({"approach": tools}, f"get by with {', '.join(tools)}", (parent,))
 
     return deed

@@ -10,15 +10,15 @@ from ..config import CreditSettings
 from ..errors import UnknownEpisodeError, ValidationError
 from ..extractors.hybrid import Hybrid
 from ..model.advice import FINISH, Playbook, Suggestion
+from ..model.closed_episode import ClosedEpisode
 from ..model.ids import as_bytes
 from ..model.pattern import Heuristic, Pattern
 from ..model.recall import Recall
-from ..model.record import Note
+from ..model.record import SideRecord
 from ..model.usage import Usage
-from .draft import Draft
-from .following import was_followed
+from .adherence import matches_action
 from .plans import plan_similarity
-from .receipts import RecallReceipt, outcome_credit, receipt_note, told_credit
+from .receipts import RecallReceipt, feedback_credit, outcome_credit, receipt_record
 
 
 class Crediting:
@@ -30,8 +30,8 @@ class Crediting:
         self.index = index
 
     def notes(
-        self, draft: Draft, receipts: Sequence[RecallReceipt], findings: Findings | None
-    ) -> tuple[Note, ...]:
+        self, draft: ClosedEpisode, receipts: Sequence[RecallReceipt], findings: Findings | None
+    ) -> tuple[SideRecord, ...]:
         """A receipt for each answer, and credit where something of it was used.
 
         An episode's outcome is one trial: the answers of which something was used share it, and the memories used
@@ -41,11 +41,11 @@ class Crediting:
             return ()
         used = self._used(draft, receipts, findings)
         share = 1.0 / max(1, sum(map(bool, used)))
-        stored = [receipt_note(receipt, draft.id, share) for receipt in receipts]
+        stored = [receipt_record(receipt, draft.id, share) for receipt in receipts]
         return (*stored, *self._credits(draft, receipts, used, share))
 
     def _used(
-        self, draft: Draft, receipts: Sequence[RecallReceipt], findings: Findings | None
+        self, draft: ClosedEpisode, receipts: Sequence[RecallReceipt], findings: Findings | None
     ) -> list[Sequence[bytes]]:
         """Of each receipt what its episode used; what feedback named where there was any."""
         taken = None if findings is None else _Taken(draft, findings, self.hybrid)
@@ -83,17 +83,21 @@ class Crediting:
                 yield episode
 
     def _credits(
-        self, draft: Draft, receipts: Sequence[RecallReceipt], used: Sequence[Sequence[bytes]], share: float
-    ) -> Iterator[Note]:
+        self,
+        draft: ClosedEpisode,
+        receipts: Sequence[RecallReceipt],
+        used: Sequence[Sequence[bytes]],
+        share: float,
+    ) -> Iterator[SideRecord]:
         outcome = draft.outcome.share
         expected = self._expected(draft)
         for receipt, memories in zip(receipts, used, strict=True):
             if receipt.told is not None:
-                yield told_credit(receipt.id, receipt.namespace, receipt.told, share)
+                yield feedback_credit(receipt.id, receipt.namespace, receipt.told, share)
             elif memories and outcome is not None:
                 yield outcome_credit(receipt, memories, share, outcome=outcome, expected=expected)
 
-    def _expected(self, draft: Draft) -> float:
+    def _expected(self, draft: ClosedEpisode) -> float:
         """The share of success that was to be expected of such an episode before it was known how it ended."""
         head = draft.head
         return self.index.expected(
@@ -118,7 +122,7 @@ class Crediting:
 class _Taken:
     """The steps of an ended episode, and the patterns in those that came after an answer."""
 
-    def __init__(self, draft: Draft, findings: Findings, hybrid: Hybrid) -> None:
+    def __init__(self, draft: ClosedEpisode, findings: Findings, hybrid: Hybrid) -> None:
         self.tools = draft.trajectory.tools
         self._draft = draft
         self._findings = findings
@@ -133,7 +137,7 @@ class _Taken:
 
     def followed(self, heuristic: Heuristic, steps: int) -> bool:
         """Whether the heuristic's action was taken under its condition after these first steps."""
-        return was_followed(heuristic, self._draft.trajectory, self._draft.head.agent, steps)
+        return matches_action(heuristic, self._draft.trajectory, self._draft.head.agent, steps)
 
     def _found_since(self, steps: int) -> frozenset[bytes]:
         if steps == 0:

@@ -14,7 +14,7 @@ from ..model.advice import Playbook, Suggestion
 from ..model.checks import check_type
 from ..model.ids import as_bytes
 from ..model.recall import Recall
-from ..model.record import Note
+from ..model.record import SideRecord
 from ..storage.base import Store
 
 Answer: TypeAlias = Recall | Suggestion | Playbook
@@ -84,29 +84,29 @@ class _Credit:
 _RECEIPTS = msgspec.msgpack.Decoder(_Receipt)
 
 
-def receipt_note(receipt: RecallReceipt, episode: bytes, share: float) -> Note:
+def receipt_record(receipt: RecallReceipt, episode: bytes, share: float) -> SideRecord:
     """That memory answered the episode, and what it showed."""
     items = b"".join(receipt.memories)
     stored = _Receipt(receipt.namespace, episode, receipt.at, receipt.steps, share, items)
-    return Note("receipt", receipt.id, receipt.namespace, msgspec.msgpack.encode(stored))
+    return SideRecord("receipt", receipt.id, receipt.namespace, msgspec.msgpack.encode(stored))
 
 
 def outcome_credit(
     receipt: RecallReceipt, used: Sequence[bytes], share: float, *, outcome: float, expected: float
-) -> Note:
+) -> SideRecord:
     """What was used shares the credit: better than expected is more than a half, worse is less."""
     helped = 0.5 + (outcome - expected) / 2
     uses = _uses(dict.fromkeys(used, helped), share)
     record = msgspec.msgpack.encode(_Credit(uses, outcome, expected))
-    return Note("credit", receipt.id, receipt.namespace, record)
+    return SideRecord("credit", receipt.id, receipt.namespace, record)
 
 
-def told_credit(id: bytes, namespace: str, told: Mapping[bytes, bool], share: float) -> Note:
+def feedback_credit(id: bytes, namespace: str, told: Mapping[bytes, bool], share: float) -> SideRecord:
     """What feedback named shares the credit; where it named nothing there is none."""
     if not told:
-        return Note("credit", id, namespace, None)
+        return SideRecord("credit", id, namespace, None)
     uses = _uses({memory: float(helped) for memory, helped in told.items()}, share)
-    return Note("credit", id, namespace, msgspec.msgpack.encode(_Credit(uses)))
+    return SideRecord("credit", id, namespace, msgspec.msgpack.encode(_Credit(uses)))
 
 
 def _uses(helped: Mapping[bytes, float], share: float) -> bytes:
@@ -115,18 +115,18 @@ def _uses(helped: Mapping[bytes, float], share: float) -> bytes:
     return b"".join(_USE.pack(memory, weight, helped[memory]) for memory in sorted(helped))
 
 
-def corrected(store: Store, recall_id: str, helped: Mapping[str, bool]) -> Note:
+def feedback_record(store: Store, recall_id: str, helped: Mapping[str, bool]) -> SideRecord:
     """The credit of a stored receipt as feedback wants it. Raises `UnknownRecallError` and `ValidationError`."""
     id = recall_bytes(recall_id)
     record = store.get("receipt", id)
     if record is None:
         raise UnknownRecallError(recall_id)
     receipt = _RECEIPTS.decode(record)
-    told = told_of(helped, {receipt.items[at : at + 16] for at in range(0, len(receipt.items), 16)})
-    return told_credit(id, receipt.namespace, told, receipt.share)
+    told = feedback_of(helped, {receipt.items[at : at + 16] for at in range(0, len(receipt.items), 16)})
+    return feedback_credit(id, receipt.namespace, told, receipt.share)
 
 
-def told_of(helped: Mapping[str, bool], shown: Iterable[bytes]) -> dict[bytes, bool]:
+def feedback_of(helped: Mapping[str, bool], shown: Iterable[bytes]) -> dict[bytes, bool]:
     """What feedback says, by the bytes of ids. Raises `ValidationError` for a memory that was not shown."""
     check_type("helped", helped, Mapping)
     told = {_memory_bytes(memory): _checked(verdict) for memory, verdict in helped.items()}
@@ -157,10 +157,10 @@ def recall_bytes(recall_id: str) -> bytes:
         raise UnknownRecallError(recall_id) from None
 
 
-def withdrawn(store: Store, receipts: Sequence[bytes]) -> Iterator[Note]:
+def revocation_records(store: Store, receipts: Sequence[bytes]) -> Iterator[SideRecord]:
     """Takes receipts back, with the credit that they gave."""
     for id, record in zip(receipts, store.get_many("receipt", receipts), strict=True):
         if record is not None:
             namespace = _RECEIPTS.decode(record).namespace
-            yield Note("receipt", id, namespace, None)
-            yield Note("credit", id, namespace, None)
+            yield SideRecord("receipt", id, namespace, None)
+            yield SideRecord("credit", id, namespace, None)

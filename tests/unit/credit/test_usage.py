@@ -21,26 +21,28 @@ from tacit import (
     Suggestion,
 )
 from tacit._native import Index, new_id
+from tacit.credit import Answer, Crediting, RecallReceipt
 from tacit.extractors import Hybrid
-from tacit.learning import Answer, Crediting, Draft, RecallReceipt, Recording
+from tacit.intake import OpenEpisode
 from tacit.model.advice import FINISH, PlanStep
+from tacit.model.closed_episode import ClosedEpisode
 from tacit.model.ids import as_bytes
 from tacit.model.pattern import Heuristic
-from tacit.model.record import Note
+from tacit.model.record import SideRecord
 
 TOOLS = ("look_up", "verify", "refund")
 CREDITING = Crediting(settings=CreditSettings(), hybrid=Hybrid(), index=Index("none", 1))
 SHOWN = [new_id() for _ in range(4)]
 
 
-def ended(outcome: Outcome) -> Draft:
-    recording = Recording(Episode(task="t", id=new_id(), started_at=1), Limits())
+def ended(outcome: Outcome) -> ClosedEpisode:
+    recording = OpenEpisode(Episode(task="t", id=new_id(), started_at=1), Limits())
     for tool in TOOLS:
         recording.log(2, tool, None, None, "done")
     return recording.close(outcome, ended_at=3)
 
 
-def notes(draft: Draft, *answers: tuple[Answer, int]) -> tuple[Note, ...]:
+def notes(draft: ClosedEpisode, *answers: tuple[Answer, int]) -> tuple[SideRecord, ...]:
     receipts = [RecallReceipt(answer, "default", 1, steps) for answer, steps in answers]
     findings = CREDITING.hybrid.extract(draft.episode)
     return CREDITING.notes(draft, receipts, findings)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from tacit import Heuristic, Pattern, Step, TaskContext
-from tacit.learning.standing import complete
-from tacit.model.maintenance import Standing
-from tacit.retrieval.rules import applicable, reconciled
+from tacit.answers.rules import applicable, reconciled
+from tacit.maintenance.state import complete
+from tacit.model.maintenance import MaintenanceState
 
 CONTEXT = TaskContext(domain="sql")
 
@@ -21,8 +21,8 @@ def pattern(name: str, low: float, high: float, kind: str = "tool_sequence", **c
     return Pattern(name, kind, content, 20, 10.0, (low + high) / 2, low, high, 20, 10.0)
 
 
-def standing(*rules: Heuristic) -> Standing:
-    return complete(Standing(heuristics=rules))
+def standing(*rules: Heuristic) -> MaintenanceState:
+    return complete(MaintenanceState(heuristics=rules))
 
 
 def names(found: tuple[Heuristic, ...]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tacit.learning.groups import known_again
+from tacit.maintenance.clusters import match_stored_groups
 from tacit.model.maintenance import StoredCluster
 from tacit.model.pattern import Cluster, Finding
 
@@ -14,7 +14,7 @@ def group(plan: str, *members: int) -> tuple[Cluster, tuple[bytes, ...]]:
 
 
 def stored(cluster: tuple[Cluster, tuple[bytes, ...]]) -> StoredCluster:
-    return known_again([cluster], [])[0]
+    return match_stored_groups([cluster], [])[0]
 
 
 def ids_of(groups: list[StoredCluster]) -> list[str]:
@@ -23,38 +23,38 @@ def ids_of(groups: list[StoredCluster]) -> list[str]:
 
 def test_a_new_group_is_named_after_its_plan() -> None:
     first = group("ab", 1, 2, 3)
-    assert ids_of(known_again([first], [])) == [first[0].id]
+    assert ids_of(match_stored_groups([first], [])) == [first[0].id]
 
 
 def test_a_group_whose_typical_plan_moved_on_keeps_its_id() -> None:
     old = stored(group("ab", 1, 2, 3))
-    (again,) = known_again([group("abc", 1, 2, 3, 4)], [old])
+    (again,) = match_stored_groups([group("abc", 1, 2, 3, 4)], [old])
     assert (again.cluster.id, again.cluster.plan) == (old.cluster.id, ("a", "b", "c"))
     assert len(again.members) == 4
 
 
 def test_of_a_group_that_fell_apart_the_largest_part_keeps_the_id() -> None:
     old = stored(group("ab", 1, 2, 3, 4, 5))
-    large, small = known_again([group("abc", 1, 2, 3), group("abd", 4, 5)], [old])
+    large, small = match_stored_groups([group("abc", 1, 2, 3), group("abd", 4, 5)], [old])
     assert large.cluster.id == old.cluster.id
     assert small.cluster.id == group("abd", 4)[0].id
 
 
 def test_a_group_without_a_common_member_is_known_by_its_plan() -> None:
     old = stored(group("ab", 1, 2))
-    moved = known_again([group("abc", 1, 2)], [old])[0]
-    (again,) = known_again([group("abc", 8, 9)], [moved])
+    moved = match_stored_groups([group("abc", 1, 2)], [old])[0]
+    (again,) = match_stored_groups([group("abc", 8, 9)], [moved])
     assert again.cluster.id == old.cluster.id
 
 
 def test_a_new_group_never_takes_the_id_of_one_that_moved_on() -> None:
-    moved = known_again([group("abc", 1, 2)], [stored(group("ab", 1, 2))])[0]
-    again = known_again([group("abc", 1, 2), group("ab", 8, 9)], [moved])
+    moved = match_stored_groups([group("abc", 1, 2)], [stored(group("ab", 1, 2))])[0]
+    again = match_stored_groups([group("abc", 1, 2), group("ab", 8, 9)], [moved])
     assert again[0].cluster.id == moved.cluster.id
     assert len({*ids_of(again)}) == 2
 
 
 def test_the_same_groups_are_the_same_again() -> None:
     groups = [group("ab", 1, 2, 3), group("cd", 4, 5)]
-    first = known_again(groups, [])
-    assert known_again(groups, first) == first
+    first = match_stored_groups(groups, [])
+    assert match_stored_groups(groups, first) == first

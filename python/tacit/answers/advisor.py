@@ -14,13 +14,13 @@ from .._native import Index, beta_interval, error_class, new_id
 from ..model.advice import (
     FINISH,
     Argument,
+    Fix,
+    Fixes,
     PlanStep,
     Playbook,
     Prediction,
     SuggestedStep,
     Suggestion,
-    WayOut,
-    WaysOut,
 )
 from ..model.episode import Episode
 from ..model.ids import as_text
@@ -67,14 +67,14 @@ class Advisor:
             elapsed_ms=(time.perf_counter() - started) * 1_000,
         )
 
-    def recover(self, asked: Episode, *, limit: int) -> WaysOut:
+    def recover(self, asked: Episode, *, limit: int) -> Fixes:
         """See `Memory.recover`; the last step of `asked` is the one that failed."""
         namespace, failed = asked.namespace, asked.steps[-1]
         named = "timeout" if failed.status == "timeout" else error_class(failed.error or "")
         catch_up(self._store, self._models, self._following)
         known = dict(self._index.recoveries(namespace, failed.tool, named))
         rows = self._models.recover(record_of(asked), failed.tool, named, limit)
-        return WaysOut(
+        return Fixes(
             error_class=named,
             tool=failed.tool,
             ways=tuple(
@@ -152,12 +152,12 @@ def _suggested(row: SuggestedRow, filled: Sequence[FilledRow]) -> SuggestedStep:
     )
 
 
-def _way(tool: str, probability: float, known: SummaryRow | None, min_episodes: int) -> WayOut:
+def _way(tool: str, probability: float, known: SummaryRow | None, min_episodes: int) -> Fix:
     if known is None:
         mean, low, high = beta_interval(0.0, 0.0)
-        return WayOut(tool, probability, 0, 0.0, mean, low, high)
+        return Fix(tool, probability, 0, 0.0, mean, low, high)
     ratio, odds_low, odds_high = known.odds or (None, None, None)
-    return WayOut(
+    return Fix(
         tool=tool,
         probability=probability,
         trials=known.trials,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tacit.learning.duplicates import Described, merges, similarity
+from tacit.maintenance.duplicates import Described, merges, similarity
 
 NEXT_ID = iter(range(1, 10_000))
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tacit import Episode, Heuristic, Outcome, Step
+from tacit.credit.adherence import matches_action
 from tacit.extractors.columns import trajectory_of
-from tacit.learning.following import was_followed
 
 RUN = Episode(
     task="t",
@@ -55,4 +55,4 @@ def rule(when: dict[str, Any], do: dict[str, Any]) -> Heuristic:
 def test_a_rule_is_followed_where_its_action_meets_its_condition(
     when: dict[str, Any], do: dict[str, Any], since: int, followed: bool
 ) -> None:
-    assert was_followed(rule(when, do), TAKEN, "solo", since) is followed
+    assert matches_action(rule(when, do), TAKEN, "solo", since) is followed

@@ -8,7 +8,7 @@ from .._native import Trajectory
 from ..model.pattern import Heuristic
 
 
-def was_followed(heuristic: Heuristic, taken: Trajectory, agent: str | None, since: int) -> bool:
+def matches_action(heuristic: Heuristic, taken: Trajectory, agent: str | None, since: int) -> bool:
     """Whether it was, by the choices made once `since` steps had been taken. What names no action was not."""
     if heuristic.when.get("agent", agent) != agent:
         return False

@@ -1,0 +1,13 @@
+"""Credit: the memories that an answer showed, their use in the episode, and feedback."""
+
+from .receipts import Answer, RecallReceipt, feedback_record, recall_bytes, revocation_records
+from .usage import Crediting
+
+__all__ = [
+    "Answer",
+    "Crediting",
+    "RecallReceipt",
+    "feedback_record",
+    "recall_bytes",
+    "revocation_records",
+]

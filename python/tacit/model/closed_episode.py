@@ -1,0 +1,69 @@
+"""A closed episode that waits to be learned from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import msgspec
+
+from .._native import Trajectory
+from .episode import Episode, Outcome
+from .ids import as_bytes
+from .record import EpisodeRecord
+
+_EPISODES = msgspec.msgpack.Decoder(Episode)
+
+
+@dataclass(frozen=True)
+class ClosedEpisode:
+    """A closed episode that was not learned from yet: its record, decoded only if someone needs the steps."""
+
+    head: Episode
+    """The episode without its steps."""
+    outcome: Outcome
+    record: bytes
+    digest: bytes
+
+    @cached_property
+    def id(self) -> bytes:
+        """The 16 bytes of the episode's id."""
+        return as_bytes(self.head.id)
+
+    @cached_property
+    def trajectory(self) -> Trajectory:
+        """The columns."""
+        return Trajectory(self.record)
+
+    @cached_property
+    def episode(self) -> Episode:
+        """The whole value."""
+        return _EPISODES.decode(self.record)
+
+    def stored(self, state: str, **taught: Any) -> EpisodeRecord:
+        """What the store keeps of the episode; `taught` is what was learned from it, nothing where it is left out."""
+        head = self.head
+        fields: dict[str, Any] = {
+            "base": None,
+            "payload": self.record,
+            "facts": b"",
+            "contents": b"",
+            "embedder": None,
+            "embedding": b"",
+            **taught,
+        }
+        return EpisodeRecord(
+            id=self.id,
+            namespace=head.namespace,
+            external_id=head.external_id,
+            digest=self.digest,
+            task_key=head.task_key,
+            domain=head.context.domain,
+            agent=head.agent,
+            complexity=head.context.complexity,
+            state=state,
+            started_at=head.started_at,
+            ended_at=head.ended_at or head.started_at,
+            **fields,
+        )

@@ -1,5 +1,0 @@
-"""From a task to a ranked, explained answer."""
-
-from .retriever import Retriever
-
-__all__ = ["Retriever"]
