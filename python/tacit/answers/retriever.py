@@ -122,8 +122,9 @@ class Retriever:
         """The whole answer; see `Memory.recall`."""
         started = time.perf_counter()
         query = self._encode(task, context, steps, namespace, now)
-        rows, missing, nearest = self._choose(query, limit)
+        # The standing comes first: the index then counts merged patterns as one, in a process just started too.
         standing = self._standing_of(namespace)
+        rows, missing, nearest = self._choose(query, limit)
         hits = self._hits(rows)
         rules = applicable(
             standing, context, steps, (tool for hit in hits for tool in hit.tools), self.settings.heuristics
