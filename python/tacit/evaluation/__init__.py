@@ -5,7 +5,7 @@ and controls. `docs/guides/evaluation.md` says what each question means and what
 """
 
 from ..errors import LeakError
-from . import grouping, next_steps, outcomes, plans, plots, recovery, retrieval, rules, validation
+from . import grouping, next_steps, outcomes, plans, plots, prompts, recovery, retrieval, rules, validation
 from .bench import EMPTY, LEARNED, PLACEBO, RANDOM, Arm, Bench, memory_at_rest
 from .dataset import Dataset, Gold, fold_of, load_file, load_memory
 from .evaluating import evaluate
@@ -50,6 +50,7 @@ __all__ = [
     "outcomes",
     "plans",
     "plots",
+    "prompts",
     "questions",
     "recovery",
     "retrieval",
