@@ -173,6 +173,46 @@ def test_the_command_shows_a_table(tacit_eval: Eval, runs: Path) -> None:
     assert "left out" in done.stdout
 
 
+def test_the_command_saves_the_value_of_each_query_and_compares_with_them(
+    tacit_eval: Eval, runs: Path, tmp_path: Path
+) -> None:
+    saved = tmp_path / "results.json.gz"
+    first = tacit_eval(runs, "--questions", "B3,B5", "--save", saved)
+    assert (first.returncode, "saved: " in first.stderr) == (0, True)
+    again = tacit_eval(runs, "--questions", "B5", "--compare", saved)
+    assert again.returncode == 0
+    assert again.stdout.splitlines()[-1] == "no row worse by more than two standard errors (4 compared)"
+    assert "only in the saved results" in again.stderr
+    data = json.loads(tacit_eval(runs, "--questions", "B5", "--compare", saved, "--json").stdout)
+    assert {row["difference"] for row in data["compared"]["changes"]} == {0.0}
+    assert data["rows"]
+
+
+def test_two_files_of_saved_results_are_compared_without_a_replay(
+    tacit_eval: Eval, runs: Path, tmp_path: Path
+) -> None:
+    for name, seen in (("whole", ()), ("blind", ("--without", "agent,domain"))):
+        tacit_eval(runs, "--questions", "B5", *seen, "--save", tmp_path / name)
+    done = tacit_eval(tmp_path / "whole", "--compare", tmp_path / "whole", "--json")
+    assert list(json.loads(done.stdout)) == ["compared"]
+    assert json.loads(done.stdout)["compared"]["changes"]
+    # Another name of the dataset, so no row is in both files.
+    assert "no row to compare" in tacit_eval(tmp_path / "whole", "--compare", tmp_path / "blind").stdout
+
+
+def test_runs_whose_steps_have_no_output_are_evaluated(tacit_eval: Eval, tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    quiet = [
+        run(number, trial=trial, steps=[step("look", observation=""), step("take", observation="")])
+        for number in range(12)
+        for trial in range(2)
+    ]
+    done = tacit_eval(write(tmp_path / "quiet.jsonl", *quiet), "--questions", "B4", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    top = [row for row in json.loads(done.stdout)["rows"] if row["metric"] == "top1"]
+    assert "nearest 30" in top[0]["baselines"]
+
+
 def test_the_command_withholds_fields(tacit_eval: Eval, runs: Path) -> None:
     done = tacit_eval(runs, "--questions", "patterns", "--without", "agent,domain", "--json")
     assert {row["dataset"] for row in json.loads(done.stdout)["rows"]} == {"house without agent, domain"}
@@ -193,6 +233,7 @@ def test_the_command_evaluates_a_memory(tacit_eval: Eval, runs: Path, tmp_path: 
         (["--questions", "B9"], 1, "B9"),
         (["--limit", "0"], 2, "limit"),
         (["--without", "outcome"], 1, "without"),
+        (["--compare", "no-such-results.json.gz"], 1, "no-such-results"),
     ],
 )
 def test_wrong_usage_is_said_in_a_line(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,7 +18,18 @@ from . import console
 from .options import AsJson, Database, Namespace, configured, memory_at
 
 if TYPE_CHECKING:
-    from ..evaluation import Comparison, Dataset, LiveReport, Report, Row, Rule, Spread
+    from ..evaluation import (
+        Comparison,
+        Dataset,
+        LiveReport,
+        Report,
+        Result,
+        ResultsComparison,
+        Row,
+        RowChange,
+        Rule,
+        Spread,
+    )
     from ..evaluation.bench import Progress as Watch
 
 SHOWN_RULES = 8
@@ -63,6 +74,21 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option(
+            "--save", metavar="FILE", help="Write the value of every query there.", show_default=False
+        ),
+    ] = None,
+    compare: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--compare",
+            metavar="FILE",
+            help="Compare with the values that --save wrote there, query by query. Can be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     live: Annotated[
         bool,
         typer.Option("--live", help="Let the agent of `tacit demo` work with the memory and the controls."),
@@ -74,21 +100,37 @@ def evaluate(
     """Show whether a memory helps.
 
     Replays recorded runs: what a memory learned from some of them is asked about the others, beside well-known
-    baselines and controls. With --db, the runs are those of a memory.
+    baselines and controls. With --db, the runs are those of a memory. A FILE that --save wrote is not replayed: its
+    values are compared with those of --compare.
     """
     if live:
         _evaluate_live(seed, as_json=as_json)
+        return
+    before = _loaded(compare) if compare else None
+    if before is not None and files and _are_results(files):
+        _show_comparison(_compared(_loaded(files), before), as_json=as_json)
         return
     datasets = _datasets(files or [], database, namespace)
     if without:
         datasets = tuple(dataset.without(without.split(",")) for dataset in datasets)
     report = _asked(datasets, [name for name in questions.split(",") if name], seed, limit, configured(None))
+    if save is not None:
+        _save(report, save)
     if plot is not None:
         _draw(report, plot)
+    comparison = _compared(report.results, before) if before is not None else None
     if as_json:
-        console.say_json(report.to_json())
+        told = report.to_json()
+        console.say_json(told if comparison is None else told | {"compared": comparison.to_json()})
     else:
         _say(report)
+        if comparison is not None:
+            _say_comparison(comparison)
+    failed = [each for each in report.left_out if each.failed]
+    for each in failed:
+        console.fail(f"question {each.question} on {each.dataset} {each.reason}")
+    if failed:
+        raise typer.Exit(1)
 
 
 def _datasets(files: list[str], database: str | None, namespace: str) -> tuple[Dataset, ...]:
@@ -142,6 +184,66 @@ def _draw(report: Report, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     plots.write(report, folder / "evaluation.svg")
     console.note(f"drawn: {folder / 'evaluation.svg'}")
+
+
+# --- results of other runs ---
+
+
+def _are_results(files: list[str]) -> bool:
+    from ..evaluation.results import is_results
+
+    return all(map(is_results, files))
+
+
+def _loaded(files: Sequence[str | Path]) -> tuple[Result, ...]:
+    from ..evaluation import load_results
+
+    return tuple(result for file in files for result in load_results(file))
+
+
+def _save(report: Report, path: Path) -> None:
+    from ..evaluation import save_results
+
+    save_results(report.results, path)
+    console.note(f"saved: {path}")
+
+
+def _compared(now: Sequence[Result], before: Sequence[Result]) -> ResultsComparison:
+    from ..evaluation import compare_results
+
+    return compare_results(now, before)
+
+
+def _show_comparison(comparison: ResultsComparison, *, as_json: bool) -> None:
+    if as_json:
+        console.say_json({"compared": comparison.to_json()})
+    else:
+        _say_comparison(comparison)
+
+
+def _say_comparison(comparison: ResultsComparison) -> None:
+    """The rows that changed, a table for each question and dataset, then the verdict."""
+    changed = [change for change in comparison.changes if change.verdict != "level"]
+    level = [change for change in comparison.changes if change.verdict == "level" and change.difference]
+    console.say("", Text("compared with the saved results", "bold"), "")
+    for change in sorted(changed, key=lambda each: each.verdict or ""):
+        console.say(_change_text(change))
+    if level:
+        console.note(f"{console.count_of(len(level), 'row')} changed within two standard errors")
+    for name, rows in (("the saved results", comparison.only_before), ("this run", comparison.only_now)):
+        if rows:
+            console.note(f"{console.count_of(len(rows), 'row')} only in {name}, the first: {rows[0]}")
+    console.say("", Text(comparison.verdict(), "red" if comparison.worse() else "green"))
+
+
+def _change_text(change: RowChange) -> Text:
+    error = "" if change.standard_error is None else f" ({change.standard_error:.4f})"
+    verdict = change.verdict or "changed"
+    return Text.assemble(
+        (f"{verdict:7}", _VERDICT.get(verdict, "default")),
+        f" {change.question} {console.plain(change.dataset)}, {console.plain(change.slice)}: {change.metric}"
+        f" {_figure(change.before)} to {_figure(change.now)}, {change.difference:+.4f}{error}",
+    )
 
 
 # --- what a terminal shows ---

@@ -12,7 +12,8 @@ from .evaluating import evaluate
 from .loop import ArmResult, Attempt, LiveReport, Spread, Task, live
 from .question import Question, questions
 from .replay import Replay
-from .rows import Comparison, Curve, LeftOut, Measured, Report, Row, Rule, Total
+from .results import ResultsComparison, RowChange, compare_results, load_results, save_results
+from .rows import Comparison, Curve, LeftOut, Measured, Report, Result, Row, Rule, Total
 
 __all__ = [
     "EMPTY",
@@ -34,17 +35,22 @@ __all__ = [
     "Question",
     "Replay",
     "Report",
+    "Result",
+    "ResultsComparison",
     "Row",
+    "RowChange",
     "Rule",
     "Spread",
     "Task",
     "Total",
+    "compare_results",
     "evaluate",
     "fold_of",
     "grouping",
     "live",
     "load_file",
     "load_memory",
+    "load_results",
     "memory_at_rest",
     "next_steps",
     "outcomes",
@@ -55,5 +61,6 @@ __all__ = [
     "recovery",
     "retrieval",
     "rules",
+    "save_results",
     "validation",
 ]

@@ -136,6 +136,11 @@ class Bench:
         first = sorted(range(len(queries)), key=lambda place: (_hash(task(queries[place])), place))
         return [queries[place] for place in sorted(first[:most])]
 
+    def query_id(self, episode: Episode, place: int | None = None) -> str:
+        """The id of a query about an episode, or about one place in it: the same in every run of the evaluation."""
+        run = self.dataset.run_ids.get(episode.id, episode.id)
+        return run if place is None else f"{run}:{place}"
+
     def sliced(self, measured: Measured, asked: Sequence[Episode]) -> Iterator[Measured]:
         """A figure over all queries, then of each slice that has some; `asked` is the episode of each query."""
         yield measured

@@ -64,6 +64,8 @@ class Dataset:
     episodes: tuple[Episode, ...]
     gold: Mapping[str, Gold] = field(default_factory=dict)
     refused: tuple[Refusal, ...] = ()
+    run_ids: Mapping[str, str] = field(default_factory=dict)
+    """By episode id the id that the run has outside the evaluation: its external id, or its id in the store."""
 
     @cached_property
     def tasks(self) -> Mapping[str, tuple[Episode, ...]]:
@@ -95,11 +97,12 @@ class Dataset:
         episodes: Iterable[Episode] = self.episodes
         for name in fields:
             episodes = map(_WITHHELD[name], episodes)
-        return Dataset(f"{self.name} without {', '.join(fields)}", tuple(episodes), self.gold, self.refused)
+        name = f"{self.name} without {', '.join(fields)}"
+        return replace(self, name=name, episodes=tuple(episodes))
 
     def with_episodes(self, episodes: Iterable[Episode]) -> Dataset:
         """The same with other episodes."""
-        return Dataset(self.name, tuple(episodes), self.gold, self.refused)
+        return replace(self, episodes=tuple(episodes))
 
 
 _WITHHELD: dict[str, Callable[[Episode], Episode]] = {
@@ -169,7 +172,7 @@ def load_file(path: str | Path, *, format: str = "jsonl") -> Dataset:
                 refused.append(entry)
     if not episodes:
         raise ValidationError("file", "at least one run", f"none in {path}")
-    return Dataset(_name(path), _prepared(episodes), _gold(path), tuple(refused))
+    return _dataset(_name(path), episodes, _gold(path), tuple(refused))
 
 
 def _name(path: str | Path) -> str:
@@ -223,7 +226,7 @@ def load_memory(memory: Memory, *, name: str = "memory") -> tuple[Dataset, ...]:
     by_source: dict[str, list[Episode]] = defaultdict(list)
     for episode in reversed(list(all_episodes(memory))):
         by_source[episode.source or name].append(episode)
-    datasets = [Dataset(source, _prepared(episodes)) for source, episodes in sorted(by_source.items())]
+    datasets = [_dataset(source, episodes) for source, episodes in sorted(by_source.items())]
     datasets = [dataset for dataset in datasets if dataset.episodes]
     if not datasets:
         raise ValidationError("memory", "at least one ended episode with an outcome", "none")
@@ -238,11 +241,28 @@ def all_episodes(memory: Memory) -> Iterator[Episode]:
         after = page[-1].id
 
 
-def _prepared(episodes: Sequence[Episode]) -> tuple[Episode, ...]:
-    """Those with an outcome, with an id that depends on nothing but their place, and a task key each."""
+def _dataset(
+    name: str,
+    episodes: Sequence[Episode],
+    gold: Mapping[str, Gold] | None = None,
+    refused: tuple[Refusal, ...] = (),
+) -> Dataset:
+    """The episodes with an outcome, and the ids of their runs."""
+    ended = _with_outcome(episodes)
+    prepared = _prepared(ended)
+    run_ids = {ours.id: theirs.external_id or theirs.id for ours, theirs in zip(prepared, ended, strict=True)}
+    return Dataset(name, prepared, gold or {}, refused, run_ids)
+
+
+def _with_outcome(episodes: Sequence[Episode]) -> list[Episode]:
+    """The episodes with an outcome, in the order of their start."""
     ended = [each for each in episodes if each.outcome is not None and each.outcome.share is not None]
-    ended.sort(key=lambda episode: episode.started_at)
-    return tuple(_placed(episode, number) for number, episode in enumerate(ended, 1))
+    return sorted(ended, key=lambda episode: episode.started_at)
+
+
+def _prepared(episodes: Sequence[Episode]) -> tuple[Episode, ...]:
+    """The episodes with an outcome, each with a task key and an id that depends on nothing but its place."""
+    return tuple(_placed(episode, number) for number, episode in enumerate(_with_outcome(episodes), 1))
 
 
 def _placed(episode: Episode, number: int) -> Episode:

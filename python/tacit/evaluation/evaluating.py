@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable, Sequence
 
-from ..errors import UnknownNameError
+from ..errors import LeakError, UnknownNameError
 from .bench import Bench, Progress
 from .dataset import Dataset
 from .question import Question, questions
@@ -17,6 +17,7 @@ from .rows import (
     LeftOut,
     Measured,
     Report,
+    Result,
     Row,
     Rule,
     Total,
@@ -41,7 +42,9 @@ def evaluate(
     the empty memory that is evaluated: a `Memory` with the default settings in RAM unless told otherwise. Equal
     arguments give equal reports.
 
-    Raises `UnknownNameError` for a question nobody knows, and `LeakError` where a memory knew what it was asked.
+    A question that raises an exception is listed in `Report.left_out` with `failed` set; the other questions are
+    reported all the same. Raises `UnknownNameError` for an unknown question, and `LeakError` if a memory knew an
+    episode that it was asked about.
     """
     asked = _asked(ask)
     gathered = _Gathered()
@@ -69,6 +72,7 @@ class _Gathered:
 
     def __init__(self) -> None:
         self.rows: list[Row] = []
+        self.results: list[Result] = []
         self.left_out: list[LeftOut] = []
         self.comparisons: list[Comparison] = []
         self.rules: list[Rule] = []
@@ -76,6 +80,16 @@ class _Gathered:
         self.whole: dict[str, list[tuple[str, Measured]]] = {}
 
     def take(self, question: Question, bench: Bench) -> None:
+        """Keeps the answers to a question; an exception of the question ends this question only."""
+        try:
+            self._take_answers(question, bench)
+        except LeakError:
+            raise
+        except Exception as error:
+            reason = f"failed with {type(error).__name__}: {error}"
+            self.left_out.append(LeftOut(question.name, bench.dataset.name, "the rest", reason, failed=True))
+
+    def _take_answers(self, question: Question, bench: Bench) -> None:
         for answer in question.ask(bench):
             if isinstance(answer, LeftOut):
                 self.left_out.append(answer)
@@ -87,6 +101,7 @@ class _Gathered:
                 self._take_figure(question.name, bench.dataset.name, answer)
 
     def _take_figure(self, question: str, dataset: str, measured: Measured | Total) -> None:
+        self.results.append(Result(question, dataset, measured))
         self.rows.append(row(question, dataset, measured))
         self.comparisons += comparisons(question, dataset, measured)
         if isinstance(measured, Measured) and measured.pool is not None:
@@ -103,4 +118,5 @@ class _Gathered:
             comparisons=tuple(self.comparisons),
             rules=tuple(self.rules),
             curves=tuple(self.curves),
+            results=tuple(self.results),
         )

@@ -98,6 +98,7 @@ class _Found:
     """The hits at each depth, by who suggested, in the order of the positions that are asked about."""
 
     tasks: list[str] = field(default_factory=list)
+    queries: list[str] = field(default_factory=list)
     hits: dict[tuple[str, str, int], list[float]] = field(default_factory=lambda: defaultdict(list))
     cases: list[_Case] = field(default_factory=list)
 
@@ -118,6 +119,7 @@ class _Found:
             memory=of("memory")[LEARNED.name],
             baselines=of("baseline"),
             controls=of("control"),
+            queries=self.queries,
         )
 
 
@@ -129,6 +131,7 @@ def _answered(bench: Bench, asked: _Asked) -> _Found:
         truths = [position.tool for position in here]
         tools = tools_after(asked.at(known))
         found.tasks += [task_of(position.episode) for position in here]
+        found.queries += [bench.query_id(position.episode, position.taken) for position in here]
         for name, scores in baselines.scores(known, rows).items():
             found.take("baseline", name, scores, truths)
         for arm in (LEARNED, EMPTY, RANDOM, SHUFFLED):
@@ -258,10 +261,10 @@ def _arguments(bench: Bench, cases: Sequence[_Case]) -> Iterator[Answer]:
     for name in bench.dataset.slices():
         chosen = [case for case in cases if in_slice(case.position.episode, name)]
         if chosen:
-            yield from _argument_figures(name, chosen)
+            yield from _argument_figures(bench, name, chosen)
 
 
-def _argument_figures(slice: str, cases: Sequence[_Case]) -> Iterator[Measured]:
+def _argument_figures(bench: Bench, slice: str, cases: Sequence[_Case]) -> Iterator[Measured]:
     """Of all arguments the share that was filled right, and of those filled the share that was wrong."""
     right = {name: [case.right(name) for case in cases] for name in cases[0].given}
     filled = {name: [len(case.given[name]) for case in cases] for name in right}
@@ -271,6 +274,7 @@ def _argument_figures(slice: str, cases: Sequence[_Case]) -> Iterator[Measured]:
     }
     true = [len(case.true) for case in cases]
     tasks = [task_of(case.position.episode) for case in cases]
+    queries = [bench.query_id(case.position.episode, case.position.taken) for case in cases]
     figures = {
         "arguments_filled_right": ({name: shares(right[name], true) for name in right}, False),
         "filled_arguments_wrong": ({name: shares(wrong[name], filled[name]) for name in right}, True),
@@ -285,6 +289,7 @@ def _argument_figures(slice: str, cases: Sequence[_Case]) -> Iterator[Measured]:
             baselines=values,
             lower_is_better=lower,
             pool="all" if slice == "all" else None,
+            queries=queries,
         )
 
 

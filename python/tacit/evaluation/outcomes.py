@@ -220,15 +220,15 @@ def _both_ends(asked: Sequence[Episode]) -> bool:
 
 
 def _figures(bench: Bench, predicted: _Predicted) -> Iterator[Answer]:
-    yield from _measured(predicted, pool=predicted.slice)
+    yield from _measured(bench, predicted, pool=predicted.slice)
     yield from _calibrated(bench, predicted)
     for name in bench.dataset.slices():
         part = predicted.of(name)
         if name != "all" and _both_ends(part.asked):
-            yield from _measured(part, pool=None)
+            yield from _measured(bench, part, pool=None)
 
 
-def _measured(predicted: _Predicted, pool: str | None) -> Iterator[Measured | Total]:
+def _measured(bench: Bench, predicted: _Predicted, pool: str | None) -> Iterator[Measured | Total]:
     came = [is_success(episode) for episode in predicted.asked]
 
     def each(metric: Callable[[Sequence[bool], Sequence[float]], list[float]], of: Figures) -> list[float]:
@@ -247,6 +247,7 @@ def _measured(predicted: _Predicted, pool: str | None) -> Iterator[Measured | To
             controls={by: each(metric, chances) for by, chances in predicted.controls.items()},
             lower_is_better=lower,
             pool=pool,
+            queries=[bench.query_id(episode) for episode in predicted.asked],
         )
 
     def off(of: Figures) -> float:

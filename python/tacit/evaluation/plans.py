@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..credit.plans import plan_similarity
 from ..model.episode import Episode
@@ -36,8 +36,9 @@ class PlanTransfer:
         asked = [first[key] for key in bench.capped(sorted(first), lambda key: key, MOST)]
         baselines = Plans(_known(successes))
         arms = {arm: _planned(bench, successes, asked, arm) for arm in (LEARNED, EMPTY, RANDOM)}
-        yield from bench.sliced(_merged(arms, asked, baselines), asked)
-        yield from bench.sliced(_best_of_merged(arms, asked, baselines), asked)
+        queries = [bench.query_id(episode) for episode in asked]
+        for measured in (_merged(arms, asked, baselines), _best_of_merged(arms, asked, baselines)):
+            yield from bench.sliced(replace(measured, queries=queries), asked)
         yield from _best_held(bench, asked, baselines)
         if not texts.is_available():
             yield LeftOut(self.name, bench.dataset.name, "baselines by text", texts.MISSING)

@@ -86,6 +86,7 @@ class _Answers:
     """What each says to each event, best first."""
 
     tasks: list[str] = field(default_factory=list)
+    queries: list[str] = field(default_factory=list)
     truths: list[str] = field(default_factory=list)
     memory: list[Sequence[str]] = field(default_factory=list)
     baselines: dict[str, list[Sequence[str]]] = field(default_factory=lambda: defaultdict(list))
@@ -101,6 +102,7 @@ class _Answers:
                 baselines={name: self._hits(ranked, depth) for name, ranked in self.baselines.items()},
                 controls={name: self._hits(ranked, depth) for name, ranked in self.controls.items()},
                 pool=slice,
+                queries=self.queries,
             )
 
     def _hits(self, ranked: Sequence[Sequence[str]], depth: int) -> list[float]:
@@ -116,6 +118,7 @@ def _answers(bench: Bench, events: Sequence[Event], *, with_steps: bool) -> _Ans
             continue
         known = events_of(bench.training(fold))
         found.tasks += [_task(event) for event in here]
+        found.queries += [bench.query_id(event.episode, event.failed) for event in here]
         found.truths += [event.tool for event in here]
         found.memory += _remembered(bench, fold, here, LEARNED, with_steps)
         for arm in (EMPTY, SHUFFLED):

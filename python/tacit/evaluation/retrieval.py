@@ -241,6 +241,7 @@ def _measured(bench: Bench, asked: QuerySet) -> Iterator[Measured]:
             memory=judged(memory),
             baselines={name: judged(gains) for name, gains in baselines.items()},
             controls={name: judged(gains) for name, gains in controls.items()},
+            queries=[bench.query_id(query) for query in queries],
         )
 
 

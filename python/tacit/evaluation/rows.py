@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, TypeVar
 
 import numpy as np
 
 from .metrics import Difference, paired
+
+T = TypeVar("T")
 
 POOLED = "pooled"
 """The dataset of a row over all datasets."""
@@ -21,8 +24,9 @@ STRONGEST = "strongest of each"
 class Measured:
     """One figure, query by query: `memory` and each baseline and control have a value for the same queries in order.
 
-    `tasks` says which task each query belongs to. The figure is the mean of the values. Figures of one `pool` (and
-    metric) are also told over all datasets together; None keeps a figure out of that.
+    `tasks` names the task of each query, and `queries` the query itself: the same id in every run of the evaluation.
+    Without `queries` the id is the task with a number. The figure is the mean of the values. Figures of one `pool`
+    (and metric) are also reported over all datasets together; `None` keeps a figure out of that.
     """
 
     slice: str
@@ -33,19 +37,36 @@ class Measured:
     controls: Mapping[str, Sequence[float]] = field(default_factory=dict)
     lower_is_better: bool = False
     pool: str | None = "all"
+    queries: Sequence[str] = ()
 
     def of(self, slice: str, chosen: Sequence[bool]) -> Measured:
         """The same figure of some of the queries; it is not pooled once more."""
 
-        def part(values: Sequence[float]) -> list[float]:
+        def part(values: Sequence[T]) -> list[T]:
             return [value for value, is_chosen in zip(values, chosen, strict=True) if is_chosen]
 
-        tasks = [task for task, is_chosen in zip(self.tasks, chosen, strict=True) if is_chosen]
-        baselines = {name: part(values) for name, values in self.baselines.items()}
-        controls = {name: part(values) for name, values in self.controls.items()}
-        return Measured(
-            slice, self.metric, tasks, part(self.memory), baselines, controls, self.lower_is_better, None
+        return replace(
+            self,
+            slice=slice,
+            tasks=part(self.tasks),
+            memory=part(self.memory),
+            baselines={name: part(values) for name, values in self.baselines.items()},
+            controls={name: part(values) for name, values in self.controls.items()},
+            pool=None,
+            queries=part(self.query_ids),
         )
+
+    @property
+    def query_ids(self) -> Sequence[str]:
+        """The id of each query: `queries`, or where there are none the task and a number."""
+        if self.queries:
+            return self.queries
+        met: Counter[str] = Counter()
+        found = []
+        for task in self.tasks:
+            found.append(f"{task}#{met[task]}")
+            met[task] += 1
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +84,25 @@ class Total:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """What could not be had, and why: a question, or one baseline, control or slice of it."""
+    """A question, or one baseline, control or slice of it, that has no figure, and the reason.
+
+    `failed` says that the question raised an exception, which `reason` names.
+    """
 
     question: str
     dataset: str
     what: str
     reason: str
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One figure of one question on one dataset, query by query where it has queries."""
+
+    question: str
+    dataset: str
+    figure: Measured | Total
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +180,13 @@ class Report:
     comparisons: tuple[Comparison, ...] = ()
     rules: tuple[Rule, ...] = ()
     curves: tuple[Curve, ...] = ()
+    results: tuple[Result, ...] = ()
+    """The figures behind the rows, query by query; `to_json` leaves them out, `save_results` writes them."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain values; a figure that is not a number is None."""
-        return {
-            name: _plain(asdict(self)[name])
-            for name in ("rows", "left_out", "comparisons", "rules", "curves")
-        }
+        parts = ("rows", "left_out", "comparisons", "rules", "curves")
+        return {name: [_plain(asdict(each)) for each in getattr(self, name)] for name in parts}
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +308,7 @@ def _pooled(parts: Sequence[tuple[str, Measured]]) -> Measured:
         baselines=baselines,
         controls=_joined([part.controls for _, part in parts]),
         lower_is_better=first.lower_is_better,
+        queries=[f"{dataset}\n{query}" for dataset, part in parts for query in part.query_ids],
     )
 
 

@@ -185,8 +185,8 @@ def nearest(parts: Split, names: Sequence[str], came: Rows, tools: tuple[str, ..
     from sklearn.preprocessing import normalize
 
     def even(side: Shown) -> Matrix:
-        blocks = [normalize(_beside([getattr(side, each) for each in name.split("+")])) for name in names]
-        return normalize(_beside(blocks))
+        blocks = [_beside([getattr(side, each) for each in name.split("+")]) for name in names]
+        return normalize(_beside([normalize(block) for block in blocks if block.shape[1]]))
 
     known, asked = even(parts.known), even(parts.asked)
     chunks = [

@@ -96,7 +96,7 @@ class Patterns:
                 yield LeftOut(self.name, bench.dataset.name, kind, untold)
                 continue
             draws = [] if kind in _NOT_FROM_OUTCOMES else [draw[kind] for draw in placebo]
-            yield from _figures(kind, [task_of(each) for each in _asked(bench)], told[kind], draws)
+            yield from _figures(bench, kind, told[kind], draws)
             if kind in _NOT_FROM_OUTCOMES:
                 reason = "equals the memory: its evidence is what the next step came to, not the outcome"
                 yield LeftOut(self.name, bench.dataset.name, f"{kind}: control placebo", reason)
@@ -157,21 +157,20 @@ def _seen(
     return found
 
 
-def _figures(
-    kind: str, tasks: Sequence[str], told: _Told, placebo: Sequence[_Told]
-) -> Iterator[Measured | Total]:
+def _figures(bench: Bench, kind: str, told: _Told, placebo: Sequence[_Told]) -> Iterator[Measured | Total]:
     """Beside a memory that claims every pattern, and one that says the usual share of each."""
     for metric, of in _FIGURES.items():
         draws = [of(draw) for draw in placebo]
         yield Measured(
             slice=kind,
             metric=metric,
-            tasks=tasks,
+            tasks=[task_of(each) for each in _asked(bench)],
             memory=of(told),
             baselines={"the usual": of(told.usually())},
             controls={"placebo": _means(draws)} if draws else {},
             lower_is_better=metric == "brier",
             pool=kind,
+            queries=[bench.query_id(each) for each in _asked(bench)],
         )
     yield Total(
         slice=kind,

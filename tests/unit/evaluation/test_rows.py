@@ -101,7 +101,9 @@ def test_json_has_no_figure_that_is_no_number() -> None:
         *("question", "dataset", "slice", "metric", "queries", "memory", "baselines", "controls"),
         *("best_baseline", "difference", "standard_error"),
     }
-    assert data["left_out"] == [{"question": "B1", "dataset": "toy", "what": "all", "reason": "why"}]
+    assert data["left_out"] == [
+        {"question": "B1", "dataset": "toy", "what": "all", "reason": "why", "failed": False}
+    ]
 
 
 def test_a_question_that_nobody_knows_is_refused() -> None:
