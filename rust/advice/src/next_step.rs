@@ -10,7 +10,8 @@ mod tools;
 pub use fixes::Way;
 pub(super) use softmax::Linear;
 
-use super::Run;
+use crate::reason::Term;
+use crate::run::Run;
 use backoff_counts::{CHAINS, Counts, Move, Walk, comparable, expect, symbol_of};
 use compact_runs::{Held, Runs, UNKNOWN};
 use features::{Prepared, domain_of, move_of};
@@ -35,14 +36,6 @@ pub struct Suggested {
     pub reasons: Vec<Term>,
     /// A few of the runs that took this step after the same last tools: the most alike, then the newest.
     pub episodes: Vec<Id>,
-}
-
-/// What one signal said.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Term {
-    pub signal: &'static str,
-    pub value: f64,
-    pub weight: f64,
 }
 
 /// What one namespace's runs did, step by step. What it holds depends on the runs, not on their order.
@@ -295,9 +288,9 @@ fn shares(scores: &[f64]) -> Vec<f64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::Taken;
+pub(super) mod tests {
     use super::*;
+    use crate::run::Taken;
     use proptest::prelude::*;
 
     /// A text as a msgpack value.

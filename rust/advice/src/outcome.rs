@@ -6,9 +6,9 @@
 mod mixed_effects;
 mod stacking;
 
-use super::next_step::Term;
-use super::tasks::words::{Near, WordSpace};
-use super::tasks::{Asked, Attempt, Cell, Task, TaskModel, Totals};
+use crate::reason::Term;
+use crate::tasks::words::{Near, WordSpace};
+use crate::tasks::{Asked, Attempt, Cell, Task, TaskModel, Totals};
 use mixed_effects::{Belief, Effect, Effects, Observation, Offset, Tried, sigmoid, variance_around};
 use rustc_hash::FxHashMap;
 use stacking::{Case, Estimates, NEIGHBOURS, Stack, estimate, inputs};
@@ -267,14 +267,14 @@ struct Odds {
     variance: f64,
 }
 
-pub(super) fn predict(model: &TaskModel, asked: &Asked) -> Prediction {
-    let offset = model.fit.effects.offset(asked.agent, asked.domain);
+pub(super) fn predict(model: &TaskModel, fit: &Fit, asked: &Asked) -> Prediction {
+    let offset = fit.effects.offset(asked.agent, asked.domain);
     let near = neighbours(model, asked);
     let comparable = comparable(asked, &near);
-    let estimates = model.fit.estimates(model, &near);
+    let estimates = fit.estimates(model, &near);
     let odds = match asked.known {
-        Some(task) => tried(model, &offset, &estimates, &model.tasks[task as usize]),
-        None => untried(model, &offset, &estimates),
+        Some(task) => tried(fit, &offset, &estimates, &model.tasks[task as usize]),
+        None => untried(fit, &offset, &estimates),
     };
     let base_rate = Interval::mean_of(model.totals.outcomes.value(), f64::from(model.totals.attempts));
     let weight =
@@ -315,9 +315,9 @@ fn by_squared_cosine(near: &[Near]) -> Vec<(u32, f64)> {
     near.iter().take(COMPARABLE).map(|near| (near.document, f64::from(near.cosine).powi(2))).collect()
 }
 
-fn tried(model: &TaskModel, offset: &Offset, estimates: &Estimates, task: &Task) -> Odds {
-    let belief = model.fit.belief(estimates);
-    let effect = belief.after(&model.fit.tried(task));
+fn tried(fit: &Fit, offset: &Offset, estimates: &Estimates, task: &Task) -> Odds {
+    let belief = fit.belief(estimates);
+    let effect = belief.after(&fit.tried(task));
     let [agent, domain, pair] = offset.effects;
     let own = ("task", effect.value - belief.mean);
     let similar = ("similar_tasks", belief.mean);
@@ -328,15 +328,15 @@ fn tried(model: &TaskModel, offset: &Offset, estimates: &Estimates, task: &Task)
     }
 }
 
-fn untried(model: &TaskModel, offset: &Offset, estimates: &Estimates) -> Odds {
-    let stack = &model.fit.stack;
+fn untried(fit: &Fit, offset: &Offset, estimates: &Estimates) -> Odds {
+    let stack = &fit.stack;
     let [own, .., constant] = stack.0;
     let [agent, domain, pair] = offset.effects.map(|effect| own * effect);
     let similar = ("similar_tasks", stack.suggestion(estimates));
     Odds {
         base: own * offset.mean + constant,
         parts: vec![("agent", agent), ("domain", domain), ("agent_in_domain", pair), similar],
-        variance: own * own * offset.variance + model.fit.belief(estimates).variance,
+        variance: own * own * offset.variance + fit.belief(estimates).variance,
     }
 }
 

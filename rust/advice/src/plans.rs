@@ -4,15 +4,16 @@
 //! successes. The best of their plans is changed by single deletions and insertions as long as its utility grows.
 
 mod edit;
+mod medoid;
 
-use super::tasks::words::Near;
-use super::tasks::{Asked, Task, TaskModel};
+use crate::tasks::words::Near;
+use crate::tasks::{Asked, Task, TaskModel};
 use edit::edit;
+use medoid::{Followed, Merged, best_plan, nearest_to};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Reverse;
 use tacit_kernels::facts::Id;
-use tacit_kernels::sequence::Sequences;
-use tacit_kernels::similarity::lcs::{lcs_places, lcs_ratio_many};
+use tacit_kernels::similarity::lcs::lcs_places;
 
 /// How many tasks are merged, and how many candidates words and domain each propose.
 const TASKS: usize = 20;
@@ -38,20 +39,6 @@ pub struct Plan {
     pub steps: Vec<PlanStep>,
     /// Of each merged task the success that is nearest to the plan; the nearest task's first.
     pub episodes: Vec<Id>,
-}
-
-/// A plan that a task's successes followed, and the first of them.
-#[derive(Clone, Debug)]
-struct Followed {
-    tools: Vec<u64>,
-    id: Id,
-}
-
-/// A task to merge.
-#[derive(Clone, Debug)]
-struct Merged {
-    weight: f64,
-    plans: Vec<Followed>,
 }
 
 pub(super) fn plan(model: &TaskModel, asked: &Asked, limit: usize) -> Plan {
@@ -182,38 +169,6 @@ fn affordable(plans: &[Vec<Held<'_>>]) -> usize {
     (2..=MOST_PLANS).rev().find(|most| cost(*most) <= MOST_BLOCKS).unwrap_or(1)
 }
 
-/// The plan of the highest utility; of equal ones the one that was followed first.
-fn best_plan(merged: &[Merged]) -> Option<Vec<u64>> {
-    let all: Vec<Vec<u64>> =
-        merged.iter().flat_map(|task| &task.plans).map(|plan| plan.tools.clone()).collect();
-    let (symbols, offsets) = Sequences::columns(&all);
-    let sequences = Sequences::new(&symbols, &offsets)?;
-    let mut utilities: FxHashMap<&[u64], f64> = FxHashMap::default();
-    let mut best: Option<(f64, &Followed)> = None;
-    for plan in merged.iter().flat_map(|task| &task.plans) {
-        let of_plan = || utility(merged, &lcs_ratio_many(&plan.tools, sequences));
-        let utility = *utilities.entry(&plan.tools).or_insert_with(of_plan);
-        let is_better =
-            best.is_none_or(|(most, first)| utility > most || (utility == most && plan.id < first.id));
-        if is_better {
-            best = Some((utility, plan));
-        }
-    }
-    best.map(|(_, plan)| plan.tools.clone())
-}
-
-/// `ratios` are those of all plans, task after task.
-fn utility(merged: &[Merged], ratios: &[f32]) -> f64 {
-    let mut rest = ratios;
-    let mut sum = 0.0;
-    for task in merged {
-        let (own, after) = rest.split_at(task.plans.len());
-        sum += task.weight * f64::from(own.iter().copied().fold(0.0, f32::max));
-        rest = after;
-    }
-    sum
-}
-
 fn describe(best: &[u64], merged: &[Merged], names: &[&str], limit: usize) -> Plan {
     let mut taken = vec![0.0; best.len()];
     let mut episodes = Vec::new();
@@ -229,13 +184,4 @@ fn describe(best: &[u64], merged: &[Merged], names: &[&str], limit: usize) -> Pl
         share: (taken / all).min(1.0),
     };
     Plan { steps: best.iter().zip(taken).map(step).collect(), episodes }
-}
-
-/// The plan of the task that is most like this one.
-fn nearest_to<'a>(best: &[u64], task: &'a Merged) -> Option<&'a Followed> {
-    let tools: Vec<Vec<u64>> = task.plans.iter().map(|plan| plan.tools.clone()).collect();
-    let (symbols, offsets) = Sequences::columns(&tools);
-    let ratios = lcs_ratio_many(best, Sequences::new(&symbols, &offsets)?);
-    let order = |(a, _): &(f32, &Followed), (b, _): &(f32, &Followed)| a.total_cmp(b);
-    ratios.into_iter().zip(&task.plans).rev().max_by(order).map(|(_, plan)| plan)
 }

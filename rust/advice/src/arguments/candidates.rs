@@ -1,11 +1,10 @@
 //! The values that a slot might take now.
 
 use super::features::{Before, Voice, describe};
+use super::fill_point::{Candidate, Moment, Used};
 use super::hash;
-use super::slot::Slot;
-use super::sources::{LEAST_GROUPS, Rule, is_empty};
+use super::slot::{LEAST_GROUPS, Rule, Slot, is_word};
 use super::task::Named;
-use super::template::is_word;
 use super::values::{Kind, NONE, Node, Place, Scene};
 use std::cmp::Reverse;
 
@@ -24,50 +23,6 @@ const MOST_AROUND: usize = 24;
 const MOST_TEMPLATES: usize = 2;
 /// Bytes of the longest text that is compared with the task.
 const LONGEST_NAMED: usize = 128;
-
-#[derive(Debug, Clone)]
-pub(super) struct Candidate {
-    pub(super) key: u64,
-    /// Where the value, or what fills its template, stands, if it was said before.
-    pub(super) node: u32,
-    /// Its place among the slot's known values, if it is one.
-    pub(super) known: u32,
-    /// Its place among the slot's templates, if what was found stands in the gap of one.
-    pub(super) template: u32,
-    pub(super) voices: u8,
-    pub(super) used: Used,
-    pub(super) named: Named,
-    /// How many values around it the task names.
-    pub(super) beside: u8,
-    /// Whether a value around it was chosen for the same call.
-    pub(super) fits_call: bool,
-    pub(super) features: Vec<u32>,
-}
-
-/// A slot that is to be filled at one moment of a run.
-#[derive(Clone, Copy)]
-pub(super) struct Moment<'a> {
-    pub(super) scene: &'a Scene<'a>,
-    /// Steps that were taken before.
-    pub(super) step: usize,
-    pub(super) tool: u64,
-    pub(super) slot: &'a Slot,
-    /// What the slots of the same call were filled with so far: seed and key.
-    pub(super) call: &'a [(u64, u64)],
-    /// The value that is known to be right, while learning: what only it vouches for is not looked at.
-    pub(super) right: Option<u64>,
-}
-
-/// How a value was used in the slot's own calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Used {
-    Never,
-    Last,
-    Earlier,
-    InVain,
-    SameCall,
-}
 
 /// The candidates of one slot; the first is always "none of these". The room is used again for every slot.
 #[derive(Default)]
@@ -273,21 +228,6 @@ impl Candidates {
 }
 
 impl Candidate {
-    fn new(key: u64, features: Vec<u32>) -> Self {
-        Self {
-            key,
-            node: NONE,
-            known: NONE,
-            template: NONE,
-            voices: 0,
-            used: Used::Never,
-            named: Named::Not,
-            beside: 0,
-            fits_call: false,
-            features,
-        }
-    }
-
     /// The first voice says where the value stands.
     fn hear(&mut self, slot: &Slot, voice: &Voice<'_>, node: u32, template: u32) {
         if self.node == NONE {
@@ -302,7 +242,7 @@ impl Candidate {
 
 /// The key of the value that the node gives the slot; none where it gives none.
 fn key_of(moment: &Moment<'_>, node: &Node, template: u32) -> Option<u64> {
-    if is_empty(node, moment.scene) {
+    if moment.scene.is_empty(node) {
         return None;
     }
     match moment.slot.templates.get(template as usize) {

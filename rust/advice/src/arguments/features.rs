@@ -1,9 +1,8 @@
 //! What speaks for a candidate, as numbers that the weights are kept by.
 
-use super::candidates::{Candidate, Moment};
+use super::fill_point::{Candidate, Moment};
 use super::hash::mix;
-use super::slot::Slot;
-use super::sources::Rule;
+use super::slot::{Rule, Slot};
 use super::span;
 use super::values::{NONE, Place};
 

@@ -1,22 +1,85 @@
 //! Filling one call: parameter by parameter, each after what was chosen for those before it.
 
-use super::candidates::{Candidate, Candidates, Moment};
+use super::candidates::Candidates;
 use super::features::words_for;
+use super::fill_point::{Candidate, Moment};
+use super::model::ArgumentModel;
 use super::parameters::{Form, Parameter, Piece};
+use super::ranking;
 use super::slot::{Known, Slot};
 use super::task::Named;
 use super::values::{NONE, Place, Scene};
-use super::{ArgumentModel, Filled, ranking};
+use crate::run::{Run, Taken};
+use tacit_kernels::trajectory::symbol;
 
 /// Share of a slot's tasks in which its value came from a result that the plan will bring, for that to be said.
 const LEAST_SHARE: f32 = 0.5;
 
-pub(super) struct Filling<'a> {
-    pub(super) model: &'a ArgumentModel,
-    pub(super) scene: &'a Scene<'a>,
-    pub(super) tool: u64,
+/// One parameter of a step that may come next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filled {
+    pub name: String,
+    /// A msgpack value; none where the parameter is left open.
+    pub value: Option<Vec<u8>>,
+    /// "task", "context", "always", "step 2 user_id", "step 3 output.user_id", or several of them with commas between. An
+    /// open parameter names the result of a planned step that will bring its value.
+    pub source: Option<String>,
+}
+
+/// An open episode, read once for all tools that are asked about.
+pub(crate) struct Prepared<'m>(Scene<'m>);
+
+impl ArgumentModel {
+    pub(crate) fn prepare(&self, asked: &Run) -> Prepared<'_> {
+        Prepared(Scene::of(asked, Some(&self.wanted)))
+    }
+
+    /// The parameters that calls of the tool mostly carry, as far as they can be filled after the steps so far. Empty for
+    /// a tool that was not seen.
+    pub(crate) fn fill(&self, asked: &Prepared<'_>, tool: &str) -> Vec<Filled> {
+        self.fill_after(&asked.0, tool, asked.0.stages.len())
+    }
+
+    /// The parameters of each step of a plan that goes on from the steps so far. A step takes over what the planned steps
+    /// before it were filled with, and names the results of theirs that it waits for.
+    pub(crate) fn plan(&self, asked: &Run, tools: &[&str]) -> Vec<Vec<Filled>> {
+        let mut scene = Scene::of(asked, Some(&self.wanted));
+        let planned_from = scene.stages.len();
+        let mut plan = Vec::with_capacity(tools.len());
+        for tool in tools {
+            let filled = self.fill_after(&scene, tool, planned_from);
+            scene.add_step(&planned(tool, &filled));
+            plan.push(filled);
+        }
+        plan
+    }
+
+    fn fill_after(&self, scene: &Scene<'_>, tool: &str, planned_from: usize) -> Vec<Filled> {
+        let tool = symbol(tool);
+        let parameters = self.tools.get(&tool).map_or(&[][..], Vec::as_slice);
+        let mut filling = Filling::new(self, scene, tool, planned_from);
+        parameters.iter().map(|parameter| filling.parameter(parameter)).collect()
+    }
+}
+
+/// A planned step as one that was taken without a result.
+fn planned(tool: &str, filled: &[Filled]) -> Taken {
+    let mut parameters = Vec::new();
+    let known = || filled.iter().filter_map(|each| Some((&each.name, each.value.as_ref()?)));
+    let _ = rmp::encode::write_map_len(&mut parameters, known().count() as u32);
+    for (name, value) in known() {
+        let _ = rmp::encode::write_str(&mut parameters, name);
+        parameters.extend(value);
+    }
+    Taken { tool: tool.into(), ok: -1, parameters: parameters.into(), ..Taken::default() }
+}
+
+struct Filling<'a> {
+    model: &'a ArgumentModel,
+    scene: &'a Scene<'a>,
+    tool: u64,
     /// Steps from this one on are planned: their results are not there yet.
-    pub(super) planned_from: usize,
+    planned_from: usize,
     call: Vec<(u64, u64)>,
     candidates: Candidates,
     chances: Vec<f32>,
@@ -31,17 +94,12 @@ struct Choice {
 }
 
 impl<'a> Filling<'a> {
-    pub(super) fn new(
-        model: &'a ArgumentModel,
-        scene: &'a Scene<'a>,
-        tool: u64,
-        planned_from: usize,
-    ) -> Self {
+    fn new(model: &'a ArgumentModel, scene: &'a Scene<'a>, tool: u64, planned_from: usize) -> Self {
         let (call, candidates, chances) = (Vec::new(), Candidates::default(), Vec::new());
         Self { model, scene, tool, planned_from, call, candidates, chances }
     }
 
-    pub(super) fn parameter(&mut self, parameter: &Parameter) -> Filled {
+    fn parameter(&mut self, parameter: &Parameter) -> Filled {
         let whole = self.slot(parameter.slot);
         if let Some(choice) = whole.as_ref().filter(|_| parameter.form.is_none()) {
             self.call.push((self.model.slots[parameter.slot as usize].seed, choice.key));

@@ -1,12 +1,11 @@
 //! The values that a slot had in several tasks, and the words of tasks that they go with.
 
 use super::hash;
-use super::slot::{Call, Known, Slot};
-use super::sources::LEAST_GROUPS;
-use super::survey::{Target, distinct, node_of};
+use super::slot::{Call, Known, LEAST_GROUPS, Slot};
+use super::targets::{Target, distinct, node_of};
 use super::task::{squash, terms};
 use super::values::Scene;
-use crate::Run;
+use crate::run::Run;
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 

@@ -1,9 +1,12 @@
 //! What was learned about one place where values vary.
 
-use super::sources::Rule;
-use super::template::Template;
-use super::values::Kind;
+use super::values::{Kind, Place};
 use rustc_hash::{FxHashMap, FxHashSet};
+
+/// Distinct tasks that must agree before anything is learned from them.
+pub(super) const LEAST_GROUPS: u32 = 2;
+/// Bytes of the longest text that a template is made of.
+pub(super) const LONGEST: usize = 96;
 
 /// A parameter of a tool, or a value inside it.
 #[derive(Debug, Default)]
@@ -81,4 +84,48 @@ impl Slot {
     pub(super) fn is_container(&self) -> bool {
         self.kind.is_some_and(|kind| !kind.is_scalar())
     }
+}
+
+/// A place where a slot's value stood before.
+#[derive(Debug, Clone)]
+pub(super) struct Rule {
+    pub(super) hash: u64,
+    pub(super) place: Place,
+    /// Whether the place bears the slot's own name.
+    pub(super) is_namesake: bool,
+    /// The tool whose step said it.
+    pub(super) tool: u64,
+    /// Distinct tasks in which the value stood there.
+    pub(super) groups: u32,
+    /// The place without the number of its step.
+    pub(super) path: Box<str>,
+}
+
+/// A text in which one word varies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Template {
+    pub(super) hash: u64,
+    pub(super) before: Box<str>,
+    pub(super) after: Box<str>,
+    pub(super) groups: u32,
+}
+
+impl Template {
+    /// The word in the gap of a text that has this form.
+    pub(super) fn gap<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let gap = text.strip_prefix(&*self.before)?.strip_suffix(&*self.after)?;
+        is_word(gap).then_some(gap)
+    }
+
+    pub(super) fn filled(&self, gap: &str) -> String {
+        format!("{}{gap}{}", self.before, self.after)
+    }
+}
+
+pub(super) fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.len() <= LONGEST && text.bytes().all(is_of_word)
+}
+
+pub(super) fn is_of_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
 }

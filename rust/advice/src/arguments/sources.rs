@@ -1,34 +1,17 @@
 //! Where the values of a slot stood before they were passed.
 
 use super::hash;
-use super::slot::Slot;
-use super::survey::{Target, distinct, node_of};
-use super::values::{Kind, Label, Node, Place, Scene};
-use crate::Run;
+use super::slot::{LEAST_GROUPS, Rule, Slot};
+use super::targets::{Target, distinct, node_of};
+use super::values::{Kind, Label, Place, Scene};
+use crate::run::Run;
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 
-/// Distinct tasks that must agree before anything is learned from them.
-pub(super) const LEAST_GROUPS: u32 = 2;
 /// Places that a slot's values are looked for at.
 const MOST_RULES: usize = 24;
 /// Earlier values equal to an argument that are looked at.
 const MOST_MATCHES: usize = 48;
-
-/// A place where a slot's value stood before.
-#[derive(Debug, Clone)]
-pub(super) struct Rule {
-    pub(super) hash: u64,
-    pub(super) place: Place,
-    /// Whether the place bears the slot's own name.
-    pub(super) is_namesake: bool,
-    /// The tool whose step said it.
-    pub(super) tool: u64,
-    /// Distinct tasks in which the value stood there.
-    pub(super) groups: u32,
-    /// The place without the number of its step.
-    pub(super) path: Box<str>,
-}
 
 /// Learns for every slot where its values, and the words in the gaps of its templates, were found.
 pub(super) fn learn(slots: &mut [Slot], targets: &[Target], runs: &[Run], scenes: &[Scene<'_>]) {
@@ -48,15 +31,6 @@ pub(super) fn learn(slots: &mut [Slot], targets: &[Target], runs: &[Run], scenes
     }
     whole.settle(slots, scenes, |slot| &mut slot.rules);
     gaps.settle(slots, scenes, |slot| &mut slot.gap_rules);
-}
-
-/// Whether the value says nothing, or was not read to its end.
-pub(super) fn is_empty(node: &Node, scene: &Scene<'_>) -> bool {
-    !node.is_whole
-        || match node.kind.is_scalar() {
-            true => scene.str(node.text).is_empty(),
-            false => node.key == hash::MAP || node.key == hash::LIST,
-        }
 }
 
 #[derive(Clone, Copy)]
@@ -96,7 +70,7 @@ impl Earlier {
         let Some(places) = self.by_key.get(&key) else { return };
         for node in places.iter().copied().rev().filter(|node| *node < limit).take(MOST_MATCHES) {
             let found = scene.nodes[node as usize];
-            if is_empty(&found, scene) || found.label == Label::Root && found.place != Place::Output {
+            if scene.is_empty(&found) || found.label == Label::Root && found.place != Place::Output {
                 continue;
             }
             for rule in found.rules.into_iter().filter(|rule| *rule != 0) {

@@ -2,19 +2,11 @@
 
 use super::parameters::{Calls, MOST_LEAVES, Parameter};
 use super::slot::Slot;
+use super::targets::{Target, distinct, node_of};
 use super::values::{Kind, Label, Node, Place, Scene};
-use super::{known, sources, template};
-use crate::Run;
+use super::{known, sources, templates};
+use crate::run::Run;
 use rustc_hash::FxHashMap;
-
-/// A value of a recorded call: an example of its slot.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Target {
-    pub(super) run: u32,
-    pub(super) step: u32,
-    pub(super) node: u32,
-    pub(super) slot: u32,
-}
 
 #[derive(Debug, Default)]
 pub(super) struct Survey {
@@ -34,7 +26,7 @@ impl Survey {
         let (slots, targets) = (&mut survey.slots, &survey.targets);
         learn_kinds(slots, targets, scenes);
         learn_groups(slots, targets, runs);
-        template::learn(slots, targets, runs, scenes);
+        templates::learn(slots, targets, runs, scenes);
         sources::learn(slots, targets, runs, scenes);
         known::learn(slots, targets, runs, scenes);
         let usual = |(tool, calls): (&u64, &Calls)| (*tool, calls.usual(scenes, &survey.places));
@@ -82,18 +74,6 @@ fn leaves(scene: &Scene<'_>, node: u32) -> impl Iterator<Item = u32> {
         let each = &scene.nodes[*inside as usize];
         each.kind.is_scalar() && !matches!(each.label, Label::Key | Label::Piece)
     })
-}
-
-pub(super) fn node_of(scenes: &[Scene<'_>], target: &Target) -> Node {
-    scenes[target.run as usize].nodes[target.node as usize]
-}
-
-/// How many distinct groups stand behind each pair, in the order of the pairs.
-pub(super) fn distinct<S: Ord + Copy>(mut met: Vec<(S, u64, u64)>) -> Vec<((S, u64), u32)> {
-    met.sort_unstable();
-    met.dedup();
-    let same = met.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1));
-    same.map(|same| ((same[0].0, same[0].1), same.len() as u32)).collect()
 }
 
 fn learn_kinds(slots: &mut [Slot], targets: &[Target], scenes: &[Scene<'_>]) {

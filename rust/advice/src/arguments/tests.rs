@@ -1,6 +1,8 @@
 //! Small worlds whose rules are known: what is filled in them, from where, and what is left open.
 
-use super::*;
+use super::hash;
+use super::{ArgumentModel, Filled};
+use crate::run::{Run, Taken};
 use proptest::prelude::*;
 use rmp::encode;
 

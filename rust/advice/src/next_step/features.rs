@@ -4,7 +4,7 @@
 //! words of one kind have unit length together.
 
 use super::backoff_counts::{MOST_POSITION, MOST_RUN, Move, START, Walk, join, symbol_of};
-use crate::{Run, Taken};
+use crate::run::{Run, Taken};
 use rmp::Marker;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tacit_kernels::msgpack::Reader;

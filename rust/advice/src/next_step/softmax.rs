@@ -6,7 +6,7 @@
 
 use super::backoff_counts::{CHAINS, Count, Counts, Row, Rows, Walk, expect, symbol_of};
 use super::features::{Prepared, Rarity, features};
-use crate::Run;
+use crate::run::Run;
 use rustc_hash::FxHashMap;
 use tacit_kernels::backoff::Jitter;
 use tacit_kernels::weighted_rows::{add_rows, shrink_and_add};

@@ -3,7 +3,7 @@
 //! What each of them does to the common length with another plan is read from two tables of common lengths, of all
 //! beginnings and of all endings: all edits cost about as much as two comparisons.
 
-use super::Merged;
+use super::medoid::Merged;
 
 const MOST_EDITS: usize = 6;
 /// An edit must raise the utility by more than this share of the weights.
@@ -160,7 +160,7 @@ fn tails(plan: &[u64], other: &[u64]) -> Vec<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Followed;
+    use super::super::medoid::Followed;
     use super::*;
     use proptest::prelude::*;
     use tacit_kernels::similarity::lcs::lcs_ratio;

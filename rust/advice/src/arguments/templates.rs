@@ -1,49 +1,20 @@
 //! Texts in which one word varies: "DESC city", "DESC country".
 
 use super::hash;
-use super::sources::LEAST_GROUPS;
-use super::survey::{Target, node_of};
+use super::slot::{LEAST_GROUPS, LONGEST, Slot, Template, is_of_word};
+use super::span;
+use super::targets::{Target, node_of};
 use super::values::{Kind, Scene};
-use super::{slot::Slot, span};
-use crate::Run;
+use crate::run::Run;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Reverse;
 
 /// Templates of one slot.
 const MOST_TEMPLATES: usize = 6;
-/// Bytes and words of the longest text that is looked at.
-const LONGEST: usize = 96;
+/// Words of the longest text that is looked at.
 const MOST_WORDS: usize = 8;
 /// Distinct words that must have stood in the gap, and distinct tasks in which they did.
 const LEAST_GAPS: usize = LEAST_GROUPS as usize + 1;
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Template {
-    pub(super) hash: u64,
-    before: Box<str>,
-    after: Box<str>,
-    groups: u32,
-}
-
-impl Template {
-    /// The word in the gap of a text that has this form.
-    pub(super) fn gap<'t>(&self, text: &'t str) -> Option<&'t str> {
-        let gap = text.strip_prefix(&*self.before)?.strip_suffix(&*self.after)?;
-        is_word(gap).then_some(gap)
-    }
-
-    pub(super) fn filled(&self, gap: &str) -> String {
-        format!("{}{gap}{}", self.before, self.after)
-    }
-}
-
-pub(super) fn is_word(text: &str) -> bool {
-    !text.is_empty() && text.len() <= LONGEST && text.bytes().all(is_of_word)
-}
-
-fn is_of_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
-}
 
 /// Where the words of a short text begin and end; none for a text of many words.
 fn words_of(text: &str) -> Vec<(usize, usize)> {

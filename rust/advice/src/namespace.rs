@@ -1,0 +1,242 @@
+//! The models of one namespace, kept in step with each other.
+
+use crate::arguments::ArgumentModel;
+use crate::next_step::StepModel;
+use crate::outcome::{self, Fit, Prediction};
+use crate::plans::{self, Plan};
+use crate::run::Run;
+use crate::tasks::TaskModel;
+use tacit_kernels::facts::Id;
+
+/// The models of one namespace.
+#[derive(Debug, Default)]
+pub(crate) struct Space {
+    pub(crate) steps: StepModel,
+    pub(crate) tasks: TaskModel,
+    pub(crate) outcomes: Fit,
+    pub(crate) arguments: ArgumentModel,
+}
+
+impl Space {
+    pub(crate) fn put(&mut self, run: &Run) {
+        self.steps.put(run);
+        if self.tasks.put(run) {
+            self.outcomes.met(&run.id);
+        }
+    }
+
+    pub(crate) fn remove(&mut self, id: &Id) {
+        self.steps.remove(id);
+        if self.tasks.remove(id) {
+            self.outcomes.met(id);
+        }
+    }
+
+    /// About how many bytes are held.
+    pub(crate) fn bytes(&self) -> usize {
+        self.steps.bytes() + self.tasks.bytes() + self.arguments.bytes()
+    }
+
+    /// Whether a question about a task can be answered without settling first.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.tasks.is_settled() && self.outcomes.covers(self.tasks.len())
+    }
+
+    /// Brings up to date what depends on many episodes at once; questions about tasks are asked of a settled model.
+    pub(crate) fn settle(&mut self) {
+        self.tasks.settle();
+        if !self.outcomes.covers(self.tasks.len()) {
+            self.outcomes = Fit::of(&self.tasks);
+        }
+    }
+
+    /// How an attempt at the run's task will go.
+    pub(crate) fn predict(&self, run: &Run) -> Prediction {
+        outcome::predict(&self.tasks, &self.outcomes, &self.tasks.ask(run))
+    }
+
+    /// One plan for the run's task, with at most `limit` of the episodes behind it.
+    pub(crate) fn plan(&self, run: &Run, limit: usize) -> Plan {
+        plans::plan(&self.tasks, &self.tasks.ask(run), limit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::Taken;
+    use crate::tasks::MOST_STEPS;
+    use proptest::prelude::*;
+
+    /// An episode by number: its task's key is the first word of the task, if it begins with a #.
+    fn run(number: u8, task: &str, agent: &str, base: f64, tools: &str) -> Run {
+        let key = task.split(' ').next().filter(|word| word.starts_with('#')).map(str::to_owned);
+        let taken = |tool: char| Taken { tool: tool.into(), ok: 1, ..Taken::default() };
+        Run {
+            id: [number; 16],
+            group: tacit_kernels::index::group_of(key.as_deref(), task),
+            task: task.into(),
+            task_key: key,
+            domain: if number.is_multiple_of(3) { "shop".into() } else { "bank".into() },
+            agent: Some(agent.into()),
+            base: Some(base),
+            reward_total: (!number.is_multiple_of(5)).then_some(base + f64::from(number) / 100.0),
+            steps: tools.chars().map(taken).collect(),
+            ..Run::default()
+        }
+    }
+
+    fn model(runs: &[Run]) -> Space {
+        let mut model = Space::default();
+        runs.iter().for_each(|run| model.put(run));
+        model.settle();
+        model
+    }
+
+    fn question(task: &str) -> Run {
+        Run { base: None, ..run(1, task, "a", 0.0, "") }
+    }
+
+    fn tools(plan: &Plan) -> String {
+        plan.steps.iter().map(|step| step.tool.as_str()).collect()
+    }
+
+    #[test]
+    fn an_empty_memory_says_half_within_almost_everything() {
+        let model = model(&[]);
+        let prediction = model.predict(&question("refund order"));
+        assert_eq!((prediction.success.value, prediction.base_rate, prediction.support), (0.5, 0.5, 0.0));
+        assert!(prediction.success.low < 0.01 && prediction.success.high > 0.99);
+        assert_eq!((prediction.steps, prediction.reward), (None, None));
+        assert_eq!(model.plan(&question("refund order"), 5), Plan::default());
+    }
+
+    #[test]
+    fn a_task_that_always_failed_is_expected_to_fail_and_one_like_it_too() {
+        let mut runs: Vec<Run> =
+            (0..40).map(|i| run(i, &format!("#a{i} cancel order {i}"), "a", 1.0, "xy")).collect();
+        runs.extend((40..80).map(|i| run(i, &format!("#b{i} upgrade flight {i}"), "a", 0.0, "z")));
+        runs.extend((80..84).map(|i| run(i, "#c change seat", "a", 0.0, "z")));
+        let model = model(&runs);
+        let success = |task: &str| model.predict(&question(task)).success.value;
+        assert!(success("#c change seat") < 0.3);
+        assert!(success("#new upgrade flight 7") < 0.4);
+        assert!(success("#new cancel order 7") > 0.6);
+        assert_eq!(model.predict(&question("#c change seat")).support, 4.0);
+    }
+
+    #[test]
+    fn a_task_is_known_by_its_very_text_where_no_key_is_given() {
+        let model = model(&[run(1, "#c change seat", "a", 1.0, "xyz"), run(2, "buy a hat", "a", 0.0, "z")]);
+        let unkeyed = Run { task_key: None, group: 0, ..question("#c change seat") };
+        let names_the_task =
+            |run: &Run| model.predict(run).reasons.iter().any(|reason| reason.signal == "task");
+        assert!(names_the_task(&unkeyed));
+        let other = Run { task_key: Some("other".into()), ..unkeyed };
+        assert!(!names_the_task(&other));
+    }
+
+    #[test]
+    fn a_plan_is_that_of_the_similar_successes_and_names_them() {
+        let model = model(&[
+            run(1, "#a cancel order", "a", 1.0, "fcn"),
+            run(2, "#b cancel the order 2", "a", 1.0, "fcn"),
+            run(3, "#c cancel my order", "a", 0.0, "q"),
+            run(4, "#d brew coffee", "a", 1.0, "gb"),
+        ]);
+        let plan = model.plan(&question("cancel order 9"), 2);
+        assert_eq!(tools(&plan), "fcn");
+        assert_eq!(plan.episodes, [[1; 16], [2; 16]]);
+        assert!(plan.steps.iter().all(|step| step.share > 0.9 && step.share <= 1.0));
+    }
+
+    #[test]
+    fn a_task_without_anything_in_common_is_given_the_plan_of_the_newest_successes() {
+        let model =
+            model(&[run(1, "#a cancel order", "a", 1.0, "fc"), run(2, "#b brew coffee", "a", 1.0, "fc")]);
+        let stranger = Run { domain: "elsewhere".into(), ..question("zzz") };
+        assert_eq!(tools(&model.plan(&stranger, 5)), "fc");
+    }
+
+    #[test]
+    fn words_of_a_later_wording_are_asked_about_without_being_the_task_s_own() {
+        let model = model(&[
+            run(1, "#a cancel", "a", 1.0, "fc"),
+            run(2, "#a void purchase agreement", "a", 1.0, "fc"),
+        ]);
+        let asked = question("void purchase agreement cancel");
+        assert!(model.predict(&asked).support > 0.0);
+        assert_eq!(tools(&model.plan(&asked, 5)), "fc");
+    }
+
+    #[test]
+    fn very_long_plans_are_merged_too() {
+        let long: String = "abcdefgh".repeat(200);
+        let runs: Vec<Run> = (0..25)
+            .map(|i| run(i, &format!("#t{i} write report"), "a", 1.0, &long[usize::from(i)..]))
+            .collect();
+        let plan = model(&runs).plan(&question("write report"), 5);
+        assert_eq!((plan.steps.len(), plan.episodes.len()), (MOST_STEPS, 5));
+    }
+
+    const WORDS: [&str; 6] = ["cancel", "order", "flight", "naïve", "取消订单", "the_order"];
+
+    fn any_run() -> impl Strategy<Value = Run> {
+        let task = prop::collection::vec(0usize..6, 0..4)
+            .prop_map(|words| words.into_iter().map(|word| WORDS[word]).collect::<Vec<_>>().join(" "));
+        let key = prop::option::of(0u8..3);
+        (any::<u8>(), key, task, 0u8..3, 0u8..3, "[abc]{0,5}").prop_map(
+            |(number, key, task, agent, base, tools)| {
+                let task = key.map_or(task.clone(), |key| format!("#{key} {task}"));
+                run(number, &task, &agent.to_string(), f64::from(base) / 2.0, &tools)
+            },
+        )
+    }
+
+    fn distinct(mut runs: Vec<Run>) -> Vec<Run> {
+        let mut seen = rustc_hash::FxHashSet::default();
+        runs.retain(|run| seen.insert(run.id));
+        runs
+    }
+
+    proptest! {
+        #[test]
+        fn answers_hang_on_which_episodes_are_held_not_on_their_order_or_on_those_that_left(
+            runs in prop::collection::vec(any_run(), 1..40),
+            keep in 0usize..40,
+            asked in any_run(),
+        ) {
+            let runs = distinct(runs);
+            let (kept, gone) = runs.split_at(keep.min(runs.len()));
+            let mut moved = Space::default();
+            for (at, run) in runs.iter().rev().enumerate() {
+                moved.put(run);
+                if at % 7 == 3 {
+                    moved.settle();
+                }
+            }
+            gone.iter().for_each(|run| moved.remove(&run.id));
+            moved.settle();
+            let plain = model(kept);
+            let question = Run { base: None, ..asked };
+            prop_assert_eq!(moved.tasks.len(), kept.len());
+            prop_assert_eq!(moved.tasks.totals, plain.tasks.totals);
+            prop_assert_eq!(moved.predict(&question), plain.predict(&question));
+            prop_assert_eq!(moved.plan(&question, 5), plain.plan(&question, 5));
+        }
+
+        #[test]
+        fn a_prediction_is_a_probability_between_its_bounds_and_the_sum_of_its_reasons(
+            runs in prop::collection::vec(any_run(), 0..40),
+            asked in any_run(),
+        ) {
+            let prediction = model(&runs).predict(&Run { base: None, ..asked });
+            let Prediction { success, base_rate, steps, support, reasons, .. } = prediction;
+            prop_assert!(0.0 <= success.low && success.low <= success.value && success.value <= success.high && success.high <= 1.0);
+            let sum: f64 = reasons.iter().map(|reason| reason.value * reason.weight).sum();
+            prop_assert!((sum - success.value).abs() < 1e-9);
+            prop_assert!(base_rate > 0.0 && base_rate < 1.0 && support >= 0.0);
+            prop_assert!(steps.is_none_or(|steps| steps.low <= steps.value && steps.value <= steps.high));
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! One signal's share of an answer.
+
+/// What one signal said.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Term {
+    pub signal: &'static str,
+    pub value: f64,
+    pub weight: f64,
+}

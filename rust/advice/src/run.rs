@@ -1,0 +1,160 @@
+//! One episode as the models read it.
+
+use tacit_kernels::facts::Id;
+use tacit_kernels::index::group_of;
+use tacit_kernels::msgpack::{Reader, Result};
+use tacit_kernels::trajectory::{Complexity, Trajectory};
+
+/// One episode as advice sees it. A question is one too: an episode that has not ended.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Run {
+    pub id: Id,
+    pub namespace: String,
+    pub task: String,
+    pub task_key: Option<String>,
+    /// What several attempts at one task share.
+    pub group: u64,
+    pub domain: String,
+    pub language: Option<String>,
+    pub framework: Option<String>,
+    pub agent: Option<String>,
+    pub complexity: Complexity,
+    /// The share of success; none while the episode is open.
+    pub base: Option<f64>,
+    pub reward_total: Option<f64>,
+    pub steps: Vec<Taken>,
+}
+
+/// One step that was taken.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Taken {
+    pub tool: String,
+    /// 1 ok, 0 failed or timed out, -1 no result.
+    pub ok: i8,
+    pub error: Option<String>,
+    pub error_class: Option<String>,
+    /// A msgpack value; empty where there is none.
+    pub parameters: Box<[u8]>,
+    /// A msgpack value; empty where there is none.
+    pub output: Box<[u8]>,
+}
+
+impl Run {
+    /// The episode of a stored record.
+    pub fn decode(record: &[u8]) -> Result<Self> {
+        let columns = Trajectory::decode(record)?;
+        let said = read_steps(record)?;
+        let of_step = |(number, said): (usize, Said<'_>)| Taken {
+            tool: columns.tool_names[columns.tool_indices[number] as usize].clone(),
+            ok: columns.ok[number],
+            error: said.error.map(str::to_owned),
+            error_class: columns.error_classes[number].clone(),
+            parameters: said.parameters.into(),
+            output: said.output.into(),
+        };
+        let steps = said.into_iter().enumerate().map(of_step).collect();
+        Ok(Self {
+            id: columns.id,
+            group: group_of(columns.task_key.as_deref(), &columns.task),
+            namespace: columns.namespace,
+            task: columns.task,
+            task_key: columns.task_key,
+            domain: columns.domain,
+            language: columns.language,
+            framework: columns.framework,
+            agent: columns.agent,
+            complexity: columns.complexity,
+            base: columns.base,
+            reward_total: columns.reward_total,
+            steps,
+        })
+    }
+
+    pub fn is_success(&self) -> bool {
+        self.base == Some(1.0)
+    }
+}
+
+/// What a step's columns leave out.
+#[derive(Default)]
+struct Said<'a> {
+    error: Option<&'a str>,
+    parameters: &'a [u8],
+    output: &'a [u8],
+}
+
+fn read_steps(record: &[u8]) -> Result<Vec<Said<'_>>> {
+    let mut reader = Reader::new(record);
+    let mut steps = Vec::new();
+    for _ in 0..reader.map()? {
+        if reader.str()? == "steps" {
+            for _ in 0..reader.array()? {
+                steps.push(read_step(&mut reader)?);
+            }
+        } else {
+            reader.skip()?;
+        }
+    }
+    Ok(steps)
+}
+
+fn read_step<'a>(reader: &mut Reader<'a>) -> Result<Said<'a>> {
+    let mut said = Said::default();
+    for _ in 0..reader.map()? {
+        match reader.str()? {
+            "error" => said.error = reader.optional(Reader::str)?,
+            "parameters" => said.parameters = reader.optional(Reader::raw)?.unwrap_or_default(),
+            "output" => said.output = reader.optional(Reader::raw)?.unwrap_or_default(),
+            _ => reader.skip()?,
+        }
+    }
+    Ok(said)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A map with a step of every kind, as the house writes it.
+    pub(crate) fn record() -> Vec<u8> {
+        let mut out = Vec::new();
+        let text = |out: &mut Vec<u8>, text: &str| rmp::encode::write_str(out, text).unwrap();
+        rmp::encode::write_map_len(&mut out, 3).unwrap();
+        text(&mut out, "task");
+        text(&mut out, "cancel order 17");
+        text(&mut out, "agent");
+        text(&mut out, "a");
+        text(&mut out, "steps");
+        rmp::encode::write_array_len(&mut out, 2).unwrap();
+        rmp::encode::write_map_len(&mut out, 4).unwrap();
+        for (key, value) in [("tool", "find"), ("status", "ok"), ("output", "order 17")] {
+            text(&mut out, key);
+            text(&mut out, value);
+        }
+        text(&mut out, "parameters");
+        rmp::encode::write_map_len(&mut out, 1).unwrap();
+        text(&mut out, "id");
+        rmp::encode::write_uint(&mut out, 17).unwrap();
+        rmp::encode::write_map_len(&mut out, 3).unwrap();
+        for (key, value) in [("tool", "cancel"), ("status", "error"), ("error", "order 17 is locked")] {
+            text(&mut out, key);
+            text(&mut out, value);
+        }
+        out
+    }
+
+    #[test]
+    fn a_run_has_the_raw_values_of_each_step_beside_its_columns() {
+        let run = Run::decode(&record()).unwrap();
+        assert_eq!((run.task.as_str(), run.agent.as_deref(), run.base), ("cancel order 17", Some("a"), None));
+        assert_eq!(run.steps.len(), 2);
+        assert_eq!(Reader::new(&run.steps[0].output).str().unwrap(), "order 17");
+        assert_eq!(Reader::new(&run.steps[0].parameters).map().unwrap(), 1);
+        assert!(run.steps[1].parameters.is_empty() && run.steps[1].output.is_empty());
+        assert_eq!((run.steps[0].ok, run.steps[1].ok), (1, 0));
+        assert_eq!(
+            run.steps[1].error_class.as_deref(),
+            Some(&*tacit_kernels::error_class::error_class("order 17 is locked"))
+        );
+    }
+}
