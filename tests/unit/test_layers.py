@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -123,3 +125,117 @@ def test_crates_depend_downwards_and_keep_their_outside_to_themselves(crate: str
     dependencies = set(manifest["dependencies"])
     above = {f"tacit-{other}" for other in CRATES[CRATES.index(crate) :]}
     assert not dependencies & (above | OUTSIDE[crate])
+
+
+# --- modules of a crate ---
+
+RUST_PATH = re.compile(r"(?<![\w:])(?:\w+::)+\w+")
+RUST_TEXT = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\])*"', re.DOTALL)
+RUST_USE = re.compile(r"\buse\s+([^;]+);")
+Module: TypeAlias = tuple[str, ...]
+
+
+def without_tests(source: str) -> str:
+    """The source without items that only tests compile."""
+    parts = re.split(r"#\[cfg\((?:all\()?test\b[^\]]*\]", source)
+    return parts[0] + "".join(part[end_of_item(part) :] for part in parts[1:])
+
+
+def end_of_item(source: str) -> int:
+    depth = 0
+    for at, character in enumerate(source):
+        depth += (character == "{") - (character == "}")
+        if depth == 0 and character in ";}":
+            return at + 1
+    return len(source)
+
+
+def split_at_commas(tree: str) -> Iterator[str]:
+    depth = start = 0
+    for at, character in enumerate(tree):
+        depth += (character == "{") - (character == "}")
+        if depth == 0 and character == ",":
+            yield tree[start:at].strip()
+            start = at + 1
+    yield tree[start:].strip()
+
+
+def paths_of(tree: str, head: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every path of a `use` tree such as `a::{b, c::{self, d}}`."""
+    for branch in filter(None, split_at_commas(tree)):
+        stem, brace, rest = branch.partition("{")
+        names = tuple(filter(None, stem.split(" as ")[0].strip().split("::")))
+        if brace:
+            yield from paths_of(rest.rpartition("}")[0], (*head, *names))
+        else:
+            yield (*head, *names)
+
+
+def rust_modules(source: Path) -> dict[Module, Path]:
+    """The files of a crate by the path of their module; the crate's root is the empty path."""
+    files = {path.relative_to(source).with_suffix("").parts: path for path in source.rglob("*.rs")}
+    return {parts[:-1] if parts[-1] in {"lib", "mod"} else parts: path for parts, path in files.items()}
+
+
+def entered_module(path: tuple[str, ...], module: Module, known: Collection[Module]) -> Module | None:
+    """The module of the crate that a path leads into; `None` means that it leaves the crate."""
+    names = list(path)
+    if names[0] == "crate":
+        entered: Module = ()
+        names.pop(0)
+    elif names[0] in {"self", "super"} or (*module, names[0]) in known:
+        entered = module
+    else:
+        return None
+    while names and names[0] in {"self", "super"}:
+        entered = entered[: len(entered) - (names.pop(0) == "super")]
+    while names and (*entered, names[0]) in known:
+        entered = (*entered, names.pop(0))
+    return entered
+
+
+def modules_entered(source: str, module: Module, known: Collection[Module]) -> set[Module]:
+    code = re.sub(r"\bpub\([^)]*\)", "pub", without_tests(RUST_TEXT.sub("", source)))
+    paths = [path for tree in RUST_USE.findall(code) for path in paths_of(tree)]
+    paths += [tuple(path.split("::")) for path in RUST_PATH.findall(RUST_USE.sub("", code))]
+    entered = {entered_module(path, module, known) for path in paths}
+    return {each for each in entered if each is not None and each != module}
+
+
+def circle_in(imports: Mapping[Module, set[Module]]) -> list[Module]:
+    """The modules of one import circle, each importing the next; empty when there is none."""
+    left = {module: set(entered) for module, entered in imports.items()}
+    while leaves := {module for module, entered in left.items() if not entered & left.keys()}:
+        left = {module: entered for module, entered in left.items() if module not in leaves}
+    trail: list[Module] = []
+    at = min(left, default=None)
+    while at is not None and at not in trail:
+        trail.append(at)
+        at = min(left[at] & left.keys())
+    return trail[trail.index(at) :] if at is not None else []
+
+
+@pytest.mark.parametrize("crate", [crate for crate in CRATES if crate != "storage"])
+def test_modules_of_a_crate_form_no_import_circle(crate: str) -> None:
+    files = rust_modules(ROOT / "rust" / crate / "src")
+    imports = {
+        module: modules_entered(path.read_text(), module, files.keys())
+        for module, path in files.items()
+        if "tests" not in module
+    }
+    assert [" :: ".join(module) or "lib" for module in circle_in(imports)] == []
+
+
+def test_an_import_circle_is_found_however_the_paths_are_written() -> None:
+    known: set[Module] = {(), ("a",), ("a", "b"), ("c",)}
+    written = {
+        ("a",): "mod b;\npub(in crate::c) use b::{One, Two as Second};",
+        ("a", "b"): "use crate::{c::Three, other};\nfn f() -> super::super::c::Four { g() }",
+        ("c",): "// crate::a\n#[cfg(test)]\nmod tests { use crate::a; }\n",
+        (): 'mod a; const A: &str = "crate::c::X";',
+    }
+    imports = {module: modules_entered(source, module, known) for module, source in written.items()}
+    assert imports == {("a",): {("a", "b")}, ("a", "b"): {("c",), ()}, ("c",): set(), (): set()}
+    assert circle_in(imports) == []
+    imports["c",] = modules_entered("use super::a::b::{self, Five};", ("c",), known)
+    assert circle_in(imports) == [("a", "b"), ("c",)]

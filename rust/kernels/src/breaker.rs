@@ -1,30 +1,15 @@
 //! `CircuitBreaker`: stops calling what keeps failing, and finds out when it works again. Time is an argument.
 
+mod moment;
 mod window;
 
 use std::time::{Duration, Instant};
 
+pub use moment::Moment;
 pub use window::{Ended, Tally, Window};
 
 use crate::backoff::{Jitter, grown};
 use window::Recent;
-
-/// A moment, or the way to ask for it: a clock is read only where the answer depends on it.
-pub trait Moment: Copy {
-    fn instant(self) -> Instant;
-}
-
-impl Moment for Instant {
-    fn instant(self) -> Instant {
-        self
-    }
-}
-
-impl<F: Fn() -> Instant + Copy> Moment for F {
-    fn instant(self) -> Instant {
-        self()
-    }
-}
 
 /// When a breaker opens, for how long, and what closes it again.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -10,6 +10,7 @@ use std::sync::Mutex;
 
 mod behind;
 mod choices;
+mod counted;
 mod entry;
 mod lexical;
 mod merges;
@@ -23,8 +24,9 @@ mod taught;
 mod usage;
 
 pub use behind::Behind;
-use behind::BehindNearest;
+use behind::{BehindNearest, best_used};
 pub use choices::{Choice as StepChoice, Choices, Chooser};
+use counted::Counted;
 pub use entry::{Entry, Recovery, Row, group_of};
 use merges::Merges;
 pub use plans::{PlanCluster, Plans};
@@ -33,7 +35,6 @@ use search::Scratch;
 use space::{Ledgers, Space};
 pub use statistics::{Measures, Medians};
 use symbols::FINISH;
-use usage::Counted;
 pub use usage::{NoteRow, Noted, Usage};
 
 /// What the store says happened to one episode.
@@ -343,22 +344,7 @@ impl Index {
         let (space, ledger) = (self.space(namespace)?, &self.ledgers.all);
         let pattern = space.merges.survivor(pattern);
         let (_, kind) = ledger.pattern(ledger.symbol(pattern)?)?;
-        Some(self.contrast_in(space, namespace, pattern, kind, slice))
-    }
-
-    fn contrast_in(
-        &self,
-        space: &Space,
-        namespace: &str,
-        pattern: &Id,
-        kind: u8,
-        slice: &Slice<'_>,
-    ) -> Contrast {
-        let others = if kind == Kind::ErrorRecovery as u8 { space.other_ways(pattern) } else { None };
-        match others {
-            Some(others) => self.ledgers.first_ways.contrast(namespace, pattern, Some(&others), slice),
-            None => self.ledgers.all.contrast(namespace, pattern, None, slice),
-        }
+        Some(self.ledgers.contrast(space, namespace, pattern, kind, slice))
     }
 
     /// Every pattern that at least `min_episodes` of the slice show, with its `contrast`, by id.
@@ -366,7 +352,7 @@ impl Index {
         let Some(space) = self.space(namespace) else { return Vec::new() };
         let mut compared = self.ledgers.all.compared(namespace, slice, min_episodes);
         for each in compared.iter_mut().filter(|each| each.kind == Kind::ErrorRecovery as u8) {
-            each.contrast = self.contrast_in(space, namespace, &each.pattern, each.kind, slice);
+            each.contrast = self.ledgers.contrast(space, namespace, &each.pattern, each.kind, slice);
         }
         compared
     }
@@ -412,8 +398,9 @@ impl Index {
         let (among, usages) = (patterns * space.usages.looked_at(), &space.usages);
         self.with_scratch(|scratch| {
             let support = &mut scratch.support;
-            let mut behind = BehindNearest::of(self, space, namespace, slice, of_this_space, support);
-            (usages.best(behind.working(among), patterns), behind.failing(pitfalls))
+            let mut behind =
+                BehindNearest::of(&self.ledgers, space, namespace, slice, of_this_space, support);
+            (best_used(usages, behind.working(among), patterns), behind.failing(pitfalls))
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Moment;
+use super::moment::Moment;
 
 /// What counts as recent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

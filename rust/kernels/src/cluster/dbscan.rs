@@ -1,8 +1,8 @@
 //! DBSCAN: clusters are where rows lie close; rows far from all of them are noise. Exact: every pair is compared.
 
 use super::blocks::{Blocks, LANES, Lanes, TOGETHER, products};
+use super::clustering::{Clustering, Metric, centred, squared_distance};
 use super::neighbours::{Border, Neighbours};
-use super::{Clustering, Metric, centred, squared_distance};
 use crate::sequence::Sequences;
 use crate::simd::dispatch;
 use crate::similarity::Rows;
@@ -317,7 +317,7 @@ mod tests {
             for plan in 0..plans.len() {
                 let first = (0..plans.len()).find(|&other| dense[other] && near(plan, other));
                 let joined = if dense[plan] { Some(plan) } else { first };
-                prop_assert_eq!(found.labels[plan], joined.map_or(super::super::NOISE, |other| found.labels[other]));
+                prop_assert_eq!(found.labels[plan], joined.map_or(super::super::clustering::NOISE, |other| found.labels[other]));
                 for other in (0..plans.len()).filter(|&other| dense[plan] && dense[other] && near(plan, other)) {
                     prop_assert_eq!(found.labels[plan], found.labels[other]);
                 }

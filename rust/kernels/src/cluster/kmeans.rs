@@ -1,7 +1,7 @@
 //! k-means: centres spread out by chance (greedy k-means++), then moved to the means of what is nearest (Lloyd).
 
 use super::blocks::{Blocks, LANES, Lanes, TOGETHER, products, squared_distances};
-use super::{Clustering, centred, means};
+use super::clustering::{Clustering, centred, means};
 use crate::simd::dispatch;
 use crate::similarity::Rows;
 
@@ -257,7 +257,7 @@ mod tests {
             let labels = || clustering.labels.iter().map(|&label| Some(label as u32));
             let means = means(rows, labels(), clustering.medoids.len());
             for (row, label) in rows.iter().zip(labels()) {
-                let distance = |at: usize| super::super::squared_distance(row, &means[at * width..][..width]);
+                let distance = |at: usize| super::super::clustering::squared_distance(row, &means[at * width..][..width]);
                 let least = (0..clustering.medoids.len()).map(distance).fold(f64::INFINITY, f64::min);
                 prop_assert!(distance(label.unwrap() as usize) <= least + 1e-3);
             }
@@ -269,7 +269,7 @@ mod tests {
             let blocks = Blocks::of(rows);
             let centres = &elements[..elements.len().min(5 * width)];
             let nearest = |row: &[f32]| {
-                let distances = centres.chunks(width).map(|centre| super::super::squared_distance(row, centre));
+                let distances = centres.chunks(width).map(|centre| super::super::clustering::squared_distance(row, centre));
                 distances.enumerate().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap().0 as u32
             };
             prop_assert_eq!(assign(rows, &blocks, centres), rows.iter().map(nearest).collect::<Vec<u32>>());

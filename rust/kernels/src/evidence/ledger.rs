@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Contrast, Interval, contrast, decay};
+use super::beta::Interval;
+use super::contrast::{self, Contrast, contrast};
+use super::half_life::decay;
 use crate::facts::{Fact, Id};
-use cells::{Cell, Row};
+use cells::{Cell, Row, exact};
 
 /// Where facts are counted together: what is compared with what, and when it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -378,7 +380,7 @@ impl Ledger {
     }
 
     fn against_all(&self, row: &Row, totals: &mut Totals<'_>) -> Contrast {
-        let mut strata: Vec<(Group, super::Stratum)> = Vec::new();
+        let mut strata: Vec<(Group, contrast::Stratum)> = Vec::new();
         self.each_outcome(row, totals.lens, |group, succeeded, failed| {
             let stratum = stratum_of(&mut strata, group);
             stratum.with_succeeded += succeeded;
@@ -393,7 +395,7 @@ impl Ledger {
     }
 
     fn against<'a>(&self, row: &Row, others: impl Iterator<Item = &'a Row>, lens: &Lens) -> Contrast {
-        let mut strata: Vec<(Group, super::Stratum)> = Vec::new();
+        let mut strata: Vec<(Group, contrast::Stratum)> = Vec::new();
         self.each_outcome(row, lens, |group, succeeded, failed| {
             let stratum = stratum_of(&mut strata, Group { domain: u32::MAX, ..group });
             stratum.with_succeeded += succeeded;
@@ -594,16 +596,16 @@ impl<'a> Totals<'a> {
 }
 
 /// The group's stratum, new where there was none. There are few: they are looked through.
-fn stratum_of(strata: &mut Vec<(Group, super::Stratum)>, group: Group) -> &mut super::Stratum {
+fn stratum_of(strata: &mut Vec<(Group, contrast::Stratum)>, group: Group) -> &mut contrast::Stratum {
     let place = strata.iter().rposition(|(known, _)| *known == group).unwrap_or_else(|| {
-        strata.push((group, super::Stratum::default()));
+        strata.push((group, contrast::Stratum::default()));
         strata.len() - 1
     });
     &mut strata[place].1
 }
 
 /// The same sum in whatever order the episodes came.
-fn contrast_of(mut strata: Vec<(Group, super::Stratum)>) -> Contrast {
+fn contrast_of(mut strata: Vec<(Group, contrast::Stratum)>) -> Contrast {
     strata.sort_unstable_by_key(|(group, _)| *group);
     contrast(&strata.into_iter().map(|(_, stratum)| stratum).collect::<Vec<_>>())
 }
@@ -681,12 +683,6 @@ impl Confidences {
         let counts = (successes.to_bits(), trials.to_bits());
         *self.0.entry(counts).or_insert_with(|| Interval::low_of(successes, trials))
     }
-}
-
-/// The share to the nearest 2⁻²⁴: sums of these are exact whatever their order, up to 500 million of them.
-fn exact(share: f64) -> f64 {
-    const UNIT: f64 = (1_u32 << 24) as f64;
-    (share * UNIT).round() / UNIT
 }
 
 const DAY: i64 = 86_400_000_000;

@@ -4,7 +4,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{StratumKey, Sum};
+use super::ledger::{StratumKey, Sum};
 use crate::msgpack::{Malformed, Reader, Result};
 
 /// Packs sums whose strata are given once: a sum names its stratum by the position among them.

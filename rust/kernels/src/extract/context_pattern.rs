@@ -1,6 +1,6 @@
 //! The kind of task and the approach that was taken to it.
 
-use super::{Found, write_map, write_optional, write_str, write_strs};
+use super::finding::{Found, write_map, write_optional, write_str, write_strs};
 use crate::trajectory::Trajectory;
 
 /// The features of the context with the episode's distinct tools in the order of their first use. The domain is not a

@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{Counted, FINISH, Found, keep, write_map, write_optional, write_str};
+use super::finding::{Counted, FINISH, Found, keep, write_map, write_optional, write_str};
 use crate::trajectory::Trajectory;
 
 /// Words that make a step an explicit decision.

@@ -1,6 +1,6 @@
 //! What was done after an error, and whether it helped.
 
-use super::{Found, GAVE_UP, pattern_id, write_map, write_str, write_strs};
+use super::finding::{Found, GAVE_UP, pattern_id, write_map, write_str, write_strs};
 use crate::facts::Id;
 use crate::trajectory::Trajectory;
 

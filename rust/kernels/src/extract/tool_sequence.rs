@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{Counted, Found, keep, write_array, write_map, write_str, write_strs};
+use super::finding::{Counted, Found, keep, write_array, write_map, write_str, write_strs};
 use crate::trajectory::Trajectory;
 
 /// The longest run that can be asked for.

@@ -1,7 +1,7 @@
 //! Which patterns stand behind the episodes nearest to a task.
 
-use super::Index;
-use super::space::Space;
+use super::space::{Ledgers, Space};
+use super::usage::Usages;
 use crate::evidence::{Contrast, Interval, Slice, Summary};
 use crate::facts::Id;
 use rustc_hash::FxHashMap;
@@ -64,7 +64,7 @@ impl Support {
 
 /// The patterns of some episodes with the weight of the episodes that show them.
 pub(super) struct BehindNearest<'a> {
-    index: &'a Index,
+    ledgers: &'a Ledgers,
     space: &'a Space,
     namespace: &'a str,
     slice: &'a Slice<'a>,
@@ -99,7 +99,7 @@ impl Side {
 
 impl<'a> BehindNearest<'a> {
     pub(super) fn of(
-        index: &'a Index,
+        ledgers: &'a Ledgers,
         space: &'a Space,
         namespace: &'a str,
         slice: &'a Slice<'a>,
@@ -120,7 +120,7 @@ impl<'a> BehindNearest<'a> {
                 support.of_document = shown;
             }
         }
-        Self { index, space, namespace, slice, support }
+        Self { ledgers, space, namespace, slice, support }
     }
 
     /// Those that succeed more often than not and are not worse than their alternatives, by support times the lower
@@ -159,7 +159,7 @@ impl<'a> BehindNearest<'a> {
             let rate = side.rate(self.space.taught.mean(*number));
             if rate > 0.5 {
                 let support = self.support.sums[*number as usize];
-                let known = self.index.ledgers.all.pattern(self.space.taught.symbol(*number));
+                let known = self.ledgers.all.pattern(self.space.taught.symbol(*number));
                 let Some((pattern, kind)) = known else { continue };
                 of_kind.entry(kind).or_default().push(Likely {
                     worth: support * rate,
@@ -179,7 +179,7 @@ impl<'a> BehindNearest<'a> {
             likely.append(&mut each);
         }
         for each in &mut likely {
-            let seen = self.index.ledgers.all.weighed(self.namespace, &each.pattern, self.slice);
+            let seen = self.ledgers.all.weighed(self.namespace, &each.pattern, self.slice);
             each.worth = seen.map_or(0.0, |seen| each.support * side.bound(self.support.bounds(seen)));
         }
         likely.sort_unstable_by(Likely::order);
@@ -188,10 +188,22 @@ impl<'a> BehindNearest<'a> {
 
     fn behind(&self, likely: &Likely) -> Option<Behind> {
         let Likely { pattern, support, .. } = *likely;
-        let summary = self.index.ledgers.all.summary(self.namespace, &pattern, self.slice)?;
-        let contrast = self.index.contrast_in(self.space, self.namespace, &pattern, summary.kind, self.slice);
+        let summary = self.ledgers.all.summary(self.namespace, &pattern, self.slice)?;
+        let contrast = self.ledgers.contrast(self.space, self.namespace, &pattern, summary.kind, self.slice);
         Some(Behind { pattern, support, summary, contrast })
     }
+}
+
+/// The best of these patterns: support times the lower bound of success, times twice the effectiveness.
+pub(super) fn best_used(usages: &Usages, mut behind: Vec<Behind>, limit: usize) -> Vec<Behind> {
+    if usages.is_credited() {
+        let worth = |each: &Behind| {
+            each.support * each.summary.low * 2.0 * usages.effectiveness(&each.pattern).unwrap_or(0.5)
+        };
+        behind.sort_by(|a, b| worth(b).total_cmp(&worth(a)).then(a.pattern.cmp(&b.pattern)));
+        behind.truncate(limit);
+    }
+    behind
 }
 
 /// A pattern that may be among the best.

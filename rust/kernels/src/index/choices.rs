@@ -1,24 +1,8 @@
 //! What every episode chose in every state it was in, as columns: what rules are induced from.
 
-use super::entry::Entry;
-use super::space::Space;
+use super::space::{NONE, OK, Space};
 use crate::names::Names;
 use rustc_hash::{FxHashMap, FxHashSet};
-
-/// No result yet.
-const NONE: u32 = 0;
-const OK: u32 = 1;
-
-/// Each step's result as one number: 0 nothing, 1 well, else 1 more than the number of its error's class.
-pub(super) fn results_of(entry: &Entry, names: &mut Names) -> Vec<u32> {
-    let result =
-        |(step, ok): (usize, &i8)| match (ok, entry.error_classes.get(step).and_then(Option::as_deref)) {
-            (1, _) => OK,
-            (0, class) => 1 + names.number(class.unwrap_or("error")),
-            _ => NONE,
-        };
-    entry.ok.iter().enumerate().map(result).collect()
-}
 
 /// One choice. Names are places in `Choices::names`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

@@ -1,6 +1,5 @@
 //! One namespace of the index: nothing in it is seen from another.
 
-use super::choices::results_of;
 use super::entry::{Entry, error_symbol};
 use super::lexical::{Field, Postings, retain_spans, span};
 use super::merges::Merges;
@@ -8,7 +7,7 @@ use super::statistics::{Measures, Statistics};
 use super::symbols::Runs;
 use super::taught::Taught;
 use super::usage::Usages;
-use crate::evidence::{Ledger, StratumKey, month_of};
+use crate::evidence::{Contrast, Ledger, Slice, StratumKey, month_of};
 use crate::extract::{GAVE_UP, recovery_id};
 use crate::facts::{Fact, Id, Kind};
 use crate::names::Names;
@@ -22,6 +21,21 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 /// The index is renumbered once more than this share of it is gone.
 const MOST_GONE: f64 = 0.2;
 const FEWEST_GONE: usize = 64;
+
+/// No result yet.
+pub(super) const NONE: u32 = 0;
+pub(super) const OK: u32 = 1;
+
+/// Each step's result as one number: 0 nothing, 1 well, else 1 more than the number of its error's class.
+fn results_of(entry: &Entry, names: &mut Names) -> Vec<u32> {
+    let result =
+        |(step, ok): (usize, &i8)| match (ok, entry.error_classes.get(step).and_then(Option::as_deref)) {
+            (1, _) => OK,
+            (0, class) => 1 + names.number(class.unwrap_or("error")),
+            _ => NONE,
+        };
+    entry.ok.iter().enumerate().map(result).collect()
+}
 
 /// What is known of one episode beside its text, vector, steps, tags and patterns.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -87,6 +101,24 @@ pub(super) struct Space {
 pub(super) struct Ledgers {
     pub all: Ledger,
     pub first_ways: Ledger,
+}
+
+impl Ledgers {
+    /// Success of the episodes with a pattern of this kind beside that of comparable ones: see `Index::contrast`.
+    pub(super) fn contrast(
+        &self,
+        space: &Space,
+        namespace: &str,
+        pattern: &Id,
+        kind: u8,
+        slice: &Slice<'_>,
+    ) -> Contrast {
+        let others = if kind == Kind::ErrorRecovery as u8 { space.other_ways(pattern) } else { None };
+        match others {
+            Some(others) => self.first_ways.contrast(namespace, pattern, Some(&others), slice),
+            None => self.all.contrast(namespace, pattern, None, slice),
+        }
+    }
 }
 
 impl Space {

@@ -1,7 +1,5 @@
 //! How memories were used: what recalls showed, what of it was applied, and whether it went better than expected.
 
-use super::behind::Behind;
-use super::space::Space;
 use crate::evidence::Interval;
 use crate::facts::Id;
 use crate::msgpack::{Malformed, Reader, Result};
@@ -151,34 +149,27 @@ impl Usages {
         (self.applied > 0).then(mean)
     }
 
+    /// Whether any use is credited.
+    pub(super) fn is_credited(&self) -> bool {
+        self.applied > 0
+    }
+
     /// For each pattern that is wanted, how many credit chooses among.
     pub(super) fn looked_at(&self) -> usize {
         if self.applied > 0 { LOOKED_AT } else { 1 }
     }
 
-    /// The best of these patterns: support times the lower bound of success, times twice the effectiveness.
-    pub(super) fn best(&self, mut behind: Vec<Behind>, limit: usize) -> Vec<Behind> {
-        if self.applied > 0 {
-            let worth = |each: &Behind| {
-                each.support * each.summary.low * 2.0 * self.effectiveness(&each.pattern).unwrap_or(0.5)
-            };
-            behind.sort_by(|a, b| worth(b).total_cmp(&worth(a)).then(a.pattern.cmp(&b.pattern)));
-            behind.truncate(limit);
-        }
-        behind
-    }
-
-    fn show(&mut self, items: &[Id]) -> Box<[u32]> {
+    pub(super) fn show(&mut self, items: &[Id]) -> Box<[u32]> {
         let numbers: Box<[u32]> = items.iter().map(|memory| self.number(memory)).collect();
         numbers.iter().for_each(|number| self.all[*number as usize].retrieved += 1);
         numbers
     }
 
-    fn hide(&mut self, items: &[u32]) {
+    pub(super) fn hide(&mut self, items: &[u32]) {
         items.iter().for_each(|number| self.all[*number as usize].retrieved -= 1);
     }
 
-    fn add(&mut self, uses: &[Used]) -> Box<[Credited]> {
+    pub(super) fn add(&mut self, uses: &[Used]) -> Box<[Credited]> {
         let credited: Box<[Credited]> =
             uses.iter().map(|used| Credited::of(used, self.number(&used.memory))).collect();
         credited.iter().for_each(|each| self.all[each.number as usize].add(each));
@@ -186,7 +177,7 @@ impl Usages {
         credited
     }
 
-    fn take(&mut self, credited: &[Credited]) {
+    pub(super) fn take(&mut self, credited: &[Credited]) {
         credited.iter().for_each(|each| self.all[each.number as usize].take(each));
         self.applied -= credited.len();
     }
@@ -207,7 +198,7 @@ impl Usages {
 
 /// One use, as it was counted.
 #[derive(Clone, Copy, Debug)]
-struct Credited {
+pub(super) struct Credited {
     number: u32,
     trials: u32,
     successes: u32,
@@ -221,152 +212,5 @@ impl Credited {
 
     fn has_helped(&self) -> bool {
         2 * u64::from(self.successes) > u64::from(self.trials)
-    }
-}
-
-/// What is counted of each receipt and each credit, so that it can be taken back.
-#[derive(Debug, Default)]
-pub(super) struct Counted {
-    receipts: FxHashMap<Id, Shown>,
-    credits: FxHashMap<Id, (u32, Box<[Credited]>)>,
-}
-
-#[derive(Debug)]
-struct Shown {
-    place: u32,
-    episode: Id,
-    items: Box<[u32]>,
-}
-
-impl Counted {
-    /// Counts a receipt or a credit in the space at `place`, in the stead of what was counted under its id before.
-    pub(super) fn apply(&mut self, noted: Noted, place: u32, spaces: &mut [Space]) {
-        match noted.content {
-            Content::Receipt(content) => self.show(noted.id, content, place, spaces),
-            Content::Credit(content) => self.credit(noted.id, content, place, spaces),
-        }
-    }
-
-    fn show(&mut self, id: Id, content: Option<(Id, Vec<Id>)>, place: u32, spaces: &mut [Space]) {
-        if let Some(before) = self.receipts.remove(&id) {
-            spaces[before.place as usize].usages.hide(&before.items);
-        }
-        if let Some((episode, items)) = content {
-            let items = spaces[place as usize].usages.show(&items);
-            self.receipts.insert(id, Shown { place, episode, items });
-        }
-    }
-
-    fn credit(&mut self, id: Id, content: Option<Vec<Used>>, place: u32, spaces: &mut [Space]) {
-        if let Some((place, before)) = self.credits.remove(&id) {
-            spaces[place as usize].usages.take(&before);
-        }
-        if let Some(uses) = content {
-            let uses = spaces[place as usize].usages.add(&uses);
-            self.credits.insert(id, (place, uses));
-        }
-    }
-
-    /// The receipts of an episode, by id.
-    pub(super) fn receipts_of(&self, episode: &Id) -> Vec<Id> {
-        let of = self.receipts.iter().filter(|(_, shown)| shown.episode == *episode);
-        let mut receipts: Vec<Id> = of.map(|(id, _)| *id).collect();
-        receipts.sort_unstable();
-        receipts
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        let items: usize = self.receipts.values().map(|shown| shown.items.len() * 4).sum();
-        let uses: usize = self.credits.values().map(|(_, uses)| uses.len() * size_of::<Credited>()).sum();
-        items
-            + uses
-            + self.receipts.capacity() * (size_of::<(Id, Shown)>() + 1)
-            + self.credits.capacity() * (size_of::<(Id, (u32, Box<[Credited]>))>() + 1)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SHOWN: [Id; 2] = [[1; 16], [2; 16]];
-
-    fn bin(name: &str, bytes: &[u8]) -> Vec<u8> {
-        let mut record = vec![0xa0 | name.len() as u8];
-        record.extend_from_slice(name.as_bytes());
-        record.extend_from_slice(&[0xc4, bytes.len() as u8]);
-        record.extend_from_slice(bytes);
-        record
-    }
-
-    fn receipt(items: &[Id]) -> Vec<u8> {
-        [vec![0x82], bin("episode", &[9; 16]), bin("items", &items.concat())].concat()
-    }
-
-    fn credit(uses: &[(Id, f64, f64)]) -> Vec<u8> {
-        let packed = |(id, weight, helped): &(Id, f64, f64)| {
-            [&id[..], &weight.to_le_bytes(), &helped.to_le_bytes()].concat()
-        };
-        [vec![0x81], bin("uses", &uses.iter().flat_map(packed).collect::<Vec<u8>>())].concat()
-    }
-
-    fn noted(id: u8, is_credit: bool, record: Option<&[u8]>) -> Noted {
-        Noted::read(&NoteRow { id: [id; 16], namespace: "n", is_credit, record }).unwrap()
-    }
-
-    fn after(order: &[Noted]) -> (Counted, Vec<Space>) {
-        let (mut counted, mut spaces) = (Counted::default(), vec![Space::new("n", 1)]);
-        order.iter().for_each(|each| counted.apply(each.clone(), 0, &mut spaces));
-        (counted, spaces)
-    }
-
-    fn usages(order: &[Noted]) -> Vec<Option<Usage>> {
-        let (_, spaces) = after(order);
-        SHOWN.iter().map(|memory| spaces[0].usages.of(memory)).collect()
-    }
-
-    #[test]
-    fn what_was_counted_depends_on_the_notes_there_are_and_not_on_their_order() {
-        let shown = noted(5, false, Some(&receipt(&SHOWN)));
-        let used = noted(5, true, Some(&credit(&[(SHOWN[0], 0.5, 0.75), (SHOWN[1], 0.5, 0.1)])));
-        let corrected = noted(5, true, Some(&credit(&[(SHOWN[1], 1.0, 1.0)])));
-        let expected = usages(&[shown.clone(), corrected.clone()]);
-        assert_eq!(usages(&[used.clone(), shown.clone(), shown.clone(), corrected.clone()]), expected);
-        assert_eq!(usages(&[corrected, shown.clone()]), expected);
-        assert_eq!(expected[0].map(|usage| (usage.retrieved, usage.applied)), Some((1, 0)));
-        assert_eq!(expected[1].map(|usage| (usage.applied, usage.helped)), Some((1, 1)));
-        assert_eq!(usages(&[used, noted(5, true, None), shown, noted(5, false, None)]), [None, None]);
-    }
-
-    #[test]
-    fn credit_moves_a_memory_away_from_a_half_and_its_interval_with_it() {
-        let used = |share| noted(5, true, Some(&credit(&[(SHOWN[0], 1.0, share)])));
-        let effectiveness = |share| usages(&[used(share)])[0].unwrap().effectiveness();
-        assert_eq!(effectiveness(0.5).mean, 0.5);
-        assert!(effectiveness(0.9).mean > 0.5 && effectiveness(0.1).mean < 0.5);
-        assert!(effectiveness(0.9).low < 0.5, "one use decides nothing");
-        let (_, spaces) = after(&[used(0.9)]);
-        assert_eq!(spaces[0].usages.effectiveness(&SHOWN[1]), Some(0.5));
-        assert_eq!(after(&[]).1[0].usages.effectiveness(&SHOWN[1]), None);
-    }
-
-    #[test]
-    fn receipts_are_found_by_their_episode() {
-        let (counted, _) =
-            after(&[noted(6, false, Some(&receipt(&SHOWN))), noted(5, false, Some(&receipt(&[])))]);
-        assert_eq!(counted.receipts_of(&[9; 16]), [[5; 16], [6; 16]]);
-        assert_eq!(counted.receipts_of(&[8; 16]), [] as [Id; 0]);
-    }
-
-    #[test]
-    fn what_is_malformed_is_named() {
-        let read = |is_credit, record: &[u8]| {
-            Noted::read(&NoteRow { id: [1; 16], namespace: "n", is_credit, record: Some(record) })
-        };
-        assert!(read(false, &[0x80]).is_err());
-        assert!(read(false, b"").is_err());
-        assert!(read(true, &bin("uses", &[0; 5])).is_err());
-        assert!(read(true, &credit(&[(SHOWN[0], f64::NAN, 0.5)])).is_err());
-        assert!(read(true, &credit(&[(SHOWN[0], 1.0, 1.5)])).is_err());
     }
 }

@@ -6,7 +6,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::Sequences;
+use super::columns::Sequences;
 
 /// Which patterns are looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 /// The dot product of two vectors of one length.
 #[inline]
-pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+pub(in crate::similarity) fn dot(a: &[f32], b: &[f32]) -> f32 {
     products::<false>(a, b).0
 }
 

@@ -1,8 +1,9 @@
 //! Rows of one byte a number: a scan reads a quarter of the memory, and bounds say which rows it cannot rule out.
 
-use super::{dot_i8, dot_i8_lanes, norm, ratio};
+use super::pairs::{dot, dot_i8, dot_i8_lanes, norm, ratio};
 use crate::simd::dispatch;
-use crate::similarity::{Best, Leaders, Rows};
+use crate::similarity::leaders::{Best, Leaders};
+use crate::similarity::rows::Rows;
 
 /// What rounding in the sums can add to a cosine beyond the rows' own residuals.
 const SLACK: f32 = 1e-5;
@@ -104,7 +105,7 @@ impl Quantised {
                 break;
             }
             let row = rows.row(index as usize);
-            leaders.offer(index, ratio(super::dot(query, row), length * norm(row)));
+            leaders.offer(index, ratio(dot(query, row), length * norm(row)));
         }
         leaders.into_best()
     }

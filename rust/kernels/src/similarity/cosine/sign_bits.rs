@@ -1,8 +1,9 @@
 //! Rows of one bit a number: the fewest differing bits choose finalists, exact cosines rank them.
 
-use super::{norm, ratio};
+use super::pairs::{dot, norm, ratio};
 use crate::simd::dispatch;
-use crate::similarity::{Best, Leaders, Rows};
+use crate::similarity::leaders::{Best, Leaders};
+use crate::similarity::rows::Rows;
 
 /// Rows that stand together: word by word, so that one instruction compares a word of each.
 const BLOCK: usize = 8;
@@ -83,7 +84,7 @@ impl SignBits {
         let mut leaders = Leaders::new(k);
         for index in self.nearest(query, finalists) {
             let row = rows.row(index as usize);
-            leaders.offer(index, ratio(super::dot(query, row), length * norm(row)));
+            leaders.offer(index, ratio(dot(query, row), length * norm(row)));
         }
         leaders.into_best()
     }
