@@ -23,3 +23,28 @@ class Import:
 
     def time_import(self, implementation: str) -> None:
         subprocess.run(self.command, check=True)
+
+
+class Shell:
+    """A command of the shell starts, beside a process that imports typer and rich and no more.
+
+    Of `recall` these are the imports: the command's own, the memory's, and those of the terminal's tables.
+    """
+
+    params: ClassVar = [["version", "help", "recall"], ["native", "typer and rich"]]
+    param_names: ClassVar = ["command", "implementation"]
+
+    def setup(self, command: str, implementation: str) -> None:
+        statement = {
+            "version": "from tacit.cli import main; import sys; sys.argv = ['tacit', '--version']; main()",
+            "help": "from tacit.cli import main; import sys; sys.argv = ['tacit', '--help']; main()",
+            "recall": "import tacit.cli.app, tacit.cli.recalling, tacit.memory",
+        }[command]
+        self.command = [
+            sys.executable,
+            "-c",
+            statement if implementation == "native" else "import typer, rich",
+        ]
+
+    def time_start(self, command: str, implementation: str) -> None:
+        subprocess.run(self.command, check=True, stdout=subprocess.DEVNULL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -15,10 +16,31 @@ HEAVY = {
 }
 
 
-def packages_after(statement: str) -> set[str]:
-    listing = f"{statement}\nimport sys; print(*{{name.partition('.')[0] for name in sys.modules}})"
+ROOMS_OF_OTHER_COMMANDS = {"tacit.evaluation", "tacit.demo", "tacit.importers", "tacit.aio", "tacit.testing"}
+
+
+def modules_after(statement: str) -> set[str]:
+    listing = f"{statement}\nimport sys; print('modules:', *sys.modules)"
     done = subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True, check=True)
-    return set(done.stdout.split())
+    return set(done.stdout.rpartition("modules:")[2].split())
+
+
+def packages_after(statement: str) -> set[str]:
+    return {name.partition(".")[0] for name in modules_after(statement)}
+
+
+def modules_of_command(*arguments: str) -> set[str]:
+    """The modules that a process holds after it has run a command of the shell."""
+    run = f"""
+import sys
+from tacit.cli import main
+sys.argv = ["tacit", *{arguments!r}]
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+"""
+    return modules_after(run)
 
 
 def test_importing_tacit_loads_nothing_heavy() -> None:
@@ -30,3 +52,51 @@ def test_the_names_of_the_first_page_load_nothing_heavy(name: str) -> None:
     if name not in getattr(tacit, "__all__", []):
         pytest.skip(f"tacit.{name} does not exist")
     assert not packages_after(f"from tacit import {name}") & HEAVY
+
+
+@pytest.mark.parametrize("arguments", [("--version",), ("--help",)])
+def test_version_and_help_load_no_memory_and_no_tables(arguments: tuple[str, ...]) -> None:
+    loaded = modules_of_command(*arguments)
+    ours = {name for name in loaded if name.startswith("tacit.")}
+    assert ours <= {"tacit._native", "tacit.errors", "tacit.cli", "tacit.cli.app"}
+    assert not {name.partition(".")[0] for name in loaded} & (
+        HEAVY - {"typer", "click", "rich"} | {"msgspec"}
+    )
+    assert "rich.console" not in loaded
+
+
+WITH_NUMBERS = {"recall", "playbook", "heuristics"}
+"""Their answers take vectors or counts in NumPy: it is loaded when they are computed, not before."""
+READERS = [
+    ("recall", "find the lamp"),
+    ("suggest", "find the lamp"),
+    ("recover", "no lamp", "--tool", "take"),
+    ("predict", "find the lamp"),
+    ("playbook", "find the lamp"),
+    ("episodes",),
+    ("patterns",),
+    ("clusters",),
+    ("heuristics",),
+    ("stats",),
+]
+
+
+@pytest.mark.parametrize("arguments", READERS, ids=lambda arguments: arguments[0])
+def test_a_command_loads_nothing_of_the_evaluation_the_demo_or_the_importers(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    loaded = modules_of_command(*arguments, "--db", str(tmp_path / "none.db"))
+    numbers = set() if arguments[0] in WITH_NUMBERS else {"numpy"}
+    assert not loaded & ROOMS_OF_OTHER_COMMANDS
+    assert not {name.partition(".")[0] for name in loaded} & {"scipy", "sklearn", "asyncio", *numbers}
+
+
+def test_help_of_a_command_loads_no_other_command() -> None:
+    loaded = modules_of_command("recall", "--help")
+    assert "tacit.cli.recalling" in loaded
+    assert not loaded & {f"tacit.cli.{name}" for name in ("looking", "evaluating", "demonstrating", "doctor")}
+
+
+def test_numpy_is_no_import_of_any_command_but_eval_and_demo() -> None:
+    names = ("advising", "recalling", "looking", "maintaining", "importing", "doctor")
+    assert "numpy" not in packages_after("".join(f"import tacit.cli.{name}\n" for name in names))

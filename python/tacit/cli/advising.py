@@ -83,7 +83,7 @@ def recover(
     namespace: Namespace = "default",
     as_json: AsJson = False,
 ) -> None:
-    """Ask for ways out of an error."""
+    """Ask for fixes for an error."""
     with memory_at(database, namespace) as memory:
         answer = memory.recover(
             error, tool=tool, steps=_steps(steps), domain=domain, agent=agent, limit=limit

@@ -1,31 +1,89 @@
-"""The commands, and what is true of all of them: errors in one line, exit status 0, 1 or 2."""
+"""The table of commands, and their shared behaviour: errors in one line, exit status 0, 1 or 2.
+
+A command's module is imported when the command is run or asked for its own help, so `tacit --version` and
+`tacit --help` load no memory, no NumPy and no tables.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple
 
 import typer
 from typer.core import TyperGroup
 
 from ..errors import TacitError
-from . import advising, demonstrating, doctor, evaluating, importing, looking, maintaining, recalling
-from .console import fail
+
+
+class Entry(NamedTuple):
+    """The home of a command, and its line in `tacit --help`: the first sentence of its own help."""
+
+    module: str
+    function: str
+    summary: str
+
+
+COMMANDS: Mapping[str, Entry] = {
+    "import": Entry("importing", "import_files", "Import recorded runs and learn from them."),
+    "recall": Entry("recalling", "recall", "Ask what is known of a task."),
+    "suggest": Entry("advising", "suggest", "Ask what to do next, after the steps so far."),
+    "recover": Entry("advising", "recover", "Ask for fixes for an error."),
+    "predict": Entry(
+        "advising", "predict", "Ask how a task will go: the odds of success, expected steps and reward."
+    ),
+    "playbook": Entry(
+        "advising", "playbook", "Ask for one plan, merged from the successes most like the task."
+    ),
+    "episodes": Entry("looking", "episodes", "List episodes, newest first."),
+    "show": Entry("looking", "show", "Show one episode: steps, reward, reflection."),
+    "patterns": Entry("looking", "patterns", "List patterns with their evidence."),
+    "clusters": Entry("looking", "clusters", "List clusters: the typical plans of past successes."),
+    "heuristics": Entry(
+        "maintaining", "heuristics", "List heuristics with their evidence, the most certain first."
+    ),
+    "maintain": Entry("maintaining", "maintain", "Keep a memory in order."),
+    "undo": Entry("maintaining", "undo", "Undo one maintenance run."),
+    "forget": Entry("maintaining", "forget", "Remove an episode and everything it taught."),
+    "stats": Entry("looking", "stats", "Count the records that are stored, cached and indexed."),
+    "eval": Entry("evaluating", "evaluate", "Show whether a memory helps."),
+    "demo": Entry("demonstrating", "demo", "Watch an agent learn an unknown database."),
+    "doctor": Entry("doctor", "doctor", "Check that a memory is sound."),
+}
+"""Every command, in the order in which a newcomer meets them."""
 
 
 class Commands(TyperGroup):
-    """Runs a command; what tacit raises on purpose is said in one line on standard error, with status 1."""
+    """Imports and runs the command that was named; a `TacitError` is one line on standard error, with status 1."""
 
     def invoke(self, ctx: Any) -> Any:
-        """One command."""
+        """Runs one command."""
         try:
             return super().invoke(ctx)
         except TacitError as error:
+            from .console import fail
+
             fail(str(error))
             raise typer.Exit(1) from error
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """In the order in which a newcomer meets them."""
-        return list(self.commands)
+        """The names of all commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of this name, its module imported; `None` if there is none."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        function = getattr(import_module(f".{entry.module}", __package__), entry.function)
+        alone = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+        alone.command(cmd_name)(function)
+        return typer.main.get_command(alone)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Writes the list of commands from the table: no command is imported for it."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
 
 
 app: typer.Typer = typer.Typer(
@@ -52,27 +110,7 @@ def _print_version(wanted: bool) -> None:
 def _commands(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and leave."),
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
     """An experience memory for AI agents: what worked, what failed and what to try next."""
-
-
-app.command("import")(importing.import_files)
-app.command("recall")(recalling.recall)
-app.command("suggest")(advising.suggest)
-app.command("recover")(advising.recover)
-app.command("predict")(advising.predict)
-app.command("playbook")(advising.playbook)
-app.command("episodes")(looking.episodes)
-app.command("show")(looking.show)
-app.command("patterns")(looking.patterns)
-app.command("clusters")(looking.clusters)
-app.command("heuristics")(maintaining.heuristics)
-app.command("maintain")(maintaining.maintain)
-app.command("undo")(maintaining.undo)
-app.command("forget")(maintaining.forget)
-app.command("stats")(looking.stats)
-app.command("eval")(evaluating.evaluate)
-app.command("demo")(demonstrating.demo)
-app.command("doctor")(doctor.doctor)

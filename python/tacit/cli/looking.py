@@ -264,9 +264,9 @@ def clusters(
     namespace: Namespace = "default",
     as_json: AsJson = False,
 ) -> None:
-    """List the typical plans of past successes.
+    """List clusters: the typical plans of past successes.
 
-    Successes that went about it alike form a group; the largest groups come first.
+    Successes with similar plans form a cluster; the largest come first.
     """
     with memory_at(database, namespace) as memory:
         found = memory.clusters(domain=domain, limit=limit)
@@ -287,7 +287,10 @@ def note_left_out(cluster: Cluster) -> None:
 
 
 def stats(database: Database = None, as_json: AsJson = False) -> None:
-    """Count what is stored, cached and indexed, all namespaces together."""
+    """Count the records that are stored, cached and indexed.
+
+    All namespaces are counted together.
+    """
     with memory_at(database) as memory:
         found = memory.stats()
         if as_json:

@@ -31,9 +31,9 @@ def heuristics(
     namespace: Namespace = "default",
     as_json: AsJson = False,
 ) -> None:
-    """List rules with their evidence, the surest first.
+    """List heuristics with their evidence, the most certain first.
 
-    What to do when, how often that worked, and how it compares with what else was done.
+    Each says when to do something, how often that worked, and how it compares with the alternatives.
     """
     with memory_at(database, namespace) as memory:
         found = memory.heuristics(domain=domain, agent=agent, min_confidence=min_confidence, limit=limit)
@@ -68,7 +68,7 @@ def undo(
     database: Database = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take back what one `maintain` decided."""
+    """Undo one maintenance run."""
     with memory_at(database) as memory:
         _say(memory.undo(audit_id), as_json)
 
