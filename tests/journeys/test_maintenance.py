@@ -233,6 +233,16 @@ def test_what_was_undone_is_not_done_again_until_that_is_undone_too(memory: Memo
     assert memory.patterns(limit=1_000) == maintained
 
 
+def test_undone_merges_leave_no_trace_in_the_scores_of_later_recalls() -> None:
+    with Memory(clock=lambda: START * 1_000) as memory:
+        fill(memory, [*HELPS, *NEAR_DUPLICATES])
+        before = memory.recall("Buy a lamp").hits
+        report = memory.maintain()
+        assert report.merges
+        memory.undo(str(report.id))
+        assert memory.recall("Buy a lamp").hits == before
+
+
 def test_undoing_twice_changes_nothing_more(memory: Memory) -> None:
     fill(memory, HELPS)
     report = memory.maintain()

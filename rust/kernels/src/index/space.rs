@@ -281,12 +281,14 @@ impl Space {
                 shown.push((document, facts, first_ways));
             }
         }
+        // A pattern that stood for others until now has other evidence without them.
+        let mut survivors: Vec<Id> = affected.iter().map(|pattern| *self.merges.survivor(pattern)).collect();
         self.merges = merges;
+        survivors.extend(affected.iter().map(|pattern| *self.merges.survivor(pattern)));
         for (document, facts, first_ways) in &shown {
             self.count(document, facts, first_ways, names, ledgers);
         }
         self.number_survivors(&ledgers.all);
-        let survivors: Vec<Id> = affected.iter().map(|pattern| *self.merges.survivor(pattern)).collect();
         let Self { taught, merges, namespace, .. } = self;
         taught.refresh(affected.iter().chain(&survivors), merges, namespace, &ledgers.all);
     }
