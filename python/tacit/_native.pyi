@@ -21,6 +21,12 @@ _T = TypeVar("_T")
 # --- trajectory, reward, findings ---------------------------------------------------------------
 
 @final
+class Redactor:
+    def __new__(cls, key: bytes) -> Redactor: ...
+    def redact_record(self, record: bytes) -> tuple[bytes, int]: ...
+    def redact_text(self, text: str) -> tuple[str, int]: ...
+
+@final
 class OpenEpisode:
     def __new__(
         cls, head: dict[str, Any], *, max_steps: int, max_bytes: int, max_observation: int

@@ -15,6 +15,7 @@ mod index;
 mod json;
 mod lru;
 mod rank;
+mod redact;
 mod reward;
 mod sequence;
 mod similarity;
@@ -48,6 +49,8 @@ mod _native {
     use crate::lru::PyLru;
     #[pymodule_export]
     use crate::rank::{diversify, reciprocal_ranks, weighted_sums};
+    #[pymodule_export]
+    use crate::redact::PyRedactor;
     #[pymodule_export]
     use crate::reward::PyScorer;
     #[pymodule_export]

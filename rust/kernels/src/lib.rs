@@ -14,6 +14,7 @@ pub mod lru;
 pub mod msgpack;
 pub mod names;
 pub mod rank;
+pub mod redact;
 pub mod reward;
 pub mod sequence;
 mod simd;
