@@ -3,7 +3,7 @@ PYTHON ?= python3
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 BIN := .venv/bin
 NATIVE := pyproject.toml Cargo.toml Cargo.lock $(shell find rust -type f)
-HOUSE := tests/unit/test_layers.py tests/unit/test_package.py tests/unit/test_import_budget.py tests/unit/test_house.py
+HOUSE := tests/unit/test_layers.py tests/unit/test_package.py tests/unit/test_import_budget.py tests/unit/test_house.py tests/unit/test_prose.py
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet --upgrade \
 	--custom-compile-command "make lock"
 

@@ -156,6 +156,6 @@ def test_equal_values_have_equal_bytes(value: dict[str, int]) -> None:
     assert msgspec.msgpack.decode(encode_json(value, "value")) == value
 
 
-def test_ids_grow() -> None:
+def test_ids_grow_with_time() -> None:
     ids = [new_id() for _ in range(1_000)]
     assert ids == sorted(set(ids))
