@@ -1,11 +1,13 @@
-"""Frozen settings with stated defaults: arguments > environment (TACIT_*) > TOML file > these defaults."""
+"""Frozen settings with stated defaults: arguments > environment (TACIT_*) > TOML file > these defaults.
+
+`load` alone reads the environment and the file, for the library and the shell alike.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
-import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -17,7 +19,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one value may hold. A value beyond its limit is refused, never cut in silence."""
+    """The largest values that an episode may hold. A larger one is refused, never cut without notice.
+
+    Example:
+        >>> from tacit import Limits, Memory, Settings
+        >>> memory = Memory(settings=Settings(limits=Limits(steps=50)))
+    """
 
     task_bytes: int = 10_000
     steps: int = 1_000
@@ -26,17 +33,22 @@ class Limits:
     episode_bytes: int = 10_000_000
     namespace_characters: int = 128
     name_bytes: int = 500
-    """Of a domain, language, framework, agent, source, task key or external id."""
+    """The bytes of a domain, language, framework, agent, source, task key or external id."""
 
 
 @dataclass(frozen=True, slots=True)
 class RewardWeights:
-    """The constants of the reward (docs/concepts/reward.md has the formula)."""
+    """The constants of the reward (docs/concepts/reward.md has the formula).
+
+    Example:
+        >>> from tacit import Memory, RewardWeights, Settings
+        >>> memory = Memory(settings=Settings(reward=RewardWeights(usual_seconds=600.0)))
+    """
 
     duration_share: float = 0.5
-    """How much of the efficiency the duration makes; the number of steps makes the rest."""
+    """The share of the efficiency that comes from the duration; the rest comes from the number of steps."""
     complexity_bonus: tuple[float, float, float, float] = (1.0, 1.1, 1.2, 1.1)
-    """For simple, moderate, complex and unknown."""
+    """The bonus of a simple, moderate, complex and unknown task."""
     tests_artifact: float = 0.1
     many_artifacts: float = 0.05
     high_coverage: float = 0.15
@@ -54,14 +66,20 @@ class RewardWeights:
     swift: float = 0.1
     learning_cap: float = 0.5
     usual_seconds: float = 60.0
-    """What a task takes, until the domain has `usual_after` episodes; its successes' median then."""
+    """The duration of a task until its domain has `usual_after` episodes; from then on the median of its successes."""
     usual_steps: float = 10.0
     usual_after: int = 5
 
 
 @dataclass(frozen=True, slots=True)
 class RecallWeights:
-    """How much each signal weighs in a hit's score; renormalised over the signals that are present."""
+    """The weight of each signal in a hit's score, renormalised over the signals that are present.
+
+    Example:
+        >>> from tacit import Memory, RecallSettings, RecallWeights, Settings
+        >>> recall = RecallSettings(weights=RecallWeights(recency=0.2))
+        >>> memory = Memory(settings=Settings(recall=recall))
+    """
 
     lexical: float = 0.46
     vector: float = 0.24
@@ -71,18 +89,23 @@ class RecallWeights:
     evidence: float = 0.02
     recency: float = 0.02
     effectiveness: float = 0.06
-    """Of the credit that recalled episodes earned; absent until the namespace has some."""
+    """The weight of the credit that recalled episodes earned; absent until the namespace has some."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecallSettings:
-    """How a recall chooses."""
+    """The choices of a recall.
+
+    Example:
+        >>> from tacit import Memory, RecallSettings, Settings
+        >>> memory = Memory(settings=Settings(recall=RecallSettings(half_life_days=7.0)))
+    """
 
     weights: RecallWeights = field(default_factory=RecallWeights)
     candidates: int = 100
-    """How many episodes the words and the vector each propose, at least."""
+    """The least number of episodes that the words and the vector each propose."""
     diversity: float = 0.0
-    """0 takes the most relevant candidates, 1 the most different ones (MMR); attempts at one task give one hit."""
+    """0 takes the most relevant candidates, 1 the most different (MMR); attempts at one task give one hit."""
     half_life_days: float = 30.0
     """The age at which the recency signal has fallen to a half."""
     patterns: int = 5
@@ -90,61 +113,86 @@ class RecallSettings:
     next_steps: int = 5
     heuristics: int = 3
     neighbours: int = 50
-    """How many of the most similar episodes the patterns, pitfalls and next steps are taken from."""
+    """The number of most similar episodes that supply the patterns, pitfalls and next steps."""
 
 
 @dataclass(frozen=True, slots=True)
 class CreditSettings:
-    """What recalled memories are credited with when an episode ends."""
+    """The credit of recalled memories when an episode ends.
+
+    Example:
+        >>> from tacit import CreditSettings, Memory, Settings
+        >>> memory = Memory(settings=Settings(credit=CreditSettings(plan_similarity=0.8)))
+    """
 
     plan_similarity: float = 0.6
-    """From which LCS ratio on the steps are like a recalled episode's plan: it counts as used."""
+    """The LCS ratio from which a recalled episode counts as used: its plan and the steps are alike."""
     prior_episodes: float = 5.0
-    """How many episodes a wider group's share of success counts for beside a narrower one's, in what is expected."""
+    """The number of episodes that a wider group's share of success counts for in the expected outcome."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClusteringSettings:
-    """What makes plans alike."""
+    """The clustering of plans.
+
+    Example:
+        >>> from tacit import ClusteringSettings, Memory, Settings
+        >>> memory = Memory(settings=Settings(clustering=ClusteringSettings(min_points=5)))
+    """
 
     eps: float = 0.1
-    """How far apart similar plans are at most: 0 is equal, 1 has no step in common."""
+    """The greatest distance between similar plans: 0 is equal, 1 has no step in common."""
     min_points: int = 3
-    """How many episodes that are alike make a group."""
+    """The least number of similar episodes that make a cluster."""
     newest: int = 2_000
-    """How many successes are looked at."""
+    """The number of newest successes that are clustered."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvidenceSettings:
-    """What evidence counts for."""
+    """The weight of evidence.
+
+    Example:
+        >>> from tacit import EvidenceSettings, Memory, Settings
+        >>> memory = Memory(settings=Settings(evidence=EvidenceSettings(decay_half_life_days=90.0)))
+    """
 
     decay_half_life_days: float = 0.0
-    """The age at which evidence counts for half; 0: it never fades."""
+    """The age at which evidence counts for half; with 0 it never fades."""
 
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceSettings:
-    """When maintenance merges, promotes and retires."""
+    """The thresholds at which maintenance merges, promotes and retires.
+
+    Example:
+        >>> from tacit import MaintenanceSettings, Memory, Settings
+        >>> memory = Memory(settings=Settings(maintenance=MaintenanceSettings(min_episodes=20)))
+    """
 
     similarity: float = 0.95
-    """How alike two patterns are at least to be near-duplicates; 1 merges only what is the same."""
+    """The least similarity of near-duplicate patterns; 1 merges only equal ones."""
     false_discoveries: float = 0.05
-    """The share of promotions, and of proven rules, that may be chance."""
+    """The share of promotions, and of proven heuristics, that may be due to chance."""
     min_episodes: int = 10
-    """How many episodes promotion needs; a rule with fewer is weak."""
+    """The episodes that a promotion needs; a heuristic with fewer is weak."""
     min_trials: int = 3
-    """How often a rule must have been followed to be listed."""
+    """The least number of times that a listed heuristic was followed."""
     retire_after_days: float = 180.0
-    """How long before the newest episode a pattern was last seen, when it is retired."""
+    """The days after which a pattern is retired, if no episode showed it meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class StorageSettings:
-    """How the durable store and the cache in front of it behave."""
+    """The durable store and the cache in front of it.
+
+    Example:
+        >>> from tacit import Memory, Settings, StorageSettings
+        >>> memory = Memory(settings=Settings(storage=StorageSettings(cache="memory")))
+    """
 
     durability: Literal["durable", "fast"] = "durable"
-    """`durable` (an acknowledged commit survives power loss) or `fast` (it survives a crash of the process)."""
+    """`durable`: an acknowledged commit survives power loss; `fast`: it survives a crash of the process."""
     cache: Literal["auto", "memory"] = "auto"
     """`auto` keeps the cache beside the database, `memory` keeps none on disk."""
     cache_entries: int = 1_000
@@ -156,11 +204,20 @@ class StorageSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that can be set."""
+    """All settings, by section.
+
+    `Memory()` takes `Settings.load()`. Settings that are given, `Memory(settings=...)`, are taken as they are: the
+    environment and the file are not read. To change one setting of those that are loaded, replace it:
+
+    Example:
+        >>> from dataclasses import replace
+        >>> from tacit import Memory, Settings
+        >>> memory = Memory(settings=replace(Settings.load(), embedder="hashed"))
+    """
 
     extractors: tuple[str, ...] = ("tool_sequence", "decision_point", "error_recovery", "context_pattern")
     inducers: tuple[str, ...] = ("clustering", "heuristic")
-    """What maintenance runs; of others than these, the clusters and heuristics they find are kept with ours."""
+    """The inducers that maintenance runs; clusters and heuristics of third-party ones are kept beside these."""
     embedder: str = "hashed"
     limits: Limits = field(default_factory=Limits)
     reward: RewardWeights = field(default_factory=RewardWeights)
@@ -171,6 +228,14 @@ class Settings:
     maintenance: MaintenanceSettings = field(default_factory=MaintenanceSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
 
+    @classmethod
+    def load(cls) -> Settings:
+        """The settings that the environment and the TOML file give; an unknown name in them is a `UserWarning`.
+
+        Raises `ValidationError` for a value of the wrong type, or a file that cannot be read.
+        """
+        return load(unknown=_warn).settings
+
 
 _MOST = 2**63 - 1
 _MORE_THAN_NONE = {"prior_episodes", "half_life_days", "usual_seconds", "usual_steps", "cache_ttl_s"}
@@ -180,12 +245,12 @@ _CHOICES = {"durability": ("durable", "fast"), "cache": ("auto", "memory")}
 
 
 def check_settings(settings: object) -> None:
-    """Every setting has its default's type and makes sense: numbers are finite, counts and weights not negative.
+    """Raises `ValidationError` that names the setting, unless every setting has a type and a value that make sense.
 
-    Raises `ValidationError` that names the setting.
+    Numbers are finite, counts and weights are not negative.
     """
     if not isinstance(settings, Settings):
-        raise ValidationError("settings", "must be of type Settings", type(settings).__name__)
+        raise ValidationError("settings", "of type Settings", type(settings).__name__)
     _check_section(settings, Settings(), "settings")
 
 
@@ -197,7 +262,7 @@ def _check_section(section: Any, defaults: Any, name: str) -> None:
 def _check_setting(value: Any, default: Any, name: str) -> None:
     whole_for_float = isinstance(default, float) and type(value) is int
     if type(value) is not type(default) and not whole_for_float:
-        raise ValidationError(name, f"must be of type {type(default).__name__}", type(value).__name__)
+        raise ValidationError(name, _type_name(default), type(value).__name__)
     if is_dataclass(default):
         _check_section(value, default, name)
     elif isinstance(default, tuple):
@@ -208,8 +273,12 @@ def _check_setting(value: Any, default: Any, name: str) -> None:
         _check_number(value, name)
 
 
+def _type_name(default: Any) -> str:
+    return f"of type {type(default).__name__}"
+
+
 def _check_row(values: Any, defaults: tuple[Any, ...], name: str) -> None:
-    """A row of names has any length, a row of numbers that of its default."""
+    """Checks each value of a row; a row of numbers has the length of its default, a row of names any length."""
     if isinstance(defaults[0], float) and len(values) != len(defaults):
         raise ValidationError(name, f"{len(defaults)} numbers", str(len(values)))
     for value in values:
@@ -227,78 +296,138 @@ def _check_number(value: float, name: str) -> None:
     least = 1 if field in _AT_LEAST_ONE or ".limits." in name else 0
     most = 1 if field in _SHARES else _MOST
     if not least <= value <= most or (field in _MORE_THAN_NONE and value == 0):
-        wanted = f"{least} or more" if most == _MOST and not value > most else f"{least} to {most:,}"
+        wanted = (
+            f"at least {least}" if most == _MOST and not value > most else f"between {least} and {most:,}"
+        )
         raise ValidationError(name, "more than 0" if field in _MORE_THAN_NONE else wanted, f"{value:,}")
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What the environment and the TOML file say."""
+    """The settings and the database that the environment and the TOML file name."""
 
     settings: Settings
     database: str
-    """A path or URL."""
+    """A path or URL. The shell opens it; `Memory()` without a path stays in RAM."""
 
 
-def load(environment: Mapping[str, str] | None = None) -> Configuration:
-    """What the environment (`TACIT_DB`, `TACIT_CONFIG`, and `TACIT_<SECTION>_<FIELD>`) and the TOML file say.
+Unknown = Callable[[str, str, list[str]], None]
+"""Is called for a name that is no setting: the kind of name, the name, and the known names nearest to it."""
 
-    The file is `TACIT_CONFIG`, else `tacit.toml` in the platform's configuration folder where there is one; its
-    tables are the sections of `Settings`. Raises `ValidationError` that names an unknown or ill-typed setting.
+_OTHER_VARIABLES = frozenset({"TACIT_DB", "TACIT_CONFIG", "TACIT_REDACTION_KEY", "TACIT_EVAL_DATA"})
+"""Variables that are no fields of `Settings`: the database, the file, the key of redaction, data of the tests."""
+_OF_TESTS = "TACIT_TEST_"
+
+
+def load(environment: Mapping[str, str] | None = None, *, unknown: Unknown | None = None) -> Configuration:
+    """Reads the environment and the TOML file: the only function that does.
+
+    A variable is `TACIT_DB`, `TACIT_CONFIG` or `TACIT_<SECTION>_<FIELD>`. The file is `TACIT_CONFIG`, else
+    `tacit.toml` in the platform's folder for configuration, if it is there; its tables are the sections of `Settings`.
+
+    Raises `ValidationError` that names the setting for a value of the wrong type, or a file that cannot be read. An
+    unknown name is refused likewise, unless `unknown` takes it.
     """
     environment = os.environ if environment is None else environment
+    refuse = _refuse if unknown is None else unknown
     tables = _read_toml(environment)
     in_file = str(tables.pop("database", ""))
     database = environment.get("TACIT_DB") or in_file or str(default_database(environment))
-    settings = _with_table(Settings(), tables, "settings")
-    return Configuration(_with_environment(settings, environment, "TACIT"), database)
+    settings = _with_table(Settings(), tables, "", refuse)
+    if any(name.startswith("TACIT_") for name in environment):
+        _check_names(environment, refuse)
+        settings = _with_environment(settings, environment, "TACIT")
+    return Configuration(settings, database)
+
+
+def _refuse(kind: str, name: str, nearest: list[str]) -> None:
+    raise ValidationError(name, f"a known {kind}{_such_as(nearest)}", "an unknown one")
+
+
+def _warn(kind: str, name: str, nearest: list[str]) -> None:
+    import warnings
+
+    told = f"{name} is not a known {kind} and is ignored{_such_as(nearest)}"
+    warnings.warn(told, UserWarning, stacklevel=6)  # the caller of `Memory`
+
+
+def _such_as(nearest: list[str]) -> str:
+    return f" (the nearest is {nearest[0]})" if nearest else ""
+
+
+def _nearest(name: str, known: Iterator[str]) -> list[str]:
+    from difflib import get_close_matches
+
+    return get_close_matches(name, list(known), n=1, cutoff=0.0)
 
 
 def default_database(environment: Mapping[str, str]) -> Path:
     """`tacit/memory.db` in the platform's folder for a user's data."""
     if sys.platform == "win32":
-        base = Path(environment.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+        base = environment.get("LOCALAPPDATA") or os.path.expanduser("~/AppData/Local")
     elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Application Support"
+        base = os.path.expanduser("~/Library/Application Support")
     else:
-        base = Path(environment.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return base / "tacit" / "memory.db"
+        base = environment.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    return Path(base) / "tacit" / "memory.db"
 
 
 def _read_toml(environment: Mapping[str, str]) -> dict[str, Any]:
     named = environment.get("TACIT_CONFIG")
-    base = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    path = Path(named) if named else base / "tacit" / "tacit.toml"
-    if not named and not path.is_file():
+    base = environment.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    path = named or os.path.join(base, "tacit", "tacit.toml")
+    if not named and not os.path.isfile(path):
         return {}
+    import tomllib
+
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ValidationError("TACIT_CONFIG", "must be a readable TOML file", f"{path}: {error}") from error
+        raise ValidationError("TACIT_CONFIG", "a readable TOML file", f"{path}: {error}") from error
 
 
-def _with_table(section: T, table: Mapping[str, Any], name: str) -> T:
+def _with_table(section: T, table: Mapping[str, Any], prefix: str, refuse: Unknown) -> T:
     known = {each.name for each in fields(section)}  # type: ignore[arg-type]
     changes: dict[str, Any] = {}
     for key, value in table.items():
-        if key not in known:
-            raise ValidationError(
-                f"{name}.{key}", f"must be one of {', '.join(sorted(known))}", "an unknown setting"
-            )
-        changes[key] = _fitted(getattr(section, key), value, f"{name}.{key}")
+        name = prefix + key
+        if key in known:
+            changes[key] = _fitted(getattr(section, key), value, name, refuse)
+        else:
+            refuse("setting", name, _nearest(name, (prefix + each for each in sorted(known))))
     return replace(section, **changes)  # type: ignore[type-var]
 
 
-def _fitted(default: Any, value: Any, name: str) -> Any:
+def _fitted(default: Any, value: Any, name: str, refuse: Unknown) -> Any:
     if is_dataclass(default) and isinstance(value, Mapping):
-        return _with_table(default, value, name)
+        return _with_table(default, value, f"{name}.", refuse)
     if isinstance(default, tuple) and isinstance(value, list):
         return tuple(value)
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not type(default):
-        raise ValidationError(name, f"must be of type {type(default).__name__}", type(value).__name__)
+        raise ValidationError(name, _type_name(default), type(value).__name__)
     return value
+
+
+def _check_names(environment: Mapping[str, str], refuse: Unknown) -> None:
+    """Every variable that begins with TACIT_ is known."""
+    for name in environment:
+        if name.startswith("TACIT_") and not name.startswith(_OF_TESTS) and name not in _OTHER_VARIABLES:
+            known = sorted({*_OTHER_VARIABLES, *(variable for variable, _ in variables())})
+            if name not in known:
+                refuse("variable", name, _nearest(name, iter(known)))
+
+
+def variables(section: Any = None, prefix: str = "TACIT") -> Iterator[tuple[str, Any]]:
+    """The environment's name of each setting, and its default."""
+    section = Settings() if section is None else section
+    for each in fields(section):
+        value, name = getattr(section, each.name), f"{prefix}_{each.name.upper()}"
+        if is_dataclass(value):
+            yield from variables(value, name)
+        else:
+            yield name, value
 
 
 def _with_environment(section: T, environment: Mapping[str, str], prefix: str) -> T:
@@ -320,4 +449,4 @@ def _parsed(default: Any, text: str, name: str) -> Any:
             return tuple(kind(part.strip()) for part in text.split(",") if part.strip())
         return type(default)(text)
     except ValueError as error:
-        raise ValidationError(name, f"must be of type {type(default).__name__}", repr(text)) from error
+        raise ValidationError(name, _type_name(default), repr(text)) from error

@@ -82,7 +82,7 @@ class Memory:
         store: Store | None = None,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        self.settings: Settings = Settings() if settings is None else settings
+        self.settings: Settings = Settings.load() if settings is None else settings
         check_settings(self.settings)
         check_namespace(namespace, self.settings.limits)
         self.namespace = namespace

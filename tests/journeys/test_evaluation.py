@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from tacit.cli.app import app
 from tacit.errors import LeakError
 from tacit.evaluation import Report, evaluate, load_file, load_memory
 from tacit.importers import import_file
@@ -211,6 +213,15 @@ def test_runs_whose_steps_have_no_output_are_evaluated(tacit_eval: Eval, tmp_pat
     assert (done.returncode, done.stderr) == (0, "")
     top = [row for row in json.loads(done.stdout)["rows"] if row["metric"] == "top1"]
     assert "nearest 30" in top[0]["baselines"]
+
+
+def test_a_missing_package_is_named_so_that_it_can_be_installed(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tacit.evaluation.texts.is_available", lambda: False)
+    monkeypatch.setenv("COLUMNS", "160")
+    done = CliRunner().invoke(app, ["eval", str(runs), "--questions", "B1"])
+    assert "pip install 'tacit[eval]'" in done.stdout
 
 
 def test_the_command_withholds_fields(tacit_eval: Eval, runs: Path) -> None:

@@ -18,15 +18,12 @@ from ..model.advice import Argument, Fix, Playbook, Prediction, SuggestedStep
 from ..model.episode import Step
 from ..model.recall import Reason
 from . import console
-from .options import AsJson, Database, Namespace, memory_at, note_nothing
+from .options import AsJson, Database, Namespace, Task, memory_at, note_nothing
 from .tables import odds, pattern_table, rule_table
 
 LIKELY = 0.01
 """The least probability with which a way out that was never tried is shown."""
 
-Task = Annotated[
-    str, typer.Argument(metavar="TASK", help="What is to be done, in words.", show_default=False)
-]
 Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, max=100, help="Answers at most.")]
 Domain = Annotated[str | None, typer.Option("--domain", metavar="NAME", show_default=False)]
 Agent = Annotated[
@@ -47,7 +44,8 @@ _FIELDS = frozenset(field.name for field in fields(Step))
 
 def suggest(
     task: Annotated[
-        str | None, typer.Argument(metavar="[TASK]", help="What is to be done, in words.")
+        list[str] | None,
+        typer.Argument(metavar="[TASK...]", help="The task in words, quoted or not.", show_default=False),
     ] = None,
     steps: Steps = None,
     domain: Domain = None,
@@ -59,7 +57,9 @@ def suggest(
 ) -> None:
     """Ask what to do next, after the steps so far."""
     with memory_at(database, namespace) as memory:
-        answer = memory.suggest(_steps(steps), task=task, domain=domain, agent=agent, limit=limit)
+        answer = memory.suggest(
+            _steps(steps), task=" ".join(task or ()) or None, domain=domain, agent=agent, limit=limit
+        )
         if as_json:
             console.say_json(answer)
         elif answer.steps:
@@ -70,7 +70,10 @@ def suggest(
 
 
 def recover(
-    error: Annotated[str, typer.Argument(metavar="ERROR", help="What the error said.", show_default=False)],
+    error: Annotated[
+        list[str],
+        typer.Argument(metavar="ERROR...", help="The error's message, quoted or not.", show_default=False),
+    ],
     tool: Annotated[
         str | None,
         typer.Option("--tool", metavar="NAME", help="The tool that failed.", show_default=False),
@@ -86,7 +89,7 @@ def recover(
     """Ask for fixes for an error."""
     with memory_at(database, namespace) as memory:
         answer = memory.recover(
-            error, tool=tool, steps=_steps(steps), domain=domain, agent=agent, limit=limit
+            " ".join(error), tool=tool, steps=_steps(steps), domain=domain, agent=agent, limit=limit
         )
         if as_json:
             console.say_json(answer)
@@ -115,7 +118,7 @@ def predict(
 ) -> None:
     """Ask how a task will go: the odds of success, expected steps and reward."""
     with memory_at(database, namespace) as memory:
-        answer = memory.predict(task, task_key=task_key, domain=domain, agent=agent)
+        answer = memory.predict(" ".join(task), task_key=task_key, domain=domain, agent=agent)
         if as_json:
             console.say_json(answer)
         else:
@@ -137,7 +140,7 @@ def playbook(
 ) -> None:
     """Ask for one plan, merged from the successes most like the task."""
     with memory_at(database, namespace) as memory:
-        answer = memory.playbook(task, domain=domain, agent=agent, limit=limit)
+        answer = memory.playbook(" ".join(task), domain=domain, agent=agent, limit=limit)
         if as_json:
             console.say_json(answer)
         else:

@@ -22,13 +22,13 @@ QUIET = "dim"
 
 
 def screen() -> Console:
-    """Where answers go."""
-    return Console(highlight=False, soft_wrap=False)
+    """The console of answers; texts are shown as they are, brackets and colons included."""
+    return Console(highlight=False, soft_wrap=False, markup=False, emoji=False)
 
 
 def aside() -> Console:
-    """Where progress and notes go."""
-    return Console(stderr=True, highlight=False)
+    """The console of progress and notes."""
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def say(*parts: Any) -> None:

@@ -38,7 +38,7 @@ def demo(
     if as_json:
         console.say_json(result)
     else:
-        demonstration.print_report(result, console.screen())
+        demonstration.print_report(result)
 
 
 def _watched(episodes: int, seed: int, database: str | None) -> demonstration.DemoResult:

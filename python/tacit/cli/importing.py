@@ -92,7 +92,12 @@ def _progress(path: str, *, shown: bool) -> Iterator[Callable[[int, int], None] 
     if not shown or not terminal.is_terminal:
         yield None
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=terminal, transient=True) as bar:
         task = bar.add_task(console.cropped(Path(path).name, 40), total=None)
         yield lambda position, size: bar.update(task, completed=position, total=size or None)

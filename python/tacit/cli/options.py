@@ -25,6 +25,10 @@ Database = Annotated[
 Namespace = Annotated[
     str, typer.Option("--namespace", metavar="NAME", help="Which tenant's experience in that memory.")
 ]
+Task = Annotated[
+    list[str],
+    typer.Argument(metavar="TASK...", help="The task in words, quoted or not.", show_default=False),
+]
 AsJson = Annotated[
     bool, typer.Option("--json", help="One JSON object on standard output and nothing else there.")
 ]

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ..model.recall import Hit, NextStep, Reason, Recall
 from . import console
-from .options import AsJson, Database, Namespace, memory_at, note_nothing
+from .options import AsJson, Database, Namespace, Task, memory_at, note_nothing
 from .tables import pattern_table
 
 LOST_IN_WRAPPING = 16
@@ -21,9 +21,7 @@ LOST_IN_WRAPPING = 16
 
 
 def recall(
-    task: Annotated[
-        str, typer.Argument(metavar="TASK", help="What is to be done, in words.", show_default=False)
-    ],
+    task: Task,
     domain: Annotated[str | None, typer.Option("--domain", metavar="NAME", show_default=False)] = None,
     language: Annotated[str | None, typer.Option("--language", metavar="NAME", show_default=False)] = None,
     framework: Annotated[str | None, typer.Option("--framework", metavar="NAME", show_default=False)] = None,
@@ -55,7 +53,12 @@ def recall(
     """
     with memory_at(database, namespace) as memory:
         answer = memory.recall(
-            task, domain=domain, language=language, framework=framework, steps=tuple(steps or ()), limit=limit
+            " ".join(task),
+            domain=domain,
+            language=language,
+            framework=framework,
+            steps=tuple(steps or ()),
+            limit=limit,
         )
         prompt = None if max_tokens is None else answer.to_prompt(max_tokens=max_tokens)
         if as_json:

@@ -32,7 +32,7 @@ def print_report(result: DemoResult, console: Console | None = None) -> None:
     """Prints what the demo showed: the curves, what was learned, one question both ways, and what to try next."""
     from rich.console import Console
 
-    out = console or Console()
+    out = console or Console(highlight=False)
     out = out if out.width <= _WIDTH or not out.is_terminal else Console(file=out.file, width=_WIDTH)
     for part in (_opening, _curves, _summary, _recoveries, _ways, _one_question, _next):
         for line in part(result):

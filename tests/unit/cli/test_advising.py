@@ -132,3 +132,21 @@ def test_a_forgotten_episode_is_gone(filled: Tacit) -> None:
     assert filled("forget", newest, "--json").data == {"forgotten": newest}
     assert filled("show", newest).status == 1
     assert filled("forget", newest).status == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "asked"),
+    [("recall", "hits"), ("suggest", "steps"), ("predict", "reasons"), ("playbook", "task")],
+)
+def test_a_task_of_several_words_needs_no_quotes(filled: Tacit, command: str, asked: str) -> None:
+    apart = filled(command, "find", "the", "lamp", "--json").data[asked]
+    assert apart
+    assert apart == filled(command, "find the lamp", "--json").data[asked]
+
+
+def test_an_error_of_several_words_needs_no_quotes(filled: Tacit) -> None:
+    apart = filled("recover", "no", "lamp", "in", "sight", "--tool", "take", "--json").data
+    assert (
+        apart["error_class"]
+        == filled("recover", "no lamp in sight", "--tool", "take", "--json").data["error_class"]
+    )
