@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from .model.learned import Learned
     from .model.maintenance import Maintenance, Merge, StateChange
     from .model.pattern import Alternative, Cluster, Contrast, Finding, Heuristic, Pattern
-    from .model.recall import Hit, NextStep, Reason, Recall
+    from .model.recall import Hit, NextStep, Reason, Recall, Run
     from .model.usage import Usage
     from .recorder import Recorder, recorded
 
@@ -114,7 +114,7 @@ _HOMES = {
     "model.learned": ("Learned",),
     "model.maintenance": ("Maintenance", "Merge", "StateChange"),
     "model.pattern": ("Alternative", "Cluster", "Contrast", "Finding", "Heuristic", "Pattern"),
-    "model.recall": ("Hit", "NextStep", "Reason", "Recall"),
+    "model.recall": ("Hit", "NextStep", "Reason", "Recall", "Run"),
     "model.usage": ("Usage",),
     "recorder": ("Recorder", "recorded"),
 }
@@ -164,6 +164,7 @@ __all__ = [
     "RetryBudget",
     "Reward",
     "RewardWeights",
+    "Run",
     "SchemaError",
     "Settings",
     "StateChange",

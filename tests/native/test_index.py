@@ -105,18 +105,37 @@ def index_of(attempts: Sequence[Attempt]) -> Index:
 
 
 def recall(index: Index, task: str, **arguments: object) -> list[HitRow]:
-    settings = {
-        "now": NOW,
-        "limit": 10,
-        "vector": EMBEDDER.embed_packed([task])[0],
-        "half_life_s": 1e6,
-        **arguments,
-    }
+    settings = {"now": NOW, "limit": 10, "vector": EMBEDDER.embed([task])[0], "half_life_s": 1e6, **arguments}
     return index.recall(task, **settings)[0]
 
 
 def rows(hits: list[HitRow]) -> list[tuple[bytes, float, list[tuple[str, float, float]]]]:
     return [(hit.id, hit.score, hit.reasons) for hit in hits]
+
+
+def test_the_attempts_at_the_tasks_of_episodes_are_counted_and_the_best_come_first() -> None:
+    attempts = [
+        Attempt(1, "cancel", task_key="c", tools=("a", "b", "c")),
+        Attempt(2, "cancel it", task_key="c", tools=("a", "b")),
+        Attempt(3, "cancel this", task_key="c", base=0.0),
+        Attempt(4, "cancel that", task_key="c", tools=("a", "b")),
+        Attempt(5, "cancel now", task_key="c", base=0.5),
+        Attempt(6, "refund", base=0.0),
+        Attempt(7, "cancel", task_key="c", namespace="other"),
+        Attempt(8, "cancel it", task_key="c", tools=("a",)),
+    ]
+    index = index_of(attempts)
+    index.apply([removal(9, attempts[7])])
+    ids = [attempt.id for attempt in attempts]
+    asked = [ids[5], ids[2], ids[6], ids[7], ids[0]]
+    assert index.task_attempts("default", asked, 2) == [
+        (1, 0, []),
+        (5, 3, [ids[1], ids[3]]),
+        (0, 0, []),
+        (0, 0, []),
+        (5, 3, [ids[1], ids[3]]),
+    ]
+    assert index.task_attempts("nowhere", asked[:1], 2) == [(0, 0, [])]
 
 
 WORDS = st.sampled_from(["cancel", "order", "refund", "flight", "the", "mug", "shelf", "query", "table"])
@@ -412,9 +431,9 @@ def test_a_row_that_cannot_be_read_is_named_and_nothing_is_applied() -> None:
 def test_bad_arguments_are_refused_by_name() -> None:
     index = index_of([])
     with pytest.raises(ValidationError, match="vector"):
-        index.recall("t", now=NOW, limit=5, vector=np.zeros(3, "<f4").tobytes())
+        index.recall("t", now=NOW, limit=5, vector=np.zeros(3, np.float32))
     with pytest.raises(ValidationError, match="vector"):
-        index.recall("t", now=NOW, limit=5, vector=np.full(64, np.nan, "<f4").tobytes())
+        index.recall("t", now=NOW, limit=5, vector=np.full(64, np.nan, np.float32))
     with pytest.raises(ValidationError, match="weights"):
         index.recall("t", now=NOW, limit=5, weights=[-1, 0, 0, 0, 0, 0, 0, 0])
     with pytest.raises(ValidationError, match="dimension"):

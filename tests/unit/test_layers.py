@@ -46,8 +46,9 @@ FLOORS = [
     {"cli"},
     {"__init__", "__main__"},
 ]
-# The one look upward: `memory.episode` hands out the recorder that stands on it, and loads it when it is asked to.
-DEFERRED = {("memory", "recorder")}
+# The looks upward, each loaded when it is asked for: `memory.episode` hands out the recorder that stands on it, and
+# `to_prompt` of an answer renders itself as `answers.prompt` says.
+DEFERRED = {("memory", "recorder"), ("model", "answers")}
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 
 CRATES = ["kernels", "advice", "storage", "bindings"]

@@ -25,7 +25,7 @@ from ..model.advice import (
 from ..model.episode import Episode
 from ..model.ids import as_text
 from ..model.pattern import is_undecided
-from ..model.recall import Reason, Recall
+from ..model.recall import NOTHING_COMPARABLE, Reason, Recall
 from ..storage import Store, catch_up
 from .question import record_of
 
@@ -64,6 +64,7 @@ class Advisor:
         return Suggestion(
             id=new_id(),
             steps=tuple(_suggested(row, filled.get(row.tool or "", [])) for row in rows),
+            degraded=() if rows else (NOTHING_COMPARABLE,),
             elapsed_ms=(time.perf_counter() - started) * 1_000,
         )
 
@@ -102,6 +103,7 @@ class Advisor:
             reward=row.reward,
             support=row.support or 0.0,  # an empty sum is -0.0
             reasons=_reasons(row.reasons),
+            degraded=() if row.support else (NOTHING_COMPARABLE,),
         )
 
     def playbook(self, asked: Episode, recalled: Recall, *, limit: int, arguments: bool) -> Playbook:
@@ -120,7 +122,7 @@ class Advisor:
             pitfalls=recalled.pitfalls,
             heuristics=recalled.heuristics,
             episodes=tuple(as_text(id) for id in plan.episodes),
-            degraded=recalled.degraded,
+            degraded=tuple(dict.fromkeys((*recalled.degraded, *success.degraded))),
         )
 
     def _plan_arguments(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from .._native import HitRow, Index, SummaryRow, new_id
 from ..config import RecallSettings
-from ..embedding import Embedder, embed_packed
+from ..embedding.base import Embedder
 from ..errors import ValidationError
 from ..model.advice import FINISH
 from ..model.context import TaskContext
@@ -19,12 +19,18 @@ from ..model.episode import Outcome, Reward, Step
 from ..model.ids import as_text
 from ..model.maintenance import MaintenanceState
 from ..model.pattern import Pattern, is_undecided
-from ..model.recall import Hit, NextStep, Reason, Recall
+from ..model.recall import NOTHING_COMPARABLE, Hit, NextStep, Reason, Recall
 from ..model.usage import Usage
 from ..storage.base import Store
 from .rules import applicable, reconciled
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 DAY_S = 86_400.0
+_SHOWN_RUNS = 3
+"""Successes of a hit's task that the answer carries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +40,14 @@ class Query:
     task: str
     namespace: str
     context: TaskContext
-    vector: bytes | None
+    vector: NDArray[np.float32] | None
     tools: tuple[str, ...]
     now: int
 
 
 @dataclass(frozen=True, slots=True)
 class _StepSummary:
-    """What a hit tells of a step."""
+    """The fields of a step that a hit shows."""
 
     tool: str
     status: str | None = None
@@ -50,7 +56,7 @@ class _StepSummary:
 
 @dataclass(frozen=True, slots=True)
 class _Summary:
-    """What a hit tells of an episode: decoded without the rest of its record."""
+    """The fields of an episode that a hit shows, decoded without the rest of its record."""
 
     task: str
     context: TaskContext
@@ -121,7 +127,7 @@ class Retriever:
         # The standing comes first: the index then counts merged patterns as one, in a process just started too.
         standing = self._standing_of(namespace)
         rows, missing, nearest = self._choose(query, limit)
-        hits = self._hits(rows)
+        hits = self._hits(namespace, rows)
         rules = applicable(
             standing, context, steps, (tool for hit in hits for tool in hit.tools), self.settings.heuristics
         )
@@ -135,14 +141,14 @@ class Retriever:
             heuristics=rules,
             pitfalls=failed,
             next_steps=self._next_steps(query, nearest),
-            degraded=tuple(missing),
+            degraded=(*missing, *(() if hits else (NOTHING_COMPARABLE,))),
             elapsed_ms=(time.perf_counter() - started) * 1_000,
         )
 
     def _encode(
         self, task: str, context: TaskContext, steps: Sequence[Step | str], namespace: str, now: int
     ) -> Query:
-        vector = None if self.embedder is None else embed_packed(self.embedder, [task])[0]
+        vector = None if self.embedder is None else self.embedder.embed([task])[0]
         tools = tuple(step if isinstance(step, str) else step.tool for step in steps)
         return Query(task, namespace, context, vector, tools, now)
 
@@ -163,11 +169,18 @@ class Retriever:
             **_asked(query),
         )
 
-    def _hits(self, rows: Iterable[HitRow]) -> tuple[Hit, ...]:
-        rows = list(rows)
-        payloads = self.store.get_many("episode", [row.id for row in rows])
-        pairs = zip(rows, payloads, strict=True)
-        return tuple(_hit(row, payload) for row, payload in pairs if payload is not None)
+    def _hits(self, namespace: str, rows: Sequence[HitRow]) -> tuple[Hit, ...]:
+        """The hits with the best successes of their tasks, read from the store together."""
+        tasks = self.index.task_attempts(namespace, [row.id for row in rows], _SHOWN_RUNS)
+        ids = dict.fromkeys([*(row.id for row in rows), *(id for _, _, best in tasks for id in best)])
+        payloads = dict(zip(ids, self.store.get_many("episode", list(ids)), strict=True))
+        hits = []
+        for row, (attempts, successes, best) in zip(rows, tasks, strict=True):
+            payload = payloads[row.id]
+            if payload is not None:
+                hits.append(_hit(row, payload, attempts, successes))
+                hits[-1].carry(record for id in best if (record := payloads[id]) is not None)
+        return tuple(hits)
 
     def _behind(
         self, query: Query, nearest: list[tuple[bytes, float]], standing: MaintenanceState
@@ -244,7 +257,7 @@ def _asked(query: Query) -> dict[str, Any]:
     }
 
 
-def _hit(row: HitRow, payload: bytes) -> Hit:
+def _hit(row: HitRow, payload: bytes, attempts: int, successes: int) -> Hit:
     episode = _SUMMARIES.decode(payload)
     return Hit(
         episode_id=as_text(row.id),
@@ -259,6 +272,8 @@ def _hit(row: HitRow, payload: bytes) -> Hit:
         errors=tuple(dict.fromkeys(step.error for step in episode.steps if step.error)),
         reward=episode.reward.total if episode.reward else None,
         ended_at=episode.ended_at,
+        attempts=attempts,
+        successes=successes,
     )
 
 

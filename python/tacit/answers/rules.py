@@ -15,7 +15,7 @@ from ..model.pattern import Heuristic, Pattern
 StepSymbol = tuple[str | None, str | None, str]
 """The last tool, the class of its error (None: it went well), and what is done next."""
 START: tuple[str | None, str | None] = (None, None)
-"""Where no step was taken yet."""
+"""The key of the start, before any step."""
 _Advice = TypeVar("_Advice", Pattern, Heuristic)
 
 
@@ -66,7 +66,7 @@ def _within(rule: Heuristic, tools: frozenset[str]) -> bool:
 
 
 def _holds(rule: Heuristic, context: TaskContext) -> bool:
-    """Whether the task is one that the rule speaks of."""
+    """True if the rule speaks of such tasks."""
     when = rule.when
     return (
         when.get("domain", context.domain) == context.domain
@@ -84,8 +84,8 @@ def reconciled(
     recommended: list[Pattern | Heuristic] = [*patterns, *heuristics]
     dropped: set[str] = set()
     for pitfall in pitfalls:
-        moves = _moves(pitfall)
-        against = [each for each in recommended if moves and moves <= _moves(each)]
+        moves = moves_of(pitfall)
+        against = [each for each in recommended if moves and moves <= moves_of(each)]
         surest = max((each.low for each in against), default=0.0)
         if surest - 0.5 > 0.5 - pitfall.high:
             dropped.add(pitfall.id)
@@ -98,8 +98,8 @@ def _left(advice: tuple[_Advice, ...], dropped: set[str]) -> tuple[_Advice, ...]
     return tuple(each for each in advice if each.id not in dropped)
 
 
-def _moves(advice: Pattern | Heuristic) -> frozenset[StepSymbol]:
-    """What it says to do after what; nothing for an approach as a whole."""
+def moves_of(advice: Pattern | Heuristic) -> frozenset[StepSymbol]:
+    """The moves that the advice names: tool before, class of its error, next tool. An approach names none."""
     if isinstance(advice, Heuristic):
         when, tools = advice.when, advice.do.get("tools", [])
         if "after" not in when or not tools:

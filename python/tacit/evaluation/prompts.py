@@ -202,18 +202,18 @@ def _stands(call: Step, line: str) -> bool:
 
 
 def _holds(line: str, value: str) -> bool:
-    """True if the line holds the value whole: no letter or digit of the line goes on with it at either end."""
+    """True if the line holds the value whole: no letter or digit of the line continues it at either end."""
     start = line.find(value)
     while start >= 0:
         end = start + len(value)
         before, after = line[start - 1 : start], line[end : end + 1]
-        if not (_goes_on(before, value[:1]) or _goes_on(after, value[-1:])):
+        if not (_continues(before, value[:1]) or _continues(after, value[-1:])):
             return True
         start = line.find(value, start + 1)
     return False
 
 
-def _goes_on(neighbour: str, edge: str) -> bool:
+def _continues(neighbour: str, edge: str) -> bool:
     return (neighbour.isalnum() or neighbour == "_") and (edge.isalnum() or edge == "_")
 
 
@@ -278,11 +278,12 @@ class _Naive:
 
     def __init__(self, successes: Mapping[str, Sequence[Episode]]) -> None:
         self._successes = successes
-        self._keys = list(successes)
-        self._row_of = {key: row for row, key in enumerate(self._keys)}
-        tasks = [successes[key][0].task for key in self._keys]
-        cosines = texts.all_words_tf_idf(tasks, tasks)
-        self._order: list[list[int]] = [np.argsort(-row, kind="stable").tolist() for row in cosines]
+        self._with_text: dict[str, list[Episode]] = {}
+        for episode in (episode for several in successes.values() for episode in several):
+            self._with_text.setdefault(episode.task, []).append(episode)
+        self._texts = list(self._with_text)
+        self._place_of = {text: place for place, text in enumerate(self._texts)}
+        self._cosines = texts.all_words_tf_idf(self._texts, self._texts)
 
     def text(self, asked: _Asked, budget: int) -> str:
         held_out = {episode.id for episode in asked.held_out}
@@ -297,11 +298,14 @@ class _Naive:
         return "\n".join(lines)
 
     def _nearest(self, asked: _Asked, held_out: set[str]) -> Episode:
-        """The best success of the nearest task that has one which is not held out."""
-        for number in self._order[self._row_of[task_of(asked.success)]]:
-            for episode in self._successes[self._keys[number]]:
-                if episode.id not in held_out:
-                    return episode
+        """The best success of the task of the nearest text, among those that are not held out."""
+        cosines = self._cosines[self._place_of[asked.success.task]]
+        for place in np.argsort(-cosines, kind="stable").tolist():
+            alike = (each for each in self._with_text[self._texts[place]] if each.id not in held_out)
+            nearest = next(alike, None)
+            if nearest is not None:
+                task = self._successes[task_of(nearest)]
+                return next(each for each in task if each.id not in held_out)
         return replace(asked.success, steps=())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from .episode import Json
@@ -54,6 +55,20 @@ class Suggestion:
     degraded: tuple[str, ...] = ()
     elapsed_ms: float = 0.0
 
+    def to_prompt(self, *, max_tokens: int = 1_000, count_tokens: Callable[[str], int] | None = None) -> str:
+        """The next steps as a fenced block of data for a prompt, the most probable first.
+
+        An empty text means that nothing comparable is known. See `Recall.to_prompt`.
+
+        Example:
+            >>> step = SuggestedStep("pay", 0.9, 4, (), (Argument("amount", 12, filled=True), Argument("card")))
+            >>> print(Suggestion("", (step,)).to_prompt().splitlines()[1])
+            next step, 90% of 4 like it: pay {"amount": 12}; open: card
+        """
+        from ..answers.prompt import render, suggestion_lines
+
+        return render(suggestion_lines(self), max_tokens=max_tokens, count_tokens=count_tokens)
+
 
 @dataclass(frozen=True, slots=True)
 class Fix:
@@ -94,6 +109,20 @@ class Fixes:
     ways: tuple[Fix, ...]
     degraded: tuple[str, ...] = ()
 
+    def to_prompt(self, *, max_tokens: int = 1_000, count_tokens: Callable[[str], int] | None = None) -> str:
+        """The fixes that worked as a fenced block of data for a prompt, those with decided evidence first.
+
+        An empty text means that nothing comparable is known. See `Recall.to_prompt`.
+
+        Example:
+            >>> fix = Fix("show", 0.9, 10, 9.0, 0.86, 0.6, 0.98)
+            >>> print(Fixes("no such table", "select", (fix,)).to_prompt().splitlines()[2])
+            show: worked 9 of 10 times (60% to 98%), few events, undecided against other fixes
+        """
+        from ..answers.prompt import fixes_lines, render
+
+        return render(fixes_lines(self), max_tokens=max_tokens, count_tokens=count_tokens)
+
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
@@ -116,6 +145,20 @@ class Prediction:
     support: float
     reasons: tuple[Reason, ...]
     degraded: tuple[str, ...] = ()
+
+    def to_prompt(self, *, max_tokens: int = 1_000, count_tokens: Callable[[str], int] | None = None) -> str:
+        """The odds as a fenced block of data for a prompt.
+
+        An empty text means that nothing comparable is known. See `Recall.to_prompt`.
+
+        Example:
+            >>> prediction = Prediction(0.8, 0.6, 0.9, 0.5, 4.0, 3.0, 6.0, 1.2, 12.0, ())
+            >>> print(prediction.to_prompt().splitlines()[1])
+            success 80% (60% to 90%), base rate 50%, about 4 steps (3 to 6)
+        """
+        from ..answers.prompt import prediction_lines, render
+
+        return render(prediction_lines(self), max_tokens=max_tokens, count_tokens=count_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,3 +186,18 @@ class Playbook:
     heuristics: tuple[Heuristic, ...] = ()
     episodes: tuple[str, ...] = ()
     degraded: tuple[str, ...] = ()
+
+    def to_prompt(self, *, max_tokens: int = 1_000, count_tokens: Callable[[str], int] | None = None) -> str:
+        """The plan with its arguments as a fenced block of data for a prompt.
+
+        An empty text means that nothing comparable is known. See `Recall.to_prompt`.
+
+        Example:
+            >>> odds = Prediction(0.8, 0.6, 0.9, 0.5, None, None, None, None, 12.0, ())
+            >>> playbook = Playbook("", "Pay", (PlanStep("look", 1.0), PlanStep("pay", 0.8)), odds)
+            >>> playbook.to_prompt().splitlines()[2:4]
+            ['1. look', '2. pay']
+        """
+        from ..answers.prompt import playbook_lines, render
+
+        return render(playbook_lines(self, max_tokens), max_tokens=max_tokens, count_tokens=count_tokens)

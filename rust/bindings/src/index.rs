@@ -2,7 +2,7 @@
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use numpy::{Element, IntoPyArray, PyArray1, PyArray2, PyArrayMethods};
+use numpy::{Element, IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
@@ -10,9 +10,9 @@ use tacit_kernels::evidence::{Compared, Contrast, Decay, Interval, Order, Page, 
 use tacit_kernels::facts::{Fact, Kind, decode_facts};
 use tacit_kernels::index::{
     Behind, Change, Choice, Choices, Chooser, DEFAULT_WEIGHTS, Hit, Index, NextStep, NoteRow, PlanCluster,
-    Query, Row, SIGNALS, Signal, StepChoice, Unreadable, Usage, Weights, prepare, prepare_notes,
+    Query, Row, SIGNALS, Signal, StepChoice, TaskAttempts, Unreadable, Usage, Weights, prepare,
+    prepare_notes,
 };
-use tacit_kernels::text::TextVersion;
 use tacit_kernels::trajectory::Complexity;
 use tacit_storage::{Op, State};
 
@@ -24,6 +24,8 @@ use crate::store::PyChanges;
 type PyUsage = (u32, u32, u32, f64, f64, f64);
 type PyId = [u8; 16];
 type PyNear<'py> = (Bound<'py, PyBytes>, f64);
+/// Attempts, successes, and the ids of the best successes.
+type PyTaskAttempts<'py> = (usize, usize, Vec<Bound<'py, PyBytes>>);
 type PyAttempt<'py> = (Bound<'py, PyBytes>, Option<f64>);
 
 /// The retrieval index of one store: it follows the store's changes and answers recalls from memory.
@@ -32,19 +34,16 @@ pub(crate) struct PyIndex {
     index: RwLock<Index>,
     embedder: String,
     dimension: usize,
-    text_version: TextVersion,
 }
 
 #[pymethods]
 impl PyIndex {
     #[new]
-    #[pyo3(signature = (embedder_name, dimension, *, text_version = None))]
-    fn new(embedder_name: String, dimension: usize, text_version: Option<u32>) -> PyResult<Self> {
-        let text_version = convert::text_version(text_version)?;
+    fn new(embedder_name: String, dimension: usize) -> PyResult<Self> {
         match dimension {
             1..=65_536 => {
                 let index = RwLock::new(Index::new(&embedder_name, dimension));
-                Ok(Self { index, embedder: embedder_name, dimension, text_version })
+                Ok(Self { index, embedder: embedder_name, dimension })
             }
             _ => Err(invalid("dimension", "must be within 1 and 65,536", dimension)),
         }
@@ -58,12 +57,6 @@ impl PyIndex {
     #[getter]
     fn dimension(&self) -> usize {
         self.dimension
-    }
-
-    /// The version of the text functions that made the facts which this index counts.
-    #[getter]
-    fn text_version(&self) -> u32 {
-        self.text_version.number()
     }
 
     /// The number of the last change that was applied.
@@ -109,7 +102,7 @@ impl PyIndex {
         neighbours: usize,
         candidates: usize,
         namespace: &str,
-        vector: Option<&[u8]>,
+        vector: Option<PyReadonlyArray1<'_, f32>>,
         domain: Option<&str>,
         language: Option<&str>,
         tags: Vec<PyBackedStr>,
@@ -121,13 +114,13 @@ impl PyIndex {
         successes_only: bool,
     ) -> PyResult<(Vec<PyHit>, Vec<&'static str>, Vec<PyNear<'py>>)> {
         let (tags, tools) = (strs(&tags), strs(&tools));
-        let vector = self.vector(vector)?;
+        let vector = self.vector(vector.as_ref())?;
         let half_life = half_life_s.map(|seconds| seconds * 1e6);
         let weights = weights_of(weights)?;
         let query = Query {
             namespace,
             task,
-            vector: vector.as_deref(),
+            vector,
             domain,
             language,
             tags: &tags,
@@ -151,7 +144,7 @@ impl PyIndex {
         task: &str,
         limit: usize,
         namespace: &str,
-        vector: Option<&[u8]>,
+        vector: Option<PyReadonlyArray1<'_, f32>>,
         domain: Option<&str>,
         language: Option<&str>,
         tags: Vec<PyBackedStr>,
@@ -160,12 +153,12 @@ impl PyIndex {
         successes_only: bool,
     ) -> PyResult<Vec<PyNear<'py>>> {
         let (tags, tools) = (strs(&tags), strs(&tools));
-        let vector = self.vector(vector)?;
+        let vector = self.vector(vector.as_ref())?;
         let (now, half_life, weights) = (0, None, weights_of(weights)?);
         let query = Query {
             namespace,
             task,
-            vector: vector.as_deref(),
+            vector,
             domain,
             language,
             tags: &tags,
@@ -205,6 +198,22 @@ impl PyIndex {
     fn by_task_key<'py>(&self, py: Python<'py>, namespace: &str, task_key: &str) -> Vec<PyAttempt<'py>> {
         let attempts = py.detach(|| self.read().attempts(namespace, task_key));
         attempts.into_iter().map(|each| (PyBytes::new(py, &each.id), each.base)).collect()
+    }
+
+    /// For each episode: how many attempts at its task were judged, how many succeeded, and the ids of the best
+    /// successes (fewest steps, then earliest), at most `most`.
+    fn task_attempts<'py>(
+        &self,
+        py: Python<'py>,
+        namespace: &str,
+        ids: Vec<PyId>,
+        most: usize,
+    ) -> Vec<PyTaskAttempts<'py>> {
+        let found = py.detach(|| self.read().task_attempts(namespace, &ids, most));
+        let row = |each: TaskAttempts| {
+            (each.attempts, each.successes, each.best.iter().map(|id| PyBytes::new(py, id)).collect())
+        };
+        found.into_iter().map(row).collect()
     }
 
     /// Whether the namespace holds any fact about the pattern.
@@ -462,8 +471,7 @@ impl PyIndex {
         notes: impl Iterator<Item = NoteRow<'a>>,
         sequence: i64,
     ) -> PyResult<i64> {
-        let prepared =
-            prepare(changes, &self.embedder, self.dimension, self.text_version).map_err(unreadable)?;
+        let prepared = prepare(changes, &self.embedder, self.dimension).map_err(unreadable)?;
         let noted = prepare_notes(notes).map_err(|Unreadable { id, why }| {
             CorruptRecordError::new_err(format!("note {}: {why}", hexadecimal(&id)))
         })?;
@@ -473,8 +481,16 @@ impl PyIndex {
         Ok(index.sequence())
     }
 
-    fn vector(&self, packed: Option<&[u8]>) -> PyResult<Option<Vec<f32>>> {
-        packed.map(|packed| convert::packed_vector("vector", packed, self.dimension)).transpose()
+    fn vector<'a>(&self, vector: Option<&'a PyReadonlyArray1<'_, f32>>) -> PyResult<Option<&'a [f32]>> {
+        let Some(vector) = vector else { return Ok(None) };
+        let vector = convert::row("vector", vector)?;
+        if vector.len() != self.dimension {
+            return Err(invalid("vector", &format!("must have {} numbers", self.dimension), vector.len()));
+        }
+        if !vector.iter().all(|x| x.is_finite()) {
+            return Err(invalid("vector", "must hold finite numbers", "another"));
+        }
+        Ok(Some(vector))
     }
 }
 
@@ -789,40 +805,40 @@ impl PyCompared {
     }
 
     #[getter]
-    fn kinds<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<u8>>> {
+    fn kinds<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u8>> {
         self.column(py, |each| each.kind)
     }
 
     #[getter]
-    fn episodes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<u64>>> {
+    fn episodes<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u64>> {
         self.column(py, |each| each.episodes)
     }
 
     /// Microseconds since 1970, UTC.
     #[getter]
-    fn last_seen<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<i64>>> {
+    fn last_seen<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
         self.column(py, |each| each.last_seen)
     }
 
     /// NaN where nothing can be compared.
     #[getter]
-    fn odds<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
+    fn odds<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
         self.column(py, |each| each.contrast.ratio)
     }
 
     #[getter]
-    fn odds_low<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
+    fn odds_low<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
         self.column(py, |each| each.contrast.low)
     }
 
     #[getter]
-    fn odds_high<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
+    fn odds_high<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
         self.column(py, |each| each.contrast.high)
     }
 
     /// How likely a difference at least as large is by chance alone.
     #[getter]
-    fn chances<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
+    fn chances<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
         self.column(py, |each| each.contrast.chance)
     }
 
@@ -832,13 +848,8 @@ impl PyCompared {
 }
 
 impl PyCompared {
-    fn column<'py, T: Element>(
-        &self,
-        py: Python<'py>,
-        of: fn(&Compared) -> T,
-    ) -> PyResult<Bound<'py, PyArray1<T>>> {
-        convert::import_numpy(py)?;
-        Ok(self.0.iter().map(of).collect::<Vec<T>>().into_pyarray(py))
+    fn column<'py, T: Element>(&self, py: Python<'py>, of: fn(&Compared) -> T) -> Bound<'py, PyArray1<T>> {
+        self.0.iter().map(of).collect::<Vec<T>>().into_pyarray(py)
     }
 }
 
@@ -903,9 +914,8 @@ impl PyChoices {
 
     /// The share of success of each episode.
     #[getter]
-    fn outcomes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
-        convert::import_numpy(py)?;
-        Ok(self.0.episodes.iter().map(|each| each.base).collect::<Vec<f64>>().into_pyarray(py))
+    fn outcomes<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
+        self.0.episodes.iter().map(|each| each.base).collect::<Vec<f64>>().into_pyarray(py)
     }
 
     fn __len__(&self) -> usize {
@@ -918,7 +928,6 @@ fn table<const N: usize>(
     rows: impl Iterator<Item = [i32; N]>,
     height: usize,
 ) -> PyResult<Bound<'_, PyArray2<i32>>> {
-    convert::import_numpy(py)?;
     rows.flatten().collect::<Vec<i32>>().into_pyarray(py).reshape([height, N])
 }
 

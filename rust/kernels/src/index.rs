@@ -5,10 +5,10 @@ use crate::facts::{Fact, Id, Kind};
 use crate::msgpack::Malformed;
 use crate::names::Names;
 use crate::similarity::lcs::lcs_ratio;
-use crate::text::TextVersion;
 use rustc_hash::FxHashMap;
 use std::sync::Mutex;
 
+mod attempts;
 mod behind;
 mod choices;
 mod counted;
@@ -24,6 +24,7 @@ mod symbols;
 mod taught;
 mod usage;
 
+pub use attempts::TaskAttempts;
 pub use behind::Behind;
 use behind::{BehindNearest, best_used};
 pub use choices::{Choice as StepChoice, Choices, Chooser};
@@ -290,6 +291,20 @@ impl Index {
         attempts
     }
 
+    /// For each episode, the attempts at its task with at most `most` of the best successes.
+    ///
+    /// An episode that the namespace does not hold has none.
+    pub fn task_attempts(&self, namespace: &str, ids: &[Id], most: usize) -> Vec<TaskAttempts> {
+        let Some(place) = self.spaces.get(namespace) else { return vec![TaskAttempts::default(); ids.len()] };
+        let space = &self.all[*place as usize];
+        let group_of = |id: &Id| match self.homes.get(id) {
+            Some((home, number)) if home == place => Some(space.groups[*number as usize]),
+            _ => None,
+        };
+        let groups: Vec<Option<u64>> = ids.iter().map(group_of).collect();
+        attempts::task_attempts(space, &groups, most)
+    }
+
     fn tool(&self, number: u32) -> String {
         self.names.name(number).unwrap_or_default().to_owned()
     }
@@ -454,16 +469,14 @@ pub fn prepare_notes<'a>(rows: impl IntoIterator<Item = NoteRow<'a>>) -> Result<
     rows.into_iter().map(prepare).collect()
 }
 
-/// Reads all changes, or names the first row that cannot be read: nothing is ever half applied. `text` is the version
-/// of the text functions that made the facts of these episodes.
+/// Reads all changes, or names the first row that cannot be read: nothing is ever half applied.
 pub fn prepare<'a>(
     changes: impl IntoIterator<Item = Change<'a>>,
     embedder: &str,
     dimension: usize,
-    text: TextVersion,
 ) -> Result<Vec<Prepared>, Unreadable> {
     let prepare = |change| match change {
-        Change::Put(row) => match Entry::read(&row, embedder, dimension, text) {
+        Change::Put(row) => match Entry::read(&row, embedder, dimension) {
             Ok(entry) => Ok(Prepared::Put(Box::new(entry))),
             Err(why) => Err(Unreadable { id: row.id, why }),
         },
