@@ -1,8 +1,8 @@
 //! All models of a store, by namespace: changes go in, answers come out.
 
-use crate::arguments::{ArgumentModel, Filled};
-use crate::namespace::Space;
-use crate::next_step::{Linear, Suggested, Way};
+use crate::arguments::{ArgumentModel, FilledArgument};
+use crate::namespace::NamespaceModels;
+use crate::next_step::{Fix, SoftmaxModel, SuggestedStep};
 use crate::outcome::Prediction;
 use crate::plans::Plan;
 use crate::run::Run;
@@ -12,7 +12,7 @@ use tacit_kernels::index::{Change, Unreadable};
 
 /// A change, ready to be applied.
 #[derive(Clone, Debug)]
-pub enum Prepared {
+pub enum PreparedChange {
     Put(Box<Run>),
     Remove(Id),
 }
@@ -20,13 +20,13 @@ pub enum Prepared {
 /// Reads all changes, or names the first episode that cannot be read: nothing is ever half applied.
 pub fn prepare<'a>(
     changes: impl IntoIterator<Item = Change<'a>>,
-) -> std::result::Result<Vec<Prepared>, Unreadable> {
+) -> std::result::Result<Vec<PreparedChange>, Unreadable> {
     let prepare = |change| match change {
         Change::Put(row) => match Run::decode(row.payload) {
-            Ok(run) => Ok(Prepared::Put(Box::new(Run { id: row.id, ..run }))),
+            Ok(run) => Ok(PreparedChange::Put(Box::new(Run { id: row.id, ..run }))),
             Err(why) => Err(Unreadable { id: row.id, why }),
         },
-        Change::Remove(id) => Ok(Prepared::Remove(id)),
+        Change::Remove(id) => Ok(PreparedChange::Remove(id)),
     };
     changes.into_iter().map(prepare).collect()
 }
@@ -37,25 +37,25 @@ pub fn prepare<'a>(
 #[derive(Debug, Default)]
 pub struct Advisor {
     sequence: i64,
-    places: FxHashMap<Box<str>, u32>,
-    spaces: Vec<Space>,
-    homes: FxHashMap<Id, u32>,
+    numbers: FxHashMap<Box<str>, u32>,
+    namespaces: Vec<NamespaceModels>,
+    namespace_of: FxHashMap<Id, u32>,
 }
 
 /// What is learned from whole episodes, beside what is counted of each. It depends on them alone.
 #[derive(Debug)]
-pub struct Learned {
-    steps: Linear,
+pub struct FittedModels {
+    steps: SoftmaxModel,
     arguments: ArgumentModel,
     from: Vec<Id>,
 }
 
-impl Learned {
+impl FittedModels {
     /// Learns from the successes that `Advisor::due` named, in that order; none where there are none.
     pub fn from(runs: &[Run]) -> Option<Self> {
         let from: Vec<Id> = runs.iter().map(|run| run.id).collect();
         (!runs.is_empty()).then(|| Self {
-            steps: Linear::fit(runs),
+            steps: SoftmaxModel::fit(runs),
             arguments: ArgumentModel::fit(runs),
             from,
         })
@@ -69,24 +69,24 @@ impl Advisor {
     }
 
     pub fn len(&self) -> usize {
-        self.homes.len()
+        self.namespace_of.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.homes.is_empty()
+        self.namespace_of.is_empty()
     }
 
     /// How much memory the models take, nearly.
     pub fn bytes(&self) -> usize {
-        self.homes.capacity() * 21 + self.spaces.iter().map(Space::bytes).sum::<usize>()
+        self.namespace_of.capacity() * 21 + self.namespaces.iter().map(NamespaceModels::bytes).sum::<usize>()
     }
 
     /// Applies changes that were prepared, and notes how far the store has been followed.
-    pub fn apply(&mut self, changes: impl IntoIterator<Item = Prepared>, sequence: i64) {
+    pub fn apply(&mut self, changes: impl IntoIterator<Item = PreparedChange>, sequence: i64) {
         for change in changes {
             match change {
-                Prepared::Put(run) => self.put(&run),
-                Prepared::Remove(id) => self.remove(&id),
+                PreparedChange::Put(run) => self.put(&run),
+                PreparedChange::Remove(id) => self.remove(&id),
             }
         }
         self.sequence = self.sequence.max(sequence);
@@ -94,92 +94,92 @@ impl Advisor {
 
     fn put(&mut self, run: &Run) {
         self.remove(&run.id);
-        let place = self.place_of(&run.namespace);
-        self.spaces[place as usize].put(run);
-        self.homes.insert(run.id, place);
+        let number = self.number_of(&run.namespace);
+        self.namespaces[number as usize].put(run);
+        self.namespace_of.insert(run.id, number);
     }
 
-    fn place_of(&mut self, namespace: &str) -> u32 {
-        if let Some(place) = self.places.get(namespace) {
-            return *place;
+    fn number_of(&mut self, namespace: &str) -> u32 {
+        if let Some(number) = self.numbers.get(namespace) {
+            return *number;
         }
-        let place = self.spaces.len() as u32;
-        self.places.insert(namespace.into(), place);
-        self.spaces.push(Space::default());
-        place
+        let number = self.namespaces.len() as u32;
+        self.numbers.insert(namespace.into(), number);
+        self.namespaces.push(NamespaceModels::default());
+        number
     }
 
     /// The episodes to learn from now, oldest first; None as long as what was learned will do.
     pub fn due(&self, namespace: &str) -> Option<Vec<Id>> {
-        self.space(namespace)?.steps.due()
+        self.models(namespace)?.steps.due()
     }
 
     /// Takes over what was learned from the episodes that were due.
-    pub fn learned(&mut self, namespace: &str, learned: Learned) {
-        let place = self.place_of(namespace);
-        let space = &mut self.spaces[place as usize];
-        space.steps.learned(learned.steps, learned.from);
-        space.arguments = learned.arguments;
+    pub fn set_fitted(&mut self, namespace: &str, fitted: FittedModels) {
+        let number = self.number_of(namespace);
+        let models = &mut self.namespaces[number as usize];
+        models.steps.set_fitted(fitted.steps, fitted.from);
+        models.arguments = fitted.arguments;
     }
 
     /// What may come after the steps of an open episode, the likeliest first; empty where no episode succeeded yet.
-    pub fn suggest(&self, run: &Run, limit: usize) -> Vec<Suggested> {
-        self.space(&run.namespace).map_or_else(Vec::new, |space| space.steps.suggest(run, limit))
+    pub fn suggest(&self, run: &Run, limit: usize) -> Vec<SuggestedStep> {
+        self.models(&run.namespace).map_or_else(Vec::new, |models| models.steps.suggest(run, limit))
     }
 
     /// Ways out of an error of `class`, the likeliest to work first. The steps of the open episode end with the one that
     /// failed, or with the one before it; where it has none, or names no agent, the answer does without.
-    pub fn recover(&self, run: &Run, tool: Option<&str>, class: &str, limit: usize) -> Vec<Way> {
-        let space = self.space(&run.namespace);
-        space.map_or_else(Vec::new, |space| space.steps.recover(run, tool, class, limit))
+    pub fn recover(&self, run: &Run, tool: Option<&str>, class: &str, limit: usize) -> Vec<Fix> {
+        let models = self.models(&run.namespace);
+        models.map_or_else(Vec::new, |models| models.steps.recover(run, tool, class, limit))
     }
 
     /// Whether questions about tasks of this namespace can be answered as it is.
     pub fn is_settled(&self, namespace: &str) -> bool {
-        self.space(namespace).is_none_or(|space| space.is_settled())
+        self.models(namespace).is_none_or(|models| models.is_settled())
     }
 
     /// Learns from many episodes at once, where enough have come or gone since it last did.
     pub fn settle(&mut self, namespace: &str) {
-        if let Some(place) = self.places.get(namespace) {
-            self.spaces[*place as usize].settle();
+        if let Some(number) = self.numbers.get(namespace) {
+            self.namespaces[*number as usize].settle();
         }
     }
 
     /// How an attempt at the run's task by its agent will go. The namespace is settled.
     pub fn predict(&self, run: &Run) -> Prediction {
-        match self.space(&run.namespace) {
-            Some(space) => space.predict(run),
-            None => Space::default().predict(run),
+        match self.models(&run.namespace) {
+            Some(models) => models.predict(run),
+            None => NamespaceModels::default().predict(run),
         }
     }
 
     /// One plan for the run's task, merged from the successes of the nearest tasks; at most `limit` of them are named.
     /// The namespace is settled.
     pub fn plan(&self, run: &Run, limit: usize) -> Plan {
-        self.space(&run.namespace).map(|space| space.plan(run, limit)).unwrap_or_default()
+        self.models(&run.namespace).map(|models| models.plan(run, limit)).unwrap_or_default()
     }
 
     /// The arguments of each of several tools, one of which may come after the steps of an open episode.
-    pub fn arguments(&self, run: &Run, tools: &[&str]) -> Vec<Vec<Filled>> {
-        let Some(space) = self.space(&run.namespace) else { return vec![Vec::new(); tools.len()] };
-        let prepared = space.arguments.prepare(run);
-        tools.iter().map(|tool| space.arguments.fill(&prepared, tool)).collect()
+    pub fn arguments(&self, run: &Run, tools: &[&str]) -> Vec<Vec<FilledArgument>> {
+        let Some(models) = self.models(&run.namespace) else { return vec![Vec::new(); tools.len()] };
+        let prepared = models.arguments.prepare(run);
+        tools.iter().map(|tool| models.arguments.fill(&prepared, tool)).collect()
     }
 
     /// The arguments of the steps of a plan, taken one after another from where an open episode stands.
-    pub fn plan_arguments(&self, run: &Run, tools: &[&str]) -> Vec<Vec<Filled>> {
-        let space = self.space(&run.namespace);
-        space.map_or_else(|| vec![Vec::new(); tools.len()], |space| space.arguments.plan(run, tools))
+    pub fn plan_arguments(&self, run: &Run, tools: &[&str]) -> Vec<Vec<FilledArgument>> {
+        let models = self.models(&run.namespace);
+        models.map_or_else(|| vec![Vec::new(); tools.len()], |models| models.arguments.plan(run, tools))
     }
 
-    fn space(&self, namespace: &str) -> Option<&Space> {
-        self.places.get(namespace).map(|place| &self.spaces[*place as usize])
+    fn models(&self, namespace: &str) -> Option<&NamespaceModels> {
+        self.numbers.get(namespace).map(|number| &self.namespaces[*number as usize])
     }
 
     fn remove(&mut self, id: &Id) {
-        if let Some(place) = self.homes.remove(id) {
-            self.spaces[place as usize].remove(id);
+        if let Some(number) = self.namespace_of.remove(id) {
+            self.namespaces[number as usize].remove(id);
         }
     }
 }

@@ -18,15 +18,16 @@ mod parameters;
 mod ranking;
 mod reading;
 mod slot;
+mod slot_examples;
 mod sources;
 mod span;
 mod survey;
-mod targets;
+
 mod task;
 mod templates;
 mod values;
 
-pub use filling::Filled;
+pub use filling::FilledArgument;
 pub(crate) use model::ArgumentModel;
 
 #[cfg(test)]

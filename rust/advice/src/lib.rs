@@ -10,10 +10,10 @@ mod reason;
 mod run;
 mod tasks;
 
-pub use advisor::{Advisor, Learned, Prepared, prepare};
-pub use arguments::Filled;
-pub use next_step::{Suggested, Way};
+pub use advisor::{Advisor, FittedModels, PreparedChange, prepare};
+pub use arguments::FilledArgument;
+pub use next_step::{Fix, SuggestedStep};
 pub use outcome::{Expected, Prediction};
 pub use plans::{Plan, PlanStep};
-pub use reason::Term;
-pub use run::{Run, Taken};
+pub use reason::Reason;
+pub use run::{Run, RunStep};

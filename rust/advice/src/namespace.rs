@@ -1,34 +1,34 @@
 //! The models of one namespace, kept in step with each other.
 
 use crate::arguments::ArgumentModel;
-use crate::next_step::StepModel;
-use crate::outcome::{self, Fit, Prediction};
+use crate::next_step::NextStepModel;
+use crate::outcome::{self, OutcomeFit, Prediction};
 use crate::plans::{self, Plan};
 use crate::run::Run;
-use crate::tasks::TaskModel;
+use crate::tasks::TaskHistory;
 use tacit_kernels::facts::Id;
 
 /// The models of one namespace.
 #[derive(Debug, Default)]
-pub(crate) struct Space {
-    pub(crate) steps: StepModel,
-    pub(crate) tasks: TaskModel,
-    pub(crate) outcomes: Fit,
+pub(crate) struct NamespaceModels {
+    pub(crate) steps: NextStepModel,
+    pub(crate) tasks: TaskHistory,
+    pub(crate) outcomes: OutcomeFit,
     pub(crate) arguments: ArgumentModel,
 }
 
-impl Space {
+impl NamespaceModels {
     pub(crate) fn put(&mut self, run: &Run) {
         self.steps.put(run);
         if self.tasks.put(run) {
-            self.outcomes.met(&run.id);
+            self.outcomes.mark_changed(&run.id);
         }
     }
 
     pub(crate) fn remove(&mut self, id: &Id) {
         self.steps.remove(id);
         if self.tasks.remove(id) {
-            self.outcomes.met(id);
+            self.outcomes.mark_changed(id);
         }
     }
 
@@ -46,7 +46,7 @@ impl Space {
     pub(crate) fn settle(&mut self) {
         self.tasks.settle();
         if !self.outcomes.covers(self.tasks.len()) {
-            self.outcomes = Fit::of(&self.tasks);
+            self.outcomes = OutcomeFit::new(&self.tasks);
         }
     }
 
@@ -64,14 +64,14 @@ impl Space {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::Taken;
+    use crate::run::RunStep;
     use crate::tasks::MOST_STEPS;
     use proptest::prelude::*;
 
     /// An episode by number: its task's key is the first word of the task, if it begins with a #.
     fn run(number: u8, task: &str, agent: &str, base: f64, tools: &str) -> Run {
         let key = task.split(' ').next().filter(|word| word.starts_with('#')).map(str::to_owned);
-        let taken = |tool: char| Taken { tool: tool.into(), ok: 1, ..Taken::default() };
+        let taken = |tool: char| RunStep { tool: tool.into(), ok: 1, ..RunStep::default() };
         Run {
             id: [number; 16],
             group: tacit_kernels::index::group_of(key.as_deref(), task),
@@ -86,8 +86,8 @@ mod tests {
         }
     }
 
-    fn model(runs: &[Run]) -> Space {
-        let mut model = Space::default();
+    fn model(runs: &[Run]) -> NamespaceModels {
+        let mut model = NamespaceModels::default();
         runs.iter().for_each(|run| model.put(run));
         model.settle();
         model
@@ -208,7 +208,7 @@ mod tests {
         ) {
             let runs = distinct(runs);
             let (kept, gone) = runs.split_at(keep.min(runs.len()));
-            let mut moved = Space::default();
+            let mut moved = NamespaceModels::default();
             for (at, run) in runs.iter().rev().enumerate() {
                 moved.put(run);
                 if at % 7 == 3 {

@@ -7,25 +7,25 @@ mod fixes;
 mod softmax;
 mod tools;
 
-pub use fixes::Way;
-pub(super) use softmax::Linear;
+pub use fixes::Fix;
+pub(super) use softmax::SoftmaxModel;
 
-use crate::reason::Term;
+use crate::reason::Reason;
 use crate::run::Run;
-use backoff_counts::{CHAINS, Counts, Move, Walk, comparable, expect, symbol_of};
-use compact_runs::{Held, Runs, UNKNOWN};
-use features::{Prepared, domain_of, move_of};
-use fixes::{Trouble, Ways, before};
+use backoff_counts::{CHAINS, ContextCounts, Prefix, StepSymbol, expected_shares, support_of, symbol_of};
+use compact_runs::{CompactRun, CompactRuns, UNKNOWN};
+use features::{RunFeatures, domain_of, step_symbol};
+use fixes::{Failure, FixCounts, before};
 use softmax::{MOST_POSITIONS, evidence};
 use tacit_kernels::facts::Id;
-use tools::{FINISH, Symbols, Tools};
+use tools::{FINISH, SymbolNumbers, ToolNumbers};
 
 /// Memory learns anew when it has grown by one part in so many, and by no more than so many runs.
 const GROWTH: usize = 16;
 const MOST_NEW: usize = 250;
 /// A step that may come next.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Suggested {
+pub struct SuggestedStep {
     /// None: the run may finish.
     pub tool: Option<String>,
     /// All steps that may come next sum to 1.
@@ -33,26 +33,26 @@ pub struct Suggested {
     /// How many steps of successful runs were taken after the longest known run of the last tools.
     pub support: f64,
     /// Signals whose values times weights sum to the probability.
-    pub reasons: Vec<Term>,
+    pub reasons: Vec<Reason>,
     /// A few of the runs that took this step after the same last tools: the most alike, then the newest.
     pub episodes: Vec<Id>,
 }
 
 /// What one namespace's runs did, step by step. What it holds depends on the runs, not on their order.
 #[derive(Debug, Default)]
-pub(super) struct StepModel {
-    tools: Tools,
-    symbols: Symbols,
-    runs: Runs,
-    counts: Counts,
-    ways: Ways,
-    fitted: Option<Fitted>,
+pub(super) struct NextStepModel {
+    tools: ToolNumbers,
+    symbols: SymbolNumbers,
+    runs: CompactRuns,
+    counts: ContextCounts,
+    fixes: FixCounts,
+    fitted: Option<FittedSoftmax>,
 }
 
 /// What was learned.
 #[derive(Debug)]
-struct Fitted {
-    linear: Linear,
+struct FittedSoftmax {
+    softmax: SoftmaxModel,
     /// How many successes there were.
     size: usize,
     /// The runs that it was learned from, oldest first.
@@ -62,14 +62,14 @@ struct Fitted {
 }
 
 /// What the run behind a question looks like to the counts.
-struct Asked<'a> {
+struct StepQuery<'a> {
     run: &'a Run,
-    walk: Walk,
+    prefix: Prefix,
     expected: Vec<f64>,
     support: f64,
 }
 
-impl StepModel {
+impl NextStepModel {
     /// Counts an episode that has ended. One that was counted before must be removed first.
     pub(super) fn put(&mut self, run: &Run) {
         if run.base.is_none() {
@@ -79,10 +79,10 @@ impl StepModel {
         let agent = self.symbols.number(symbol_of(run.agent.as_deref()));
         let (tools, symbols) = (&mut self.tools, &mut self.symbols);
         let numbers =
-            run.steps.iter().map(|step| [tools.number(&step.tool), symbols.number(move_of(step).class)]);
-        let held = Held::new(run.id, run.is_success(), domain, agent, numbers);
-        self.count(&held, Counts::add, Tools::used);
-        self.runs.insert(held);
+            run.steps.iter().map(|step| [tools.number(&step.tool), symbols.number(step_symbol(step).class)]);
+        let run = CompactRun::new(run.id, run.is_success(), domain, agent, numbers);
+        self.count(&run, ContextCounts::add, ToolNumbers::used);
+        self.runs.insert(run);
     }
 
     /// Takes back what `put` counted. What was learned from the run is to be learned anew.
@@ -90,110 +90,115 @@ impl StepModel {
         if let Some(fitted) = &mut self.fitted {
             fitted.is_stale |= fitted.from.binary_search(id).is_ok();
         }
-        if let Some(held) = self.runs.remove(id) {
-            self.count(&held, Counts::remove, Tools::unused);
+        if let Some(run) = self.runs.remove(id) {
+            self.count(&run, ContextCounts::remove, ToolNumbers::unused);
         }
     }
 
-    fn count(&mut self, held: &Held, change: fn(&mut Counts, &[u64], u32), using: fn(&mut Tools, u32)) {
-        let agent = self.symbols.symbol(held.agent());
-        let steps: Vec<(u32, Move)> =
-            held.steps().iter().map(|step| (step[0], self.move_of(*step))).collect();
-        self.ways.count(agent, &steps, held.succeeded, change);
-        if !held.succeeded {
+    fn count(
+        &mut self,
+        run: &CompactRun,
+        change: fn(&mut ContextCounts, &[u64], u32),
+        using: fn(&mut ToolNumbers, u32),
+    ) {
+        let agent = self.symbols.symbol(run.agent());
+        let steps: Vec<(u32, StepSymbol)> =
+            run.steps().iter().map(|step| (step[0], self.step_symbol(*step))).collect();
+        self.fixes.count(agent, &steps, run.succeeded, change);
+        if !run.succeeded {
             return;
         }
-        let mut walk = Walk::new(self.symbols.symbol(held.domain()), agent);
+        let mut prefix = Prefix::new(self.symbols.symbol(run.domain()), agent);
         for (tool, step) in &steps {
-            change(&mut self.counts, &walk.contexts(), *tool);
+            change(&mut self.counts, &prefix.contexts(), *tool);
             using(&mut self.tools, *tool);
-            walk.step(*step);
+            prefix.step(*step);
         }
-        change(&mut self.counts, &walk.contexts(), FINISH);
+        change(&mut self.counts, &prefix.contexts(), FINISH);
         using(&mut self.tools, FINISH);
     }
 
-    fn move_of(&self, [tool, class]: [u32; 2]) -> Move {
-        Move { tool: self.tools.symbol(tool), class: self.symbols.symbol(class) }
+    fn step_symbol(&self, [tool, class]: [u32; 2]) -> StepSymbol {
+        StepSymbol { tool: self.tools.symbol(tool), class: self.symbols.symbol(class) }
     }
 
     /// What may come after the steps of `run`, the likeliest first. Empty where no run succeeded yet.
-    pub(super) fn suggest(&self, run: &Run, limit: usize) -> Vec<Suggested> {
+    pub(super) fn suggest(&self, run: &Run, limit: usize) -> Vec<SuggestedStep> {
         let known = self.tools.known();
         if known.is_empty() {
             return Vec::new();
         }
-        let asked = self.ask(run);
-        let said = self.said(&asked);
+        let query = self.query(run);
+        let scores = self.scores(&query);
         let mut best: Vec<usize> = (0..known.len()).collect();
-        best.sort_by(|a, b| said[*b].probability().total_cmp(&said[*a].probability()));
+        best.sort_by(|a, b| scores[*b].probability().total_cmp(&scores[*a].probability()));
         best.truncate(limit);
         let last = run.steps.iter().rev().map(|step| self.tools.get(&step.tool).unwrap_or(UNKNOWN));
         let last: Vec<u32> = last.chain([FINISH]).take(4).collect();
         let domain = self.symbols.get(domain_of(run));
-        let suggested = |at: usize| Suggested {
+        let suggested = |at: usize| SuggestedStep {
             tool: self.tools.name(known[at]).map(str::to_owned),
-            probability: said[at].probability(),
-            support: asked.support,
-            reasons: said[at].terms(),
-            episodes: self.runs.behind(&last, known[at], domain),
+            probability: scores[at].probability(),
+            support: query.support,
+            reasons: scores[at].reasons(),
+            episodes: self.runs.examples_of(&last, known[at], domain),
         };
         best.into_iter().map(suggested).collect()
     }
 
-    fn ask<'a>(&self, run: &'a Run) -> Asked<'a> {
-        let mut walk = Walk::new(domain_of(run), symbol_of(run.agent.as_deref()));
-        run.steps.iter().for_each(|step| walk.step(move_of(step)));
-        let rows = walk.contexts().map(|context| self.counts.row(context));
+    fn query<'a>(&self, run: &'a Run) -> StepQuery<'a> {
+        let mut prefix = Prefix::new(domain_of(run), symbol_of(run.agent.as_deref()));
+        run.steps.iter().for_each(|step| prefix.step(step_symbol(step)));
+        let rows = prefix.contexts().map(|context| self.counts.row(context));
         let rows = rows.each_ref().map(|row| row.counts());
         let mut expected = vec![0.0; CHAINS * self.tools.known().len()];
-        expect(&rows, &mut expected, |tool| self.tools.place(tool));
-        Asked { run, walk, expected, support: f64::from(comparable(&rows)) }
+        expected_shares(&rows, &mut expected, |tool| self.tools.place(tool));
+        StepQuery { run, prefix, expected, support: f64::from(support_of(&rows)) }
     }
 
     /// What the counts, the features and both together say of each known tool.
-    fn said(&self, asked: &Asked<'_>) -> Vec<Said> {
+    fn scores(&self, query: &StepQuery<'_>) -> Vec<StepScores> {
         let known = self.tools.known();
         let equal = [1.0 / CHAINS as f32; CHAINS];
-        let weights = self.fitted.as_ref().map_or(&equal, |fitted| fitted.linear.chain_weights());
+        let weights = self.fitted.as_ref().map_or(&equal, |fitted| fitted.softmax.chain_weights());
         let mut sequence = vec![0.0; known.len()];
-        for (chain, weight) in asked.expected.chunks_exact(known.len()).zip(weights) {
-            let said = chain.iter().map(|expected| f64::from(weight * evidence(*expected)));
-            sequence.iter_mut().zip(said).for_each(|(sum, said)| *sum += said);
+        for (chain, weight) in query.expected.chunks_exact(known.len()).zip(weights) {
+            let scores = chain.iter().map(|expected| f64::from(weight * evidence(*expected)));
+            sequence.iter_mut().zip(scores).for_each(|(sum, scores)| *sum += scores);
         }
-        let Some(Fitted { linear, .. }) = &self.fitted else {
-            return shares(&sequence).into_iter().map(Said::of_counts).collect();
+        let Some(FittedSoftmax { softmax, .. }) = &self.fitted else {
+            return shares(&sequence).into_iter().map(StepScores::of_counts).collect();
         };
-        let scores = linear.score(&Prepared::ending(asked.run), &asked.walk);
+        let logits = softmax.score(&RunFeatures::ending(query.run), &query.prefix);
         let score =
-            |tool: &u32| linear.column(self.tools.symbol(*tool)).map_or(0.0, |at| f64::from(scores[at]));
+            |tool: &u32| softmax.column(self.tools.symbol(*tool)).map_or(0.0, |at| f64::from(logits[at]));
         let features: Vec<f64> = known.iter().map(score).collect();
         let both: Vec<f64> = sequence.iter().zip(&features).map(|(a, b)| a + b).collect();
         let (sequence, features, both) = (shares(&sequence), shares(&features), shares(&both));
-        let said = |at| Said { sequence: sequence[at], learned: Some((features[at], both[at])) };
-        (0..known.len()).map(said).collect()
+        let scores = |at| StepScores { sequence: sequence[at], set_fitted: Some((features[at], both[at])) };
+        (0..known.len()).map(scores).collect()
     }
 
     /// Ways out of an error of `class`, the likeliest to work first. The run's steps are those before the error, or end with
     /// the step that failed; where it has none, or no agent, the answer does without.
-    pub(super) fn recover(&self, run: &Run, tool: Option<&str>, class: &str, limit: usize) -> Vec<Way> {
-        let steps: Vec<(u32, Move)> = run.steps.iter().map(|step| (0, move_of(step))).collect();
-        let failed = Move { tool: symbol_of(tool), class: symbol_of(Some(class)) };
+    pub(super) fn recover(&self, run: &Run, tool: Option<&str>, class: &str, limit: usize) -> Vec<Fix> {
+        let steps: Vec<(u32, StepSymbol)> = run.steps.iter().map(|step| (0, step_symbol(step))).collect();
+        let failed = StepSymbol { tool: symbol_of(tool), class: symbol_of(Some(class)) };
         let ends_with_it = steps.last().is_some_and(|(_, last)| *last == failed);
         let at = steps.len() - usize::from(ends_with_it);
         let before = (tool.is_some() && !steps.is_empty()).then(|| before(&steps, at));
         let agent = symbol_of(run.agent.as_deref());
-        let (mut ways, support) =
-            self.ways.of(&Trouble { tool: failed.tool, class: failed.class, agent, before });
-        ways.sort_by(|a, b| {
+        let (mut fixes, support) =
+            self.fixes.ranked(&Failure { tool: failed.tool, class: failed.class, agent, before });
+        fixes.sort_by(|a, b| {
             b.1.total_cmp(&a.1).then_with(|| self.tools.name(a.0).cmp(&self.tools.name(b.0)))
         });
-        let way = |(tool, probability)| Way {
+        let fix = |(tool, probability)| Fix {
             tool: self.tools.name(tool).map(str::to_owned),
             probability,
             support: f64::from(support),
         };
-        ways.into_iter().take(limit).map(way).collect()
+        fixes.into_iter().take(limit).map(fix).collect()
     }
 
     /// The successes to learn from, oldest first, where memory has grown or shrunk enough since it last learned, or does
@@ -201,8 +206,8 @@ impl StepModel {
     /// many as the grid of sizes has.
     pub(super) fn due(&self) -> Option<Vec<Id>> {
         let size = grid_size(self.runs.successes());
-        let will_do = self.fitted.as_ref().is_some_and(|fitted| fitted.size == size && !fitted.is_stale);
-        if size == 0 || will_do {
+        let is_current = self.fitted.as_ref().is_some_and(|fitted| fitted.size == size && !fitted.is_stale);
+        if size == 0 || is_current {
             return None;
         }
         let first: Vec<(&Id, usize)> = self.runs.succeeded().take(size).collect();
@@ -216,19 +221,19 @@ impl StepModel {
     }
 
     /// Takes over what was learned from the runs that `due` named; some of them may be gone by now.
-    pub(super) fn learned(&mut self, linear: Linear, from: Vec<Id>) {
+    pub(super) fn set_fitted(&mut self, softmax: SoftmaxModel, from: Vec<Id>) {
         let size =
             self.runs.succeeded().take_while(|(id, _)| from.last().is_some_and(|last| *id <= last)).count();
         let is_stale = !from.iter().all(|id| self.runs.has_success(id));
-        self.fitted = Some(Fitted { linear, size, from, is_stale });
+        self.fitted = Some(FittedSoftmax { softmax, size, from, is_stale });
     }
 
     pub(super) fn bytes(&self) -> usize {
-        let fitted = self.fitted.as_ref().map_or(0, |fitted| fitted.linear.bytes() + fitted.from.len() * 16);
+        let fitted = self.fitted.as_ref().map_or(0, |fitted| fitted.softmax.bytes() + fitted.from.len() * 16);
         self.runs.bytes()
             + fitted
             + self.counts.bytes()
-            + self.ways.bytes()
+            + self.fixes.bytes()
             + self.tools.bytes()
             + self.symbols.bytes()
     }
@@ -249,26 +254,26 @@ fn next_size(size: usize) -> usize {
 
 /// What was said of one tool.
 #[derive(Clone, Copy)]
-struct Said {
+struct StepScores {
     /// What the counts alone say.
     sequence: f64,
     /// What the features alone say, and what both together say.
-    learned: Option<(f64, f64)>,
+    set_fitted: Option<(f64, f64)>,
 }
 
-impl Said {
+impl StepScores {
     fn of_counts(sequence: f64) -> Self {
-        Self { sequence, learned: None }
+        Self { sequence, set_fitted: None }
     }
 
     fn probability(&self) -> f64 {
-        self.learned.map_or(self.sequence, |(_, both)| both)
+        self.set_fitted.map_or(self.sequence, |(_, both)| both)
     }
 
     /// Counts and features count half each; what both together say beyond that is how they agree.
-    fn terms(&self) -> Vec<Term> {
-        let term = |signal, value, weight| Term { signal, value, weight };
-        match self.learned {
+    fn reasons(&self) -> Vec<Reason> {
+        let term = |signal, value, weight| Reason { signal, value, weight };
+        match self.set_fitted {
             None => vec![term("sequence", self.sequence, 1.0)],
             Some((features, both)) => vec![
                 term("sequence", self.sequence, 0.5),
@@ -280,9 +285,9 @@ impl Said {
 }
 
 /// Scores as shares of 1.
-fn shares(scores: &[f64]) -> Vec<f64> {
-    let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let powers: Vec<f64> = scores.iter().map(|score| (score - most).exp()).collect();
+fn shares(logits: &[f64]) -> Vec<f64> {
+    let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let powers: Vec<f64> = logits.iter().map(|score| (score - most).exp()).collect();
     let sum: f64 = powers.iter().sum();
     powers.into_iter().map(|power| power / sum).collect()
 }
@@ -290,7 +295,7 @@ fn shares(scores: &[f64]) -> Vec<f64> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::run::Taken;
+    use crate::run::RunStep;
     use proptest::prelude::*;
 
     /// A text as a msgpack value.
@@ -302,29 +307,29 @@ pub(super) mod tests {
 
     /// A run of the tools, those with "!" failing; every number is a task of its own.
     pub(super) fn run(number: u8, tools: &str, base: Option<f64>) -> Run {
-        let step = |word: &str| Taken {
+        let step = |word: &str| RunStep {
             tool: word.trim_end_matches('!').into(),
             ok: i8::from(!word.ends_with('!')),
             error_class: word.ends_with('!').then(|| "refused".into()),
-            ..Taken::default()
+            ..RunStep::default()
         };
         let steps = tools.split_whitespace().map(step).collect();
         Run { id: [number; 16], group: u64::from(number), domain: "d".into(), base, steps, ..Run::default() }
     }
 
-    fn model(plans: &[&str]) -> StepModel {
-        let mut model = StepModel::default();
+    fn model(plans: &[&str]) -> NextStepModel {
+        let mut model = NextStepModel::default();
         plans.iter().enumerate().for_each(|(at, plan)| model.put(&run(at as u8, plan, Some(1.0))));
         model
     }
 
-    fn names(suggested: &[Suggested]) -> Vec<&str> {
+    fn names(suggested: &[SuggestedStep]) -> Vec<&str> {
         suggested.iter().map(|each| each.tool.as_deref().unwrap_or("-")).collect()
     }
 
     #[test]
     fn an_empty_memory_suggests_nothing_and_a_failure_teaches_no_step() {
-        let mut model = StepModel::default();
+        let mut model = NextStepModel::default();
         assert!(model.suggest(&run(9, "", None), 5).is_empty());
         model.put(&run(1, "a b", Some(0.0)));
         model.put(&run(2, "a b", None));
@@ -350,7 +355,7 @@ pub(super) mod tests {
                 assert!((sum - each.probability).abs() < 1e-12);
             }
             let runs: Vec<Run> = (0..4).map(|number| run(number, "look read write", Some(1.0))).collect();
-            model.learned(Linear::fit(&runs), (0..4).map(|number| [number; 16]).collect());
+            model.set_fitted(SoftmaxModel::fit(&runs), (0..4).map(|number| [number; 16]).collect());
         }
     }
 
@@ -370,10 +375,10 @@ pub(super) mod tests {
         assert_eq!((suggested.len(), names(&suggested).contains(&"write")), (3, false));
     }
 
-    fn learn(model: &mut StepModel) {
+    fn learn(model: &mut NextStepModel) {
         let due = model.due().unwrap();
         let runs: Vec<Run> = due.iter().map(|id| run(id[0], "a b", Some(1.0))).collect();
-        model.learned(Linear::fit(&runs), due);
+        model.set_fitted(SoftmaxModel::fit(&runs), due);
     }
 
     #[test]
@@ -409,7 +414,7 @@ pub(super) mod tests {
         model.remove(&[1; 16]);
         model.put(&run(9, "a b", Some(1.0)));
         let runs: Vec<Run> = due.iter().map(|id| run(id[0], "a b", Some(1.0))).collect();
-        model.learned(Linear::fit(&runs), due);
+        model.set_fitted(SoftmaxModel::fit(&runs), due);
         assert_eq!(model.due().unwrap(), [[0; 16], [2; 16], [3; 16], [9; 16]]);
     }
 
@@ -426,15 +431,15 @@ pub(super) mod tests {
 
     #[test]
     fn the_way_out_that_worked_comes_first() {
-        let mut model = StepModel::default();
+        let mut model = NextStepModel::default();
         for (number, plan) in
             ["look! list look", "look! list look", "look! look! list", "list look"].iter().enumerate()
         {
             model.put(&run(number as u8, plan, Some((number % 2) as f64)));
         }
-        let ways = model.recover(&run(9, "", None), Some("look"), "refused", 5);
-        assert_eq!((ways[0].tool.as_deref(), ways[0].support), (Some("list"), 3.0));
-        assert!((ways.iter().map(|way| way.probability).sum::<f64>() - 1.0).abs() < 1e-12);
+        let fixes = model.recover(&run(9, "", None), Some("look"), "refused", 5);
+        assert_eq!((fixes[0].tool.as_deref(), fixes[0].support), (Some("list"), 3.0));
+        assert!((fixes.iter().map(|fix| fix.probability).sum::<f64>() - 1.0).abs() < 1e-12);
         let again = model.recover(&run(9, "look!", None), Some("look"), "refused", 5);
         assert_eq!(again[0].support, 2.0, "two runs began with it");
         assert_eq!(model.recover(&run(9, "", None), None, "refused", 1)[0].tool.as_deref(), Some("list"));
@@ -446,7 +451,7 @@ pub(super) mod tests {
         model.put(&run(8, "look look!", Some(0.0)));
         let ends = |tool: &str| model.recover(&run(9, "", None), Some(tool), "refused", 9);
         assert_eq!(ends("read")[0].tool, None);
-        assert!(ends("look").iter().all(|way| way.support == 0.0));
+        assert!(ends("look").iter().all(|fix| fix.support == 0.0));
     }
 
     proptest! {
@@ -454,15 +459,15 @@ pub(super) mod tests {
         fn answers_depend_on_the_runs_held_and_not_on_their_order(
             plans in prop::collection::vec("([abc]!? ){0,5}", 1..8),
             gone in prop::collection::vec("([abcd]!? ){0,5}", 0..4),
-            asked in "([abc] ){0,3}",
+            query in "([abc] ){0,3}",
         ) {
-            let mut one = StepModel::default();
+            let mut one = NextStepModel::default();
             gone.iter().enumerate().for_each(|(at, plan)| one.put(&run(100 + at as u8, plan, Some(1.0))));
             plans.iter().enumerate().rev().for_each(|(at, plan)| one.put(&run(at as u8, plan, Some(1.0))));
             gone.iter().enumerate().for_each(|(at, _)| one.remove(&[100 + at as u8; 16]));
             let plans: Vec<&str> = plans.iter().map(String::as_str).collect();
             let other = model(&plans);
-            let question = run(99, &asked, None);
+            let question = run(99, &query, None);
             prop_assert_eq!(one.suggest(&question, 9), other.suggest(&question, 9));
             prop_assert_eq!(one.recover(&question, Some("a"), "refused", 9), other.recover(&question, Some("a"), "refused", 9));
             prop_assert_eq!(one.due(), other.due());

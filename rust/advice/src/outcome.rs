@@ -6,12 +6,12 @@
 mod mixed_effects;
 mod stacking;
 
-use crate::reason::Term;
-use crate::tasks::words::{Near, WordSpace};
-use crate::tasks::{Asked, Attempt, Cell, Task, TaskModel, Totals};
-use mixed_effects::{Belief, Effect, Effects, Observation, Offset, Tried, sigmoid, variance_around};
+use crate::reason::Reason;
+use crate::tasks::words::{Neighbour, TermVectors};
+use crate::tasks::{AttemptCell, AttemptTotals, KnownTask, TaskAttempt, TaskHistory, TaskQuery};
+use mixed_effects::{Effect, Effects, KnownOffset, Observation, TaskPrior, Trials, sigmoid, variance_around};
 use rustc_hash::FxHashMap;
-use stacking::{Case, Estimates, NEIGHBOURS, Stack, estimate, inputs};
+use stacking::{NEIGHBOURS, NeighbourEstimates, StackingCase, StackingWeights, inputs, neighbour_estimates};
 use tacit_kernels::evidence::Interval;
 use tacit_kernels::facts::Id;
 
@@ -20,7 +20,7 @@ const MOST_ATTEMPTS: usize = 20_000;
 /// How many tasks, those of the lowest hashes, are asked what their neighbours say of them.
 const MOST_CASES: usize = 384;
 /// The normal quantile of 97.5%.
-const DEVIATIONS: f64 = 1.959_963_984_540_054;
+const NORMAL_975: f64 = 1.959_963_984_540_054;
 /// How much wider the log-odds are spread than the model says: of few yes-or-no outcomes a group, the Laplace
 /// approximation makes the variances of effects too small (Breslow & Lin, Biometrika 82, 1995). In simulations with
 /// one to four attempts a task, 95% intervals held the truth 87% of the time without it.
@@ -30,7 +30,7 @@ const COMPARABLE: usize = 10;
 /// How many comparable successes the namespace's own spread of lengths weighs.
 const PRIOR_LENGTHS: f64 = 2.0;
 /// Weight of the namespace's mean beside that of comparable episodes.
-const DOUBT: f64 = 0.05;
+const MEAN_WEIGHT: f64 = 0.05;
 
 /// A number between bounds that hold it with 95% probability.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -52,7 +52,7 @@ pub struct Prediction {
     pub reward: Option<f64>,
     /// How many episodes are comparable: those of the task itself, or those of similar tasks by squared cosine.
     pub support: f64,
-    pub reasons: Vec<Term>,
+    pub reasons: Vec<Reason>,
 }
 
 /// What is learned from many episodes at once.
@@ -60,14 +60,14 @@ pub struct Prediction {
 /// It is that of the oldest n episodes, where n is the largest of a row of sizes each a sixteenth above the one before: whoever
 /// holds the same episodes has the same fit, and it is made again only as often as memory grows.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Fit {
+pub(super) struct OutcomeFit {
     size: usize,
     last: Id,
     is_stale: bool,
     effects: Effects,
-    stack: Stack,
+    stack: StackingWeights,
     /// The variance of tasks' effects around what their neighbours suggest.
-    left: f64,
+    residual_variance: f64,
 }
 
 /// The largest size of a fit that so many episodes are enough for.
@@ -82,39 +82,40 @@ fn fit_size(episodes: usize) -> usize {
     }
 }
 
-impl Fit {
+impl OutcomeFit {
     pub(super) fn covers(&self, episodes: usize) -> bool {
         !self.is_stale && self.size == fit_size(episodes)
     }
 
     /// An episode came or went: one that the fit was, or would have been, made from calls for another.
-    pub(super) fn met(&mut self, id: &Id) {
+    pub(super) fn mark_changed(&mut self, id: &Id) {
         self.is_stale |= *id <= self.last;
     }
 
-    pub(super) fn of(model: &TaskModel) -> Self {
+    pub(super) fn new(model: &TaskHistory) -> Self {
         let mut attempts = model.by_id();
         attempts.truncate(fit_size(attempts.len()));
         let Some((_, last)) = attempts.last() else { return Self::default() };
         let (size, last) = (attempts.len(), last.id);
-        let columns = Columns::of(&attempts[size.saturating_sub(MOST_ATTEMPTS)..]);
+        let columns = FitColumns::new(&attempts[size.saturating_sub(MOST_ATTEMPTS)..]);
         let fitted = mixed_effects::fit(&columns.observations);
-        let effects = Effects::of(&fitted, &columns.agents, &columns.domains, &columns.pairs);
-        let suggested = columns.suggested(model, &effects, fitted.task_effects());
-        let stack = Stack::of(&suggested.iter().flat_map(Suggested::cases).collect::<Vec<_>>());
-        let around: Vec<(f64, Vec<Tried>)> =
-            suggested.into_iter().map(|one| (stack.suggestion(&one.estimates), one.tried)).collect();
-        let left = variance_around(&around, effects.task_variance());
-        Self { size, last, is_stale: false, effects, stack, left }
+        let effects = Effects::new(&fitted, &columns.agents, &columns.domains, &columns.pairs);
+        let neighbour_cases = columns.neighbour_cases(model, &effects, fitted.task_effects());
+        let stack =
+            StackingWeights::fit(&neighbour_cases.iter().flat_map(NeighbourCase::cases).collect::<Vec<_>>());
+        let around: Vec<(f64, Vec<Trials>)> =
+            neighbour_cases.into_iter().map(|one| (stack.suggestion(&one.estimates), one.trials)).collect();
+        let residual_variance = variance_around(&around, effects.task_variance());
+        Self { size, last, is_stale: false, effects, stack, residual_variance }
     }
 
     /// The effect of a task by its attempts alone.
-    fn task(&self, task: &Task) -> Effect {
-        self.effects.of_any_task().after(&self.tried(task))
+    fn task(&self, task: &KnownTask) -> Effect {
+        self.effects.any_task().after(&self.trials_of(task))
     }
 
-    fn tried(&self, task: &Task) -> Vec<Tried> {
-        let of = |cell: &Cell| Tried {
+    fn trials_of(&self, task: &KnownTask) -> Vec<Trials> {
+        let of = |cell: &AttemptCell| Trials {
             offset: self.effects.offset(cell.agent, cell.domain).sum(),
             trials: f64::from(cell.trials),
             successes: cell.successes.value(),
@@ -122,41 +123,49 @@ impl Fit {
         task.cells.iter().map(of).collect()
     }
 
-    fn estimates(&self, model: &TaskModel, near: &[Near]) -> Estimates {
+    fn estimates(&self, model: &TaskHistory, near: &[Neighbour]) -> NeighbourEstimates {
         let documents: Vec<u32> = near.iter().map(|near| near.document).collect();
         let effects: Vec<Effect> =
             documents.iter().map(|task| self.task(&model.tasks[*task as usize])).collect();
-        estimate(&cosines(near), &model.space().cosines(&documents), &effects, self.effects.task_variance())
+        neighbour_estimates(
+            &cosines(near),
+            &model.space().cosines(&documents),
+            &effects,
+            self.effects.task_variance(),
+        )
     }
 
     /// What neighbours make us believe of a task: never surer than they have proved to be for the tasks that are known,
     /// and nothing where they proved to be of no use.
-    fn belief(&self, estimates: &Estimates) -> Belief {
+    fn prior(&self, estimates: &NeighbourEstimates) -> TaskPrior {
         let variance = self.effects.task_variance();
-        if self.left >= variance {
-            return self.effects.of_any_task();
+        if self.residual_variance >= variance {
+            return self.effects.any_task();
         }
         let unexplained = variance - estimates.explained;
-        Belief { mean: self.stack.suggestion(estimates), variance: unexplained.max(self.left) }
+        TaskPrior {
+            mean: self.stack.suggestion(estimates),
+            variance: unexplained.max(self.residual_variance),
+        }
     }
 }
 
-fn cosines(near: &[Near]) -> Vec<f64> {
+fn cosines(near: &[Neighbour]) -> Vec<f64> {
     near.iter().map(|near| f64::from(near.cosine)).collect()
 }
 
 /// Groups in the order in which they are first met.
-struct Numbers<K> {
+struct GroupNumbers<K> {
     places: FxHashMap<K, u32>,
     names: Vec<K>,
 }
 
-impl<K: Copy + Eq + std::hash::Hash> Numbers<K> {
+impl<K: Copy + Eq + std::hash::Hash> GroupNumbers<K> {
     fn new() -> Self {
         Self { places: FxHashMap::default(), names: Vec::new() }
     }
 
-    fn of(&mut self, name: K) -> u32 {
+    fn number(&mut self, name: K) -> u32 {
         *self.places.entry(name).or_insert_with(|| {
             self.names.push(name);
             self.names.len() as u32 - 1
@@ -165,30 +174,30 @@ impl<K: Copy + Eq + std::hash::Hash> Numbers<K> {
 }
 
 /// The attempts of a fit, those of the same groups together.
-struct Columns<'a> {
+struct FitColumns<'a> {
     observations: Vec<Observation>,
     agents: Vec<u64>,
     domains: Vec<u64>,
     pairs: Vec<(u64, u64)>,
     /// The number of each task in the model, and its first attempt.
-    tasks: Vec<(u32, &'a Attempt)>,
+    tasks: Vec<(u32, &'a TaskAttempt)>,
 }
 
-impl<'a> Columns<'a> {
-    fn of(attempts: &[(u32, &'a Attempt)]) -> Self {
+impl<'a> FitColumns<'a> {
+    fn new(attempts: &[(u32, &'a TaskAttempt)]) -> Self {
         let (mut agents, mut domains, mut pairs, mut tasks) =
-            (Numbers::new(), Numbers::new(), Numbers::new(), Numbers::new());
-        let mut cells = Numbers::new();
+            (GroupNumbers::new(), GroupNumbers::new(), GroupNumbers::new(), GroupNumbers::new());
+        let mut cells = GroupNumbers::new();
         let mut observations: Vec<Observation> = Vec::new();
         let mut firsts = Vec::new();
         for (number, attempt) in attempts {
-            let pair = pairs.of((attempt.agent, attempt.domain));
-            let task = tasks.of(*number);
+            let pair = pairs.number((attempt.agent, attempt.domain));
+            let task = tasks.number(*number);
             if task as usize == firsts.len() {
                 firsts.push((*number, *attempt));
             }
-            let groups = [agents.of(attempt.agent), domains.of(attempt.domain), pair, task];
-            let cell = cells.of(groups) as usize;
+            let groups = [agents.number(attempt.agent), domains.number(attempt.domain), pair, task];
+            let cell = cells.number(groups) as usize;
             if cell == observations.len() {
                 observations.push(Observation { groups, trials: 0.0, successes: 0.0 });
             }
@@ -199,32 +208,38 @@ impl<'a> Columns<'a> {
     }
 
     /// What the neighbours of some of the tasks say, each task left out of its own neighbours, beside what came of it.
-    fn suggested(&self, model: &TaskModel, effects: &Effects, known: &[Effect]) -> Vec<Suggested> {
+    fn neighbour_cases(
+        &self,
+        model: &TaskHistory,
+        effects: &Effects,
+        known: &[Effect],
+    ) -> Vec<NeighbourCase> {
         let space = self.space(model);
-        let tried = self.tried(effects);
-        let suggested = |task: u32| {
+        let trials = self.trials_of(effects);
+        let neighbour_cases = |task: u32| {
             let near = space.nearest_to(task, NEIGHBOURS);
             let documents: Vec<u32> = near.iter().map(|near| near.document).collect();
             let neighbours: Vec<Effect> = documents.iter().map(|task| known[*task as usize]).collect();
             let between = space.cosines(&documents);
-            let estimates = estimate(&cosines(&near), &between, &neighbours, effects.task_variance());
-            Suggested { estimates, tried: tried[task as usize].clone() }
+            let estimates =
+                neighbour_estimates(&cosines(&near), &between, &neighbours, effects.task_variance());
+            NeighbourCase { estimates, trials: trials[task as usize].clone() }
         };
-        self.chosen(model).into_iter().map(suggested).collect()
+        self.case_tasks(model).into_iter().map(neighbour_cases).collect()
     }
 
     /// The attempts at each task.
-    fn tried(&self, effects: &Effects) -> Vec<Vec<Tried>> {
-        let mut tried = vec![Vec::new(); self.tasks.len()];
+    fn trials_of(&self, effects: &Effects) -> Vec<Vec<Trials>> {
+        let mut by_task = vec![Vec::new(); self.tasks.len()];
         for Observation { groups: [agent, domain, _, task], trials, successes } in &self.observations {
             let offset = effects.offset(self.agents[*agent as usize], self.domains[*domain as usize]).sum();
-            tried[*task as usize].push(Tried { offset, trials: *trials, successes: *successes });
+            by_task[*task as usize].push(Trials { offset, trials: *trials, successes: *successes });
         }
-        tried
+        by_task
     }
 
-    fn space(&self, model: &TaskModel) -> WordSpace {
-        let mut space = WordSpace::default();
+    fn space(&self, model: &TaskHistory) -> TermVectors {
+        let mut space = TermVectors::default();
         for (place, (_, first)) in self.tasks.iter().enumerate() {
             space.put(place as u32, first.id, model.terms_of(first));
         }
@@ -232,59 +247,59 @@ impl<'a> Columns<'a> {
         space
     }
 
-    fn chosen(&self, model: &TaskModel) -> Vec<u32> {
-        let mut chosen: Vec<u32> = (0..self.tasks.len() as u32).collect();
-        chosen.sort_unstable_by_key(|task| model.tasks[self.tasks[*task as usize].0 as usize].group());
-        chosen.truncate(MOST_CASES);
-        chosen
+    fn case_tasks(&self, model: &TaskHistory) -> Vec<u32> {
+        let mut case_tasks: Vec<u32> = (0..self.tasks.len() as u32).collect();
+        case_tasks.sort_unstable_by_key(|task| model.tasks[self.tasks[*task as usize].0 as usize].group());
+        case_tasks.truncate(MOST_CASES);
+        case_tasks
     }
 }
 
 /// What neighbours say of a task, and how its attempts went.
-struct Suggested {
-    estimates: Estimates,
-    tried: Vec<Tried>,
+struct NeighbourCase {
+    estimates: NeighbourEstimates,
+    trials: Vec<Trials>,
 }
 
-impl Suggested {
-    fn cases(&self) -> impl Iterator<Item = Case> {
-        let case = |tried: &Tried| Case {
-            inputs: inputs(tried.offset, &self.estimates),
-            trials: tried.trials,
-            successes: tried.successes,
+impl NeighbourCase {
+    fn cases(&self) -> impl Iterator<Item = StackingCase> {
+        let case = |trials: &Trials| StackingCase {
+            inputs: inputs(trials.offset, &self.estimates),
+            trials: trials.trials,
+            successes: trials.successes,
         };
-        self.tried.iter().map(case)
+        self.trials.iter().map(case)
     }
 }
 
 /// One part of the log-odds.
-type Part = (&'static str, f64);
+type LogOddsPart = (&'static str, f64);
 
 /// The log-odds as parts, and their variance.
-struct Odds {
+struct LogOdds {
     base: f64,
-    parts: Vec<Part>,
+    parts: Vec<LogOddsPart>,
     variance: f64,
 }
 
-pub(super) fn predict(model: &TaskModel, fit: &Fit, asked: &Asked) -> Prediction {
-    let offset = fit.effects.offset(asked.agent, asked.domain);
-    let near = neighbours(model, asked);
-    let comparable = comparable(asked, &near);
+pub(super) fn predict(model: &TaskHistory, fit: &OutcomeFit, query: &TaskQuery) -> Prediction {
+    let offset = fit.effects.offset(query.agent, query.domain);
+    let near = neighbours(model, query);
+    let comparable = comparable(query, &near);
     let estimates = fit.estimates(model, &near);
-    let odds = match asked.known {
-        Some(task) => tried(fit, &offset, &estimates, &model.tasks[task as usize]),
-        None => untried(fit, &offset, &estimates),
+    let odds = match query.known {
+        Some(task) => known_task_odds(fit, &offset, &estimates, &model.tasks[task as usize]),
+        None => new_task_odds(fit, &offset, &estimates),
     };
     let base_rate = Interval::mean_of(model.totals.outcomes.value(), f64::from(model.totals.attempts));
     let weight =
         |(task, weight): &(u32, f64)| weight * f64::from(model.tasks[*task as usize].totals.attempts);
     let support = comparable.iter().map(weight).sum();
     let (success, reasons) = match offset.is_known || support > 0.0 {
-        true => judged(&odds),
-        false => unknown(model, base_rate, &odds),
+        true => from_log_odds(&odds),
+        false => from_base_rate(model, base_rate, &odds),
     };
-    let similar = Similar::of(model, &comparable, &near);
+    let similar = SimilarTasks::new(model, &comparable, &near);
     Prediction {
         base_rate,
         steps: similar.steps(&model.totals),
@@ -296,90 +311,95 @@ pub(super) fn predict(model: &TaskModel, fit: &Fit, asked: &Asked) -> Prediction
 }
 
 /// The nearest tasks, the task itself not among them.
-fn neighbours(model: &TaskModel, asked: &Asked) -> Vec<Near> {
-    let most = NEIGHBOURS + usize::from(asked.known.is_some());
-    let mut near = model.nearest(asked, most, |_| true);
-    near.retain(|near| Some(near.document) != asked.known);
+fn neighbours(model: &TaskHistory, query: &TaskQuery) -> Vec<Neighbour> {
+    let most = NEIGHBOURS + usize::from(query.known.is_some());
+    let mut near = model.nearest(query, most, |_| true);
+    near.retain(|near| Some(near.document) != query.known);
     near.truncate(NEIGHBOURS);
     near
 }
 
-fn comparable(asked: &Asked, near: &[Near]) -> Vec<(u32, f64)> {
-    match asked.known {
+fn comparable(query: &TaskQuery, near: &[Neighbour]) -> Vec<(u32, f64)> {
+    match query.known {
         Some(task) => vec![(task, 1.0)],
         None => by_squared_cosine(near),
     }
 }
 
-fn by_squared_cosine(near: &[Near]) -> Vec<(u32, f64)> {
+fn by_squared_cosine(near: &[Neighbour]) -> Vec<(u32, f64)> {
     near.iter().take(COMPARABLE).map(|near| (near.document, f64::from(near.cosine).powi(2))).collect()
 }
 
-fn tried(fit: &Fit, offset: &Offset, estimates: &Estimates, task: &Task) -> Odds {
-    let belief = fit.belief(estimates);
-    let effect = belief.after(&fit.tried(task));
+fn known_task_odds(
+    fit: &OutcomeFit,
+    offset: &KnownOffset,
+    estimates: &NeighbourEstimates,
+    task: &KnownTask,
+) -> LogOdds {
+    let prior = fit.prior(estimates);
+    let effect = prior.after(&fit.trials_of(task));
     let [agent, domain, pair] = offset.effects;
-    let own = ("task", effect.value - belief.mean);
-    let similar = ("similar_tasks", belief.mean);
-    Odds {
+    let own = ("task", effect.value - prior.mean);
+    let similar = ("similar_tasks", prior.mean);
+    LogOdds {
         base: offset.mean,
         parts: vec![("agent", agent), ("domain", domain), ("agent_in_domain", pair), similar, own],
         variance: offset.variance + 1.0 / effect.precision,
     }
 }
 
-fn untried(fit: &Fit, offset: &Offset, estimates: &Estimates) -> Odds {
+fn new_task_odds(fit: &OutcomeFit, offset: &KnownOffset, estimates: &NeighbourEstimates) -> LogOdds {
     let stack = &fit.stack;
     let [own, .., constant] = stack.0;
     let [agent, domain, pair] = offset.effects.map(|effect| own * effect);
     let similar = ("similar_tasks", stack.suggestion(estimates));
-    Odds {
+    LogOdds {
         base: own * offset.mean + constant,
         parts: vec![("agent", agent), ("domain", domain), ("agent_in_domain", pair), similar],
-        variance: own * own * offset.variance + fit.belief(estimates).variance,
+        variance: own * own * offset.variance + fit.prior(estimates).variance,
     }
 }
 
 /// Each part counts for its share of the way from the base to the probability.
-fn judged(odds: &Odds) -> (Expected, Vec<Term>) {
+fn from_log_odds(odds: &LogOdds) -> (Expected, Vec<Reason>) {
     let sum: f64 = odds.parts.iter().map(|(_, value)| value).sum();
-    let (z, spread) = (odds.base + sum, WIDENING * DEVIATIONS * odds.variance.sqrt());
+    let (z, spread) = (odds.base + sum, WIDENING * NORMAL_975 * odds.variance.sqrt());
     let (base, value) = (sigmoid(odds.base), sigmoid(z));
     let weight = if sum.abs() > 1e-9 { (value - base) / sum } else { base * (1.0 - base) };
-    let mut reasons = vec![Term { signal: "base", value: base, weight: 1.0 }];
-    let met = odds.parts.iter().filter(|(_, value)| *value != 0.0);
-    reasons.extend(met.map(|(signal, value)| Term { signal, value: *value, weight }));
+    let mut reasons = vec![Reason { signal: "base", value: base, weight: 1.0 }];
+    let mark_changed = odds.parts.iter().filter(|(_, value)| *value != 0.0);
+    reasons.extend(mark_changed.map(|(signal, value)| Reason { signal, value: *value, weight }));
     (Expected { value, low: sigmoid(z - spread), high: sigmoid(z + spread) }, reasons)
 }
 
 /// The base rate, within bounds that hold it.
-fn unknown(model: &TaskModel, base_rate: f64, odds: &Odds) -> (Expected, Vec<Term>) {
+fn from_base_rate(model: &TaskHistory, base_rate: f64, odds: &LogOdds) -> (Expected, Vec<Reason>) {
     let (low, high) = match model.is_empty() {
         true => {
             let nothing = Interval::of(0.0, 0.0);
             (nothing.low, nothing.high)
         }
         false => {
-            let (z, spread) = (mixed_effects::logit(base_rate), WIDENING * DEVIATIONS * odds.variance.sqrt());
+            let (z, spread) = (mixed_effects::logit(base_rate), WIDENING * NORMAL_975 * odds.variance.sqrt());
             (sigmoid(z - spread), sigmoid(z + spread))
         }
     };
-    let reasons = vec![Term { signal: "base", value: base_rate, weight: 1.0 }];
+    let reasons = vec![Reason { signal: "base", value: base_rate, weight: 1.0 }];
     (Expected { value: base_rate, low, high }, reasons)
 }
 
 /// Weighted sums over comparable episodes.
 #[derive(Default)]
-struct Similar {
+struct SimilarTasks {
     /// Of successes: weight, steps, logarithms of steps and one, and their squares.
     lengths: [f64; 4],
     /// Of failures and of successes: weight, and rewards.
     rewards: [[f64; 2]; 2],
 }
 
-impl Similar {
+impl SimilarTasks {
     /// Where the task has no success of its own, the lengths are those of similar tasks.
-    fn of(model: &TaskModel, comparable: &[(u32, f64)], near: &[Near]) -> Self {
+    fn new(model: &TaskHistory, comparable: &[(u32, f64)], near: &[Neighbour]) -> Self {
         let mut similar = Self::default();
         comparable
             .iter()
@@ -396,7 +416,7 @@ impl Similar {
         similar
     }
 
-    fn add_lengths(&mut self, totals: &Totals, weight: f64) {
+    fn add_lengths(&mut self, totals: &AttemptTotals, weight: f64) {
         let sums = [
             f64::from(totals.successes),
             totals.steps.value(),
@@ -406,7 +426,7 @@ impl Similar {
         self.lengths.iter_mut().zip(sums).for_each(|(sum, value)| *sum += weight * value);
     }
 
-    fn add_rewards(&mut self, totals: &Totals, weight: f64) {
+    fn add_rewards(&mut self, totals: &AttemptTotals, weight: f64) {
         for (kind, sums) in self.rewards.iter_mut().enumerate() {
             sums[0] += weight * f64::from(totals.rewarded[kind]);
             sums[1] += weight * totals.rewards[kind].value();
@@ -414,7 +434,7 @@ impl Similar {
     }
 
     /// Lengths are log-normal: around those of comparable successes, as widely as they and all others vary.
-    fn steps(&self, all: &Totals) -> Option<Expected> {
+    fn steps(&self, all: &AttemptTotals) -> Option<Expected> {
         if all.successes == 0 {
             return None;
         }
@@ -422,25 +442,25 @@ impl Similar {
         let [mean_steps, mean, square] =
             [all.steps, all.lengths, all.squared_lengths].map(|sum| sum.value() / count);
         let [weight, steps, lengths, squares] = self.lengths;
-        let value = (steps + DOUBT * mean_steps) / (weight + DOUBT);
-        let centre = (lengths + DOUBT * mean) / (weight + DOUBT);
+        let value = (steps + MEAN_WEIGHT * mean_steps) / (weight + MEAN_WEIGHT);
+        let centre = (lengths + MEAN_WEIGHT * mean) / (weight + MEAN_WEIGHT);
         let around = (squares - 2.0 * centre * lengths + centre * centre * weight).max(0.0);
         let spread_of_all = ((square - mean * mean).max(0.0) * count + 1.0) / (count + 1.0);
         let variance = (around + PRIOR_LENGTHS * spread_of_all) / (weight + PRIOR_LENGTHS);
-        let spread = DEVIATIONS * (variance * (1.0 + 1.0 / (weight + 1.0))).sqrt();
+        let spread = NORMAL_975 * (variance * (1.0 + 1.0 / (weight + 1.0))).sqrt();
         let [low, high] = [centre - spread, centre + spread].map(|length| length.exp_m1().max(0.0));
         Some(Expected { value, low: low.min(value), high: high.max(value) })
     }
 
     /// What a success and what a failure are worth, by their odds.
-    fn reward(&self, all: &Totals, success: f64) -> Option<f64> {
+    fn reward(&self, all: &AttemptTotals, success: f64) -> Option<f64> {
         let worth = |kind: usize| {
             let mean = match all.rewarded[kind] {
                 0 => return None,
                 count => all.rewards[kind].value() / f64::from(count),
             };
             let [weight, sum] = self.rewards[kind];
-            Some((sum + DOUBT * mean) / (weight + DOUBT))
+            Some((sum + MEAN_WEIGHT * mean) / (weight + MEAN_WEIGHT))
         };
         match (worth(0), worth(1)) {
             (Some(failed), Some(succeeded)) => Some(failed + (succeeded - failed) * success),

@@ -6,10 +6,10 @@
 mod edit;
 mod medoid;
 
-use crate::tasks::words::Near;
-use crate::tasks::{Asked, Task, TaskModel};
+use crate::tasks::words::Neighbour;
+use crate::tasks::{KnownTask, TaskHistory, TaskQuery};
 use edit::edit;
-use medoid::{Followed, Merged, best_plan, nearest_to};
+use medoid::{FollowedPlan, WeightedTask, best_plan, nearest_to};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Reverse;
 use tacit_kernels::facts::Id;
@@ -41,23 +41,23 @@ pub struct Plan {
     pub episodes: Vec<Id>,
 }
 
-pub(super) fn plan(model: &TaskModel, asked: &Asked, limit: usize) -> Plan {
-    let nearest = nearest_tasks(model, asked);
-    let (merged, names) = merged(model, &nearest);
-    let Some(best) = best_plan(&merged) else { return Plan::default() };
-    let best = edit(best, &merged, names.len());
-    describe(&best, &merged, &names, limit)
+pub(super) fn plan(model: &TaskHistory, query: &TaskQuery, limit: usize) -> Plan {
+    let nearest = nearest_tasks(model, query);
+    let (weighted_tasks, names) = weighted_tasks(model, &nearest);
+    let Some(best) = best_plan(&weighted_tasks) else { return Plan::default() };
+    let best = edit(best, &weighted_tasks, names.len());
+    describe(&best, &weighted_tasks, &names, limit)
 }
 
 /// The nearest tasks with a success, and their similarity: the mean of words' and characters' cosines, and the domain.
-fn nearest_tasks(model: &TaskModel, asked: &Asked) -> Vec<(u32, f64)> {
-    let near = candidates(model, asked);
-    let characters = model.character_cosines(asked, &near);
-    let similarity = |(near, characters): (&Near, f32)| {
+fn nearest_tasks(model: &TaskHistory, query: &TaskQuery) -> Vec<(u32, f64)> {
+    let near = candidates(model, query);
+    let characters = model.character_cosines(query, &near);
+    let similarity = |(near, characters): (&Neighbour, f32)| {
         let task = &model.tasks[near.document as usize];
-        let is_same = asked.known == Some(near.document);
+        let is_same = query.known == Some(near.document);
         let text = if is_same { 1.0 } else { f64::from(near.cosine + characters) / 2.0 };
-        let domain = if task.domain() == asked.domain { SAME_DOMAIN } else { 0.0 };
+        let domain = if task.domain() == query.domain { SAME_DOMAIN } else { 0.0 };
         (near.document, text + domain)
     };
     let mut nearest: Vec<(u32, f64)> = near.iter().zip(characters).map(similarity).collect();
@@ -68,22 +68,22 @@ fn nearest_tasks(model: &TaskModel, asked: &Asked) -> Vec<(u32, f64)> {
 }
 
 /// Tasks with a success that share words with the question, or else its domain, or else any: the newest first.
-fn candidates(model: &TaskModel, asked: &Asked) -> Vec<Near> {
-    let mut near = model.nearest(asked, CANDIDATES, Task::has_success);
-    let same = model.nearest(asked, CANDIDATES, |task| task.has_success() && task.domain() == asked.domain);
+fn candidates(model: &TaskHistory, query: &TaskQuery) -> Vec<Neighbour> {
+    let mut near = model.nearest(query, CANDIDATES, KnownTask::has_success);
+    let same = model.nearest(query, CANDIDATES, |task| task.has_success() && task.domain() == query.domain);
     let known: FxHashSet<u32> = near.iter().map(|near| near.document).collect();
     near.extend(same.into_iter().filter(|near| !known.contains(&near.document)));
     let is_missing = |task: &u32| near.iter().all(|near| near.document != *task);
-    let own = asked.known.filter(|task| model.tasks[*task as usize].has_success()).filter(is_missing);
-    near.extend(own.map(|document| Near { document, cosine: 1.0 }));
+    let own = query.known.filter(|task| model.tasks[*task as usize].has_success()).filter(is_missing);
+    near.extend(own.map(|document| Neighbour { document, cosine: 1.0 }));
     if near.len() < TASKS {
-        near.extend(others(model, asked, &near));
+        near.extend(others(model, query, &near));
     }
     near
 }
 
-fn others(model: &TaskModel, asked: &Asked, near: &[Near]) -> Vec<Near> {
-    let is_other = |(number, task): &(usize, &Task)| {
+fn others(model: &TaskHistory, query: &TaskQuery, near: &[Neighbour]) -> Vec<Neighbour> {
+    let is_other = |(number, task): &(usize, &KnownTask)| {
         task.has_success() && near.iter().all(|near| near.document as usize != *number)
     };
     let mut others: Vec<(bool, Reverse<Id>, u32)> = model
@@ -92,7 +92,7 @@ fn others(model: &TaskModel, asked: &Asked, near: &[Near]) -> Vec<Near> {
         .enumerate()
         .filter(is_other)
         .map(|(number, task)| {
-            (task.domain() != asked.domain, Reverse(model.first(number as u32)), number as u32)
+            (task.domain() != query.domain, Reverse(model.first(number as u32)), number as u32)
         })
         .collect();
     let wanted = TASKS - near.len();
@@ -101,28 +101,31 @@ fn others(model: &TaskModel, asked: &Asked, near: &[Near]) -> Vec<Near> {
         others.truncate(wanted);
     }
     others.sort_unstable();
-    others.into_iter().map(|(_, _, document)| Near { document, cosine: 0.0 }).collect()
+    others.into_iter().map(|(_, _, document)| Neighbour { document, cosine: 0.0 }).collect()
 }
 
 /// A plan as it is held, and the first success that followed it.
-type Held<'a> = (&'a [u32], Id);
+type HeldPlan<'a> = (&'a [u32], Id);
 
 /// The tasks with their plans, tools numbered by the order of their names: nothing hangs on which tool was seen first.
-fn merged<'a>(model: &'a TaskModel, nearest: &[(u32, f64)]) -> (Vec<Merged>, Vec<&'a str>) {
-    let plans: Vec<Vec<Held<'_>>> =
-        nearest.iter().map(|(task, _)| followed(&model.tasks[*task as usize])).collect();
+fn weighted_tasks<'a>(model: &'a TaskHistory, nearest: &[(u32, f64)]) -> (Vec<WeightedTask>, Vec<&'a str>) {
+    let plans: Vec<Vec<HeldPlan<'_>>> =
+        nearest.iter().map(|(task, _)| followed_plans(&model.tasks[*task as usize])).collect();
     let tools = tools_of(model, &plans);
     let numbers: FxHashMap<u32, u64> =
         (0u64..).zip(&tools).map(|(number, (_, tool))| (*tool, number)).collect();
-    let numbered = |(tools, id): &Held<'_>| Followed {
+    let numbered = |(tools, id): &HeldPlan<'_>| FollowedPlan {
         tools: tools.iter().map(|tool| numbers[tool]).collect(),
         id: *id,
     };
     let most = affordable(&plans);
     let plans = plans.iter().map(|plans| plans.iter().take(most).map(numbered).collect());
-    let merged =
-        weights(nearest).into_iter().zip(plans).map(|(weight, plans)| Merged { weight, plans }).collect();
-    (merged, tools.into_iter().map(|(name, _)| name).collect())
+    let weighted_tasks = weights(nearest)
+        .into_iter()
+        .zip(plans)
+        .map(|(weight, plans)| WeightedTask { weight, plans })
+        .collect();
+    (weighted_tasks, tools.into_iter().map(|(name, _)| name).collect())
 }
 
 /// All tasks weigh the same where none is similar.
@@ -132,7 +135,7 @@ fn weights(nearest: &[(u32, f64)]) -> Vec<f64> {
 }
 
 /// The names and numbers of the tools of these plans, by name.
-fn tools_of<'a>(model: &'a TaskModel, plans: &[Vec<Held<'_>>]) -> Vec<(&'a str, u32)> {
+fn tools_of<'a>(model: &'a TaskHistory, plans: &[Vec<HeldPlan<'_>>]) -> Vec<(&'a str, u32)> {
     let mut tools: Vec<u32> = plans.iter().flatten().flat_map(|(tools, _)| tools.iter().copied()).collect();
     tools.sort_unstable();
     tools.dedup();
@@ -143,9 +146,9 @@ fn tools_of<'a>(model: &'a TaskModel, plans: &[Vec<Held<'_>>]) -> Vec<(&'a str, 
 }
 
 /// The different plans of a task's successes, those that most followed first, then those that were followed first.
-fn followed(task: &Task) -> Vec<Held<'_>> {
+fn followed_plans(task: &KnownTask) -> Vec<HeldPlan<'_>> {
     let mut places: FxHashMap<&[u32], usize> = FxHashMap::default();
-    let mut plans: Vec<(Held<'_>, usize)> = Vec::new();
+    let mut plans: Vec<(HeldPlan<'_>, usize)> = Vec::new();
     for attempt in task.attempts.iter().filter(|attempt| attempt.is_success()) {
         let place = *places.entry(&attempt.plan).or_insert_with(|| {
             plans.push(((&attempt.plan, attempt.id), 0));
@@ -159,7 +162,7 @@ fn followed(task: &Task) -> Vec<Held<'_>> {
 }
 
 /// How many plans of each task can be compared with each other.
-fn affordable(plans: &[Vec<Held<'_>>]) -> usize {
+fn affordable(plans: &[Vec<HeldPlan<'_>>]) -> usize {
     let cost = |most: usize| {
         let lengths = plans.iter().flat_map(|plans| plans.iter().take(most)).map(|(tools, _)| tools.len());
         let count = |(blocks, steps), length: usize| (blocks + length.div_ceil(64), steps + length);
@@ -169,11 +172,11 @@ fn affordable(plans: &[Vec<Held<'_>>]) -> usize {
     (2..=MOST_PLANS).rev().find(|most| cost(*most) <= MOST_BLOCKS).unwrap_or(1)
 }
 
-fn describe(best: &[u64], merged: &[Merged], names: &[&str], limit: usize) -> Plan {
+fn describe(best: &[u64], weighted_tasks: &[WeightedTask], names: &[&str], limit: usize) -> Plan {
     let mut taken = vec![0.0; best.len()];
     let mut episodes = Vec::new();
-    let all: f64 = merged.iter().map(|task| task.weight).sum();
-    for task in merged.iter().filter(|task| task.weight > 0.0) {
+    let all: f64 = weighted_tasks.iter().map(|task| task.weight).sum();
+    for task in weighted_tasks.iter().filter(|task| task.weight > 0.0) {
         let Some(nearest) = nearest_to(best, task) else { continue };
         lcs_places(best, &nearest.tools).iter().for_each(|(place, _)| taken[*place as usize] += task.weight);
         episodes.push(nearest.id);

@@ -2,7 +2,7 @@
 
 /// What one signal said.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Term {
+pub struct Reason {
     pub signal: &'static str,
     pub value: f64,
     pub weight: f64,

@@ -22,12 +22,12 @@ pub struct Run {
     /// The share of success; none while the episode is open.
     pub base: Option<f64>,
     pub reward_total: Option<f64>,
-    pub steps: Vec<Taken>,
+    pub steps: Vec<RunStep>,
 }
 
 /// One step that was taken.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Taken {
+pub struct RunStep {
     pub tool: String,
     /// 1 ok, 0 failed or timed out, -1 no result.
     pub ok: i8,
@@ -43,16 +43,16 @@ impl Run {
     /// The episode of a stored record.
     pub fn decode(record: &[u8]) -> Result<Self> {
         let columns = Trajectory::decode(record)?;
-        let said = read_steps(record)?;
-        let of_step = |(number, said): (usize, Said<'_>)| Taken {
+        let raw = read_steps(record)?;
+        let of_step = |(number, raw): (usize, RawStep<'_>)| RunStep {
             tool: columns.tool_names[columns.tool_indices[number] as usize].clone(),
             ok: columns.ok[number],
-            error: said.error.map(str::to_owned),
+            error: raw.error.map(str::to_owned),
             error_class: columns.error_classes[number].clone(),
-            parameters: said.parameters.into(),
-            output: said.output.into(),
+            parameters: raw.parameters.into(),
+            output: raw.output.into(),
         };
-        let steps = said.into_iter().enumerate().map(of_step).collect();
+        let steps = raw.into_iter().enumerate().map(of_step).collect();
         Ok(Self {
             id: columns.id,
             group: group_of(columns.task_key.as_deref(), &columns.task),
@@ -77,13 +77,13 @@ impl Run {
 
 /// What a step's columns leave out.
 #[derive(Default)]
-struct Said<'a> {
+struct RawStep<'a> {
     error: Option<&'a str>,
     parameters: &'a [u8],
     output: &'a [u8],
 }
 
-fn read_steps(record: &[u8]) -> Result<Vec<Said<'_>>> {
+fn read_steps(record: &[u8]) -> Result<Vec<RawStep<'_>>> {
     let mut reader = Reader::new(record);
     let mut steps = Vec::new();
     for _ in 0..reader.map()? {
@@ -98,17 +98,17 @@ fn read_steps(record: &[u8]) -> Result<Vec<Said<'_>>> {
     Ok(steps)
 }
 
-fn read_step<'a>(reader: &mut Reader<'a>) -> Result<Said<'a>> {
-    let mut said = Said::default();
+fn read_step<'a>(reader: &mut Reader<'a>) -> Result<RawStep<'a>> {
+    let mut raw = RawStep::default();
     for _ in 0..reader.map()? {
         match reader.str()? {
-            "error" => said.error = reader.optional(Reader::str)?,
-            "parameters" => said.parameters = reader.optional(Reader::raw)?.unwrap_or_default(),
-            "output" => said.output = reader.optional(Reader::raw)?.unwrap_or_default(),
+            "error" => raw.error = reader.optional(Reader::str)?,
+            "parameters" => raw.parameters = reader.optional(Reader::raw)?.unwrap_or_default(),
+            "output" => raw.output = reader.optional(Reader::raw)?.unwrap_or_default(),
             _ => reader.skip()?,
         }
     }
-    Ok(said)
+    Ok(raw)
 }
 
 #[cfg(test)]

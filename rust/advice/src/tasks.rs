@@ -10,8 +10,8 @@ use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use tacit_kernels::facts::Id;
 use tacit_kernels::names::Names;
-use texts::{Texts, Word, words_of};
-use words::{Near, Term, WordSpace};
+use texts::{TaskTexts, WordCount, word_counts};
+use words::{Neighbour, TermCount, TermVectors};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// How many steps of a plan are kept: the first ones.
@@ -21,9 +21,9 @@ const PARTS: f64 = (1 << 24) as f64;
 
 /// A sum that does not depend on the order of its terms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Sum(i64);
+pub(super) struct ExactSum(i64);
 
-impl Sum {
+impl ExactSum {
     fn add(&mut self, value: f64, sign: i64) {
         self.0 += sign * (value * PARTS).round() as i64;
     }
@@ -35,7 +35,7 @@ impl Sum {
 
 /// One episode with an outcome.
 #[derive(Clone, Debug)]
-pub(super) struct Attempt {
+pub(super) struct TaskAttempt {
     pub id: Id,
     /// What its text is held by.
     text: u64,
@@ -49,7 +49,7 @@ pub(super) struct Attempt {
     pub plan: Box<[u32]>,
 }
 
-impl Attempt {
+impl TaskAttempt {
     pub(super) fn is_success(&self) -> bool {
         self.base == 1.0
     }
@@ -57,25 +57,25 @@ impl Attempt {
 
 /// How one agent's attempts at one task in one domain went.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cell {
+pub(super) struct AttemptCell {
     pub agent: u64,
     pub domain: u64,
     pub trials: u32,
-    pub successes: Sum,
+    pub successes: ExactSum,
 }
 
 /// Attempts at the same thing.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Task {
+pub(super) struct KnownTask {
     group: u64,
     /// By id. None: the number is free.
-    pub attempts: Vec<Attempt>,
+    pub attempts: Vec<TaskAttempt>,
     /// By agent and domain.
-    pub cells: Vec<Cell>,
-    pub totals: Totals,
+    pub cells: Vec<AttemptCell>,
+    pub totals: AttemptTotals,
 }
 
-impl Task {
+impl KnownTask {
     /// Its first attempt says what its text and its domain are.
     pub(super) fn domain(&self) -> u64 {
         self.attempts.first().map_or(0, |attempt| attempt.domain)
@@ -90,13 +90,14 @@ impl Task {
         self.group
     }
 
-    fn count(&mut self, attempt: &Attempt, sign: i64) {
+    fn count(&mut self, attempt: &TaskAttempt, sign: i64) {
         self.totals.count(attempt, sign);
         let key = (attempt.agent, attempt.domain);
         let place = match self.cells.binary_search_by_key(&key, |cell| (cell.agent, cell.domain)) {
             Ok(place) => place,
             Err(place) => {
-                let cell = Cell { agent: key.0, domain: key.1, trials: 0, successes: Sum::default() };
+                let cell =
+                    AttemptCell { agent: key.0, domain: key.1, trials: 0, successes: ExactSum::default() };
                 self.cells.insert(place, cell);
                 place
             }
@@ -112,29 +113,29 @@ impl Task {
 
 /// A text that some attempts have.
 #[derive(Debug)]
-struct Text {
-    terms: Arc<[Term]>,
+struct HeldText {
+    terms: Arc<[TermCount]>,
     /// The tasks with an attempt of this text, and how many.
     tasks: Vec<(u32, u32)>,
 }
 
 /// Sums over all attempts.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Totals {
+pub(super) struct AttemptTotals {
     pub attempts: u32,
-    pub outcomes: Sum,
+    pub outcomes: ExactSum,
     /// Of successes: how many, their steps, and the logarithms of steps and one.
     pub successes: u32,
-    pub steps: Sum,
-    pub lengths: Sum,
-    pub squared_lengths: Sum,
+    pub steps: ExactSum,
+    pub lengths: ExactSum,
+    pub squared_lengths: ExactSum,
     /// The rewards of failures and of successes, and how many have one.
-    pub rewards: [Sum; 2],
+    pub rewards: [ExactSum; 2],
     pub rewarded: [u32; 2],
 }
 
-impl Totals {
-    fn count(&mut self, attempt: &Attempt, sign: i64) {
+impl AttemptTotals {
+    fn count(&mut self, attempt: &TaskAttempt, sign: i64) {
         let grown = |count: u32| (i64::from(count) + sign) as u32;
         self.attempts = grown(self.attempts);
         self.outcomes.add(attempt.base, sign);
@@ -155,28 +156,28 @@ impl Totals {
 
 /// What a namespace's episodes say of tasks: how they go, and by which plan.
 #[derive(Debug, Default)]
-pub(super) struct TaskModel {
-    texts: Texts,
-    held: FxHashMap<u64, Text>,
-    pub(super) tasks: Vec<Task>,
+pub(super) struct TaskHistory {
+    texts: TaskTexts,
+    texts_by_hash: FxHashMap<u64, HeldText>,
+    pub(super) tasks: Vec<KnownTask>,
     free: Vec<u32>,
     groups: FxHashMap<u64, u32>,
-    homes: FxHashMap<Id, u32>,
+    task_of_episode: FxHashMap<Id, u32>,
     pub(super) tools: Names,
-    pub(super) totals: Totals,
+    pub(super) totals: AttemptTotals,
 }
 
 /// A question about a task, ready to be compared.
-pub(super) struct Asked {
-    words: Vec<Word>,
-    question: words::Question,
+pub(super) struct TaskQuery {
+    words: Vec<WordCount>,
+    term_query: words::TermQuery,
     /// The number of the task where it is known.
     pub known: Option<u32>,
     pub agent: u64,
     pub domain: u64,
 }
 
-impl TaskModel {
+impl TaskHistory {
     /// Takes an episode in; one without an outcome says nothing yet.
     /// Returns whether anything changed.
     pub(super) fn put(&mut self, run: &Run) -> bool {
@@ -186,7 +187,7 @@ impl TaskModel {
         let attempt = self.attempt(run, base);
         self.hold(&run.task, attempt.text, number);
         self.totals.count(&attempt, 1);
-        self.homes.insert(run.id, number);
+        self.task_of_episode.insert(run.id, number);
         self.change(number, |task| {
             task.count(&attempt, 1);
             let place = task.attempts.partition_point(|other| other.id < attempt.id);
@@ -200,7 +201,7 @@ impl TaskModel {
             return *number;
         }
         let number = self.free.pop().unwrap_or_else(|| {
-            self.tasks.push(Task::default());
+            self.tasks.push(KnownTask::default());
             self.tasks.len() as u32 - 1
         });
         self.tasks[number as usize].group = group;
@@ -208,9 +209,9 @@ impl TaskModel {
         number
     }
 
-    fn attempt(&mut self, run: &Run, base: f64) -> Attempt {
+    fn attempt(&mut self, run: &Run, base: f64) -> TaskAttempt {
         let kept = if run.is_success() { &run.steps[..run.steps.len().min(MOST_STEPS)] } else { &[] };
-        Attempt {
+        TaskAttempt {
             id: run.id,
             text: text_hash(&run.task),
             agent: agent_hash(run),
@@ -223,10 +224,10 @@ impl TaskModel {
     }
 
     fn hold(&mut self, task: &str, hash: u64, number: u32) {
-        let Self { texts, held, .. } = self;
-        let text = held
+        let Self { texts, texts_by_hash, .. } = self;
+        let text = texts_by_hash
             .entry(hash)
-            .or_insert_with(|| Text { terms: texts.hold(&words_of(task)), tasks: Vec::new() });
+            .or_insert_with(|| HeldText { terms: texts.hold(&word_counts(task)), tasks: Vec::new() });
         match text.tasks.iter_mut().find(|(task, _)| *task == number) {
             Some((_, attempts)) => *attempts += 1,
             None => text.tasks.push((number, 1)),
@@ -234,18 +235,18 @@ impl TaskModel {
     }
 
     fn release(&mut self, hash: u64, number: u32) {
-        let Some(text) = self.held.get_mut(&hash) else { return };
+        let Some(text) = self.texts_by_hash.get_mut(&hash) else { return };
         text.tasks.iter_mut().filter(|(task, _)| *task == number).for_each(|(_, attempts)| *attempts -= 1);
         text.tasks.retain(|(_, attempts)| *attempts > 0);
         if text.tasks.is_empty() {
             self.texts.release(&text.terms);
-            self.held.remove(&hash);
+            self.texts_by_hash.remove(&hash);
         }
     }
 
     /// Returns whether the episode was held.
     pub(super) fn remove(&mut self, id: &Id) -> bool {
-        let Some(number) = self.homes.remove(id) else { return false };
+        let Some(number) = self.task_of_episode.remove(id) else { return false };
         let place = self.tasks[number as usize].attempts.partition_point(|other| other.id < *id);
         let attempt = self.tasks[number as usize].attempts[place].clone();
         self.totals.count(&attempt, -1);
@@ -256,14 +257,14 @@ impl TaskModel {
         self.release(attempt.text, number);
         if self.tasks[number as usize].attempts.is_empty() {
             self.groups.remove(&self.tasks[number as usize].group);
-            self.tasks[number as usize] = Task::default();
+            self.tasks[number as usize] = KnownTask::default();
             self.free.push(number);
         }
         true
     }
 
     /// Changes a task's attempts; where another one is the first then, the task has that one's text.
-    fn change(&mut self, number: u32, change: impl FnOnce(&mut Task)) {
+    fn change(&mut self, number: u32, change: impl FnOnce(&mut KnownTask)) {
         let task = &mut self.tasks[number as usize];
         let before = task.attempts.first().map(|attempt| attempt.id);
         change(task);
@@ -275,29 +276,30 @@ impl TaskModel {
             self.texts.remove(number);
         }
         if let Some((id, text)) = first {
-            self.texts.put(number, id, self.held[&text].terms.clone());
+            self.texts.put(number, id, self.texts_by_hash[&text].terms.clone());
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.homes.len()
+        self.task_of_episode.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.homes.is_empty()
+        self.task_of_episode.is_empty()
     }
 
     /// About how many bytes are held.
     pub(super) fn bytes(&self) -> usize {
         let attempts = self.tasks.iter().flat_map(|task| &task.attempts);
-        let plans: usize = attempts.map(|attempt| size_of::<Attempt>() + attempt.plan.len() * 4).sum();
-        let cells: usize = self.tasks.iter().map(|task| task.cells.len() * size_of::<Cell>()).sum();
-        let texts: usize = self.held.values().map(|text| text.terms.len() * 4 + size_of::<Text>() + 32).sum();
+        let plans: usize = attempts.map(|attempt| size_of::<TaskAttempt>() + attempt.plan.len() * 4).sum();
+        let cells: usize = self.tasks.iter().map(|task| task.cells.len() * size_of::<AttemptCell>()).sum();
+        let texts: usize =
+            self.texts_by_hash.values().map(|text| text.terms.len() * 4 + size_of::<HeldText>() + 32).sum();
         plans
             + cells
             + texts
-            + self.tasks.capacity() * size_of::<Task>()
-            + self.homes.capacity() * 21
+            + self.tasks.capacity() * size_of::<KnownTask>()
+            + self.task_of_episode.capacity() * 21
             + self.groups.capacity() * 13
             + self.texts.bytes()
             + self.tools.bytes()
@@ -313,10 +315,10 @@ impl TaskModel {
         self.texts.space.settle();
     }
 
-    pub(super) fn ask(&self, run: &Run) -> Asked {
-        let words = words_of(&run.task);
-        Asked {
-            question: self.texts.question(&words),
+    pub(super) fn ask(&self, run: &Run) -> TaskQuery {
+        let words = word_counts(&run.task);
+        TaskQuery {
+            term_query: self.texts.question(&words),
             words,
             known: self.known(run),
             agent: agent_hash(run),
@@ -331,22 +333,27 @@ impl TaskModel {
         if by_group.is_some() || run.task_key.is_some() {
             return by_group;
         }
-        let text = self.held.get(&text_hash(&run.task))?;
+        let text = self.texts_by_hash.get(&text_hash(&run.task))?;
         let order =
             |(task, attempts): &&(u32, u32)| (*attempts, std::cmp::Reverse(self.tasks[*task as usize].group));
         text.tasks.iter().max_by_key(order).map(|(task, _)| *task)
     }
 
     /// The wanted tasks that share a word with the question, the nearest first.
-    pub(super) fn nearest(&self, asked: &Asked, most: usize, wanted: impl Fn(&Task) -> bool) -> Vec<Near> {
-        self.texts.space.nearest(&asked.question, most, |number| wanted(&self.tasks[number as usize]))
+    pub(super) fn nearest(
+        &self,
+        query: &TaskQuery,
+        most: usize,
+        wanted: impl Fn(&KnownTask) -> bool,
+    ) -> Vec<Neighbour> {
+        self.texts.space.nearest(&query.term_query, most, |number| wanted(&self.tasks[number as usize]))
     }
 
-    pub(super) fn character_cosines(&self, asked: &Asked, near: &[Near]) -> Vec<f32> {
-        self.texts.character_cosines(&asked.words, near)
+    pub(super) fn character_cosines(&self, query: &TaskQuery, near: &[Neighbour]) -> Vec<f32> {
+        self.texts.character_cosines(&query.words, near)
     }
 
-    pub(super) fn space(&self) -> &WordSpace {
+    pub(super) fn space(&self) -> &TermVectors {
         &self.texts.space
     }
 
@@ -356,8 +363,8 @@ impl TaskModel {
     }
 
     /// Every attempt with the number of its task, by id.
-    pub(super) fn by_id(&self) -> Vec<(u32, &Attempt)> {
-        let mut all: Vec<(u32, &Attempt)> = Vec::with_capacity(self.len());
+    pub(super) fn by_id(&self) -> Vec<(u32, &TaskAttempt)> {
+        let mut all: Vec<(u32, &TaskAttempt)> = Vec::with_capacity(self.len());
         for (number, task) in self.tasks.iter().enumerate() {
             all.extend(task.attempts.iter().map(|attempt| (number as u32, attempt)));
         }
@@ -366,8 +373,8 @@ impl TaskModel {
     }
 
     /// The words of a task's text.
-    pub(super) fn terms_of(&self, attempt: &Attempt) -> Arc<[Term]> {
-        self.held[&attempt.text].terms.clone()
+    pub(super) fn terms_of(&self, attempt: &TaskAttempt) -> Arc<[TermCount]> {
+        self.texts_by_hash[&attempt.text].terms.clone()
     }
 }
 

@@ -5,7 +5,9 @@ use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
-use tacit_advice::{Advisor, Expected, Filled, Learned, Plan, Prediction, Run, Suggested, Way, prepare};
+use tacit_advice::{
+    Advisor, Expected, FilledArgument, FittedModels, Fix, Plan, Prediction, Run, SuggestedStep, prepare,
+};
 use tacit_kernels::index::Change;
 
 use crate::error::invalid;
@@ -58,8 +60,8 @@ impl PyAdvisor {
         py.detach(|| {
             let runs =
                 payloads.iter().map(|payload| read_run("payloads", payload)).collect::<PyResult<Vec<_>>>()?;
-            let learned = Learned::from(&runs);
-            learned.into_iter().for_each(|learned| self.write().learned(namespace, learned));
+            let fitted = FittedModels::from(&runs);
+            fitted.into_iter().for_each(|fitted| self.write().set_fitted(namespace, fitted));
             Ok(())
         })
     }
@@ -82,10 +84,10 @@ impl PyAdvisor {
         tool: Option<&str>,
         error_class: &str,
         limit: usize,
-    ) -> PyResult<Vec<PyWayRow>> {
+    ) -> PyResult<Vec<PyFixRow>> {
         py.detach(|| {
             let run = read_run("record", record)?;
-            Ok(self.read().recover(&run, tool, error_class, limit).into_iter().map(PyWayRow).collect())
+            Ok(self.read().recover(&run, tool, error_class, limit).into_iter().map(PyFixRow).collect())
         })
     }
 
@@ -112,7 +114,7 @@ impl PyAdvisor {
         py: Python<'py>,
         record: &[u8],
         tools: Vec<PyBackedStr>,
-    ) -> PyResult<Vec<Vec<PyFilled<'py>>>> {
+    ) -> PyResult<Vec<Vec<PyFilledArgument<'py>>>> {
         let filled = py.detach(|| {
             let run = read_run("record", record)?;
             Ok::<_, PyErr>(self.read().arguments(&run, &strs(&tools)))
@@ -127,7 +129,7 @@ impl PyAdvisor {
         py: Python<'py>,
         record: &[u8],
         tools: Vec<PyBackedStr>,
-    ) -> PyResult<Vec<Vec<PyFilled<'py>>>> {
+    ) -> PyResult<Vec<Vec<PyFilledArgument<'py>>>> {
         let filled = py.detach(|| {
             let run = read_run("record", record)?;
             Ok::<_, PyErr>(self.read().plan_arguments(&run, &strs(&tools)))
@@ -177,10 +179,11 @@ impl PyAdvisor {
     }
 }
 
-type PyFilled<'py> = (String, Option<Bound<'py, PyBytes>>, Option<String>);
+type PyFilledArgument<'py> = (String, Option<Bound<'py, PyBytes>>, Option<String>);
 
-fn filled_rows<'py>(py: Python<'py>, rows: Vec<Vec<Filled>>) -> Vec<Vec<PyFilled<'py>>> {
-    let row = |each: Filled| (each.name, each.value.map(|value| PyBytes::new(py, &value)), each.source);
+fn filled_rows<'py>(py: Python<'py>, rows: Vec<Vec<FilledArgument>>) -> Vec<Vec<PyFilledArgument<'py>>> {
+    let row =
+        |each: FilledArgument| (each.name, each.value.map(|value| PyBytes::new(py, &value)), each.source);
     rows.into_iter().map(|filled| filled.into_iter().map(row).collect()).collect()
 }
 
@@ -190,7 +193,7 @@ fn read_run(field: &str, record: &[u8]) -> PyResult<Run> {
 
 /// One step that may come next.
 #[pyclass(frozen, name = "SuggestedRow", module = "tacit._native")]
-pub(crate) struct PySuggestedRow(Suggested);
+pub(crate) struct PySuggestedRow(SuggestedStep);
 
 #[pymethods]
 impl PySuggestedRow {
@@ -227,11 +230,11 @@ impl PySuggestedRow {
 }
 
 /// One way out of an error.
-#[pyclass(frozen, name = "WayRow", module = "tacit._native")]
-pub(crate) struct PyWayRow(Way);
+#[pyclass(frozen, name = "FixRow", module = "tacit._native")]
+pub(crate) struct PyFixRow(Fix);
 
 #[pymethods]
-impl PyWayRow {
+impl PyFixRow {
     /// None: the episode may end.
     #[getter]
     fn tool(&self) -> Option<&str> {
@@ -249,7 +252,7 @@ impl PyWayRow {
     }
 
     fn __repr__(&self) -> String {
-        format!("WayRow({:?}, {:.3})", self.0.tool, self.0.probability)
+        format!("FixRow({:?}, {:.3})", self.0.tool, self.0.probability)
     }
 }
 

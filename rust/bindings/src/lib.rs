@@ -25,7 +25,7 @@ mod trajectory;
 #[pyo3::pymodule(gil_used = false)]
 mod _native {
     #[pymodule_export]
-    use crate::advice::{PyAdvisor, PyPlanRow, PyPredictionRow, PySuggestedRow, PyWayRow};
+    use crate::advice::{PyAdvisor, PyFixRow, PyPlanRow, PyPredictionRow, PySuggestedRow};
     #[pymodule_export]
     use crate::backoff::{PyBackoff, PyRetryBudget};
     #[pymodule_export]

@@ -1,6 +1,6 @@
 //! How far a choice's chance can be relied on, learned where the choice was not learned from.
 
-use super::ranking::{self, Examples};
+use super::ranking::{self, RankerExamples};
 
 /// Rounds of Newton's method, each by less than a full step because the parameters are moved one by one.
 const ROUNDS: usize = 12;
@@ -24,7 +24,7 @@ impl Default for Calibration {
 }
 
 /// One choice and whether it was right.
-struct Trial {
+struct CalibrationTrial {
     slot: usize,
     logit: f64,
     right: f64,
@@ -33,14 +33,14 @@ struct Trial {
 
 impl Calibration {
     /// From two halves of the tasks, each judged by what the other half taught.
-    pub(super) fn of(examples: &Examples, slots: usize) -> Self {
+    pub(super) fn fit(examples: &RankerExamples, slots: usize) -> Self {
         let halves = [ranking::learn(examples, Some(false)), ranking::learn(examples, Some(true))];
         let mut trials = Vec::with_capacity(examples.len());
         let mut chances = Vec::new();
         for place in 0..examples.len() {
             let example = examples.get(place);
             ranking::chances_of(examples, place, &halves[usize::from(!example.half)], &mut chances);
-            trials.extend(ranking::best_of(&chances).map(|best| Trial {
+            trials.extend(ranking::best_of(&chances).map(|best| CalibrationTrial {
                 slot: example.slot as usize,
                 logit: logit(chances[best]),
                 right: f64::from(u8::from(best == example.right as usize)),
@@ -56,10 +56,10 @@ impl Calibration {
         sigmoid(self.base + self.slope * logit(chance) + self.slots[slot]) as f32
     }
 
-    fn improve(&mut self, trials: &[Trial]) {
-        let mut base = Newton::default();
-        let mut slope = Newton::held(self.slope - 1.0);
-        let mut slots: Vec<Newton> = self.slots.iter().map(|offset| Newton::held(*offset)).collect();
+    fn improve(&mut self, trials: &[CalibrationTrial]) {
+        let mut base = NewtonSum::default();
+        let mut slope = NewtonSum::held(self.slope - 1.0);
+        let mut slots: Vec<NewtonSum> = self.slots.iter().map(|offset| NewtonSum::held(*offset)).collect();
         for trial in trials {
             let chance = sigmoid(self.base + self.slope * trial.logit + self.slots[trial.slot]);
             let (error, curve) =
@@ -76,12 +76,12 @@ impl Calibration {
 
 /// The first and second derivative of the loss by one parameter.
 #[derive(Default)]
-struct Newton {
+struct NewtonSum {
     error: f64,
     curve: f64,
 }
 
-impl Newton {
+impl NewtonSum {
     /// With a penalty on how far the parameter is from its rest.
     fn held(offset: f64) -> Self {
         Self { error: RIDGE * offset, curve: RIDGE }

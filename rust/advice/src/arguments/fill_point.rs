@@ -1,8 +1,8 @@
 //! A slot that is to be filled, and one value that it might take.
 
 use super::slot::Slot;
-use super::task::Named;
-use super::values::{NONE, Scene};
+use super::task::NamedInTask;
+use super::values::{NONE, ValueTree};
 
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
@@ -13,11 +13,11 @@ pub(super) struct Candidate {
     pub(super) known: u32,
     /// Its place among the slot's templates, if what was found stands in the gap of one.
     pub(super) template: u32,
-    pub(super) voices: u8,
-    pub(super) used: Used,
-    pub(super) named: Named,
+    pub(super) votes: u8,
+    pub(super) used: PastUse,
+    pub(super) named: NamedInTask,
     /// How many values around it the task names.
-    pub(super) beside: u8,
+    pub(super) neighbours_named: u8,
     /// Whether a value around it was chosen for the same call.
     pub(super) fits_call: bool,
     pub(super) features: Vec<u32>,
@@ -25,8 +25,8 @@ pub(super) struct Candidate {
 
 /// A slot that is to be filled at one moment of a run.
 #[derive(Clone, Copy)]
-pub(super) struct Moment<'a> {
-    pub(super) scene: &'a Scene<'a>,
+pub(super) struct FillPoint<'a> {
+    pub(super) tree: &'a ValueTree<'a>,
     /// Steps that were taken before.
     pub(super) step: usize,
     pub(super) tool: u64,
@@ -40,7 +40,7 @@ pub(super) struct Moment<'a> {
 /// How a value was used in the slot's own calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Used {
+pub(super) enum PastUse {
     Never,
     Last,
     Earlier,
@@ -55,10 +55,10 @@ impl Candidate {
             node: NONE,
             known: NONE,
             template: NONE,
-            voices: 0,
-            used: Used::Never,
-            named: Named::Not,
-            beside: 0,
+            votes: 0,
+            used: PastUse::Never,
+            named: NamedInTask::Not,
+            neighbours_named: 0,
             fits_call: false,
             features,
         }

@@ -2,14 +2,14 @@
 
 use super::candidates::Candidates;
 use super::features::words_for;
-use super::fill_point::{Candidate, Moment};
+use super::fill_point::{Candidate, FillPoint};
 use super::model::ArgumentModel;
-use super::parameters::{Form, Parameter, Piece};
+use super::parameters::{FormPiece, ToolParameter, ValueForm};
 use super::ranking;
-use super::slot::{Known, Slot};
-use super::task::Named;
-use super::values::{NONE, Place, Scene};
-use crate::run::{Run, Taken};
+use super::slot::{KnownValue, Slot};
+use super::task::NamedInTask;
+use super::values::{NONE, ValueSource, ValueTree};
+use crate::run::{Run, RunStep};
 use tacit_kernels::trajectory::symbol;
 
 /// Share of a slot's tasks in which its value came from a result that the plan will bring, for that to be said.
@@ -17,7 +17,7 @@ const LEAST_SHARE: f32 = 0.5;
 
 /// One parameter of a step that may come next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Filled {
+pub struct FilledArgument {
     pub name: String,
     /// A msgpack value; none where the parameter is left open.
     pub value: Option<Vec<u8>>,
@@ -27,43 +27,43 @@ pub struct Filled {
 }
 
 /// An open episode, read once for all tools that are asked about.
-pub(crate) struct Prepared<'m>(Scene<'m>);
+pub(crate) struct OpenTree<'m>(ValueTree<'m>);
 
 impl ArgumentModel {
-    pub(crate) fn prepare(&self, asked: &Run) -> Prepared<'_> {
-        Prepared(Scene::of(asked, Some(&self.wanted)))
+    pub(crate) fn prepare(&self, asked: &Run) -> OpenTree<'_> {
+        OpenTree(ValueTree::read(asked, Some(&self.wanted)))
     }
 
     /// The parameters that calls of the tool mostly carry, as far as they can be filled after the steps so far. Empty for
     /// a tool that was not seen.
-    pub(crate) fn fill(&self, asked: &Prepared<'_>, tool: &str) -> Vec<Filled> {
-        self.fill_after(&asked.0, tool, asked.0.stages.len())
+    pub(crate) fn fill(&self, asked: &OpenTree<'_>, tool: &str) -> Vec<FilledArgument> {
+        self.fill_after(&asked.0, tool, asked.0.calls.len())
     }
 
     /// The parameters of each step of a plan that goes on from the steps so far. A step takes over what the planned steps
     /// before it were filled with, and names the results of theirs that it waits for.
-    pub(crate) fn plan(&self, asked: &Run, tools: &[&str]) -> Vec<Vec<Filled>> {
-        let mut scene = Scene::of(asked, Some(&self.wanted));
-        let planned_from = scene.stages.len();
+    pub(crate) fn plan(&self, asked: &Run, tools: &[&str]) -> Vec<Vec<FilledArgument>> {
+        let mut tree = ValueTree::read(asked, Some(&self.wanted));
+        let planned_from = tree.calls.len();
         let mut plan = Vec::with_capacity(tools.len());
         for tool in tools {
-            let filled = self.fill_after(&scene, tool, planned_from);
-            scene.add_step(&planned(tool, &filled));
+            let filled = self.fill_after(&tree, tool, planned_from);
+            tree.add_step(&planned(tool, &filled));
             plan.push(filled);
         }
         plan
     }
 
-    fn fill_after(&self, scene: &Scene<'_>, tool: &str, planned_from: usize) -> Vec<Filled> {
+    fn fill_after(&self, tree: &ValueTree<'_>, tool: &str, planned_from: usize) -> Vec<FilledArgument> {
         let tool = symbol(tool);
         let parameters = self.tools.get(&tool).map_or(&[][..], Vec::as_slice);
-        let mut filling = Filling::new(self, scene, tool, planned_from);
+        let mut filling = Filling::new(self, tree, tool, planned_from);
         parameters.iter().map(|parameter| filling.parameter(parameter)).collect()
     }
 }
 
 /// A planned step as one that was taken without a result.
-fn planned(tool: &str, filled: &[Filled]) -> Taken {
+fn planned(tool: &str, filled: &[FilledArgument]) -> RunStep {
     let mut parameters = Vec::new();
     let known = || filled.iter().filter_map(|each| Some((&each.name, each.value.as_ref()?)));
     let _ = rmp::encode::write_map_len(&mut parameters, known().count() as u32);
@@ -71,12 +71,12 @@ fn planned(tool: &str, filled: &[Filled]) -> Taken {
         let _ = rmp::encode::write_str(&mut parameters, name);
         parameters.extend(value);
     }
-    Taken { tool: tool.into(), ok: -1, parameters: parameters.into(), ..Taken::default() }
+    RunStep { tool: tool.into(), ok: -1, parameters: parameters.into(), ..RunStep::default() }
 }
 
 struct Filling<'a> {
     model: &'a ArgumentModel,
-    scene: &'a Scene<'a>,
+    tree: &'a ValueTree<'a>,
     tool: u64,
     /// Steps from this one on are planned: their results are not there yet.
     planned_from: usize,
@@ -86,7 +86,7 @@ struct Filling<'a> {
 }
 
 /// What a slot would best be filled with.
-struct Choice {
+struct FilledChoice {
     chance: f32,
     value: Vec<u8>,
     source: String,
@@ -94,12 +94,12 @@ struct Choice {
 }
 
 impl<'a> Filling<'a> {
-    fn new(model: &'a ArgumentModel, scene: &'a Scene<'a>, tool: u64, planned_from: usize) -> Self {
+    fn new(model: &'a ArgumentModel, tree: &'a ValueTree<'a>, tool: u64, planned_from: usize) -> Self {
         let (call, candidates, chances) = (Vec::new(), Candidates::default(), Vec::new());
-        Self { model, scene, tool, planned_from, call, candidates, chances }
+        Self { model, tree, tool, planned_from, call, candidates, chances }
     }
 
-    fn parameter(&mut self, parameter: &Parameter) -> Filled {
+    fn parameter(&mut self, parameter: &ToolParameter) -> FilledArgument {
         let whole = self.slot(parameter.slot);
         if let Some(choice) = whole.as_ref().filter(|_| parameter.form.is_none()) {
             self.call.push((self.model.slots[parameter.slot as usize].seed, choice.key));
@@ -108,13 +108,13 @@ impl<'a> Filling<'a> {
         let best = [whole, pieces].into_iter().flatten().max_by(|a, b| a.chance.total_cmp(&b.chance));
         let name = parameter.name.to_string();
         match best.filter(|choice| choice.chance >= self.model.threshold) {
-            Some(choice) => Filled { name, value: Some(choice.value), source: Some(choice.source) },
-            None => Filled { name, value: None, source: self.pending(parameter.slot) },
+            Some(choice) => FilledArgument { name, value: Some(choice.value), source: Some(choice.source) },
+            None => FilledArgument { name, value: None, source: self.pending(parameter.slot) },
         }
     }
 
     /// A list or a map of the usual form, if each of its values can be found.
-    fn form(&mut self, form: &Form) -> Option<Choice> {
+    fn form(&mut self, form: &ValueForm) -> Option<FilledChoice> {
         let before = self.call.len();
         let filled = self.pieces(form);
         if filled.is_none() {
@@ -123,14 +123,14 @@ impl<'a> Filling<'a> {
         filled
     }
 
-    fn pieces(&mut self, form: &Form) -> Option<Choice> {
-        let mut whole = Choice { chance: form.share, value: Vec::new(), source: String::new(), key: 0 };
+    fn pieces(&mut self, form: &ValueForm) -> Option<FilledChoice> {
+        let mut whole = FilledChoice { chance: form.share, value: Vec::new(), source: String::new(), key: 0 };
         for piece in &form.pieces {
             match piece {
-                Piece::List(count) => drop(rmp::encode::write_array_len(&mut whole.value, *count)),
-                Piece::Map(count) => drop(rmp::encode::write_map_len(&mut whole.value, *count)),
-                Piece::Name(name) => drop(rmp::encode::write_str(&mut whole.value, name)),
-                Piece::Slot(slot) => {
+                FormPiece::List(count) => drop(rmp::encode::write_array_len(&mut whole.value, *count)),
+                FormPiece::Map(count) => drop(rmp::encode::write_map_len(&mut whole.value, *count)),
+                FormPiece::Name(name) => drop(rmp::encode::write_str(&mut whole.value, name)),
+                FormPiece::Slot(slot) => {
                     let part = self.slot(*slot)?;
                     whole.take(&part);
                     self.call.push((self.model.slots[*slot as usize].seed, part.key));
@@ -143,11 +143,11 @@ impl<'a> Filling<'a> {
         (whole.chance >= self.model.threshold).then_some(whole)
     }
 
-    fn slot(&mut self, number: u32) -> Option<Choice> {
+    fn slot(&mut self, number: u32) -> Option<FilledChoice> {
         let slot = &self.model.slots[number as usize];
-        let (scene, step) = (self.scene, self.scene.stages.len());
-        let moment = Moment { scene, step, tool: self.tool, slot, call: &self.call, right: None };
-        self.candidates.gather(&moment);
+        let (tree, step) = (self.tree, self.tree.calls.len());
+        let point = FillPoint { tree, step, tool: self.tool, slot, call: &self.call, right: None };
+        self.candidates.gather(&point);
         self.chances.clear();
         let weights = &self.model.weights;
         self.chances.extend(self.candidates.all().iter().map(|each| weights.sum(&each.features)));
@@ -155,10 +155,10 @@ impl<'a> Filling<'a> {
         let best = ranking::best_of(&self.chances)?;
         let candidate = &self.candidates.all()[best];
         let chance = self.model.calibration.chance(number as usize, self.chances[best]);
-        Some(Choice {
-            chance: chance.min(self.most(&moment, candidate)),
-            value: value_of(scene, slot, candidate),
-            source: self.source(&moment, candidate),
+        Some(FilledChoice {
+            chance: chance.min(self.most(&point, candidate)),
+            value: value_of(tree, slot, candidate),
+            source: self.source(&point, candidate),
             key: candidate.key,
         })
     }
@@ -166,41 +166,39 @@ impl<'a> Filling<'a> {
     /// How likely a value can be at most. Where a slot's values are mostly found, and nothing is found now, one that the
     /// task does not speak for either is as likely as it is usual: while learning there was nearly always something to
     /// find, so what was learned of such values says nothing here.
-    fn most(&self, moment: &Moment<'_>, candidate: &Candidate) -> f32 {
-        let usual = |groups: u32| groups as f32 >= LEAST_SHARE * moment.slot.groups as f32;
+    fn most(&self, point: &FillPoint<'_>, candidate: &Candidate) -> f32 {
+        let usual = |groups: u32| groups as f32 >= LEAST_SHARE * point.slot.groups as f32;
         let is_found = self.candidates.all().iter().any(|each| each.node != NONE);
-        let known = moment.slot.known.get(candidate.known as usize);
-        match known.filter(|_| !is_found && moment.slot.rules.iter().any(|rule| usual(rule.groups))) {
-            Some(known) if !self.is_named(moment, candidate) => {
-                known.groups as f32 / moment.slot.groups as f32
-            }
+        let known = point.slot.known.get(candidate.known as usize);
+        match known.filter(|_| !is_found && point.slot.rules.iter().any(|rule| usual(rule.groups))) {
+            Some(known) if !self.is_named(point, candidate) => known.groups as f32 / point.slot.groups as f32,
             _ => 1.0,
         }
     }
 
     /// Whether the task speaks for a known value.
-    fn is_named(&self, moment: &Moment<'_>, candidate: &Candidate) -> bool {
-        let words: Vec<u32> = words_for(moment, candidate.key).collect();
-        candidate.named >= Named::InWords || self.model.weights.sum(&words) > 0.5
+    fn is_named(&self, point: &FillPoint<'_>, candidate: &Candidate) -> bool {
+        let words: Vec<u32> = words_for(point, candidate.key).collect();
+        candidate.named >= NamedInTask::InWords || self.model.weights.sum(&words) > 0.5
     }
 
-    fn source(&self, moment: &Moment<'_>, candidate: &Candidate) -> String {
+    fn source(&self, point: &FillPoint<'_>, candidate: &Candidate) -> String {
         if candidate.node != NONE {
-            return self.scene.source(candidate.node);
+            return self.tree.source(candidate.node);
         }
-        let is_usual = |known: &Known| known.groups * 10 >= moment.slot.groups * 9;
-        if moment.slot.known.get(candidate.known as usize).is_some_and(is_usual) {
+        let is_usual = |known: &KnownValue| known.groups * 10 >= point.slot.groups * 9;
+        if point.slot.known.get(candidate.known as usize).is_some_and(is_usual) {
             return "always".into();
         }
-        if self.is_named(moment, candidate) { "task".into() } else { "always".into() }
+        if self.is_named(point, candidate) { "task".into() } else { "always".into() }
     }
 
     /// The result of a planned step that the value will mostly come from.
     fn pending(&self, slot: u32) -> Option<String> {
         let slot = &self.model.slots[slot as usize];
-        let planned = self.scene.stages.iter().enumerate().skip(self.planned_from);
+        let planned = self.tree.calls.iter().enumerate().skip(self.planned_from);
         let usual = |groups: u32| groups as f32 >= LEAST_SHARE * slot.groups as f32;
-        let rules = slot.rules.iter().filter(|rule| rule.place == Place::Output && usual(rule.groups));
+        let rules = slot.rules.iter().filter(|rule| rule.place == ValueSource::Output && usual(rule.groups));
         let brought = |tool: u64| planned.clone().rev().find(|(_, stage)| stage.tool == tool);
         let mut sources = rules.filter_map(|rule| Some((brought(rule.tool)?.0, &rule.path)));
         sources.next().map(|(step, path)| format!("step {} {}", step + 1, any_element(path)))
@@ -214,7 +212,7 @@ fn any_element(path: &str) -> String {
     parts.fold(first, |path, part| path + "[" + part.trim_start_matches(|each: char| each.is_ascii_digit()))
 }
 
-impl Choice {
+impl FilledChoice {
     /// Takes up one part of a whole.
     fn take(&mut self, part: &Self) {
         self.chance *= part.chance;
@@ -226,15 +224,15 @@ impl Choice {
     }
 }
 
-fn value_of(scene: &Scene<'_>, slot: &Slot, candidate: &Candidate) -> Vec<u8> {
+fn value_of(tree: &ValueTree<'_>, slot: &Slot, candidate: &Candidate) -> Vec<u8> {
     let mut value = Vec::new();
     if let Some(template) = slot.templates.get(candidate.template as usize) {
-        let text = template.filled(scene.text_of(candidate.node));
+        let text = template.filled(tree.text_of(candidate.node));
         let _ = rmp::encode::write_str(&mut value, &text);
     } else if let Some(known) = slot.known.get(candidate.known as usize) {
         value.extend(&known.bytes);
     } else {
-        scene.encode(candidate.node, slot.kind, &mut value);
+        tree.encode(candidate.node, slot.kind, &mut value);
     }
     value
 }

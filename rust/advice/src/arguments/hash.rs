@@ -10,7 +10,7 @@ pub(super) const MAP: u64 = 5;
 pub(super) const LIST: u64 = 6;
 pub(super) const LEFT_OUT: u64 = 7;
 
-pub(super) fn of(text: &str) -> u64 {
+pub(super) fn text(text: &str) -> u64 {
     xxh3_64_with_seed(text.as_bytes(), 11)
 }
 
@@ -21,7 +21,7 @@ pub(super) fn mix(a: u64, b: u64) -> u64 {
 }
 
 pub(super) fn mix_text(a: u64, text: &str) -> u64 {
-    mix(a, of(text))
+    mix(a, self::text(text))
 }
 
 /// Whether a key looks like a value: three digits in a row.

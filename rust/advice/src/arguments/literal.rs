@@ -1,6 +1,6 @@
 //! Reading values from text that was written by a program: JSON, Python's literals, either of them cut short.
 
-use super::values::{Kind, Label, Scene};
+use super::values::{ValueKind, ValueLabel, ValueTree};
 
 const MOST_DEPTH: usize = 24;
 /// Longest word that stands for a value without quotes.
@@ -13,15 +13,15 @@ pub(super) fn may_be(text: &str) -> bool {
 
 /// Reads the text's value into an open node; false where the text is something else. A text that ends early gives
 /// what it holds until then.
-pub(super) fn read(scene: &mut Scene<'_>, node: u32, text: &str, most: usize) -> bool {
-    let mut reader = Literal { text, at: 0, most, unescaped: String::new(), is_cut: false };
-    reader.value(scene, node, MOST_DEPTH).is_some() && {
+pub(super) fn read(tree: &mut ValueTree<'_>, node: u32, text: &str, most: usize) -> bool {
+    let mut reader = LiteralReader { text, at: 0, most, unescaped: String::new(), is_cut: false };
+    reader.value(tree, node, MOST_DEPTH).is_some() && {
         reader.space();
         reader.at == text.len()
     }
 }
 
-struct Literal<'t> {
+struct LiteralReader<'t> {
     text: &'t str,
     at: usize,
     most: usize,
@@ -30,7 +30,7 @@ struct Literal<'t> {
     is_cut: bool,
 }
 
-impl Literal<'_> {
+impl LiteralReader<'_> {
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
@@ -46,44 +46,44 @@ impl Literal<'_> {
     }
 
     /// None where no value can be meant. The node is closed in any case but that.
-    fn value(&mut self, scene: &mut Scene<'_>, node: u32, depth: usize) -> Option<()> {
+    fn value(&mut self, tree: &mut ValueTree<'_>, node: u32, depth: usize) -> Option<()> {
         self.space();
-        if scene.nodes.len() >= self.most {
+        if tree.nodes.len() >= self.most {
             self.at = self.text.len();
         }
         let Some(byte) = self.peek() else {
-            scene.leave_out(node);
+            tree.leave_out(node);
             return Some(());
         };
         match byte {
-            b'{' => self.map(scene, node, depth.checked_sub(1)?),
-            b'[' | b'(' => self.list(scene, node, depth.checked_sub(1)?),
+            b'{' => self.map(tree, node, depth.checked_sub(1)?),
+            b'[' | b'(' => self.list(tree, node, depth.checked_sub(1)?),
             b'"' | b'\'' => {
                 match self.string()? {
-                    true => scene.become_scalar(node, Kind::Text, &self.unescaped),
-                    false => scene.leave_out(node),
+                    true => tree.become_scalar(node, ValueKind::Text, &self.unescaped),
+                    false => tree.leave_out(node),
                 }
                 Some(())
             }
-            _ => self.word(scene, node, depth),
+            _ => self.word(tree, node, depth),
         }
     }
 
-    fn list(&mut self, scene: &mut Scene<'_>, node: u32, depth: usize) -> Option<()> {
-        scene.set_kind(node, Kind::List);
+    fn list(&mut self, tree: &mut ValueTree<'_>, node: u32, depth: usize) -> Option<()> {
+        tree.set_kind(node, ValueKind::List);
         self.at += 1;
         let mut index = 0;
         while self.has_more(b"])}")? {
-            let child = scene.open(node, Label::Index(index));
-            self.value(scene, child, depth)?;
+            let child = tree.open(node, ValueLabel::Index(index));
+            self.value(tree, child, depth)?;
             index += 1;
             self.separator()?;
         }
-        self.settle(scene, node);
+        self.settle(tree, node);
         Some(())
     }
 
-    fn map(&mut self, scene: &mut Scene<'_>, node: u32, depth: usize) -> Option<()> {
+    fn map(&mut self, tree: &mut ValueTree<'_>, node: u32, depth: usize) -> Option<()> {
         self.at += 1;
         while self.has_more(b"}")? {
             if !matches!(self.peek()?, b'"' | b'\'') {
@@ -100,21 +100,21 @@ impl Literal<'_> {
                 return None;
             }
             self.at += 1;
-            let child = scene.entry(node, &name);
+            let child = tree.entry(node, &name);
             self.unescaped = name;
-            self.value(scene, child, depth)?;
+            self.value(tree, child, depth)?;
             self.separator()?;
         }
-        self.settle(scene, node);
+        self.settle(tree, node);
         Some(())
     }
 
     /// Ends a list or a map; one whose end was not read is cut.
-    fn settle(&self, scene: &mut Scene<'_>, node: u32) {
+    fn settle(&self, tree: &mut ValueTree<'_>, node: u32) {
         if self.is_cut {
-            scene.cut(node);
+            tree.cut(node);
         }
-        scene.settle(node);
+        tree.settle(node);
     }
 
     /// Whether another element follows; passes over the closing bracket. None where too much was read.
@@ -197,7 +197,7 @@ impl Literal<'_> {
     }
 
     /// A number, a constant, or a call such as `date(2024, 5, 1)`, whose arguments count as a list.
-    fn word(&mut self, scene: &mut Scene<'_>, node: u32, depth: usize) -> Option<()> {
+    fn word(&mut self, tree: &mut ValueTree<'_>, node: u32, depth: usize) -> Option<()> {
         let rest = &self.text[self.at..];
         let end = rest.find(|c: char| ",]}):( \n\r\t\"'".contains(c)).unwrap_or(rest.len());
         let word = &rest[..end];
@@ -206,25 +206,25 @@ impl Literal<'_> {
         }
         self.at += end;
         if self.peek() == Some(b'(') {
-            return self.list(scene, node, depth.checked_sub(1)?);
+            return self.list(tree, node, depth.checked_sub(1)?);
         }
         match word {
-            _ if self.is_over() => scene.leave_out(node),
-            "null" | "None" => scene.become_scalar(node, Kind::Null, "null"),
-            "true" | "True" => scene.become_scalar(node, Kind::Flag, "true"),
-            "false" | "False" => scene.become_scalar(node, Kind::Flag, "false"),
-            _ => number(scene, node, word)?,
+            _ if self.is_over() => tree.leave_out(node),
+            "null" | "None" => tree.become_scalar(node, ValueKind::Null, "null"),
+            "true" | "True" => tree.become_scalar(node, ValueKind::Flag, "true"),
+            "false" | "False" => tree.become_scalar(node, ValueKind::Flag, "false"),
+            _ => number(tree, node, word)?,
         }
         Some(())
     }
 }
 
-fn number(scene: &mut Scene<'_>, node: u32, word: &str) -> Option<()> {
+fn number(tree: &mut ValueTree<'_>, node: u32, word: &str) -> Option<()> {
     if let Ok(whole) = word.parse::<i64>() {
-        scene.become_scalar(node, Kind::Whole, &whole.to_string());
+        tree.become_scalar(node, ValueKind::Whole, &whole.to_string());
     } else {
         let real = word.parse::<f64>().ok().filter(|real| real.is_finite())?;
-        scene.become_number(node, real);
+        tree.become_number(node, real);
     }
     Some(())
 }

@@ -2,13 +2,13 @@
 
 use super::calibration::Calibration;
 use super::candidates::Candidates;
-use super::fill_point::Moment;
-use super::parameters::Parameter;
-use super::ranking::{self, Example, Examples, Weights};
+use super::fill_point::FillPoint;
+use super::parameters::ToolParameter;
+use super::ranking::{self, RankerExample, RankerExamples, RankerWeights};
 use super::slot::Slot;
+use super::slot_examples::{SlotExample, node_of};
 use super::survey::Survey;
-use super::targets::{Target, node_of};
-use super::values::Scene;
+use super::values::ValueTree;
 use crate::run::Run;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -23,8 +23,8 @@ const MOST_VALUES: usize = 1_000_000;
 #[derive(Debug, Default)]
 pub(crate) struct ArgumentModel {
     pub(super) slots: Vec<Slot>,
-    pub(super) tools: FxHashMap<u64, Vec<Parameter>>,
-    pub(super) weights: Weights,
+    pub(super) tools: FxHashMap<u64, Vec<ToolParameter>>,
+    pub(super) weights: RankerWeights,
     pub(super) calibration: Calibration,
     pub(super) threshold: f32,
     /// The rules that any slot asks for.
@@ -34,10 +34,10 @@ pub(crate) struct ArgumentModel {
 impl ArgumentModel {
     /// Learns from successful runs, oldest first.
     pub(crate) fn fit(runs: &[Run]) -> Self {
-        let (runs, scenes) = newest(runs);
-        let survey = Survey::of(runs, &scenes);
-        let examples = examples(runs, &scenes, &survey);
-        let calibration = Calibration::of(&examples, survey.slots.len());
+        let (runs, trees) = newest(runs);
+        let survey = Survey::new(runs, &trees);
+        let examples = examples(runs, &trees, &survey);
+        let calibration = Calibration::fit(&examples, survey.slots.len());
         let rules =
             |slot: &Slot| slot.rules.iter().chain(&slot.gap_rules).map(|rule| rule.hash).collect::<Vec<_>>();
         let wanted =
@@ -54,43 +54,49 @@ impl ArgumentModel {
 }
 
 /// As many of the newest runs as can be looked at at once.
-fn newest(runs: &[Run]) -> (&[Run], Vec<Scene<'static>>) {
-    let mut scenes = Vec::new();
+fn newest(runs: &[Run]) -> (&[Run], Vec<ValueTree<'static>>) {
+    let mut trees = Vec::new();
     let mut values = 0;
     for run in runs.iter().rev() {
-        let scene = Scene::of(run, None);
-        values += scene.nodes.len();
-        if values > MOST_VALUES && !scenes.is_empty() {
+        let tree = ValueTree::read(run, None);
+        values += tree.nodes.len();
+        if values > MOST_VALUES && !trees.is_empty() {
             break;
         }
-        scenes.push(scene);
+        trees.push(tree);
     }
-    scenes.reverse();
-    (&runs[runs.len() - scenes.len()..], scenes)
+    trees.reverse();
+    (&runs[runs.len() - trees.len()..], trees)
 }
 
-fn examples(runs: &[Run], scenes: &[Scene<'_>], survey: &Survey) -> Examples {
+fn examples(runs: &[Run], trees: &[ValueTree<'_>], survey: &Survey) -> RankerExamples {
     let mut attempts: FxHashMap<u64, u32> = FxHashMap::default();
     runs.iter().for_each(|run| *attempts.entry(run.group).or_default() += 1);
-    let mut examples = Examples::default();
+    let mut examples = RankerExamples::default();
     let mut candidates = Candidates::default();
-    let mut sample = Sample::of(survey);
+    let mut sample = SlotSample::new(survey);
     let mut call: Vec<(u64, u64)> = Vec::new();
     let mut last = None;
-    for target in &survey.targets {
-        if last.replace((target.run, target.step)) != Some((target.run, target.step)) {
+    for example in &survey.examples {
+        if last.replace((example.run, example.step)) != Some((example.run, example.step)) {
             call.clear();
         }
-        let (run, slot) = (&runs[target.run as usize], &survey.slots[target.slot as usize]);
-        let key = node_of(scenes, target).key;
-        if sample.takes(target.slot) {
-            candidates.gather(&moment_of(target, scenes, slot, &call));
+        let (run, slot) = (&runs[example.run as usize], &survey.slots[example.slot as usize]);
+        let key = node_of(trees, example).key;
+        if sample.takes(example.slot) {
+            candidates.gather(&moment_of(example, trees, slot, &call));
             candidates.all().iter().for_each(|each| examples.add_candidate(&each.features));
             let right = candidates.place_of(key).unwrap_or(0) as u32;
             let weight = 1.0 / (attempts[&run.group] as f32).sqrt();
-            examples.add(Example { slot: target.slot, right, weight, half: run.group & 1 == 1, end: 0 });
+            examples.add(RankerExample {
+                slot: example.slot,
+                right,
+                weight,
+                half: run.group & 1 == 1,
+                end: 0,
+            });
         }
-        if node_of(scenes, target).kind.is_scalar() {
+        if node_of(trees, example).kind.is_scalar() {
             call.push((slot.seed, key));
         }
     }
@@ -98,32 +104,32 @@ fn examples(runs: &[Run], scenes: &[Scene<'_>], survey: &Survey) -> Examples {
 }
 
 fn moment_of<'a>(
-    target: &Target,
-    scenes: &'a [Scene<'_>],
+    example: &SlotExample,
+    trees: &'a [ValueTree<'_>],
     slot: &'a Slot,
     call: &'a [(u64, u64)],
-) -> Moment<'a> {
-    let (scene, step) = (&scenes[target.run as usize], target.step as usize);
-    let right = Some(scene.nodes[target.node as usize].key);
-    Moment { scene, step, tool: scene.stages[step].tool, slot, call, right }
+) -> FillPoint<'a> {
+    let (tree, step) = (&trees[example.run as usize], example.step as usize);
+    let right = Some(tree.nodes[example.node as usize].key);
+    FillPoint { tree, step, tool: tree.calls[step].tool, slot, call, right }
 }
 
 /// Which of a slot's examples are learned from: every so many.
-struct Sample {
+struct SlotSample {
     /// For each slot how many there were, and which share is taken.
     slots: Vec<(usize, usize)>,
 }
 
-impl Sample {
-    fn of(survey: &Survey) -> Self {
+impl SlotSample {
+    fn new(survey: &Survey) -> Self {
         let mut counts = vec![0; survey.slots.len()];
-        survey.targets.iter().for_each(|target| counts[target.slot as usize] += 1);
+        survey.examples.iter().for_each(|example| counts[example.slot as usize] += 1);
         Self { slots: counts.into_iter().map(|count: usize| (0, count.div_ceil(MOST_EXAMPLES))).collect() }
     }
 
     fn takes(&mut self, slot: u32) -> bool {
-        let (met, every) = &mut self.slots[slot as usize];
-        *met += 1;
-        *met % *every == 0
+        let (sightings, every) = &mut self.slots[slot as usize];
+        *sightings += 1;
+        *sightings % *every == 0
     }
 }

@@ -14,18 +14,18 @@ const TABLE: (usize, usize) = (1 << 10, 1 << 18);
 
 /// A table of weights that features fall into by their hash.
 #[derive(Debug, Clone)]
-pub(super) struct Weights {
+pub(super) struct RankerWeights {
     table: Vec<f32>,
     mask: u32,
 }
 
-impl Default for Weights {
+impl Default for RankerWeights {
     fn default() -> Self {
         Self::with_room(0)
     }
 }
 
-impl Weights {
+impl RankerWeights {
     fn with_room(features: usize) -> Self {
         let room = features.next_power_of_two().clamp(TABLE.0, TABLE.1);
         Self { table: vec![0.0; room], mask: room as u32 - 1 }
@@ -42,15 +42,15 @@ impl Weights {
 
 /// Examples laid end to end: each is a run of candidates, each candidate a run of features.
 #[derive(Debug, Default)]
-pub(super) struct Examples {
+pub(super) struct RankerExamples {
     features: Vec<u32>,
     /// Where each candidate's features end.
     candidates: Vec<u32>,
-    examples: Vec<Example>,
+    examples: Vec<RankerExample>,
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Example {
+pub(super) struct RankerExample {
     pub(super) slot: u32,
     /// The right candidate, counted from the example's first.
     pub(super) right: u32,
@@ -61,12 +61,12 @@ pub(super) struct Example {
     pub(super) end: u32,
 }
 
-impl Examples {
+impl RankerExamples {
     pub(super) fn len(&self) -> usize {
         self.examples.len()
     }
 
-    pub(super) fn get(&self, place: usize) -> &Example {
+    pub(super) fn get(&self, place: usize) -> &RankerExample {
         &self.examples[place]
     }
 
@@ -76,8 +76,8 @@ impl Examples {
     }
 
     /// The candidates since the last example are those of this one.
-    pub(super) fn add(&mut self, example: Example) {
-        self.examples.push(Example { end: self.candidates.len() as u32, ..example });
+    pub(super) fn add(&mut self, example: RankerExample) {
+        self.examples.push(RankerExample { end: self.candidates.len() as u32, ..example });
     }
 
     fn candidates_of(&self, example: usize) -> Range<usize> {
@@ -93,8 +93,8 @@ impl Examples {
 
 /// Learns the weights, from one half of the examples where one is named, by stochastic gradient descent with a rate of
 /// its own for each weight (Duchi, Hazan, Singer 2011).
-pub(super) fn learn(examples: &Examples, half: Option<bool>) -> Weights {
-    let mut weights = Weights::with_room(examples.features.len() / 2);
+pub(super) fn learn(examples: &RankerExamples, half: Option<bool>) -> RankerWeights {
+    let mut weights = RankerWeights::with_room(examples.features.len() / 2);
     let mut squares = vec![1e-2; weights.table.len()];
     let mut chances = Vec::new();
     let (count, stride) = (examples.len(), stride_of(examples.len()));
@@ -114,7 +114,7 @@ pub(super) fn learn(examples: &Examples, half: Option<bool>) -> Weights {
     weights
 }
 
-impl Weights {
+impl RankerWeights {
     fn correct(&mut self, features: &[u32], error: f32, squares: &mut [f32]) {
         if error.abs() < LEAST_ERROR {
             return;
@@ -129,7 +129,12 @@ impl Weights {
 }
 
 /// The chance of each candidate of an example.
-pub(super) fn chances_of(examples: &Examples, place: usize, weights: &Weights, chances: &mut Vec<f32>) {
+pub(super) fn chances_of(
+    examples: &RankerExamples,
+    place: usize,
+    weights: &RankerWeights,
+    chances: &mut Vec<f32>,
+) {
     chances.clear();
     let candidates = examples.candidates_of(place);
     chances.extend(candidates.map(|candidate| weights.sum(examples.features_of(candidate))));
@@ -165,13 +170,13 @@ fn common_divisor(a: usize, b: usize) -> usize {
 mod tests {
     use super::*;
 
-    fn example(right: u32, half: bool) -> Example {
-        Example { slot: 0, right, weight: 1.0, half, end: 0 }
+    fn example(right: u32, half: bool) -> RankerExample {
+        RankerExample { slot: 0, right, weight: 1.0, half, end: 0 }
     }
 
     #[test]
     fn what_marks_the_right_candidate_is_learned() {
-        let mut examples = Examples::default();
+        let mut examples = RankerExamples::default();
         for turn in 0..40 {
             examples.add_candidate(&[1]);
             examples.add_candidate(if turn % 2 == 0 { &[2, 7] } else { &[3, 7] });

@@ -1,10 +1,10 @@
 //! Reads a run into a list of values: msgpack as it is, and the literals and pieces of results that are text.
 
 use super::hash::{self, NAME, mix};
-use super::task::Task;
-use super::values::{Kind, Label, NONE, Place, Scene, Stage};
+use super::task::TaskText;
+use super::values::{CallValues, NONE, ValueKind, ValueLabel, ValueSource, ValueTree};
 use super::{literal, span};
-use crate::run::{Run, Taken};
+use crate::run::{Run, RunStep};
 use rmp::Marker;
 use rustc_hash::FxHashSet;
 use tacit_kernels::msgpack::{Reader, Result};
@@ -17,27 +17,27 @@ const MOST_TEXT: usize = 8_192;
 /// How deep values are read; deeper ones are passed over.
 const MOST_DEPTH: usize = 24;
 
-impl<'a> Scene<'a> {
-    pub(super) fn of(run: &Run, wanted: Option<&'a FxHashSet<u64>>) -> Self {
+impl<'a> ValueTree<'a> {
+    pub(super) fn read(run: &Run, wanted: Option<&'a FxHashSet<u64>>) -> Self {
         let agent = run.agent.as_deref().map_or(0, symbol);
-        let mut scene = Self::new(Task::of(&run.task), agent, symbol(&run.domain), wanted);
-        scene.add_task(&run.task);
-        scene.add_context(run);
+        let mut tree = Self::new(TaskText::new(&run.task), agent, symbol(&run.domain), wanted);
+        tree.add_task(&run.task);
+        tree.add_context(run);
         for step in &run.steps {
-            scene.add_step(step);
+            tree.add_step(step);
         }
-        scene
+        tree
     }
 
     fn add_task(&mut self, task: &str) {
-        let root = self.root(Place::Task, NONE, 0);
+        let root = self.root(ValueSource::Task, NONE, 0);
         span::of_task(task, |text, shape, before| self.add_span(root, text, shape, before));
         self.close(root, 0);
         self.link(root);
     }
 
     fn add_context(&mut self, run: &Run) {
-        let root = self.root(Place::Context, NONE, 0);
+        let root = self.root(ValueSource::Context, NONE, 0);
         let fields = [
             ("domain", Some(&run.domain)),
             ("language", run.language.as_ref()),
@@ -47,7 +47,7 @@ impl<'a> Scene<'a> {
         for (name, value) in fields {
             if let Some(value) = value {
                 let label = self.name(name);
-                self.scalar(root, label, Kind::Text, value);
+                self.scalar(root, label, ValueKind::Text, value);
             }
         }
         self.close(root, 0);
@@ -55,23 +55,23 @@ impl<'a> Scene<'a> {
     }
 
     /// Adds what one step said. A value that cannot be read counts as absent.
-    pub(super) fn add_step(&mut self, step: &Taken) {
-        let number = self.stages.len() as u32;
+    pub(super) fn add_step(&mut self, step: &RunStep) {
+        let number = self.calls.len() as u32;
         let (tool, from) = (symbol(&step.tool), self.nodes.len() as u32);
-        self.stages.push(Stage { tool, ok: step.ok, from, first: 0 });
-        self.add_values(Place::Arguments, number, tool, &step.parameters);
+        self.calls.push(CallValues { tool, ok: step.ok, from, first: 0 });
+        self.add_values(ValueSource::Arguments, number, tool, &step.parameters);
         let first = self.nodes[from as usize..].iter().find(|node| node.kind.is_scalar());
-        self.stages[number as usize].first = first.map_or(0, |node| node.key);
-        self.add_values(Place::Output, number, tool, &step.output);
+        self.calls[number as usize].first = first.map_or(0, |node| node.key);
+        self.add_values(ValueSource::Output, number, tool, &step.output);
         if let Some(error) = &step.error {
-            let root = self.root(Place::Error, number, tool);
+            let root = self.root(ValueSource::Error, number, tool);
             self.add_pieces(root, error);
             self.close(root, 0);
         }
         self.link(from);
     }
 
-    fn add_values(&mut self, place: Place, step: u32, tool: u64, bytes: &[u8]) {
+    fn add_values(&mut self, place: ValueSource, step: u32, tool: u64, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
         }
@@ -88,9 +88,9 @@ impl<'a> Scene<'a> {
             return reader.skip();
         }
         match reader.marker()? {
-            Marker::Null => self.take_scalar(node, reader, Kind::Null, "null"),
-            Marker::True => self.take_scalar(node, reader, Kind::Flag, "true"),
-            Marker::False => self.take_scalar(node, reader, Kind::Flag, "false"),
+            Marker::Null => self.take_scalar(node, reader, ValueKind::Null, "null"),
+            Marker::True => self.take_scalar(node, reader, ValueKind::Flag, "true"),
+            Marker::False => self.take_scalar(node, reader, ValueKind::Flag, "false"),
             Marker::F32 | Marker::F64 => {
                 let number = reader.number()?;
                 self.become_number(node, number);
@@ -112,31 +112,31 @@ impl<'a> Scene<'a> {
             Marker::U64 => {
                 let raw = reader.raw()?;
                 let number = u64::from_be_bytes(raw[1..].try_into().unwrap_or_default());
-                self.become_scalar(node, Kind::Whole, &number.to_string());
+                self.become_scalar(node, ValueKind::Whole, &number.to_string());
                 Ok(())
             }
             _ => {
                 let number = reader.int()?;
-                self.become_scalar(node, Kind::Whole, &number.to_string());
+                self.become_scalar(node, ValueKind::Whole, &number.to_string());
                 Ok(())
             }
         }
     }
 
-    fn take_scalar(&mut self, node: u32, reader: &mut Reader<'_>, kind: Kind, text: &str) -> Result<()> {
+    fn take_scalar(&mut self, node: u32, reader: &mut Reader<'_>, kind: ValueKind, text: &str) -> Result<()> {
         self.become_scalar(node, kind, text);
         reader.skip()
     }
 
     fn fill_list(&mut self, node: u32, reader: &mut Reader<'_>, most: usize, depth: usize) -> Result<()> {
-        self.nodes[node as usize].kind = Kind::List;
+        self.nodes[node as usize].kind = ValueKind::List;
         for index in 0..reader.array()? {
             if self.nodes.len() >= most {
                 self.cut(node);
                 reader.skip()?;
                 continue;
             }
-            let child = self.open(node, Label::Index(index));
+            let child = self.open(node, ValueLabel::Index(index));
             let read = self.fill_value(child, reader, most, depth - 1);
             self.settle(child);
             read?;
@@ -164,14 +164,14 @@ impl<'a> Scene<'a> {
     /// A long text is none of anyone's arguments.
     fn become_text(&mut self, node: u32, text: &str) {
         let read = &text[..text.floor_char_boundary(MOST_TEXT)];
-        if self.nodes[node as usize].place == Place::Output {
+        if self.nodes[node as usize].place == ValueSource::Output {
             if self.become_shown(node, read) {
                 return;
             }
             self.add_pieces(node, read);
         }
         match read.len() == text.len() {
-            true => self.become_scalar(node, Kind::Text, text),
+            true => self.become_scalar(node, ValueKind::Text, text),
             false => self.leave_out(node),
         }
     }
@@ -192,12 +192,12 @@ impl<'a> Scene<'a> {
     }
 
     fn add_span(&mut self, parent: u32, text: &str, shape: u64, before: u64) {
-        let node = self.open(parent, Label::Piece);
+        let node = self.open(parent, ValueLabel::Piece);
         let above = self.nodes[parent as usize].rules[0];
         let each = &mut self.nodes[node as usize];
         each.name = before;
         each.rules =
             [mix(above, shape), mix(mix(above, hash::AFTER), before), mix(NAME ^ each.place as u64, before)];
-        self.become_scalar(node, Kind::Text, text);
+        self.become_scalar(node, ValueKind::Text, text);
     }
 }

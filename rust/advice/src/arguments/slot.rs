@@ -1,6 +1,6 @@
 //! What was learned about one place where values vary.
 
-use super::values::{Kind, Place};
+use super::values::{ValueKind, ValueSource};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Distinct tasks that must agree before anything is learned from them.
@@ -15,15 +15,15 @@ pub(super) struct Slot {
     pub(super) seed: u64,
     pub(super) name: u64,
     /// The type of nearly all its values.
-    pub(super) kind: Option<Kind>,
+    pub(super) kind: Option<ValueKind>,
     /// Distinct tasks in which it was filled.
     pub(super) groups: u32,
     /// Where its values were found.
-    pub(super) rules: Vec<Rule>,
+    pub(super) rules: Vec<SourceRule>,
     /// The most frequent first.
-    pub(super) known: Vec<Known>,
+    pub(super) known: Vec<KnownValue>,
     pub(super) places: FxHashMap<u64, u16>,
-    pub(super) called: FxHashMap<u64, Vec<Call>>,
+    pub(super) called: FxHashMap<u64, Vec<CalledValue>>,
     /// What its values are made of.
     pub(super) builds: FxHashSet<u64>,
     /// The most frequent first.
@@ -31,12 +31,12 @@ pub(super) struct Slot {
     /// The templates that each agent uses, the most frequent first.
     pub(super) habits: FxHashMap<u64, Vec<u32>>,
     /// Where what stands in the gap of a template was found.
-    pub(super) gap_rules: Vec<Rule>,
+    pub(super) gap_rules: Vec<SourceRule>,
 }
 
 /// A value that a slot had in several tasks.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct KnownValue {
     pub(super) key: u64,
     pub(super) bytes: Box<[u8]>,
     /// Its letters and digits alone.
@@ -47,7 +47,7 @@ pub(super) struct Known {
 
 /// A known value that goes with a word of the task, and in how many tasks it did.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Call {
+pub(super) struct CalledValue {
     pub(super) known: u16,
     pub(super) groups: u32,
 }
@@ -58,7 +58,7 @@ impl Slot {
     }
 
     /// The known values that go with a word of the task.
-    pub(super) fn called_by(&self, term: u64) -> &[Call] {
+    pub(super) fn called_by(&self, term: u64) -> &[CalledValue] {
         self.called.get(&term).map_or(&[], Vec::as_slice)
     }
 
@@ -88,9 +88,9 @@ impl Slot {
 
 /// A place where a slot's value stood before.
 #[derive(Debug, Clone)]
-pub(super) struct Rule {
+pub(super) struct SourceRule {
     pub(super) hash: u64,
-    pub(super) place: Place,
+    pub(super) place: ValueSource,
     /// Whether the place bears the slot's own name.
     pub(super) is_namesake: bool,
     /// The tool whose step said it.

@@ -1,9 +1,9 @@
 //! Where the values of a slot stood before they were passed.
 
 use super::hash;
-use super::slot::{LEAST_GROUPS, Rule, Slot};
-use super::targets::{Target, distinct, node_of};
-use super::values::{Kind, Label, Place, Scene};
+use super::slot::{LEAST_GROUPS, Slot, SourceRule};
+use super::slot_examples::{SlotExample, distinct, node_of};
+use super::values::{ValueKind, ValueLabel, ValueSource, ValueTree};
 use crate::run::Run;
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
@@ -14,85 +14,86 @@ const MOST_RULES: usize = 24;
 const MOST_MATCHES: usize = 48;
 
 /// Learns for every slot where its values, and the words in the gaps of its templates, were found.
-pub(super) fn learn(slots: &mut [Slot], targets: &[Target], runs: &[Run], scenes: &[Scene<'_>]) {
-    let (mut whole, mut gaps) = (Sightings::default(), Sightings::default());
-    let mut earlier = Earlier::default();
-    for target in targets {
-        let scene = &scenes[target.run as usize];
-        let seen = Seen { target: *target, group: runs[target.run as usize].group };
-        let node = node_of(scenes, target);
-        earlier.read(target.run, scene);
-        earlier.note(scene, node.key, seen, &mut whole);
-        let text = if node.kind == Kind::Text { scene.str(node.text) } else { "" };
-        let slot = &slots[target.slot as usize];
+pub(super) fn learn(slots: &mut [Slot], examples: &[SlotExample], runs: &[Run], trees: &[ValueTree<'_>]) {
+    let (mut whole, mut gaps) = (RuleSightings::default(), RuleSightings::default());
+    let mut earlier = EarlierValues::default();
+    for example in examples {
+        let tree = &trees[example.run as usize];
+        let seen = SeenExample { example: *example, group: runs[example.run as usize].group };
+        let node = node_of(trees, example);
+        earlier.read(example.run, tree);
+        earlier.note(tree, node.key, seen, &mut whole);
+        let text = if node.kind == ValueKind::Text { tree.str(node.text) } else { "" };
+        let slot = &slots[example.slot as usize];
         if let Some(gap) = slot.templates.iter().find_map(|template| template.gap(text)) {
-            earlier.note(scene, hash::of(gap), seen, &mut gaps);
+            earlier.note(tree, hash::text(gap), seen, &mut gaps);
         }
     }
-    whole.settle(slots, scenes, |slot| &mut slot.rules);
-    gaps.settle(slots, scenes, |slot| &mut slot.gap_rules);
+    whole.settle(slots, trees, |slot| &mut slot.rules);
+    gaps.settle(slots, trees, |slot| &mut slot.gap_rules);
 }
 
 #[derive(Clone, Copy)]
-struct Seen {
-    target: Target,
+struct SeenExample {
+    example: SlotExample,
     group: u64,
 }
 
 /// Rules as they were met: slot, rule, group.
 #[derive(Default)]
-struct Sightings {
-    met: Vec<(u32, u64, u64)>,
+struct RuleSightings {
+    sightings: Vec<(u32, u64, u64)>,
     samples: FxHashMap<(u32, u64), (u32, u32)>,
 }
 
 /// The values of one run by their keys.
 #[derive(Default)]
-struct Earlier {
+struct EarlierValues {
     run: Option<u32>,
     by_key: FxHashMap<u64, Vec<u32>>,
 }
 
-impl Earlier {
-    fn read(&mut self, run: u32, scene: &Scene<'_>) {
+impl EarlierValues {
+    fn read(&mut self, run: u32, tree: &ValueTree<'_>) {
         if self.run.replace(run) == Some(run) {
             return;
         }
         self.by_key.clear();
-        for (node, each) in (0..).zip(&scene.nodes) {
+        for (node, each) in (0..).zip(&tree.nodes) {
             self.by_key.entry(each.key).or_default().push(node);
         }
     }
 
     /// Notes every place where the value stood before the step.
-    fn note(&self, scene: &Scene<'_>, key: u64, seen: Seen, out: &mut Sightings) {
-        let limit = scene.limit(seen.target.step as usize);
+    fn note(&self, tree: &ValueTree<'_>, key: u64, seen: SeenExample, out: &mut RuleSightings) {
+        let limit = tree.limit(seen.example.step as usize);
         let Some(places) = self.by_key.get(&key) else { return };
         for node in places.iter().copied().rev().filter(|node| *node < limit).take(MOST_MATCHES) {
-            let found = scene.nodes[node as usize];
-            if scene.is_empty(&found) || found.label == Label::Root && found.place != Place::Output {
+            let found = tree.nodes[node as usize];
+            if tree.is_empty(&found) || found.label == ValueLabel::Root && found.place != ValueSource::Output
+            {
                 continue;
             }
             for rule in found.rules.into_iter().filter(|rule| *rule != 0) {
-                out.met.push((seen.target.slot, rule, seen.group));
-                out.samples.entry((seen.target.slot, rule)).or_insert((seen.target.run, node));
+                out.sightings.push((seen.example.slot, rule, seen.group));
+                out.samples.entry((seen.example.slot, rule)).or_insert((seen.example.run, node));
             }
         }
     }
 }
 
-impl Sightings {
+impl RuleSightings {
     fn settle(
         self,
         slots: &mut [Slot],
-        scenes: &[Scene<'_>],
-        rules_of: impl Fn(&mut Slot) -> &mut Vec<Rule>,
+        trees: &[ValueTree<'_>],
+        rules_of: impl Fn(&mut Slot) -> &mut Vec<SourceRule>,
     ) {
-        for ((slot, hash), groups) in distinct(self.met) {
+        for ((slot, hash), groups) in distinct(self.sightings) {
             if groups >= LEAST_GROUPS {
                 let (run, node) = self.samples[&(slot, hash)];
                 let slot = &mut slots[slot as usize];
-                let rule = rule_of(&scenes[run as usize], node, hash, groups, slot.name);
+                let rule = rule_of(&trees[run as usize], node, hash, groups, slot.name);
                 rules_of(slot).push(rule);
             }
         }
@@ -104,14 +105,14 @@ impl Sightings {
     }
 }
 
-fn rule_of(scene: &Scene<'_>, node: u32, hash: u64, groups: u32, name: u64) -> Rule {
-    let found = &scene.nodes[node as usize];
-    Rule {
+fn rule_of(tree: &ValueTree<'_>, node: u32, hash: u64, groups: u32, name: u64) -> SourceRule {
+    let found = &tree.nodes[node as usize];
+    SourceRule {
         hash,
         place: found.place,
         is_namesake: found.name == name,
-        tool: scene.step_of(node).map_or(0, |step| scene.stages[step].tool),
+        tool: tree.step_of(node).map_or(0, |step| tree.calls[step].tool),
         groups,
-        path: scene.pattern(node).into(),
+        path: tree.pattern(node).into(),
     }
 }

@@ -11,7 +11,7 @@ const MOST_PIECES: usize = 64;
 /// Bytes of the longest quoted phrase.
 const LONGEST_QUOTE: usize = 96;
 
-struct Word<'t> {
+struct TextWord<'t> {
     text: &'t str,
     start: usize,
     end: usize,
@@ -22,7 +22,7 @@ struct Word<'t> {
 
 /// Visits every run of up to four words, and every quoted phrase, of a task: the piece, its shape and the word before.
 pub(super) fn of_task(text: &str, mut visit: impl FnMut(&str, u64, u64)) {
-    let words: Vec<Word<'_>> = words(text).take(MOST_WORDS).collect();
+    let words: Vec<TextWord<'_>> = words(text).take(MOST_WORDS).collect();
     for start in 0..words.len() {
         let before = start.checked_sub(1).map_or(0, |place| word_before(words[place].text));
         let mut shape = 0;
@@ -50,12 +50,12 @@ pub(super) fn of_text(text: &str, mut visit: impl FnMut(&str, u64, u64)) {
     quotes(text, &mut visit);
 }
 
-fn words(text: &str) -> impl Iterator<Item = Word<'_>> {
+fn words(text: &str) -> impl Iterator<Item = TextWord<'_>> {
     text.split_whitespace().filter_map(move |piece| {
         let word = trim(piece);
         let start = word.as_ptr() as usize - text.as_ptr() as usize;
         let is_last = !piece.ends_with(word);
-        (!word.is_empty()).then(|| Word {
+        (!word.is_empty()).then(|| TextWord {
             text: word,
             start,
             end: start + word.len(),
@@ -76,7 +76,7 @@ fn trim(piece: &str) -> &str {
 
 fn word_before(word: &str) -> u64 {
     let lower = word.trim_end_matches(':').to_lowercase();
-    hash::of(&lower)
+    hash::text(&lower)
 }
 
 fn looks_like_data(word: &str) -> bool {

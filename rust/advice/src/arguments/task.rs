@@ -12,7 +12,7 @@ const MOST_TERMS: usize = 32;
 /// How far a task names a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub(super) enum Named {
+pub(super) enum NamedInTask {
     Not,
     InPart,
     InWords,
@@ -20,15 +20,15 @@ pub(super) enum Named {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Task {
+pub(super) struct TaskText {
     /// The distinct content words, in order of first use.
     pub(super) terms: Vec<u64>,
     all: FxHashSet<u64>,
     runs: FxHashSet<u64>,
 }
 
-impl Task {
-    pub(super) fn of(text: &str) -> Self {
+impl TaskText {
+    pub(super) fn new(text: &str) -> Self {
         let mut task = Self::default();
         words(text, |word| {
             let term = term(word);
@@ -46,30 +46,30 @@ impl Task {
             let mut run = String::new();
             for word in &squashed[start..(start + LONGEST_RUN).min(squashed.len())] {
                 run.push_str(word);
-                self.runs.insert(hash::of(&run));
+                self.runs.insert(hash::text(&run));
                 if let Some(singular) = run.strip_suffix('s') {
-                    self.runs.insert(hash::of(singular));
+                    self.runs.insert(hash::text(singular));
                 }
             }
         }
     }
 
-    pub(super) fn names(&self, text: &str) -> Named {
+    pub(super) fn names(&self, text: &str) -> NamedInTask {
         let squashed = squash(text);
         if squashed.is_empty() {
-            return Named::Not;
+            return NamedInTask::Not;
         }
-        self.names_parts(hash::of(&squashed), &terms(text))
+        self.names_parts(hash::text(&squashed), &terms(text))
     }
 
-    pub(super) fn names_parts(&self, squashed: u64, terms: &[u64]) -> Named {
+    pub(super) fn names_parts(&self, squashed: u64, terms: &[u64]) -> NamedInTask {
         if self.runs.contains(&squashed) {
-            return Named::Whole;
+            return NamedInTask::Whole;
         }
         match terms.iter().filter(|term| self.all.contains(term)).count() {
-            0 => Named::Not,
-            some if some < terms.len() => Named::InPart,
-            _ => Named::InWords,
+            0 => NamedInTask::Not,
+            some if some < terms.len() => NamedInTask::InPart,
+            _ => NamedInTask::InWords,
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use super::hash;
 use super::slot::{LEAST_GROUPS, LONGEST, Slot, Template, is_of_word};
+use super::slot_examples::{SlotExample, node_of};
 use super::span;
-use super::targets::{Target, node_of};
-use super::values::{Kind, Scene};
+use super::values::{ValueKind, ValueTree};
 use crate::run::Run;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Reverse;
@@ -31,7 +31,7 @@ fn words_of(text: &str) -> Vec<(usize, usize)> {
 
 /// One word of one recorded text, taken as the gap.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Cut {
+struct TemplateCut {
     slot: u32,
     form: u64,
     group: u64,
@@ -39,24 +39,24 @@ struct Cut {
 }
 
 /// Learns the templates of every slot, what its values are made of, and which agent uses which template.
-pub(super) fn learn(slots: &mut [Slot], targets: &[Target], runs: &[Run], scenes: &[Scene<'_>]) {
+pub(super) fn learn(slots: &mut [Slot], examples: &[SlotExample], runs: &[Run], trees: &[ValueTree<'_>]) {
     let mut cuts = Vec::new();
     let mut samples = FxHashMap::default();
-    for target in targets {
-        let text = text_of(scenes, target);
-        slots[target.slot as usize].builds.insert(span::build(text));
+    for example in examples {
+        let text = text_of(trees, example);
+        slots[example.slot as usize].builds.insert(span::build(text));
         for (start, end) in words_of(text).into_iter().filter(|gap| *gap != (0, text.len())) {
-            let form = hash::mix(hash::of(&text[..start]), hash::of(&text[end..]));
-            let group = runs[target.run as usize].group;
-            cuts.push(Cut { slot: target.slot, form, group, gap: hash::of(&text[start..end]) });
-            samples.entry((target.slot, form)).or_insert((*target, start, end));
+            let form = hash::mix(hash::text(&text[..start]), hash::text(&text[end..]));
+            let group = runs[example.run as usize].group;
+            cuts.push(TemplateCut { slot: example.slot, form, group, gap: hash::text(&text[start..end]) });
+            samples.entry((example.slot, form)).or_insert((*example, start, end));
         }
     }
     cuts.sort_unstable();
     for same in cuts.chunk_by(|a, b| (a.slot, a.form) == (b.slot, b.form)) {
         if let Some(groups) = enough(same) {
-            let (target, start, end) = samples[&(same[0].slot, same[0].form)];
-            let text = text_of(scenes, &target);
+            let (example, start, end) = samples[&(same[0].slot, same[0].form)];
+            let text = text_of(trees, &example);
             let (before, after) = (text[..start].into(), text[end..].into());
             slots[same[0].slot as usize].templates.push(Template {
                 hash: same[0].form,
@@ -70,27 +70,27 @@ pub(super) fn learn(slots: &mut [Slot], targets: &[Target], runs: &[Run], scenes
         slot.templates.sort_by_key(|each| (Reverse(each.groups), each.hash));
         slot.templates.truncate(MOST_TEMPLATES);
     }
-    learn_habits(slots, targets, scenes);
+    learn_habits(slots, examples, trees);
 }
 
 /// The text of a target; empty where it has none or a long one.
-fn text_of<'a>(scenes: &'a [Scene<'_>], target: &Target) -> &'a str {
-    let text = scenes[target.run as usize].text_of(target.node);
-    if node_of(scenes, target).kind == Kind::Text && text.len() <= LONGEST { text } else { "" }
+fn text_of<'a>(trees: &'a [ValueTree<'_>], example: &SlotExample) -> &'a str {
+    let text = trees[example.run as usize].text_of(example.node);
+    if node_of(trees, example).kind == ValueKind::Text && text.len() <= LONGEST { text } else { "" }
 }
 
 /// The number of distinct tasks behind a form, where they and the words in its gap are enough.
-fn enough(same: &[Cut]) -> Option<u32> {
+fn enough(same: &[TemplateCut]) -> Option<u32> {
     let groups = same.chunk_by(|a, b| a.group == b.group).count();
     let gaps: FxHashSet<u64> = same.iter().map(|cut| cut.gap).collect();
     (groups.min(gaps.len()) >= LEAST_GAPS).then_some(groups as u32)
 }
 
-fn learn_habits(slots: &mut [Slot], targets: &[Target], scenes: &[Scene<'_>]) {
+fn learn_habits(slots: &mut [Slot], examples: &[SlotExample], trees: &[ValueTree<'_>]) {
     let mut counts: FxHashMap<(u32, u64, u32), u32> = FxHashMap::default();
-    for target in targets {
-        if let Some(template) = slots[target.slot as usize].template_of(text_of(scenes, target)) {
-            *counts.entry((target.slot, scenes[target.run as usize].agent, template)).or_default() += 1;
+    for example in examples {
+        if let Some(template) = slots[example.slot as usize].template_of(text_of(trees, example)) {
+            *counts.entry((example.slot, trees[example.run as usize].agent, template)).or_default() += 1;
         }
     }
     let mut counts: Vec<_> = counts.into_iter().map(|(habit, count)| (Reverse(count), habit)).collect();

@@ -1,8 +1,8 @@
 //! Small worlds whose rules are known: what is filled in them, from where, and what is left open.
 
 use super::hash;
-use super::{ArgumentModel, Filled};
-use crate::run::{Run, Taken};
+use super::{ArgumentModel, FilledArgument};
+use crate::run::{Run, RunStep};
 use proptest::prelude::*;
 use rmp::encode;
 
@@ -25,7 +25,7 @@ fn list(texts: &[&str]) -> Vec<u8> {
     out
 }
 
-fn step(tool: &str, parameters: &[(&str, Value<'_>)], output: &str) -> Taken {
+fn step(tool: &str, parameters: &[(&str, Value<'_>)], output: &str) -> RunStep {
     let mut bytes = Vec::new();
     encode::write_map_len(&mut bytes, parameters.len() as u32).unwrap();
     for (name, value) in parameters {
@@ -36,10 +36,16 @@ fn step(tool: &str, parameters: &[(&str, Value<'_>)], output: &str) -> Taken {
         });
     }
     let output = if output.is_empty() { Vec::new() } else { text(output) };
-    Taken { tool: tool.into(), ok: 1, parameters: bytes.into(), output: output.into(), ..Taken::default() }
+    RunStep {
+        tool: tool.into(),
+        ok: 1,
+        parameters: bytes.into(),
+        output: output.into(),
+        ..RunStep::default()
+    }
 }
 
-fn run(group: usize, task: &str, steps: Vec<Taken>) -> Run {
+fn run(group: usize, task: &str, steps: Vec<RunStep>) -> Run {
     let (task, domain) = (task.into(), "shop".into());
     Run { group: hash::mix(group as u64, 77), task, domain, base: Some(1.0), steps, ..Run::default() }
 }
@@ -71,11 +77,11 @@ fn open(whole: &Run, steps: usize) -> Run {
     Run { base: None, steps: whole.steps[..steps].to_vec(), ..whole.clone() }
 }
 
-fn filled(model: &ArgumentModel, asked: &Run, tool: &str) -> Vec<Filled> {
+fn filled(model: &ArgumentModel, asked: &Run, tool: &str) -> Vec<FilledArgument> {
     model.fill(&model.prepare(asked), tool)
 }
 
-fn argument(model: &ArgumentModel, asked: &Run, tool: &str, name: &str) -> Filled {
+fn argument(model: &ArgumentModel, asked: &Run, tool: &str, name: &str) -> FilledArgument {
     filled(model, asked, tool).into_iter().find(|each| each.name == name).unwrap()
 }
 
@@ -83,7 +89,7 @@ fn from(value: Vec<u8>, source: &str) -> (Option<Vec<u8>>, Option<&str>) {
     (Some(value), Some(source))
 }
 
-fn said(filled: &Filled) -> (Option<Vec<u8>>, Option<&str>) {
+fn said(filled: &FilledArgument) -> (Option<Vec<u8>>, Option<&str>) {
     (filled.value.clone(), filled.source.as_deref())
 }
 
@@ -143,7 +149,7 @@ fn a_tool_that_was_never_called_has_no_parameters() {
 fn calls_that_failed_are_no_examples() {
     let wrong = |number: usize| {
         let mut whole = shop(number);
-        whole.steps[0] = Taken { ok: 0, ..step("get_user", &[("name", Text("Bo"))], "") };
+        whole.steps[0] = RunStep { ok: 0, ..step("get_user", &[("name", Text("Bo"))], "") };
         whole
     };
     let model = ArgumentModel::fit(&(0..12).map(wrong).collect::<Vec<_>>());
@@ -220,7 +226,7 @@ fn a_number_is_passed_in_the_type_that_the_calls_have() {
         encode::write_map_len(&mut bytes, 1).unwrap();
         bytes.extend(text("amount"));
         encode::write_uint(&mut bytes, amount).unwrap();
-        let pay = Taken { tool: "pay".into(), ok: 1, parameters: bytes.into(), ..Taken::default() };
+        let pay = RunStep { tool: "pay".into(), ok: 1, parameters: bytes.into(), ..RunStep::default() };
         run(number, &format!("Please pay {amount} to Ann"), vec![pay])
     };
     let model = ArgumentModel::fit(&(0..12).map(world).collect::<Vec<_>>());
@@ -261,20 +267,20 @@ fn a_list_that_was_cut_short_is_not_passed_on_as_a_whole() {
     assert_eq!(said(&whole), from(list(&[&id("P", 500), &id("Q", 500)]), "step 1 output.parts"));
     let one = &parts(500, "]}").steps[0];
     let shown = tacit_kernels::msgpack::Reader::new(&one.output).str().unwrap().to_owned();
-    let cut = Taken { output: text(&shown[..shown.len() - 8]).into(), ..one.clone() };
+    let cut = RunStep { output: text(&shown[..shown.len() - 8]).into(), ..one.clone() };
     let asked = Run { steps: vec![cut], ..open(&parts(500, "]}"), 0) };
     assert_ne!(argument(&model, &asked, "buy", "parts").value, Some(list(&[&id("P", 500)])));
 }
 
-fn any_step() -> impl Strategy<Value = Taken> {
+fn any_step() -> impl Strategy<Value = RunStep> {
     let bytes = || proptest::collection::vec(any::<u8>(), 0..40);
     ("[ab]", -1_i8..2, bytes(), prop_oneof![bytes(), "[\\[{('a,:1]{0,30}".prop_map(|each| text(&each))])
-        .prop_map(|(tool, ok, parameters, output)| Taken {
+        .prop_map(|(tool, ok, parameters, output)| RunStep {
             tool,
             ok,
             parameters: parameters.into(),
             output: output.into(),
-            ..Taken::default()
+            ..RunStep::default()
         })
 }
 

@@ -1,7 +1,7 @@
 //! Everything that a run has said, as one list of values that know where they stand.
 
 use super::hash::{self, NAME, mix, mix_text};
-use super::task::Task;
+use super::task::TaskText;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// No node, or no step.
@@ -12,7 +12,7 @@ const MOST_PLACES: u32 = 8;
 /// Where in a run a value stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub(super) enum Place {
+pub(super) enum ValueSource {
     Task,
     Context,
     Arguments,
@@ -22,7 +22,7 @@ pub(super) enum Place {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
-pub(super) enum Kind {
+pub(super) enum ValueKind {
     Null,
     Flag,
     Whole,
@@ -32,7 +32,7 @@ pub(super) enum Kind {
     Map,
 }
 
-impl Kind {
+impl ValueKind {
     pub(super) const ALL: [Self; 7] =
         [Self::Null, Self::Flag, Self::Whole, Self::Real, Self::Text, Self::List, Self::Map];
 
@@ -43,16 +43,16 @@ impl Kind {
 
 /// A part of the scene's text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Range {
+pub(super) struct TextRange {
     start: u32,
     end: u32,
 }
 
 /// How a value is reached from the one around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Label {
+pub(super) enum ValueLabel {
     Root,
-    Name(Range),
+    Name(TextRange),
     Index(u32),
     /// The value is itself the key of an entry.
     Key,
@@ -61,16 +61,16 @@ pub(super) enum Label {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Node {
+pub(super) struct ValueNode {
     pub(super) parent: u32,
     /// The first node that is not inside this one.
     pub(super) end: u32,
     pub(super) step: u32,
-    pub(super) place: Place,
-    pub(super) kind: Kind,
-    pub(super) label: Label,
+    pub(super) place: ValueSource,
+    pub(super) kind: ValueKind,
+    pub(super) label: ValueLabel,
     /// A scalar as text: the same for a number and the string that shows it.
-    pub(super) text: Range,
+    pub(super) text: TextRange,
     /// Whether the value can be passed on: no part of it was left out, or was a text that is told apart here.
     pub(super) is_whole: bool,
     /// Whether the value stands there as a text that shows it.
@@ -85,7 +85,7 @@ pub(super) struct Node {
 
 /// Where the values of one step begin.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stage {
+pub(super) struct CallValues {
     pub(super) tool: u64,
     pub(super) ok: i8,
     /// The first node of the step.
@@ -96,10 +96,10 @@ pub(super) struct Stage {
 
 /// One run, read for its values. Nodes stand in the order in which they were said.
 #[derive(Debug, Default)]
-pub(super) struct Scene<'a> {
-    pub(super) nodes: Vec<Node>,
-    pub(super) stages: Vec<Stage>,
-    pub(super) task: Task,
+pub(super) struct ValueTree<'a> {
+    pub(super) nodes: Vec<ValueNode>,
+    pub(super) calls: Vec<CallValues>,
+    pub(super) task: TaskText,
     pub(super) agent: u64,
     pub(super) domain: u64,
     text: String,
@@ -109,12 +109,12 @@ pub(super) struct Scene<'a> {
     wanted: Option<&'a FxHashSet<u64>>,
 }
 
-impl<'a> Scene<'a> {
-    pub(super) fn new(task: Task, agent: u64, domain: u64, wanted: Option<&'a FxHashSet<u64>>) -> Self {
+impl<'a> ValueTree<'a> {
+    pub(super) fn new(task: TaskText, agent: u64, domain: u64, wanted: Option<&'a FxHashSet<u64>>) -> Self {
         Self { task, agent, domain, wanted, ..Self::default() }
     }
 
-    pub(super) fn str(&self, range: Range) -> &str {
+    pub(super) fn str(&self, range: TextRange) -> &str {
         &self.text[range.start as usize..range.end as usize]
     }
 
@@ -149,11 +149,11 @@ impl<'a> Scene<'a> {
             (child < end).then(|| next = self.nodes[child as usize].end)?;
             Some(child)
         })
-        .filter(|child| !matches!(self.nodes[*child as usize].label, Label::Key | Label::Piece))
+        .filter(|child| !matches!(self.nodes[*child as usize].label, ValueLabel::Key | ValueLabel::Piece))
     }
 
     /// Whether the value says nothing, or was not read to its end.
-    pub(super) fn is_empty(&self, node: &Node) -> bool {
+    pub(super) fn is_empty(&self, node: &ValueNode) -> bool {
         !node.is_whole
             || match node.kind.is_scalar() {
                 true => self.str(node.text).is_empty(),
@@ -163,20 +163,20 @@ impl<'a> Scene<'a> {
 
     /// The first node after all that was said before the step; a step that is not there yet stands at the end.
     pub(super) fn limit(&self, step: usize) -> u32 {
-        self.stages.get(step).map_or(self.nodes.len() as u32, |stage| stage.from)
+        self.calls.get(step).map_or(self.nodes.len() as u32, |call| call.from)
     }
 
-    pub(super) fn root(&mut self, place: Place, step: u32, tool: u64) -> u32 {
+    pub(super) fn root(&mut self, place: ValueSource, step: u32, tool: u64) -> u32 {
         let path = mix(tool, place as u64 + 1);
         let rules = [path, 0, 0];
-        self.push(Node {
+        self.push(ValueNode {
             parent: NONE,
             end: NONE,
             step,
             place,
-            kind: Kind::Map,
-            label: Label::Root,
-            text: Range::default(),
+            kind: ValueKind::Map,
+            label: ValueLabel::Root,
+            text: TextRange::default(),
             is_whole: true,
             is_shown: false,
             key: 0,
@@ -185,29 +185,29 @@ impl<'a> Scene<'a> {
         })
     }
 
-    fn push(&mut self, node: Node) -> u32 {
+    fn push(&mut self, node: ValueNode) -> u32 {
         self.nodes.push(node);
         self.nodes.len() as u32 - 1
     }
 
     /// Opens a value inside another; `close` or `settle` must follow.
-    pub(super) fn open(&mut self, parent: u32, label: Label) -> u32 {
+    pub(super) fn open(&mut self, parent: u32, label: ValueLabel) -> u32 {
         let above = self.nodes[parent as usize];
         let (path, name) = match label {
-            Label::Name(range) => {
+            ValueLabel::Name(range) => {
                 let key = self.str(range);
-                (mix_text(above.rules[0], hash::general(key)), hash::of(key))
+                (mix_text(above.rules[0], hash::general(key)), hash::text(key))
             }
-            Label::Key => (mix(above.rules[0], hash::KEY), above.name),
+            ValueLabel::Key => (mix(above.rules[0], hash::KEY), above.name),
             _ => (mix(above.rules[0], hash::ANY), above.name),
         };
         let rules = [path, 0, mix(NAME ^ above.place as u64, name)];
-        self.push(Node {
+        self.push(ValueNode {
             parent,
             end: NONE,
-            kind: Kind::Map,
+            kind: ValueKind::Map,
             label,
-            text: Range::default(),
+            text: TextRange::default(),
             is_whole: true,
             is_shown: false,
             key: 0,
@@ -217,14 +217,14 @@ impl<'a> Scene<'a> {
         })
     }
 
-    pub(super) fn name(&mut self, name: &str) -> Label {
-        Label::Name(self.keep(name))
+    pub(super) fn name(&mut self, name: &str) -> ValueLabel {
+        ValueLabel::Name(self.keep(name))
     }
 
-    pub(super) fn keep(&mut self, text: &str) -> Range {
+    pub(super) fn keep(&mut self, text: &str) -> TextRange {
         let start = self.text.len() as u32;
         self.text.push_str(text);
-        Range { start, end: self.text.len() as u32 }
+        TextRange { start, end: self.text.len() as u32 }
     }
 
     pub(super) fn close(&mut self, node: u32, key: u64) {
@@ -269,45 +269,45 @@ impl<'a> Scene<'a> {
     /// Ends a value that is left out.
     pub(super) fn leave_out(&mut self, node: u32) {
         self.cut(node);
-        self.become_scalar(node, Kind::Null, "");
+        self.become_scalar(node, ValueKind::Null, "");
         self.nodes[node as usize].key = hash::LEFT_OUT;
     }
 
     fn key_of(&self, node: u32) -> u64 {
         let keys = self.children(node).map(|child| self.nodes[child as usize]);
         match self.nodes[node as usize].kind {
-            Kind::Map => keys.fold(hash::MAP, |sum, child| match child.label {
-                Label::Name(range) => sum.wrapping_add(mix(hash::of(self.str(range)), child.key)),
+            ValueKind::Map => keys.fold(hash::MAP, |sum, child| match child.label {
+                ValueLabel::Name(range) => sum.wrapping_add(mix(hash::text(self.str(range)), child.key)),
                 _ => sum,
             }),
             _ => keys.fold(hash::LIST, |sum, child| mix(sum, child.key)),
         }
     }
 
-    pub(super) fn scalar(&mut self, parent: u32, label: Label, kind: Kind, text: &str) {
+    pub(super) fn scalar(&mut self, parent: u32, label: ValueLabel, kind: ValueKind, text: &str) {
         let node = self.open(parent, label);
         self.become_scalar(node, kind, text);
     }
 
-    pub(super) fn become_scalar(&mut self, node: u32, kind: Kind, text: &str) {
+    pub(super) fn become_scalar(&mut self, node: u32, kind: ValueKind, text: &str) {
         let range = self.keep(text);
         let each = &mut self.nodes[node as usize];
         (each.kind, each.text) = (kind, range);
-        if let Label::Index(index) = each.label {
+        if let ValueLabel::Index(index) = each.label {
             let exact = mix(each.rules[0], u64::from(index.min(MOST_PLACES)));
             each.rules = [exact, each.rules[0], each.rules[2]];
         }
-        self.close(node, hash::of(text));
+        self.close(node, hash::text(text));
     }
 
     pub(super) fn become_number(&mut self, node: u32, number: f64) {
-        self.become_scalar(node, Kind::Real, &number.to_string());
+        self.become_scalar(node, ValueKind::Real, &number.to_string());
     }
 
     /// Opens the entry of a map; a name that looks like data is a value of its own.
     pub(super) fn entry(&mut self, map: u32, name: &str) -> u32 {
         if hash::is_data(name) {
-            self.scalar(map, Label::Key, Kind::Text, name);
+            self.scalar(map, ValueLabel::Key, ValueKind::Text, name);
         }
         let label = self.name(name);
         self.open(map, label)
@@ -317,18 +317,20 @@ impl<'a> Scene<'a> {
     pub(super) fn forget_after(&mut self, node: u32) {
         self.nodes.truncate(node as usize + 1);
         let each = &mut self.nodes[node as usize];
-        (each.kind, each.is_whole, each.end) = (Kind::Map, true, NONE);
+        (each.kind, each.is_whole, each.end) = (ValueKind::Map, true, NONE);
     }
 
     /// Where a value stands, as a person would point to it.
     pub(super) fn source(&self, node: u32) -> String {
         let each = self.nodes[node as usize];
         match each.place {
-            Place::Task => "task".into(),
-            Place::Context => "context".into(),
-            Place::Arguments => format!("step {} {}", each.step + 1, self.path(node).trim_start_matches('.')),
-            Place::Output => format!("step {} output{}", each.step + 1, self.path(node)),
-            Place::Error => format!("step {} error", each.step + 1),
+            ValueSource::Task => "task".into(),
+            ValueSource::Context => "context".into(),
+            ValueSource::Arguments => {
+                format!("step {} {}", each.step + 1, self.path(node).trim_start_matches('.'))
+            }
+            ValueSource::Output => format!("step {} output{}", each.step + 1, self.path(node)),
+            ValueSource::Error => format!("step {} error", each.step + 1),
         }
     }
 
@@ -339,10 +341,10 @@ impl<'a> Scene<'a> {
         }
         let above = self.path(each.parent);
         match each.label {
-            Label::Name(name) => format!("{above}.{}", self.str(name)),
-            Label::Index(index) => format!("{above}[{index}]"),
-            Label::Key => format!("{above}.{}", self.str(each.text)),
-            Label::Root | Label::Piece => above,
+            ValueLabel::Name(name) => format!("{above}.{}", self.str(name)),
+            ValueLabel::Index(index) => format!("{above}[{index}]"),
+            ValueLabel::Key => format!("{above}.{}", self.str(each.text)),
+            ValueLabel::Root | ValueLabel::Piece => above,
         }
     }
 
@@ -350,18 +352,18 @@ impl<'a> Scene<'a> {
     pub(super) fn pattern(&self, node: u32) -> String {
         let each = &self.nodes[node as usize];
         match each.place {
-            Place::Arguments => self.path(node).trim_start_matches('.').into(),
+            ValueSource::Arguments => self.path(node).trim_start_matches('.').into(),
             _ => format!("output{}", self.path(node)),
         }
     }
 
     /// Appends the value as msgpack; a scalar as `kind` where it can be that.
-    pub(super) fn encode(&self, node: u32, kind: Option<Kind>, out: &mut Vec<u8>) {
+    pub(super) fn encode(&self, node: u32, kind: Option<ValueKind>, out: &mut Vec<u8>) {
         let each = &self.nodes[node as usize];
         let count = || self.children(node).count() as u32;
         match each.kind {
-            Kind::List => drop(rmp::encode::write_array_len(out, count())),
-            Kind::Map => drop(rmp::encode::write_map_len(out, count())),
+            ValueKind::List => drop(rmp::encode::write_array_len(out, count())),
+            ValueKind::Map => drop(rmp::encode::write_map_len(out, count())),
             own => {
                 let text = self.str(each.text);
                 let wanted = kind.filter(|kind| kind.is_scalar()).unwrap_or(own);
@@ -371,14 +373,14 @@ impl<'a> Scene<'a> {
             }
         }
         for child in self.children(node) {
-            if let Label::Name(name) = self.nodes[child as usize].label {
+            if let ValueLabel::Name(name) = self.nodes[child as usize].label {
                 let _ = rmp::encode::write_str(out, self.str(name));
             }
             self.encode(child, None, out);
         }
     }
 
-    pub(super) fn set_kind(&mut self, node: u32, kind: Kind) {
+    pub(super) fn set_kind(&mut self, node: u32, kind: ValueKind) {
         self.nodes[node as usize].kind = kind;
     }
 
@@ -388,10 +390,10 @@ impl<'a> Scene<'a> {
 }
 
 /// Appends the scalar that the text shows; false where it shows none of that kind.
-fn encode_scalar(kind: Kind, text: &str, out: &mut Vec<u8>) -> bool {
+fn encode_scalar(kind: ValueKind, text: &str, out: &mut Vec<u8>) -> bool {
     match kind {
-        Kind::Text => rmp::encode::write_str(out, text).is_ok(),
-        Kind::Flag => match text {
+        ValueKind::Text => rmp::encode::write_str(out, text).is_ok(),
+        ValueKind::Flag => match text {
             "true" => {
                 out.push(0xc3);
                 true
@@ -402,12 +404,12 @@ fn encode_scalar(kind: Kind, text: &str, out: &mut Vec<u8>) -> bool {
             }
             _ => false,
         },
-        Kind::Whole => match (text.parse::<i64>(), text.parse::<u64>()) {
+        ValueKind::Whole => match (text.parse::<i64>(), text.parse::<u64>()) {
             (Ok(number), _) => rmp::encode::write_sint(out, number).is_ok(),
             (_, Ok(number)) => rmp::encode::write_uint(out, number).is_ok(),
             _ => false,
         },
-        Kind::Real => text
+        ValueKind::Real => text
             .parse()
             .ok()
             .filter(|number: &f64| number.is_finite())

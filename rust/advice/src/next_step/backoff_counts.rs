@@ -19,26 +19,26 @@ pub(super) const MOST_RUN: u32 = 6;
 pub(super) const START: u64 = 1;
 
 /// The contexts of a run before its next step, general ones first; 0 where what it is made of is not known.
-pub(super) type Contexts = [u64; CONTEXTS];
+pub(super) type ContextKeys = [u64; CONTEXTS];
 
 /// Which contexts make which chain, by their place in `Contexts`.
-const ORDER: [&[usize]; CHAINS] = [
-    &[ALL, LAST, LAST + 1, LAST + 2, LAST + 3],
-    &[ALL, DOMAIN, DOMAIN + 1, DOMAIN + 2, DOMAIN + 3],
+const CHAIN_CONTEXTS: [&[usize]; CHAINS] = [
+    &[ANY, LAST, LAST + 1, LAST + 2, LAST + 3],
+    &[ANY, DOMAIN, DOMAIN + 1, DOMAIN + 2, DOMAIN + 3],
     &[LAST, AGENT, AGENT + 1, AGENT + 2, AGENT + 3],
-    &[LAST, WENT, WENT + 1, WENT + 2],
+    &[LAST, RESULT, RESULT + 1, RESULT + 2],
     &[LAST, USED, USED + 1],
-    &[LAST, AGAIN, AGAIN + 1],
-    &[LAST, PLACE, PLACE + 1],
+    &[LAST, REPEAT, REPEAT + 1],
+    &[LAST, POSITION, POSITION + 1],
 ];
-const ALL: usize = 0;
+const ANY: usize = 0;
 const LAST: usize = 1;
 const DOMAIN: usize = 5;
 const AGENT: usize = 9;
-const WENT: usize = 13;
+const RESULT: usize = 13;
 const USED: usize = 16;
-const AGAIN: usize = 18;
-const PLACE: usize = 20;
+const REPEAT: usize = 18;
+const POSITION: usize = 20;
 
 /// Two symbols as one; which comes first matters.
 pub(super) fn join(a: u64, b: u64) -> u64 {
@@ -49,30 +49,30 @@ pub(super) fn join(a: u64, b: u64) -> u64 {
 
 /// One step as the contexts see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Move {
+pub(super) struct StepSymbol {
     /// The symbol of its tool.
     pub tool: u64,
     /// The symbol of the class of its error, 0 where it did not fail.
     pub class: u64,
 }
 
-impl Move {
+impl StepSymbol {
     pub(super) const START: Self = Self { tool: START, class: 0 };
 
     /// What a tool and how it went are found by.
-    pub(super) fn went(self) -> u64 {
+    pub(super) fn result(self) -> u64 {
         join(self.tool, self.class)
     }
 }
 
 /// A run as it goes step by step, with what its contexts are made of.
 #[derive(Clone, Debug)]
-pub(super) struct Walk {
+pub(super) struct Prefix {
     pub domain: u64,
     /// 0 where it is not known who runs.
     pub agent: u64,
     /// The last four steps, the last one first.
-    pub last: [Move; 4],
+    pub last: [StepSymbol; 4],
     /// Each tool used so far with its number of uses, in order of first use.
     pub used: Vec<(u64, u32)>,
     /// What the set of tools used so far is found by.
@@ -82,13 +82,13 @@ pub(super) struct Walk {
     pub position: u32,
 }
 
-impl Walk {
+impl Prefix {
     pub(super) fn new(domain: u64, agent: u64) -> Self {
-        let last = [Move::START; 4];
+        let last = [StepSymbol::START; 4];
         Self { domain, agent, last, used: Vec::new(), set: 0, run: 0, position: 0 }
     }
 
-    pub(super) fn step(&mut self, next: Move) {
+    pub(super) fn step(&mut self, next: StepSymbol) {
         self.run = if self.position > 0 && self.last[0].tool == next.tool { self.run + 1 } else { 1 };
         self.last.rotate_right(1);
         self.last[0] = next;
@@ -112,14 +112,14 @@ impl Walk {
     }
 
     /// What the last one and the last two steps are found by, with how they went.
-    pub(super) fn went(&self) -> [u64; 2] {
-        let last = join(START, self.last[0].went());
-        [last, join(last, self.last[1].went())]
+    pub(super) fn results(&self) -> [u64; 2] {
+        let last = join(START, self.last[0].result());
+        [last, join(last, self.last[1].result())]
     }
 
-    pub(super) fn contexts(&self) -> Contexts {
+    pub(super) fn contexts(&self) -> ContextKeys {
         let [one, two, three, four] = self.tools();
-        let [went, went_twice] = self.went();
+        let [result, two_results] = self.results();
         let (agent, place) = (join(self.agent, 3), join(one, u64::from(self.position.min(MOST_POSITION))));
         let (both, again) = (join(agent, self.domain), join(one, u64::from(self.run.min(MOST_RUN))));
         let used = join(one, self.set);
@@ -137,9 +137,9 @@ impl Walk {
             join(both, one),
             join(both, two),
             join(both, three),
-            went,
-            went_twice,
-            join(agent, went_twice),
+            result,
+            two_results,
+            join(agent, two_results),
             used,
             join(agent, used),
             again,
@@ -158,7 +158,7 @@ impl Walk {
 
 /// The contexts that say who runs.
 const NAMES_AGENT: [usize; 8] =
-    [AGENT, AGENT + 1, AGENT + 2, AGENT + 3, WENT + 2, USED + 1, AGAIN + 1, PLACE + 1];
+    [AGENT, AGENT + 1, AGENT + 2, AGENT + 3, RESULT + 2, USED + 1, REPEAT + 1, POSITION + 1];
 
 /// The symbol of a name; 0 where there is none.
 pub(super) fn symbol_of(name: Option<&str>) -> u64 {
@@ -167,38 +167,38 @@ pub(super) fn symbol_of(name: Option<&str>) -> u64 {
 
 /// How often each step was taken in each context. What is held does not depend on the order in which it was counted.
 #[derive(Debug, Default)]
-pub(super) struct Counts {
+pub(super) struct ContextCounts {
     /// A context with one kind of next step holds it here; others hold the place of their row.
     places: FxHashMap<u32, u32>,
-    rows: Vec<Vec<Count>>,
+    rows: Vec<Vec<NextCount>>,
     free: Vec<u32>,
 }
 
 /// A next step and how often it was taken.
-pub(super) type Count = (u32, u32);
+pub(super) type NextCount = (u32, u32);
 
 const IS_ROW: u32 = 1 << 31;
 const COUNT_BITS: u32 = 15;
 
 /// What was counted in one context.
-pub(super) enum Row<'a> {
+pub(super) enum ContextRow<'a> {
     None,
-    One([Count; 1]),
-    Many(&'a [Count]),
+    One([NextCount; 1]),
+    Many(&'a [NextCount]),
 }
 
-impl Row<'_> {
+impl ContextRow<'_> {
     /// Each next step that was taken, with how often.
-    pub(super) fn counts(&self) -> &[Count] {
+    pub(super) fn counts(&self) -> &[NextCount] {
         match self {
-            Row::None => &[],
-            Row::One(count) => count,
-            Row::Many(counts) => counts,
+            ContextRow::None => &[],
+            ContextRow::One(count) => count,
+            ContextRow::Many(counts) => counts,
         }
     }
 }
 
-impl Counts {
+impl ContextCounts {
     /// Counts `next` in each context; 0 is no context.
     pub(super) fn add(&mut self, contexts: &[u64], next: u32) {
         contexts
@@ -216,18 +216,18 @@ impl Counts {
     }
 
     /// What was counted in a context.
-    pub(super) fn row(&self, context: u64) -> Row<'_> {
+    pub(super) fn row(&self, context: u64) -> ContextRow<'_> {
         match self.places.get(&key(context)) {
             Some(place) if context != 0 => self.row_at(*place),
-            _ => Row::None,
+            _ => ContextRow::None,
         }
     }
 
-    fn row_at(&self, place: u32) -> Row<'_> {
+    fn row_at(&self, place: u32) -> ContextRow<'_> {
         if place & IS_ROW != 0 {
-            Row::Many(&self.rows[(place ^ IS_ROW) as usize])
+            ContextRow::Many(&self.rows[(place ^ IS_ROW) as usize])
         } else {
-            Row::One([unpack(place)])
+            ContextRow::One([unpack(place)])
         }
     }
 
@@ -275,7 +275,7 @@ impl Counts {
         }
     }
 
-    fn new_row(&mut self, row: Vec<Count>) -> u32 {
+    fn new_row(&mut self, row: Vec<NextCount>) -> u32 {
         let at = self.free.pop().unwrap_or_else(|| {
             self.rows.push(Vec::new());
             self.rows.len() as u32 - 1
@@ -285,7 +285,7 @@ impl Counts {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        let rows: usize = self.rows.iter().map(|row| size_of::<Vec<Count>>() + row.capacity() * 8).sum();
+        let rows: usize = self.rows.iter().map(|row| size_of::<Vec<NextCount>>() + row.capacity() * 8).sum();
         self.places.capacity() * 9 + rows + self.free.capacity() * 4
     }
 }
@@ -295,7 +295,7 @@ fn key(context: u64) -> u32 {
     (context >> 32) as u32
 }
 
-fn add_to(row: &mut Vec<Count>, next: u32) {
+fn add_to(row: &mut Vec<NextCount>, next: u32) {
     match row.iter_mut().find(|(each, _)| *each == next) {
         Some((_, count)) => *count += 1,
         None => row.push((next, 1)),
@@ -303,21 +303,21 @@ fn add_to(row: &mut Vec<Count>, next: u32) {
 }
 
 /// None where step or count are too large for one place.
-fn pack((next, count): Count) -> Option<u32> {
+fn pack((next, count): NextCount) -> Option<u32> {
     (next < 1 << (31 - COUNT_BITS) && count < 1 << COUNT_BITS).then(|| place_of((next, count)))
 }
 
-fn place_of((next, count): Count) -> u32 {
+fn place_of((next, count): NextCount) -> u32 {
     next << COUNT_BITS | count
 }
 
-fn unpack(place: u32) -> Count {
+fn unpack(place: u32) -> NextCount {
     (place >> COUNT_BITS, place & ((1 << COUNT_BITS) - 1))
 }
 
 /// Refines what is expected by what was counted in a more specific context; `place` says where a step stands in
 /// `expected`, None for one that is not asked about.
-pub(super) fn refine(expected: &mut [f64], counts: &[Count], place: impl Fn(u32) -> Option<usize>) {
+pub(super) fn interpolate(expected: &mut [f64], counts: &[NextCount], place: impl Fn(u32) -> Option<usize>) {
     let total: u32 = counts.iter().map(|(_, count)| count).sum();
     if total == 0 {
         return;
@@ -333,20 +333,24 @@ pub(super) fn refine(expected: &mut [f64], counts: &[Count], place: impl Fn(u32)
 }
 
 /// What was counted in each context of a run.
-pub(super) type Rows<'a> = [&'a [Count]; CONTEXTS];
+pub(super) type ContextRows<'a> = [&'a [NextCount]; CONTEXTS];
 
 /// What each chain expects of each of `expected.len() / CHAINS` next steps: a chain's steps stand together.
-pub(super) fn expect(rows: &Rows<'_>, expected: &mut [f64], place: impl Fn(u32) -> Option<usize>) {
+pub(super) fn expected_shares(
+    rows: &ContextRows<'_>,
+    expected: &mut [f64],
+    place: impl Fn(u32) -> Option<usize>,
+) {
     let steps = (expected.len() / CHAINS).max(1);
-    for (chain, expected) in ORDER.iter().zip(expected.chunks_exact_mut(steps)) {
+    for (chain, expected) in CHAIN_CONTEXTS.iter().zip(expected.chunks_exact_mut(steps)) {
         expected.fill(1.0 / steps as f64);
-        chain.iter().for_each(|at| refine(expected, rows[*at], &place));
+        chain.iter().for_each(|at| interpolate(expected, rows[*at], &place));
     }
 }
 
 /// How many steps were counted after the longest run of last tools that is known.
-pub(super) fn comparable(rows: &Rows<'_>) -> u32 {
-    let totals = ORDER[0].iter().rev().map(|at| rows[*at].iter().map(|(_, count)| count).sum());
+pub(super) fn support_of(rows: &ContextRows<'_>) -> u32 {
+    let totals = CHAIN_CONTEXTS[0].iter().rev().map(|at| rows[*at].iter().map(|(_, count)| count).sum());
     totals.into_iter().find(|total| *total > 0).unwrap_or(0)
 }
 
@@ -355,13 +359,13 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn counted(contexts: &[(u64, u32)]) -> Counts {
-        let mut counts = Counts::default();
+    fn counted(contexts: &[(u64, u32)]) -> ContextCounts {
+        let mut counts = ContextCounts::default();
         contexts.iter().for_each(|(context, next)| counts.add(&[*context], *next));
         counts
     }
 
-    fn sorted(row: Row<'_>) -> Vec<Count> {
+    fn sorted(row: ContextRow<'_>) -> Vec<NextCount> {
         let mut counts = row.counts().to_vec();
         counts.sort_unstable();
         counts
@@ -370,17 +374,17 @@ mod tests {
     #[test]
     fn a_context_refines_what_is_expected_by_how_much_and_how_varied_it_was() {
         let mut expected = [0.5, 0.25, 0.25];
-        refine(&mut expected, &[(0, 1), (2, 3)], |next| Some(next as usize));
+        interpolate(&mut expected, &[(0, 1), (2, 3)], |next| Some(next as usize));
         assert_eq!(expected, [(1.0 + 2.0 * 0.5) / 6.0, 0.5 / 6.0, (3.0 + 2.0 * 0.25) / 6.0]);
         let before = expected;
-        refine(&mut expected, &[], |_| None);
+        interpolate(&mut expected, &[], |_| None);
         assert_eq!(before, expected);
     }
 
     #[test]
     fn steps_and_counts_too_large_for_one_place_have_a_row() {
         let context = 7 << 32;
-        let mut counts = Counts::default();
+        let mut counts = ContextCounts::default();
         (0..40_000).for_each(|_| counts.add(&[context], 3));
         counts.add(&[9 << 32], 1 << 20);
         assert_eq!(sorted(counts.row(context)), [(3, 40_000)]);
@@ -389,23 +393,23 @@ mod tests {
 
     #[test]
     fn nothing_is_counted_where_a_context_is_not_known() {
-        let mut counts = Counts::default();
+        let mut counts = ContextCounts::default();
         counts.add(&[0], 1);
         assert!(counts.row(0).counts().is_empty());
         assert_eq!(
-            Walk::new(5, 0).contexts().iter().filter(|context| **context == 0).count(),
+            Prefix::new(5, 0).contexts().iter().filter(|context| **context == 0).count(),
             NAMES_AGENT.len()
         );
     }
 
     #[test]
     fn the_order_of_first_uses_is_not_part_of_the_set() {
-        let walk = |tools: [u64; 3]| {
-            let mut walk = Walk::new(5, 6);
-            tools.iter().for_each(|tool| walk.step(Move { tool: *tool, class: 0 }));
-            walk
+        let prefix = |tools: [u64; 3]| {
+            let mut prefix = Prefix::new(5, 6);
+            tools.iter().for_each(|tool| prefix.step(StepSymbol { tool: *tool, class: 0 }));
+            prefix
         };
-        let (one, other) = (walk([8, 9, 9]), walk([9, 8, 9]));
+        let (one, other) = (prefix([8, 9, 9]), prefix([9, 8, 9]));
         assert_eq!((one.set, one.run, other.run), (other.set, 2, 1));
         assert_ne!(one.tools(), other.tools());
     }
@@ -436,9 +440,9 @@ mod tests {
                     held[context].push((next, count));
                 }
             }
-            let rows: Rows<'_> = std::array::from_fn(|at| held[at].as_slice());
+            let rows: ContextRows<'_> = std::array::from_fn(|at| held[at].as_slice());
             let mut expected = vec![0.0; CHAINS * 5];
-            expect(&rows, &mut expected, |next| Some(next as usize));
+            expected_shares(&rows, &mut expected, |next| Some(next as usize));
             for chain in expected.chunks(5) {
                 prop_assert!((chain.iter().sum::<f64>() - 1.0).abs() < 1e-12);
             }

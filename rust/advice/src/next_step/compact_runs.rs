@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use tacit_kernels::facts::Id;
 
 /// How many last tools are compared, and the most alike that two runs can be.
-const MOST_ALIKE: usize = 4;
+const MOST_SHARED: usize = 4;
 /// How many of the newest runs that took a step are compared.
 const MOST_COMPARED: usize = 24;
 /// How many of them are named.
@@ -16,14 +16,14 @@ pub(super) const UNKNOWN: u32 = u32::MAX;
 
 /// One run.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct CompactRun {
     id: Id,
     pub succeeded: bool,
     /// Numbers: domain, agent, then tool and error class of every step.
     numbers: Box<[u32]>,
 }
 
-impl Held {
+impl CompactRun {
     pub(super) fn new(
         id: Id,
         succeeded: bool,
@@ -67,12 +67,12 @@ impl Held {
     }
 
     /// How many of the last tools, the last first, the run shared where it took `tool`: the start counts as all others.
-    fn alike(&self, last: &[u32], tool: u32) -> usize {
+    fn shared_tools(&self, last: &[u32], tool: u32) -> usize {
         let places = (0..self.positions()).filter(|at| self.tool(Some(*at)) == tool);
         let shared = |at: usize| {
             let before = |back: usize| self.tool(at.checked_sub(back + 1));
             let shared = last.iter().enumerate().take_while(|(back, tool)| before(*back) == **tool).count();
-            if shared == last.len() { MOST_ALIKE } else { shared }
+            if shared == last.len() { MOST_SHARED } else { shared }
         };
         places.map(shared).max().unwrap_or(0)
     }
@@ -80,49 +80,49 @@ impl Held {
 
 /// All runs of a namespace. What is found does not depend on the order in which they came.
 #[derive(Debug, Default)]
-pub(super) struct Runs {
+pub(super) struct CompactRuns {
     places: BTreeMap<Id, u32>,
-    runs: Vec<Option<Held>>,
+    runs: Vec<Option<CompactRun>>,
     free: Vec<u32>,
     /// The places of the successful runs that took a tool behind another, by id.
     took: FxHashMap<(u32, u32), Vec<u32>>,
     successes: usize,
 }
 
-impl Runs {
-    pub(super) fn insert(&mut self, held: Held) {
+impl CompactRuns {
+    pub(super) fn insert(&mut self, run: CompactRun) {
         let place = self.free.pop().unwrap_or(self.runs.len() as u32);
-        self.places.insert(held.id, place);
-        if held.succeeded {
+        self.places.insert(run.id, place);
+        if run.succeeded {
             self.successes += 1;
-            for pair in held.pairs() {
-                let behind = self.took.entry(pair).or_default();
-                let at = behind.partition_point(|place| id_of(&self.runs, *place) < held.id);
-                behind.insert(at, place);
+            for pair in run.pairs() {
+                let runs = self.took.entry(pair).or_default();
+                let at = runs.partition_point(|place| id_of(&self.runs, *place) < run.id);
+                runs.insert(at, place);
             }
         }
         self.runs.resize_with(self.runs.len().max(place as usize + 1), || None);
-        self.runs[place as usize] = Some(held);
+        self.runs[place as usize] = Some(run);
     }
 
-    pub(super) fn remove(&mut self, id: &Id) -> Option<Held> {
+    pub(super) fn remove(&mut self, id: &Id) -> Option<CompactRun> {
         let place = self.places.remove(id)?;
-        let held = self.runs[place as usize].take()?;
+        let run = self.runs[place as usize].take()?;
         self.free.push(place);
-        if held.succeeded {
+        if run.succeeded {
             self.successes -= 1;
-            for pair in held.pairs() {
-                if let Some(behind) = self.took.get_mut(&pair) {
-                    behind.retain(|other| *other != place);
+            for pair in run.pairs() {
+                if let Some(runs) = self.took.get_mut(&pair) {
+                    runs.retain(|other| *other != place);
                 }
             }
         }
-        Some(held)
+        Some(run)
     }
 
     pub(super) fn has_success(&self, id: &Id) -> bool {
-        let held = self.places.get(id).and_then(|place| self.runs[*place as usize].as_ref());
-        held.is_some_and(|held| held.succeeded)
+        let run = self.places.get(id).and_then(|place| self.runs[*place as usize].as_ref());
+        run.is_some_and(|run| run.succeeded)
     }
 
     pub(super) fn successes(&self) -> usize {
@@ -131,30 +131,30 @@ impl Runs {
 
     /// Each successful run with how many next steps it shows, by id.
     pub(super) fn succeeded(&self) -> impl Iterator<Item = (&Id, usize)> {
-        let held = self.places.values().filter_map(|place| self.runs[*place as usize].as_ref());
-        held.filter(|held| held.succeeded).map(|held| (&held.id, held.positions()))
+        let run = self.places.values().filter_map(|place| self.runs[*place as usize].as_ref());
+        run.filter(|run| run.succeeded).map(|run| (&run.id, run.positions()))
     }
 
     /// A few successful runs that took `tool` behind the last of some tools, the last first: of the newest those that
     /// shared most of them, then those of the domain, then the newest.
-    pub(super) fn behind(&self, last: &[u32], tool: u32, domain: Option<u32>) -> Vec<Id> {
-        let last = &last[..last.len().min(MOST_ALIKE)];
+    pub(super) fn examples_of(&self, last: &[u32], tool: u32, domain: Option<u32>) -> Vec<Id> {
+        let last = &last[..last.len().min(MOST_SHARED)];
         let took = self.took.get(&(last.first().copied().unwrap_or(FINISH), tool));
         let newest = took.into_iter().flatten().rev().take(MOST_COMPARED);
-        let held = newest.filter_map(|place| self.runs[*place as usize].as_ref());
+        let run = newest.filter_map(|place| self.runs[*place as usize].as_ref());
         let mut found: Vec<_> =
-            held.map(|held| ((held.alike(last, tool), Some(held.domain()) == domain), held.id)).collect();
-        found.sort_by_key(|(alike, _)| std::cmp::Reverse(*alike));
+            run.map(|run| ((run.shared_tools(last, tool), Some(run.domain()) == domain), run.id)).collect();
+        found.sort_by_key(|(shared_tools, _)| std::cmp::Reverse(*shared_tools));
         found.into_iter().take(MOST_NAMED).map(|(_, id)| id).collect()
     }
 
     pub(super) fn bytes(&self) -> usize {
-        let runs: usize = self.runs.iter().flatten().map(|held| held.numbers.len() * 4).sum();
+        let runs: usize = self.runs.iter().flatten().map(|run| run.numbers.len() * 4).sum();
         let took: usize = self.took.values().map(|places| 32 + places.capacity() * 4).sum();
-        runs + took + self.places.len() * 28 + self.runs.capacity() * size_of::<Option<Held>>()
+        runs + took + self.places.len() * 28 + self.runs.capacity() * size_of::<Option<CompactRun>>()
     }
 }
 
-fn id_of(runs: &[Option<Held>], place: u32) -> Id {
-    runs[place as usize].as_ref().map_or([0; 16], |held| held.id)
+fn id_of(runs: &[Option<CompactRun>], place: u32) -> Id {
+    runs[place as usize].as_ref().map_or([0; 16], |run| run.id)
 }

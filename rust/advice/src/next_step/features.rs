@@ -3,8 +3,8 @@
 //! Nothing here names a tool, an agent or a domain. Words weigh by how rare they are in what was learned from, and the
 //! words of one kind have unit length together.
 
-use super::backoff_counts::{MOST_POSITION, MOST_RUN, Move, START, Walk, join, symbol_of};
-use crate::run::{Run, Taken};
+use super::backoff_counts::{MOST_POSITION, MOST_RUN, Prefix, START, StepSymbol, join, symbol_of};
+use crate::run::{Run, RunStep};
 use rmp::Marker;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tacit_kernels::msgpack::Reader;
@@ -24,17 +24,17 @@ const VALUE_BYTES: usize = 48;
 
 /// A run made ready: everything that its features are made of, as symbols.
 #[derive(Debug)]
-pub(super) struct Prepared {
+pub(super) struct RunFeatures {
     domain: u64,
     agent: u64,
     /// Distinct words of the task, ascending, and whether each holds a digit.
     task: Vec<(u64, bool)>,
-    steps: Vec<Step>,
+    steps: Vec<StepFeatures>,
 }
 
 #[derive(Debug)]
-struct Step {
-    what: Move,
+struct StepFeatures {
+    what: StepSymbol,
     ok: bool,
     /// Distinct words of the arguments and of the result, ascending.
     arguments: Vec<u64>,
@@ -49,25 +49,29 @@ struct Step {
     offered: Vec<(u64, u8)>,
 }
 
-impl Prepared {
+impl RunFeatures {
     /// Ready for its features before any of its steps, or behind them.
     pub(super) fn whole(run: &Run) -> Self {
-        Self::of(run, 0)
+        Self::new(run, 0)
     }
 
     /// Ready for its features behind its last step only, which costs less.
     pub(super) fn ending(run: &Run) -> Self {
-        Self::of(run, run.steps.len().saturating_sub(1))
+        Self::new(run, run.steps.len().saturating_sub(1))
     }
 
     /// The words of results before the step `read_from` are not read.
-    fn of(run: &Run, read_from: usize) -> Self {
+    fn new(run: &Run, read_from: usize) -> Self {
         let mut task = Vec::new();
         words_of(clipped(&run.task), |word| task.push((text::term(word), has_digit(word))));
         task.sort_unstable();
         task.dedup_by_key(|(word, _)| *word);
-        let steps =
-            run.steps.iter().enumerate().map(|(at, taken)| Step::of(taken, at >= read_from)).collect();
+        let steps = run
+            .steps
+            .iter()
+            .enumerate()
+            .map(|(at, taken)| StepFeatures::new(taken, at >= read_from))
+            .collect();
         Self { domain: domain_of(run), agent: symbol_of(run.agent.as_deref()), task, steps }
     }
 
@@ -75,20 +79,20 @@ impl Prepared {
         self.steps.len()
     }
 
-    pub(super) fn walk(&self) -> Walk {
-        Walk::new(self.domain, self.agent)
+    pub(super) fn prefix(&self) -> Prefix {
+        Prefix::new(self.domain, self.agent)
     }
 
-    pub(super) fn moves(&self) -> impl Iterator<Item = Move> {
+    pub(super) fn step_symbols(&self) -> impl Iterator<Item = StepSymbol> {
         self.steps.iter().map(|step| step.what)
     }
 
     /// The words that count towards rarity: of the task, of each result and of each call.
-    pub(super) fn texts(&self, mut visit: impl FnMut(Kind, &mut dyn Iterator<Item = u64>)) {
-        visit(Kind::Task, &mut self.task.iter().map(|(word, _)| *word));
+    pub(super) fn texts(&self, mut visit: impl FnMut(TextKind, &mut dyn Iterator<Item = u64>)) {
+        visit(TextKind::Task, &mut self.task.iter().map(|(word, _)| *word));
         for step in &self.steps {
-            visit(Kind::Result, &mut step.result.iter().copied());
-            visit(Kind::Arguments, &mut step.arguments.iter().copied());
+            visit(TextKind::Result, &mut step.result.iter().copied());
+            visit(TextKind::Arguments, &mut step.arguments.iter().copied());
         }
     }
 }
@@ -99,17 +103,17 @@ pub(super) fn domain_of(run: &Run) -> u64 {
 }
 
 /// A step as contexts and features see it.
-pub(super) fn move_of(taken: &Taken) -> Move {
+pub(super) fn step_symbol(taken: &RunStep) -> StepSymbol {
     let failed = taken.ok == 0;
     let class = failed.then(|| symbol_of(Some(taken.error_class.as_deref().unwrap_or("error"))));
-    Move { tool: symbol_of(Some(&taken.tool)), class: class.unwrap_or(0) }
+    StepSymbol { tool: symbol_of(Some(&taken.tool)), class: class.unwrap_or(0) }
 }
 
-impl Step {
-    fn of(taken: &Taken, read: bool) -> Self {
+impl StepFeatures {
+    fn new(taken: &RunStep, read: bool) -> Self {
         let error = taken.error.as_deref().unwrap_or("");
         let mut step = Self {
-            what: move_of(taken),
+            what: step_symbol(taken),
             ok: taken.ok != 0,
             arguments: Vec::new(),
             result: Vec::new(),
@@ -236,7 +240,7 @@ fn visit_leaf(reader: &mut Reader<'_>, visit: &mut impl FnMut(&str)) -> tacit_ke
 
 /// What kind of text a word stands in: it is rare or frequent there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum TextKind {
     Task,
     Result,
     Arguments,
@@ -244,13 +248,13 @@ pub(super) enum Kind {
 
 /// In how many texts of each kind a word stood.
 #[derive(Debug, Default)]
-pub(super) struct Rarity {
+pub(super) struct WordRarity {
     texts: [u32; 3],
     with: [FxHashMap<u64, u32>; 3],
 }
 
-impl Rarity {
-    pub(super) fn of<'a>(runs: impl Iterator<Item = &'a Prepared>) -> Self {
+impl WordRarity {
+    pub(super) fn new<'a>(runs: impl Iterator<Item = &'a RunFeatures>) -> Self {
         let mut rarity = Self::default();
         for run in runs {
             run.texts(|kind, words| rarity.count(kind, words));
@@ -260,13 +264,13 @@ impl Rarity {
         rarity
     }
 
-    fn count(&mut self, kind: Kind, words: &mut dyn Iterator<Item = u64>) {
+    fn count(&mut self, kind: TextKind, words: &mut dyn Iterator<Item = u64>) {
         self.texts[kind as usize] += 1;
         words.for_each(|word| *self.with[kind as usize].entry(word).or_default() += 1);
     }
 
     /// Above 0; more for rarer words.
-    fn weight(&self, kind: Kind, word: u64) -> f32 {
+    fn weight(&self, kind: TextKind, word: u64) -> f32 {
         let with = self.with[kind as usize].get(&word).copied().unwrap_or(1);
         (1.0 + self.texts[kind as usize].max(1) as f32 / (1 + with) as f32).ln()
     }
@@ -279,11 +283,11 @@ impl Rarity {
 /// The place in what a feature is made from: two features of different kinds never share their hash by design.
 #[derive(Clone, Copy)]
 #[repr(u64)]
-enum Of {
+enum FeatureKind {
     Bias = 1,
     Tools,
-    Went,
-    Fared,
+    Results,
+    Outcomes,
     Domain,
     Agent,
     Position,
@@ -304,96 +308,106 @@ enum Of {
 
 /// Visits every feature of a run's first `steps` steps with its value; `walk` has gone exactly these steps.
 pub(super) fn features(
-    run: &Prepared,
+    run: &RunFeatures,
     steps: usize,
-    walk: &Walk,
-    rarity: &Rarity,
+    prefix: &Prefix,
+    rarity: &WordRarity,
     visit: impl FnMut(u32, f32),
 ) {
-    let mut seen = Seen { run, steps: &run.steps[..steps], walk, rarity, last: walk.tools()[0], visit };
-    seen.names();
-    seen.task_words();
-    match seen.steps.split_last() {
+    let mut writer =
+        FeatureWriter { run, steps: &run.steps[..steps], prefix, rarity, last: prefix.tools()[0], visit };
+    writer.names();
+    writer.task_words();
+    match writer.steps.split_last() {
         Some((last, before)) => {
-            seen.last_step(last);
-            seen.repeats(last, before);
-            seen.coverage(last);
-            seen.earlier_words(before);
-            seen.origin(last, before);
+            writer.last_step(last);
+            writer.repeats(last, before);
+            writer.coverage(last);
+            writer.earlier_words(before);
+            writer.origin(last, before);
         }
-        None => seen.name(Of::Coverage, &[99, scale(run.task.len())]),
+        None => writer.name(FeatureKind::Coverage, &[99, scale(run.task.len())]),
     }
 }
 
-struct Seen<'a, V> {
-    run: &'a Prepared,
-    steps: &'a [Step],
-    walk: &'a Walk,
-    rarity: &'a Rarity,
+struct FeatureWriter<'a, V> {
+    run: &'a RunFeatures,
+    steps: &'a [StepFeatures],
+    prefix: &'a Prefix,
+    rarity: &'a WordRarity,
     /// What the last tool is found by.
     last: u64,
     visit: V,
 }
 
-impl<V: FnMut(u32, f32)> Seen<'_, V> {
-    fn name(&mut self, of: Of, parts: &[u64]) {
+impl<V: FnMut(u32, f32)> FeatureWriter<'_, V> {
+    fn name(&mut self, of: FeatureKind, parts: &[u64]) {
         (self.visit)(feature(of, parts), 1.0);
     }
 
     fn names(&mut self) {
-        let (walk, last) = (self.walk, self.last);
-        self.name(Of::Bias, &[]);
-        for (length, tools) in walk.tools().into_iter().enumerate() {
-            self.name(Of::Tools, &[length as u64, tools]);
+        let (prefix, last) = (self.prefix, self.last);
+        self.name(FeatureKind::Bias, &[]);
+        for (length, tools) in prefix.tools().into_iter().enumerate() {
+            self.name(FeatureKind::Tools, &[length as u64, tools]);
         }
-        let went = walk.went();
-        for (length, went) in went.into_iter().enumerate() {
-            self.name(Of::Went, &[length as u64, went]);
+        let results = prefix.results();
+        for (length, result) in results.into_iter().enumerate() {
+            self.name(FeatureKind::Results, &[length as u64, result]);
         }
         let fared = self.steps.iter().rev().take(3).fold(1, |fared, step| fared << 1 | u64::from(step.ok));
-        self.name(Of::Fared, &[last, fared]);
-        self.context_names(went[0]);
-        for (tool, uses) in &walk.used {
-            self.name(Of::Uses, &[*tool, 1]);
+        self.name(FeatureKind::Outcomes, &[last, fared]);
+        self.context_names(results[0]);
+        for (tool, uses) in &prefix.used {
+            self.name(FeatureKind::Uses, &[*tool, 1]);
             if *uses > 1 {
-                self.name(Of::Uses, &[*tool, u64::from(*uses).min(MOST_COUNT as u64)]);
+                self.name(FeatureKind::Uses, &[*tool, u64::from(*uses).min(MOST_COUNT as u64)]);
             }
-            if *tool == walk.last[0].tool {
-                self.name(Of::Uses, &[START, last, u64::from(*uses).min(1 + MOST_COUNT as u64)]);
+            if *tool == prefix.last[0].tool {
+                self.name(FeatureKind::Uses, &[START, last, u64::from(*uses).min(1 + MOST_COUNT as u64)]);
             }
         }
-        self.name(Of::Set, &[walk.set, last]);
-        self.name(Of::Run, &[last, u64::from(walk.run.min(MOST_RUN))]);
+        self.name(FeatureKind::Set, &[prefix.set, last]);
+        self.name(FeatureKind::Run, &[last, u64::from(prefix.run.min(MOST_RUN))]);
     }
 
     /// Who runs and where, beside the last steps.
-    fn context_names(&mut self, went: u64) {
-        let (walk, last) = (self.walk, self.last);
-        let two = walk.tools()[1];
-        let place = u64::from(walk.position.min(MOST_POSITION));
-        let (domain, agent) = (walk.domain, walk.agent);
-        self.name(Of::Domain, &[domain]);
-        self.name(Of::Domain, &[domain, last]);
-        self.name(Of::Domain, &[domain, two]);
-        self.name(Of::Position, &[place]);
-        self.name(Of::Position, &[place, last]);
+    fn context_names(&mut self, result: u64) {
+        let (prefix, last) = (self.prefix, self.last);
+        let two = prefix.tools()[1];
+        let place = u64::from(prefix.position.min(MOST_POSITION));
+        let (domain, agent) = (prefix.domain, prefix.agent);
+        self.name(FeatureKind::Domain, &[domain]);
+        self.name(FeatureKind::Domain, &[domain, last]);
+        self.name(FeatureKind::Domain, &[domain, two]);
+        self.name(FeatureKind::Position, &[place]);
+        self.name(FeatureKind::Position, &[place, last]);
         if agent != 0 {
-            self.name(Of::Agent, &[agent]);
-            self.name(Of::Agent, &[agent, went]);
-            self.name(Of::Agent, &[agent, two]);
-            self.name(Of::Agent, &[agent, domain, last]);
-            self.name(Of::Position, &[place, agent, 1]);
+            self.name(FeatureKind::Agent, &[agent]);
+            self.name(FeatureKind::Agent, &[agent, result]);
+            self.name(FeatureKind::Agent, &[agent, two]);
+            self.name(FeatureKind::Agent, &[agent, domain, last]);
+            self.name(FeatureKind::Position, &[place, agent, 1]);
         }
     }
 
     fn task_words(&mut self) {
         let run = self.run;
         let words = || run.task.iter().map(|(word, _)| *word);
-        self.words(Kind::Task, words, &[(Of::TaskWord, 0), (Of::TaskWordHere, self.last)]);
+        self.words(
+            TextKind::Task,
+            words,
+            &[(FeatureKind::TaskWord, 0), (FeatureKind::TaskWordHere, self.last)],
+        );
     }
 
     /// Words of one kind, together of unit length, once for each way of naming them.
-    fn words<W: Iterator<Item = u64>>(&mut self, kind: Kind, words: impl Fn() -> W, names: &[(Of, u64)]) {
+    fn words<W: Iterator<Item = u64>>(
+        &mut self,
+        kind: TextKind,
+        words: impl Fn() -> W,
+        names: &[(FeatureKind, u64)],
+    ) {
         let weights: Vec<f32> = words().map(|word| self.rarity.weight(kind, word)).collect();
         let length = weights.iter().map(|weight| weight * weight).sum::<f32>().sqrt();
         for (word, weight) in words().zip(weights) {
@@ -403,30 +417,37 @@ impl<V: FnMut(u32, f32)> Seen<'_, V> {
         }
     }
 
-    fn last_step(&mut self, last: &Step) {
+    fn last_step(&mut self, last: &StepFeatures) {
         let here = self.last;
-        let results = [(Of::ResultWord, 0), (Of::ResultWordHere, here)];
-        self.words(Kind::Result, || last.result.iter().copied(), &results);
-        self.words(Kind::Arguments, || last.arguments.iter().copied(), &[(Of::ArgumentWord, here)]);
+        let results = [(FeatureKind::ResultWord, 0), (FeatureKind::ResultWordHere, here)];
+        self.words(TextKind::Result, || last.result.iter().copied(), &results);
+        self.words(
+            TextKind::Arguments,
+            || last.arguments.iter().copied(),
+            &[(FeatureKind::ArgumentWord, here)],
+        );
         let size = scale(last.result_bytes);
-        self.name(Of::ResultSize, &[size, here]);
-        if self.walk.agent != 0 {
-            self.name(Of::ResultSize, &[size, here, self.walk.agent]);
+        self.name(FeatureKind::ResultSize, &[size, here]);
+        if self.prefix.agent != 0 {
+            self.name(FeatureKind::ResultSize, &[size, here, self.prefix.agent]);
         }
-        self.name(Of::ResultSize, &[99 + u64::from(last.result_bytes <= 2), self.walk.went()[0]]);
+        self.name(
+            FeatureKind::ResultSize,
+            &[99 + u64::from(last.result_bytes <= 2), self.prefix.results()[0]],
+        );
     }
 
     /// Whether the last step did or gave what an earlier one had.
-    fn repeats(&mut self, last: &Step, before: &[Step]) {
+    fn repeats(&mut self, last: &StepFeatures, before: &[StepFeatures]) {
         let same_call = before.iter().any(|step| step.call == last.call);
         let same_result = before.iter().any(|step| step.gave == last.gave);
-        self.name(Of::Repeats, &[u64::from(same_call), u64::from(same_result), self.last]);
+        self.name(FeatureKind::Repeats, &[u64::from(same_call), u64::from(same_result), self.last]);
         let calls: FxHashSet<u64> = self.steps.iter().map(|step| step.call).collect();
-        self.name(Of::Repeats, &[(self.steps.len() - calls.len()).min(MOST_COUNT) as u64]);
+        self.name(FeatureKind::Repeats, &[(self.steps.len() - calls.len()).min(MOST_COUNT) as u64]);
     }
 
     /// How much of the task the calls so far have named.
-    fn coverage(&mut self, last: &Step) {
+    fn coverage(&mut self, last: &StepFeatures) {
         let task = &self.run.task;
         let mut named = vec![false; task.len()];
         for step in &self.steps[self.steps.len().saturating_sub(MOST_CALLS)..] {
@@ -441,11 +462,11 @@ impl<V: FnMut(u32, f32)> Seen<'_, V> {
         let words = scale(last.arguments.len());
         let values = [sixths(&named), sixths(&new), sixths(&found), unused.min(MOST_COUNT) as u64, words];
         for (which, value) in values.into_iter().enumerate() {
-            self.name(Of::Coverage, &[which as u64, value, self.last]);
+            self.name(FeatureKind::Coverage, &[which as u64, value, self.last]);
         }
     }
 
-    fn earlier_words(&mut self, before: &[Step]) {
+    fn earlier_words(&mut self, before: &[StepFeatures]) {
         let before = &before[before.len().saturating_sub(MOST_CALLS)..];
         let mut words: Vec<(u64, u64)> = Vec::new();
         for step in before {
@@ -454,40 +475,41 @@ impl<V: FnMut(u32, f32)> Seen<'_, V> {
         words.sort_unstable();
         words.dedup();
         let weights: Vec<f32> =
-            words.iter().map(|(word, _)| self.rarity.weight(Kind::Arguments, *word)).collect();
+            words.iter().map(|(word, _)| self.rarity.weight(TextKind::Arguments, *word)).collect();
         let length = weights.iter().map(|weight| weight * weight).sum::<f32>().sqrt();
         for ((_, named), weight) in words.iter().zip(weights) {
-            (self.visit)(feature(Of::EarlierWord, &[*named, self.last]), weight / length);
+            (self.visit)(feature(FeatureKind::EarlierWord, &[*named, self.last]), weight / length);
         }
     }
 
     /// Which earlier result offered a value of the last call, and how many of its like no call has used yet.
-    fn origin(&mut self, last: &Step, before: &[Step]) {
-        let offers =
-            |step: &&Step| step.offered.iter().any(|(value, _)| last.values.binary_search(value).is_ok());
+    fn origin(&mut self, last: &StepFeatures, before: &[StepFeatures]) {
+        let offers = |step: &&StepFeatures| {
+            step.offered.iter().any(|(value, _)| last.values.binary_search(value).is_ok())
+        };
         let origin = before.iter().rev().take(MOST_CALLS).find(offers);
-        let told = origin.map_or([0, 0], |origin| [1 + self.left(origin, last), origin.what.tool]);
-        self.name(Of::Origin, &[self.last, told[0], told[1]]);
-        if self.walk.agent != 0 {
-            self.name(Of::Origin, &[self.last, told[0], told[1], self.walk.agent]);
+        let shown = origin.map_or([0, 0], |origin| [1 + self.unused_values(origin, last), origin.what.tool]);
+        self.name(FeatureKind::Origin, &[self.last, shown[0], shown[1]]);
+        if self.prefix.agent != 0 {
+            self.name(FeatureKind::Origin, &[self.last, shown[0], shown[1], self.prefix.agent]);
         }
     }
 
     /// How many values that `origin` offered, of a shape that `last` took, no call has used.
-    fn left(&self, origin: &Step, last: &Step) -> u64 {
+    fn unused_values(&self, origin: &StepFeatures, last: &StepFeatures) -> u64 {
         let is_taken = |value: &u64| last.values.binary_search(value).is_ok();
         let shapes = origin.offered.iter().filter(|(value, _)| is_taken(value));
         let shapes: u8 = shapes.fold(0, |shapes, (_, shape)| shapes | 1 << shape);
-        let mut left: Vec<u64> = Vec::new();
+        let mut unused_values: Vec<u64> = Vec::new();
         for (value, shape) in &origin.offered {
-            if shapes & 1 << shape != 0 && !left.contains(value) && !self.is_used(value) {
-                left.push(*value);
-                if left.len() == MOST_COUNT {
+            if shapes & 1 << shape != 0 && !unused_values.contains(value) && !self.is_used(value) {
+                unused_values.push(*value);
+                if unused_values.len() == MOST_COUNT {
                     break;
                 }
             }
         }
-        left.len() as u64
+        unused_values.len() as u64
     }
 
     fn is_used(&self, value: &u64) -> bool {
@@ -504,7 +526,7 @@ fn mark(task: &[(u64, bool)], words: &[u64], marks: &mut [bool]) {
     }
 }
 
-fn feature(of: Of, parts: &[u64]) -> u32 {
+fn feature(of: FeatureKind, parts: &[u64]) -> u32 {
     (parts.iter().fold(of as u64, |found, part| join(found, *part)) >> 32) as u32
 }
 
@@ -520,12 +542,12 @@ mod tests {
     use std::collections::BTreeMap;
 
     fn features_of(run: &Run) -> BTreeMap<u32, f32> {
-        let prepared = Prepared::ending(run);
-        let mut walk = prepared.walk();
-        prepared.moves().for_each(|step| walk.step(step));
+        let prepared = RunFeatures::ending(run);
+        let mut prefix = prepared.prefix();
+        prepared.step_symbols().for_each(|step| prefix.step(step));
         let mut found = BTreeMap::new();
-        let rarity = Rarity::of([&prepared].into_iter());
-        features(&prepared, prepared.len(), &walk, &rarity, |feature, value| {
+        let rarity = WordRarity::new([&prepared].into_iter());
+        features(&prepared, prepared.len(), &prefix, &rarity, |feature, value| {
             assert!(found.insert(feature, value).is_none(), "a feature was visited twice");
         });
         found
@@ -553,18 +575,22 @@ mod tests {
     #[test]
     fn where_a_value_came_from_and_what_is_left_there_are_told() {
         let (run, mut other) = (asked("x"), asked("x"));
-        let prepared = Prepared::ending(&run);
-        let walk = prepared.walk();
-        let rarity = Rarity::default();
-        let seen = Seen {
+        let prepared = RunFeatures::ending(&run);
+        let prefix = prepared.prefix();
+        let rarity = WordRarity::default();
+        let writer = FeatureWriter {
             run: &prepared,
             steps: &prepared.steps,
-            walk: &walk,
+            prefix: &prefix,
             rarity: &rarity,
             last: 0,
             visit: |_, _| {},
         };
-        assert_eq!(seen.left(&prepared.steps[0], &prepared.steps[2]), 1, "of A1, B2 and C3 no call used C3");
+        assert_eq!(
+            writer.unused_values(&prepared.steps[0], &prepared.steps[2]),
+            1,
+            "of A1, B2 and C3 no call used C3"
+        );
         other.steps[2].parameters = packed("C3");
         other.steps[0].output = packed("['A1', 'C3']");
         assert_ne!(features_of(&run), features_of(&other));
@@ -572,12 +598,12 @@ mod tests {
 
     #[test]
     fn rare_words_weigh_more_and_a_word_of_one_text_is_as_rare_as_an_unknown_one() {
-        let runs: Vec<Prepared> = ["cancel order", "cancel flight", "cancel"]
+        let runs: Vec<RunFeatures> = ["cancel order", "cancel flight", "cancel"]
             .iter()
-            .map(|task| Prepared::whole(&asked(task)))
+            .map(|task| RunFeatures::whole(&asked(task)))
             .collect();
-        let rarity = Rarity::of(runs.iter());
-        let weight = |word: &str| rarity.weight(Kind::Task, text::term(word));
+        let rarity = WordRarity::new(runs.iter());
+        let weight = |word: &str| rarity.weight(TextKind::Task, text::term(word));
         assert!(weight("cancel") < weight("order"));
         assert_eq!(weight("order"), weight("refund"));
     }

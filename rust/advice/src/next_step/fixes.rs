@@ -1,11 +1,11 @@
 //! Ways out of an error: what was done next where the next step worked.
 
-use super::backoff_counts::{Count, Counts, Move, join, refine};
+use super::backoff_counts::{ContextCounts, NextCount, StepSymbol, interpolate, join};
 use super::tools::FINISH;
 
 /// A way out of an error.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Way {
+pub struct Fix {
     /// None: the run may finish.
     pub tool: Option<String>,
     /// How likely the next step that works is this one; all ways sum to 1.
@@ -16,35 +16,35 @@ pub struct Way {
 
 /// The error that a run is in: what is known of it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Trouble {
+pub(super) struct Failure {
     /// 0 where the tool is not known.
     pub tool: u64,
     pub class: u64,
     /// 0 where it is not known who runs.
     pub agent: u64,
     /// The two steps before the one that failed, the last first; None where they are not known.
-    pub before: Option<[Move; 2]>,
+    pub before: Option<[StepSymbol; 2]>,
 }
 
 /// What followed errors, and what followed any step.
 #[derive(Debug, Default)]
-pub(super) struct Ways {
-    worked: Counts,
-    followed: Counts,
+pub(super) struct FixCounts {
+    worked: ContextCounts,
+    followed: ContextCounts,
 }
 
-impl Trouble {
+impl Failure {
     /// From general to specific; 0 where what it is made of is not known.
     fn contexts(&self) -> [u64; 5] {
-        let what = join(self.tool, self.class);
-        let who = join(what, self.agent);
+        let error = join(self.tool, self.class);
+        let by_agent = join(error, self.agent);
         let before = self.before.map(|[last, first]| {
-            let last = join(who, last.went());
-            [join(4, last), join(5, join(last, first.went()))]
+            let last = join(by_agent, last.result());
+            [join(4, last), join(5, join(last, first.result()))]
         });
         let [last, both] = before.unwrap_or([0, 0]);
         let tool = if self.tool == 0 { 0 } else { join(1, self.tool) };
-        [tool, join(2, what), if self.agent == 0 { 0 } else { join(3, who) }, last, both]
+        [tool, join(2, error), if self.agent == 0 { 0 } else { join(3, by_agent) }, last, both]
     }
 
     /// The same of a caller who names the error alone.
@@ -53,14 +53,14 @@ impl Trouble {
     }
 }
 
-impl Ways {
+impl FixCounts {
     /// Counts a run's errors and steps with what came next, or takes them back; the numbers are those of the tools.
     pub(super) fn count(
         &mut self,
         agent: u64,
-        steps: &[(u32, Move)],
+        steps: &[(u32, StepSymbol)],
         succeeded: bool,
-        change: fn(&mut Counts, &[u64], u32),
+        change: fn(&mut ContextCounts, &[u64], u32),
     ) {
         for (at, (_, this)) in steps.iter().enumerate() {
             let next = steps.get(at + 1);
@@ -70,28 +70,28 @@ impl Ways {
                 change(&mut self.followed, &[FOLLOWED, join(FOLLOWED, this.tool)], number);
             }
             if this.class != 0 && worked {
-                let trouble =
-                    Trouble { tool: this.tool, class: this.class, agent, before: Some(before(steps, at)) };
-                change(&mut self.worked, &trouble.contexts(), number);
-                change(&mut self.worked, &trouble.without_tool().contexts(), number);
+                let failure =
+                    Failure { tool: this.tool, class: this.class, agent, before: Some(before(steps, at)) };
+                change(&mut self.worked, &failure.contexts(), number);
+                change(&mut self.worked, &failure.without_tool().contexts(), number);
             }
         }
     }
 
     /// Each way out with how likely it is, and how many worked in the most specific known trouble.
-    pub(super) fn of(&self, trouble: &Trouble) -> (Vec<(u32, f64)>, u32) {
+    pub(super) fn ranked(&self, failure: &Failure) -> (Vec<(u32, f64)>, u32) {
         let all = self.followed.row(FOLLOWED);
         let mut known: Vec<u32> = all.counts().iter().map(|(next, _)| *next).collect();
         known.sort_unstable();
         let mut expected = vec![1.0 / known.len() as f64; known.len()];
         let place = |next: u32| known.binary_search(&next).ok();
-        refine(&mut expected, all.counts(), place);
-        refine(&mut expected, self.followed.row(join(FOLLOWED, trouble.tool)).counts(), place);
+        interpolate(&mut expected, all.counts(), place);
+        interpolate(&mut expected, self.followed.row(join(FOLLOWED, failure.tool)).counts(), place);
         let mut support = 0;
-        for context in trouble.contexts() {
+        for context in failure.contexts() {
             let row = self.worked.row(context);
-            refine(&mut expected, row.counts(), place);
-            let total: u32 = row.counts().iter().map(|(_, count): &Count| count).sum();
+            interpolate(&mut expected, row.counts(), place);
+            let total: u32 = row.counts().iter().map(|(_, count): &NextCount| count).sum();
             support = if total > 0 { total } else { support };
         }
         (known.into_iter().zip(expected).collect(), support)
@@ -106,6 +106,6 @@ impl Ways {
 const FOLLOWED: u64 = 1;
 
 /// The two steps before a step, the last first.
-pub(super) fn before(steps: &[(u32, Move)], at: usize) -> [Move; 2] {
-    [1, 2].map(|back| at.checked_sub(back).map_or(Move::START, |at| steps[at].1))
+pub(super) fn before(steps: &[(u32, StepSymbol)], at: usize) -> [StepSymbol; 2] {
+    [1, 2].map(|back| at.checked_sub(back).map_or(StepSymbol::START, |at| steps[at].1))
 }

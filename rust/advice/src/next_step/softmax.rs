@@ -4,8 +4,10 @@
 //! fixed order on one thread: the same runs give the same model. What few tasks taught is then drawn towards equal chains
 //! without features.
 
-use super::backoff_counts::{CHAINS, Count, Counts, Row, Rows, Walk, expect, symbol_of};
-use super::features::{Prepared, Rarity, features};
+use super::backoff_counts::{
+    CHAINS, ContextCounts, ContextRow, ContextRows, NextCount, Prefix, expected_shares, symbol_of,
+};
+use super::features::{RunFeatures, WordRarity, features};
 use crate::run::Run;
 use rustc_hash::FxHashMap;
 use tacit_kernels::backoff::Jitter;
@@ -36,7 +38,7 @@ const LANES: usize = 8;
 
 /// What was learned from the runs of one fit.
 #[derive(Debug)]
-pub(crate) struct Linear {
+pub(crate) struct SoftmaxModel {
     /// The column of each tool, by its symbol; finish is column 0.
     columns: FxHashMap<u64, u32>,
     /// The length of a row: the columns, filled up to whole lanes.
@@ -44,7 +46,7 @@ pub(crate) struct Linear {
     rows: FxHashMap<u32, u32>,
     weights: Vec<f32>,
     chain_weights: [f32; CHAINS],
-    rarity: Rarity,
+    rarity: WordRarity,
 }
 
 /// What the chains say, as the softmax takes it.
@@ -52,7 +54,7 @@ pub(super) fn evidence(expected: f64) -> f32 {
     (expected as f32 + FLOOR).ln()
 }
 
-impl Linear {
+impl SoftmaxModel {
     /// Learns from successful runs, oldest first. Of more positions than are learned from, the newest runs' count.
     pub(crate) fn fit(runs: &[Run]) -> Self {
         let mut columns = FxHashMap::default();
@@ -69,21 +71,21 @@ impl Linear {
         }
         order.sort_by_key(|at| first[&runs[*at].group]);
         let groups: Vec<u64> = order.iter().map(|at| runs[*at].group).collect();
-        let prepared: Vec<Prepared> = order.iter().map(|at| Prepared::whole(&runs[*at])).collect();
-        let rarity = Rarity::of(prepared.iter());
+        let prepared: Vec<RunFeatures> = order.iter().map(|at| RunFeatures::whole(&runs[*at])).collect();
+        let rarity = WordRarity::new(prepared.iter());
         let rows = rows_of(&prepared, &groups, &rarity, columns.len());
         let width = columns.len().next_multiple_of(LANES);
         let weights = vec![0.0; rows.len() * width];
         let mut model =
             Self { columns, width, rows, weights, chain_weights: [1.0 / CHAINS as f32; CHAINS], rarity };
-        let lessons = Lessons::of(&prepared, &groups, &model);
-        lessons.teach(&mut model);
-        model.keep(first.len() as f32 / (first.len() as f32 + HALF_TASKS));
+        let training = TrainingSet::new(&prepared, &groups, &model);
+        training.train(&mut model);
+        model.shrink(first.len() as f32 / (first.len() as f32 + HALF_TASKS));
         model
     }
 
     /// Keeps a share of what was learned; without any the chains count equally and the features say nothing.
-    fn keep(&mut self, share: f32) {
+    fn shrink(&mut self, share: f32) {
         let equal = 1.0 / CHAINS as f32;
         self.chain_weights.iter_mut().for_each(|weight| *weight = equal + share * (*weight - equal));
         self.weights.iter_mut().for_each(|weight| *weight *= share);
@@ -99,9 +101,9 @@ impl Linear {
     }
 
     /// What the features of a run behind its last step say of each column.
-    pub(super) fn score(&self, run: &Prepared, walk: &Walk) -> Vec<f32> {
+    pub(super) fn score(&self, run: &RunFeatures, prefix: &Prefix) -> Vec<f32> {
         let mut found = Vec::with_capacity(512);
-        features(run, run.len(), walk, &self.rarity, |feature, value| {
+        features(run, run.len(), prefix, &self.rarity, |feature, value| {
             if let Some(row) = self.rows.get(&feature) {
                 found.push((*row, value));
             }
@@ -128,31 +130,31 @@ fn newest(runs: &[Run], most: usize) -> &[Run] {
 }
 
 /// Visits each position of a run: its walk, how many steps it has behind it and which column came next.
-fn positions(run: &Prepared, columns: &FxHashMap<u64, u32>, mut visit: impl FnMut(&Walk, usize, u32)) {
-    let mut walk = run.walk();
-    for (behind, step) in run.moves().enumerate() {
-        visit(&walk, behind, columns[&step.tool]);
-        walk.step(step);
+fn positions(run: &RunFeatures, columns: &FxHashMap<u64, u32>, mut visit: impl FnMut(&Prefix, usize, u32)) {
+    let mut prefix = run.prefix();
+    for (steps_before, step) in run.step_symbols().enumerate() {
+        visit(&prefix, steps_before, columns[&step.tool]);
+        prefix.step(step);
     }
-    visit(&walk, run.len(), 0);
+    visit(&prefix, run.len(), 0);
 }
 
 /// The features that were seen at enough tasks, those of most tasks where there are too many; equal groups
 /// stand together.
-fn rows_of(runs: &[Prepared], groups: &[u64], rarity: &Rarity, columns: usize) -> FxHashMap<u32, u32> {
+fn rows_of(runs: &[RunFeatures], groups: &[u64], rarity: &WordRarity, columns: usize) -> FxHashMap<u32, u32> {
     let mut tasks: FxHashMap<u32, (u32, u32)> = FxHashMap::default();
     let mut task = 0;
     for (at, run) in runs.iter().enumerate() {
         task += u32::from(at == 0 || groups[at] != groups[at - 1]);
-        let mut walk = run.walk();
-        for behind in 0..=run.len() {
-            features(run, behind, &walk, rarity, |feature, _| {
+        let mut prefix = run.prefix();
+        for steps_before in 0..=run.len() {
+            features(run, steps_before, &prefix, rarity, |feature, _| {
                 let (last, number) = tasks.entry(feature).or_default();
                 *number += u32::from(*last != task);
                 *last = task;
             });
-            if let Some(step) = run.moves().nth(behind) {
-                walk.step(step);
+            if let Some(step) = run.step_symbols().nth(steps_before) {
+                prefix.step(step);
             }
         }
     }
@@ -164,7 +166,7 @@ fn rows_of(runs: &[Prepared], groups: &[u64], rarity: &Rarity, columns: usize) -
 }
 
 /// Every position of a fit, ready to be visited again and again.
-struct Lessons {
+struct TrainingSet {
     /// Where each position's features end.
     ends: Vec<usize>,
     features: Vec<(u32, f32)>,
@@ -173,34 +175,34 @@ struct Lessons {
     next: Vec<u32>,
 }
 
-impl Lessons {
-    fn of(runs: &[Prepared], groups: &[u64], model: &Linear) -> Self {
-        let mut lessons =
+impl TrainingSet {
+    fn new(runs: &[RunFeatures], groups: &[u64], model: &SoftmaxModel) -> Self {
+        let mut training =
             Self { ends: Vec::new(), features: Vec::new(), evidence: Vec::new(), next: Vec::new() };
         let all = counts_of(runs, &model.columns);
         let mut start = 0;
         while start < runs.len() {
             let end = start + groups[start..].iter().take_while(|group| **group == groups[start]).count();
             let own = counts_of(&runs[start..end], &model.columns);
-            runs[start..end].iter().for_each(|run| lessons.add(run, &all, &own, model));
+            runs[start..end].iter().for_each(|run| training.add(run, &all, &own, model));
             start = end;
         }
-        lessons
+        training
     }
 
-    fn add(&mut self, run: &Prepared, all: &Counts, own: &Counts, model: &Linear) {
+    fn add(&mut self, run: &RunFeatures, all: &ContextCounts, own: &ContextCounts, model: &SoftmaxModel) {
         let columns = model.columns.len();
         let mut expected = vec![0.0; CHAINS * columns];
-        positions(run, &model.columns, |walk, behind, next| {
-            let contexts = walk.contexts();
+        positions(run, &model.columns, |prefix, steps_before, next| {
+            let contexts = prefix.contexts();
             let others = contexts.map(|context| difference(all.row(context), own.row(context)));
-            let rows: Rows<'_> = others.each_ref().map(Vec::as_slice);
-            expect(&rows, &mut expected, |column| Some(column as usize));
+            let rows: ContextRows<'_> = others.each_ref().map(Vec::as_slice);
+            expected_shares(&rows, &mut expected, |column| Some(column as usize));
             for chain in expected.chunks_exact(columns) {
                 self.evidence.extend(chain.iter().map(|each| evidence(*each)));
                 self.evidence.resize(self.evidence.len().next_multiple_of(model.width), 0.0);
             }
-            features(run, behind, walk, &model.rarity, |feature, value| {
+            features(run, steps_before, prefix, &model.rarity, |feature, value| {
                 if let Some(row) = model.rows.get(&feature) {
                     self.features.push((*row, value));
                 }
@@ -211,15 +213,15 @@ impl Lessons {
     }
 
     /// Visits all positions in shuffled order, several times.
-    fn teach(&self, model: &mut Linear) {
-        let mut learning = Learning::new(model.rows.len());
+    fn train(&self, model: &mut SoftmaxModel) {
+        let mut adagrad = AdaGrad::new(model.rows.len());
         let mut order: Vec<usize> = (0..self.next.len()).collect();
         let mut numbers = Jitter::new(0);
         for _ in 0..PASSES {
             for last in (1..order.len()).rev() {
                 order.swap(last, (numbers.share() * (last + 1) as f64) as usize);
             }
-            order.iter().for_each(|at| learning.visit(self, *at, model));
+            order.iter().for_each(|at| adagrad.visit(self, *at, model));
         }
     }
 
@@ -229,16 +231,16 @@ impl Lessons {
     }
 }
 
-fn counts_of(runs: &[Prepared], columns: &FxHashMap<u64, u32>) -> Counts {
-    let mut counts = Counts::default();
+fn counts_of(runs: &[RunFeatures], columns: &FxHashMap<u64, u32>) -> ContextCounts {
+    let mut counts = ContextCounts::default();
     for run in runs {
-        positions(run, columns, |walk, _, next| counts.add(&walk.contexts(), next));
+        positions(run, columns, |prefix, _, next| counts.add(&prefix.contexts(), next));
     }
     counts
 }
 
 /// What was counted without what the own task counted.
-fn difference(all: Row<'_>, own: Row<'_>) -> Vec<Count> {
+fn difference(all: ContextRow<'_>, own: ContextRow<'_>) -> Vec<NextCount> {
     let own = own.counts();
     let others = all.counts().iter().map(|(next, count)| {
         let own = own.iter().find(|(each, _)| each == next).map_or(0, |(_, count)| *count);
@@ -248,26 +250,26 @@ fn difference(all: Row<'_>, own: Row<'_>) -> Vec<Count> {
 }
 
 /// The sums that make steps shorter where there was much to learn.
-struct Learning {
+struct AdaGrad {
     rows: Vec<f32>,
     chains: [f32; CHAINS],
     scores: Vec<f32>,
 }
 
-impl Learning {
+impl AdaGrad {
     fn new(rows: usize) -> Self {
         Self { rows: vec![0.0; rows], chains: [0.0; CHAINS], scores: Vec::new() }
     }
 
-    fn visit(&mut self, lessons: &Lessons, at: usize, model: &mut Linear) {
+    fn visit(&mut self, training: &TrainingSet, at: usize, model: &mut SoftmaxModel) {
         let columns = model.columns.len();
-        let evidence = &lessons.evidence[at * CHAINS * model.width..][..CHAINS * model.width];
+        let evidence = &training.evidence[at * CHAINS * model.width..][..CHAINS * model.width];
         self.scores.clear();
         self.scores.resize(model.width, 0.0);
-        add_rows(lessons.features(at), &model.weights, &mut self.scores);
+        add_rows(training.features(at), &model.weights, &mut self.scores);
         add_evidence(evidence, &model.chain_weights, &mut self.scores);
-        softmax(&mut self.scores[..columns]);
-        let next = lessons.next[at] as usize;
+        to_shares(&mut self.scores[..columns]);
+        let next = training.next[at] as usize;
         if self.scores[next] > SURE {
             return;
         }
@@ -280,7 +282,7 @@ impl Learning {
         }
         let size: f32 = self.scores.iter().map(|slope| slope * slope).sum();
         let (rows, weights, width) = (&mut self.rows, &mut model.weights, model.width);
-        for (row, value) in lessons.features(at) {
+        for (row, value) in training.features(at) {
             let sum = &mut rows[*row as usize];
             *sum += size * value * value;
             let step = STEP / (*sum + DAMPING).sqrt();
@@ -297,7 +299,7 @@ fn add_evidence(evidence: &[f32], weights: &[f32; CHAINS], scores: &mut [f32]) {
 }
 
 /// Scores as shares of 1.
-fn softmax(scores: &mut [f32]) {
+fn to_shares(scores: &mut [f32]) {
     let most = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     scores.iter_mut().for_each(|score| *score = (*score - most).exp());
     let sum: f32 = scores.iter().sum();
@@ -310,7 +312,7 @@ mod tests {
     use super::*;
 
     /// Runs that go on as their last result says.
-    fn lessons(tasks: u8) -> Vec<Run> {
+    fn training(tasks: u8) -> Vec<Run> {
         let told = |number: u8| {
             let word = if number.is_multiple_of(2) { "even" } else { "odd" };
             let mut run = run(number, if word == "even" { "look halve" } else { "look triple" }, Some(1.0));
@@ -320,52 +322,52 @@ mod tests {
         (0..tasks).map(told).collect()
     }
 
-    fn score(model: &Linear, word: &str, tool: &str) -> f32 {
+    fn score(model: &SoftmaxModel, word: &str, tool: &str) -> f32 {
         let mut run = run(99, "look", None);
         run.steps[0].output = packed(word);
-        let prepared = Prepared::ending(&run);
-        let mut walk = prepared.walk();
-        prepared.moves().for_each(|step| walk.step(step));
-        model.score(&prepared, &walk)[model.column(symbol_of(Some(tool))).unwrap()]
+        let prepared = RunFeatures::ending(&run);
+        let mut prefix = prepared.prefix();
+        prepared.step_symbols().for_each(|step| prefix.step(step));
+        model.score(&prepared, &prefix)[model.column(symbol_of(Some(tool))).unwrap()]
     }
 
     #[test]
     fn what_the_last_result_says_is_learned() {
-        let model = Linear::fit(&lessons(12));
+        let model = SoftmaxModel::fit(&training(12));
         assert!(score(&model, "even", "halve") > score(&model, "even", "triple") + 0.2);
         assert!(score(&model, "odd", "triple") > score(&model, "odd", "halve") + 0.2);
     }
 
     #[test]
     fn the_same_runs_give_the_same_model() {
-        let (one, other) = (Linear::fit(&lessons(9)), Linear::fit(&lessons(9)));
+        let (one, other) = (SoftmaxModel::fit(&training(9)), SoftmaxModel::fit(&training(9)));
         assert_eq!(one.weights, other.weights);
         assert_eq!(one.chain_weights, other.chain_weights);
     }
 
     #[test]
     fn what_fewer_than_three_tasks_showed_stays_silent() {
-        let mut runs = lessons(12);
+        let mut runs = training(12);
         runs.iter_mut().for_each(|run| run.group %= 2);
-        let model = Linear::fit(&runs);
+        let model = SoftmaxModel::fit(&runs);
         assert!(model.rows.is_empty());
         assert_eq!(score(&model, "even", "halve"), 0.0);
     }
 
     #[test]
     fn what_is_not_kept_leaves_equal_chains_without_features() {
-        let (learned, mut half) = (Linear::fit(&lessons(12)), Linear::fit(&lessons(12)));
-        half.keep(0.5);
+        let (learned, mut half) = (SoftmaxModel::fit(&training(12)), SoftmaxModel::fit(&training(12)));
+        half.shrink(0.5);
         let halved = score(&learned, "even", "halve") / 2.0;
         assert!((score(&half, "even", "halve") - halved).abs() < 1e-6);
-        half.keep(0.0);
+        half.shrink(0.0);
         assert_eq!(half.chain_weights, [1.0 / CHAINS as f32; CHAINS]);
         assert_eq!(score(&half, "even", "halve"), 0.0);
     }
 
     #[test]
     fn of_too_many_positions_the_newest_runs_count() {
-        let runs = lessons(10);
+        let runs = training(10);
         assert_eq!(newest(&runs, 9).len(), 3);
         assert_eq!(newest(&runs, 9)[0].id, runs[7].id);
         assert_eq!(newest(&runs, 1).len(), 1);
@@ -374,7 +376,7 @@ mod tests {
 
     #[test]
     fn a_task_does_not_vouch_for_itself() {
-        assert_eq!(difference(Row::Many(&[(0, 3), (1, 2)]), Row::One([(1, 2)])), [(0, 3)]);
-        assert_eq!(difference(Row::One([(4, 2)]), Row::None), [(4, 2)]);
+        assert_eq!(difference(ContextRow::Many(&[(0, 3), (1, 2)]), ContextRow::One([(1, 2)])), [(0, 3)]);
+        assert_eq!(difference(ContextRow::One([(4, 2)]), ContextRow::None), [(4, 2)]);
     }
 }

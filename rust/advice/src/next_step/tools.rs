@@ -5,12 +5,12 @@ use rustc_hash::FxHashMap;
 
 /// Symbols as numbers, in order of first use.
 #[derive(Debug, Default)]
-pub(super) struct Symbols {
+pub(super) struct SymbolNumbers {
     numbers: FxHashMap<u64, u32>,
     symbols: Vec<u64>,
 }
 
-impl Symbols {
+impl SymbolNumbers {
     pub(super) fn number(&mut self, symbol: u64) -> u32 {
         let next = self.symbols.len() as u32;
         let number = *self.numbers.entry(symbol).or_insert(next);
@@ -38,8 +38,8 @@ pub(super) const FINISH: u32 = 0;
 
 /// Tools as numbers, and the known ones in an order that depends on which they are alone.
 #[derive(Debug)]
-pub(super) struct Tools {
-    symbols: Symbols,
+pub(super) struct ToolNumbers {
+    symbols: SymbolNumbers,
     names: Vec<Box<str>>,
     uses: Vec<u32>,
     /// The tools in use by name, finish behind them.
@@ -48,10 +48,10 @@ pub(super) struct Tools {
     places: Vec<Option<u32>>,
 }
 
-impl Default for Tools {
+impl Default for ToolNumbers {
     fn default() -> Self {
         let mut tools = Self {
-            symbols: Symbols::default(),
+            symbols: SymbolNumbers::default(),
             names: Vec::new(),
             uses: Vec::new(),
             known: Vec::new(),
@@ -62,7 +62,7 @@ impl Default for Tools {
     }
 }
 
-impl Tools {
+impl ToolNumbers {
     pub(super) fn number(&mut self, name: &str) -> u32 {
         let symbol = symbol_of(Some(name));
         self.symbols.get(symbol).unwrap_or_else(|| self.add(symbol, name))

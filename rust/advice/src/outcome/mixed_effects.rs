@@ -9,7 +9,7 @@ const SWEEPS: usize = 40;
 /// Rounds of EM for the variance around what neighbours suggest.
 const ROUNDS: usize = 20;
 /// A sweep that moves nothing by more than this was the last.
-const STILL: f64 = 1e-7;
+const CONVERGED: f64 = 1e-7;
 /// Newton's step for the mean, shortened: the effects move in the same sweep.
 const MEAN_STEP: f64 = 0.7;
 /// Groups that are added to what the data say of a variance, each at `FIRST_VARIANCE`.
@@ -36,18 +36,18 @@ pub(super) struct Effect {
 
 /// What was learned of one kind of effect.
 #[derive(Clone, Debug)]
-pub(super) struct Kind {
+pub(super) struct EffectKind {
     pub variance: f64,
     pub effects: Vec<Effect>,
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Fitted {
+pub(super) struct FittedEffects {
     pub mean: Effect,
-    pub kinds: [Kind; KINDS],
+    pub kinds: [EffectKind; KINDS],
 }
 
-impl Fitted {
+impl FittedEffects {
     pub(super) fn task_effects(&self) -> &[Effect] {
         &self.kinds[TASK].effects
     }
@@ -63,12 +63,12 @@ pub(super) fn logit(share: f64) -> f64 {
 
 /// Sums of (successes - expected) and of the variance of the expected.
 #[derive(Clone, Copy, Debug, Default)]
-struct Pull {
+struct LogLikelihoodSlope {
     gradient: f64,
     information: f64,
 }
 
-impl Pull {
+impl LogLikelihoodSlope {
     fn add(&mut self, trials: f64, successes: f64, z: f64) {
         let p = sigmoid(z);
         self.gradient += successes - trials * p;
@@ -77,7 +77,7 @@ impl Pull {
 }
 
 /// The effects by coordinate-wise Newton steps, in the order of the observations.
-pub(super) fn fit(observations: &[Observation]) -> Fitted {
+pub(super) fn fit(observations: &[Observation]) -> FittedEffects {
     let mut fitted = start(observations);
     let mut z = vec![fitted.mean.value; observations.len()];
     for _ in 0..SWEEPS {
@@ -85,14 +85,14 @@ pub(super) fn fit(observations: &[Observation]) -> Fitted {
         for (number, kind) in fitted.kinds.iter_mut().enumerate() {
             moved = moved.max(move_kind(kind, number, observations, &mut z));
         }
-        if moved < STILL {
+        if moved < CONVERGED {
             break;
         }
     }
     fitted
 }
 
-fn start(observations: &[Observation]) -> Fitted {
+fn start(observations: &[Observation]) -> FittedEffects {
     let (mut trials, mut successes) = (1.0, 0.5);
     for observation in observations {
         trials += observation.trials;
@@ -101,32 +101,36 @@ fn start(observations: &[Observation]) -> Fitted {
     let kind = |number: usize| {
         let groups = observations.iter().map(|observation| observation.groups[number] as usize + 1).max();
         let effect = Effect { value: 0.0, precision: 1.0 / FIRST_VARIANCE };
-        Kind { variance: FIRST_VARIANCE, effects: vec![effect; groups.unwrap_or(0)] }
+        EffectKind { variance: FIRST_VARIANCE, effects: vec![effect; groups.unwrap_or(0)] }
     };
     let mean = Effect { value: logit(successes / trials), precision: 0.25 };
-    Fitted { mean, kinds: std::array::from_fn(kind) }
+    FittedEffects { mean, kinds: std::array::from_fn(kind) }
 }
 
 /// Half a success in one attempt more keeps the mean finite where all went alike.
 fn move_mean(mean: &mut Effect, observations: &[Observation], z: &mut [f64]) -> f64 {
-    let mut pull = Pull::default();
-    pull.add(1.0, 0.5, mean.value);
+    let mut slope = LogLikelihoodSlope::default();
+    slope.add(1.0, 0.5, mean.value);
     for (observation, z) in observations.iter().zip(z.iter()) {
-        pull.add(observation.trials, observation.successes, *z);
+        slope.add(observation.trials, observation.successes, *z);
     }
-    let step = MEAN_STEP * pull.gradient / pull.information;
+    let step = MEAN_STEP * slope.gradient / slope.information;
     z.iter_mut().for_each(|z| *z += step);
-    *mean = Effect { value: mean.value + step, precision: pull.information };
+    *mean = Effect { value: mean.value + step, precision: slope.information };
     step.abs()
 }
 
-fn move_kind(kind: &mut Kind, number: usize, observations: &[Observation], z: &mut [f64]) -> f64 {
-    let mut pulls = vec![Pull::default(); kind.effects.len()];
+fn move_kind(kind: &mut EffectKind, number: usize, observations: &[Observation], z: &mut [f64]) -> f64 {
+    let mut slopes = vec![LogLikelihoodSlope::default(); kind.effects.len()];
     for (observation, z) in observations.iter().zip(z.iter()) {
-        pulls[observation.groups[number] as usize].add(observation.trials, observation.successes, *z);
+        slopes[observation.groups[number] as usize].add(observation.trials, observation.successes, *z);
     }
-    let steps: Vec<f64> =
-        kind.effects.iter_mut().zip(&pulls).map(|(effect, pull)| step(effect, pull, kind.variance)).collect();
+    let steps: Vec<f64> = kind
+        .effects
+        .iter_mut()
+        .zip(&slopes)
+        .map(|(effect, slope)| step(effect, slope, kind.variance))
+        .collect();
     for (observation, z) in observations.iter().zip(z.iter_mut()) {
         *z += steps[observation.groups[number] as usize];
     }
@@ -135,9 +139,9 @@ fn move_kind(kind: &mut Kind, number: usize, observations: &[Observation], z: &m
     steps.into_iter().map(f64::abs).fold((kind.variance - before).abs(), f64::max)
 }
 
-fn step(effect: &mut Effect, pull: &Pull, variance: f64) -> f64 {
-    let precision = pull.information + 1.0 / variance;
-    let step = (pull.gradient - effect.value / variance) / precision;
+fn step(effect: &mut Effect, slope: &LogLikelihoodSlope, variance: f64) -> f64 {
+    let precision = slope.information + 1.0 / variance;
+    let step = (slope.gradient - effect.value / variance) / precision;
     *effect = Effect { value: effect.value + step, precision };
     step
 }
@@ -176,7 +180,7 @@ impl Default for Effects {
 
 /// What is expected of an agent in a domain before the task is looked at.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Offset {
+pub(super) struct KnownOffset {
     pub mean: f64,
     /// Of agent, domain, and agent within the domain.
     pub effects: [f64; TASK],
@@ -185,7 +189,7 @@ pub(super) struct Offset {
     pub is_known: bool,
 }
 
-impl Offset {
+impl KnownOffset {
     pub(super) fn sum(&self) -> f64 {
         self.mean + self.effects.iter().sum::<f64>()
     }
@@ -193,7 +197,7 @@ impl Offset {
 
 impl Effects {
     /// `agents`, `domains` and `pairs` name the groups in the order of their numbers.
-    pub(super) fn of(fitted: &Fitted, agents: &[u64], domains: &[u64], pairs: &[(u64, u64)]) -> Self {
+    pub(super) fn new(fitted: &FittedEffects, agents: &[u64], domains: &[u64], pairs: &[(u64, u64)]) -> Self {
         let [agent, domain, pair, _] = &fitted.kinds;
         Self {
             mean: fitted.mean,
@@ -208,12 +212,12 @@ impl Effects {
         self.variances[TASK]
     }
 
-    pub(super) fn offset(&self, agent: u64, domain: u64) -> Offset {
+    pub(super) fn offset(&self, agent: u64, domain: u64) -> KnownOffset {
         let found = [self.agents.get(&agent), self.domains.get(&domain), self.pairs.get(&(agent, domain))];
         let unmet = |kind: usize| Effect { value: 0.0, precision: 1.0 / self.variances[kind] };
         let effects: [Effect; TASK] =
             std::array::from_fn(|kind| found[kind].copied().unwrap_or_else(|| unmet(kind)));
-        Offset {
+        KnownOffset {
             mean: self.mean.value,
             effects: effects.map(|effect| effect.value),
             variance: 1.0 / self.mean.precision
@@ -223,36 +227,36 @@ impl Effects {
     }
 
     /// What is believed of a task's effect as long as its words are not looked at.
-    pub(super) fn of_any_task(&self) -> Belief {
-        Belief { mean: 0.0, variance: self.task_variance() }
+    pub(super) fn any_task(&self) -> TaskPrior {
+        TaskPrior { mean: 0.0, variance: self.task_variance() }
     }
 }
 
 /// What is believed of the effect of a task before its own attempts are looked at.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Belief {
+pub(super) struct TaskPrior {
     pub mean: f64,
     pub variance: f64,
 }
 
 /// Attempts at one task: the log-odds that are expected without its effect, how many, and how many succeeded.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Tried {
+pub(super) struct Trials {
     pub offset: f64,
     pub trials: f64,
     pub successes: f64,
 }
 
-impl Belief {
+impl TaskPrior {
     /// The effect of the task, these attempts at it known.
-    pub(super) fn after(&self, attempts: &[Tried]) -> Effect {
+    pub(super) fn after(&self, attempts: &[Trials]) -> Effect {
         let mut beyond = Effect { value: 0.0, precision: 1.0 / self.variance };
         for _ in 0..SWEEPS {
-            let mut pull = Pull::default();
-            for tried in attempts {
-                pull.add(tried.trials, tried.successes, tried.offset + self.mean + beyond.value);
+            let mut slope = LogLikelihoodSlope::default();
+            for trials in attempts {
+                slope.add(trials.trials, trials.successes, trials.offset + self.mean + beyond.value);
             }
-            if step(&mut beyond, &pull, self.variance).abs() < STILL {
+            if step(&mut beyond, &slope, self.variance).abs() < CONVERGED {
                 break;
             }
         }
@@ -262,17 +266,17 @@ impl Belief {
 
 /// The variance of tasks' effects around what their neighbours suggest, by EM: what is suggested of each task beside
 /// its attempts. It starts at the variance around 0, at which two tasks more hold it.
-pub(super) fn variance_around(suggested: &[(f64, Vec<Tried>)], variance: f64) -> f64 {
-    let mut left = variance;
+pub(super) fn variance_around(suggested: &[(f64, Vec<Trials>)], variance: f64) -> f64 {
+    let mut residual = variance;
     for _ in 0..ROUNDS {
         let mut squares = PRIOR_GROUPS * variance;
         for (mean, attempts) in suggested {
-            let effect = Belief { mean: *mean, variance: left }.after(attempts);
+            let effect = TaskPrior { mean: *mean, variance: residual }.after(attempts);
             squares += (effect.value - mean).powi(2) + 1.0 / effect.precision;
         }
-        left = squares / (suggested.len() as f64 + PRIOR_GROUPS);
+        residual = squares / (suggested.len() as f64 + PRIOR_GROUPS);
     }
-    left
+    residual
 }
 
 #[cfg(test)]
@@ -305,22 +309,22 @@ mod tests {
             .map(|task| observation([task % 2, 0, task % 2, task], 5.0, f64::from((task * 7) % 6)))
             .collect();
         let fitted = fit(&observations);
-        let effects = Effects::of(&fitted, &[10, 11], &[20], &[(10, 20), (11, 20)]);
+        let effects = Effects::new(&fitted, &[10, 11], &[20], &[(10, 20), (11, 20)]);
         for (observation, effect) in observations.iter().zip(&fitted.kinds[TASK].effects) {
             let offset = effects.offset(10 + u64::from(observation.groups[0]), 20).sum();
             let Observation { trials, successes, .. } = *observation;
-            let found = effects.of_any_task().after(&[Tried { offset, trials, successes }]);
+            let found = effects.any_task().after(&[Trials { offset, trials, successes }]);
             assert!((found.value - effect.value).abs() < 1e-3, "{} {}", found.value, effect.value);
         }
     }
 
     #[test]
     fn suggestions_that_hold_leave_little_variance_and_others_leave_it_all() {
-        let tried = |successes: f64| vec![Tried { offset: 0.0, trials: 20.0, successes }];
+        let trials = |successes: f64| vec![Trials { offset: 0.0, trials: 20.0, successes }];
         let good: Vec<_> =
-            (0..60).map(|i| if i % 2 == 0 { (1.5, tried(16.0)) } else { (-1.5, tried(4.0)) }).collect();
+            (0..60).map(|i| if i % 2 == 0 { (1.5, trials(16.0)) } else { (-1.5, trials(4.0)) }).collect();
         let bad: Vec<_> =
-            (0..60).map(|i| if i % 2 == 0 { (1.5, tried(4.0)) } else { (-1.5, tried(16.0)) }).collect();
+            (0..60).map(|i| if i % 2 == 0 { (1.5, trials(4.0)) } else { (-1.5, trials(16.0)) }).collect();
         assert!(variance_around(&good, 2.0) < 0.5);
         assert!(variance_around(&bad, 2.0) > 2.0);
     }
@@ -339,12 +343,12 @@ mod tests {
             for (number, kind) in fitted.kinds.iter().enumerate() {
                 prop_assert!(kind.variance > 0.0);
                 for (group, effect) in kind.effects.iter().enumerate() {
-                    let mut pull = Pull::default();
+                    let mut slope = LogLikelihoodSlope::default();
                     for row in observations.iter().filter(|row| row.groups[number] == group as u32) {
                         let z = fitted.mean.value + (0..KINDS).map(|kind| fitted.kinds[kind].effects[row.groups[kind] as usize].value).sum::<f64>();
-                        pull.add(row.trials, row.successes, z);
+                        slope.add(row.trials, row.successes, z);
                     }
-                    prop_assert!((pull.gradient - effect.value / kind.variance).abs() < 0.2);
+                    prop_assert!((slope.gradient - effect.value / kind.variance).abs() < 0.2);
                 }
             }
         }

@@ -9,19 +9,19 @@ pub(super) const NEIGHBOURS: usize = 20;
 /// The share of a task's effect that tasks of the same words have in common.
 const SHARED: f64 = 0.9;
 /// Weight of "no effect" among the weighed.
-const DOUBT: f64 = 0.05;
+const NO_EFFECT_WEIGHT: f64 = 0.05;
 /// The least information that an effect counts as observed with.
 const LEAST_INFORMATION: f64 = 1e-3;
 
 pub(super) const INPUTS: usize = 5;
 /// What each input is worth before the memory's own tasks have been asked, and how many tasks that belief weighs.
 const PRIOR: [f64; INPUTS] = [0.9, 0.3, 0.3, 0.3, 0.0];
-const STRENGTH: f64 = 10.0;
+const PRIOR_WEIGHT: f64 = 10.0;
 const STEPS: usize = 15;
 
 /// What neighbours say of the effect of a task.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Estimates {
+pub(super) struct NeighbourEstimates {
     /// The best linear prediction where covariance falls with the cosine.
     pub kriged: f64,
     /// Of the nearest ten, by squared cosine.
@@ -33,14 +33,22 @@ pub(super) struct Estimates {
 }
 
 /// `cosines` are those of the neighbours with the task, the nearest first; `between` those among the neighbours.
-pub(super) fn estimate(cosines: &[f64], between: &[f64], effects: &[Effect], variance: f64) -> Estimates {
+pub(super) fn neighbour_estimates(
+    cosines: &[f64],
+    between: &[f64],
+    effects: &[Effect],
+    variance: f64,
+) -> NeighbourEstimates {
     let nearest = effects.iter().take(NEAREST).map(|effect| effect.value).sum::<f64>() / NEAREST as f64;
-    let weighed =
-        cosines.iter().zip(effects).take(WEIGHED).fold((0.0, DOUBT), |(sum, weight), (cosine, effect)| {
+    let weighed = cosines
+        .iter()
+        .zip(effects)
+        .take(WEIGHED)
+        .fold((0.0, NO_EFFECT_WEIGHT), |(sum, weight), (cosine, effect)| {
             (sum + cosine * cosine * effect.value, weight + cosine * cosine)
         });
     let (kriged, explained) = krige(cosines, between, effects, variance);
-    Estimates { kriged, weighed: weighed.0 / weighed.1, nearest, explained }
+    NeighbourEstimates { kriged, weighed: weighed.0 / weighed.1, nearest, explained }
 }
 
 /// The prediction, and the variance that it explains.
@@ -70,10 +78,10 @@ fn solve(matrix: &mut [f64], mut right: Vec<f64>) -> Option<Vec<f64>> {
             let (head, row) = matrix.split_at_mut(i * n);
             let other = if j < i { &head[j * n..j * n + j] } else { &[] };
             let sum = if j < i { inner(other, &row[..j]) } else { inner(&row[..i], &row[..i]) };
-            let left = row[j] - sum;
+            let pivot = row[j] - sum;
             row[j] = match j < i {
-                true => left / head[j * n + j],
-                false if left > 0.0 => left.sqrt(),
+                true => pivot / head[j * n + j],
+                false if pivot > 0.0 => pivot.sqrt(),
                 false => return None,
             };
         }
@@ -88,7 +96,7 @@ fn solve(matrix: &mut [f64], mut right: Vec<f64>) -> Option<Vec<f64>> {
 
 /// Attempts at one task, as the stack sees them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Case {
+pub(super) struct StackingCase {
     pub inputs: [f64; INPUTS],
     pub trials: f64,
     pub successes: f64,
@@ -96,17 +104,17 @@ pub(super) struct Case {
 
 /// The weight of each input of the log-odds: of what agent and domain say, of the three estimates, and of 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Stack(pub [f64; INPUTS]);
+pub(super) struct StackingWeights(pub [f64; INPUTS]);
 
-impl Default for Stack {
+impl Default for StackingWeights {
     fn default() -> Self {
         Self(PRIOR)
     }
 }
 
-impl Stack {
+impl StackingWeights {
     /// Ridge logistic regression around the prior, by Newton's method.
-    pub(super) fn of(cases: &[Case]) -> Self {
+    pub(super) fn fit(cases: &[StackingCase]) -> Self {
         let mut stack = Self::default();
         for _ in 0..STEPS {
             let (gradient, mut curvature) = stack.slopes(cases);
@@ -120,15 +128,15 @@ impl Stack {
     }
 
     /// The effect of a task that its neighbours suggest.
-    pub(super) fn suggestion(&self, estimates: &Estimates) -> f64 {
+    pub(super) fn suggestion(&self, estimates: &NeighbourEstimates) -> f64 {
         let [_, kriged, weighed, nearest, _] = self.0;
         kriged * estimates.kriged + weighed * estimates.weighed + nearest * estimates.nearest
     }
 
-    fn slopes(&self, cases: &[Case]) -> (Vec<f64>, Vec<f64>) {
-        let mut gradient: Vec<f64> = (0..INPUTS).map(|i| STRENGTH * (PRIOR[i] - self.0[i])).collect();
+    fn slopes(&self, cases: &[StackingCase]) -> (Vec<f64>, Vec<f64>) {
+        let mut gradient: Vec<f64> = (0..INPUTS).map(|i| PRIOR_WEIGHT * (PRIOR[i] - self.0[i])).collect();
         let mut curvature = vec![0.0; INPUTS * INPUTS];
-        (0..INPUTS).for_each(|i| curvature[i * INPUTS + i] = STRENGTH);
+        (0..INPUTS).for_each(|i| curvature[i * INPUTS + i] = PRIOR_WEIGHT);
         for case in cases {
             let p = sigmoid(inner(&self.0, &case.inputs));
             let (error, spread) = (case.successes - case.trials * p, case.trials * p * (1.0 - p));
@@ -143,7 +151,7 @@ impl Stack {
     }
 }
 
-pub(super) fn inputs(offset: f64, estimates: &Estimates) -> [f64; INPUTS] {
+pub(super) fn inputs(offset: f64, estimates: &NeighbourEstimates) -> [f64; INPUTS] {
     [offset, estimates.kriged, estimates.weighed, estimates.nearest, 1.0]
 }
 
@@ -155,7 +163,7 @@ mod tests {
     #[test]
     fn a_neighbour_of_the_same_words_says_most() {
         let effects = [Effect { value: 1.0, precision: 50.0 }, Effect { value: -1.0, precision: 50.0 }];
-        let estimates = estimate(&[1.0, 0.1], &[1.0, 0.1, 0.1, 1.0], &effects, 1.0);
+        let estimates = neighbour_estimates(&[1.0, 0.1], &[1.0, 0.1, 0.1, 1.0], &effects, 1.0);
         assert!(estimates.kriged > 0.7 && estimates.weighed > 0.7, "{estimates:?}");
         assert!((estimates.nearest - 0.0).abs() < 1e-12);
         assert!(estimates.explained > 0.7 && estimates.explained < 1.0);
@@ -163,22 +171,22 @@ mod tests {
 
     #[test]
     fn no_neighbours_say_nothing() {
-        assert_eq!(estimate(&[], &[], &[], 1.0), Estimates::default());
+        assert_eq!(neighbour_estimates(&[], &[], &[], 1.0), NeighbourEstimates::default());
     }
 
     #[test]
     fn an_estimate_that_tells_gets_its_weight_and_one_that_does_not_loses_it() {
-        let case = |kriged: f64, nearest: f64| Case {
+        let case = |kriged: f64, nearest: f64| StackingCase {
             inputs: [0.0, kriged, 0.0, nearest, 1.0],
             trials: 10.0,
             successes: if kriged > 0.0 { 9.0 } else { 1.0 },
         };
-        let cases: Vec<Case> = (0..200)
+        let cases: Vec<StackingCase> = (0..200)
             .map(|i| case(if i % 2 == 0 { 1.0 } else { -1.0 }, if i % 4 < 2 { 1.0 } else { -1.0 }))
             .collect();
-        let Stack(weights) = Stack::of(&cases);
+        let StackingWeights(weights) = StackingWeights::fit(&cases);
         assert!(weights[1] > 1.5 && weights[3].abs() < 0.2, "{weights:?}");
-        assert_eq!(Stack::of(&[]), Stack::default());
+        assert_eq!(StackingWeights::fit(&[]), StackingWeights::default());
     }
 
     proptest! {

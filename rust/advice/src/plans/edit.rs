@@ -3,7 +3,7 @@
 //! What each of them does to the common length with another plan is read from two tables of common lengths, of all
 //! beginnings and of all endings: all edits cost about as much as two comparisons.
 
-use super::medoid::Merged;
+use super::medoid::WeightedTask;
 
 const MOST_EDITS: usize = 6;
 /// An edit must raise the utility by more than this share of the weights.
@@ -14,49 +14,50 @@ const MOST_STEPS: usize = 64;
 const MOST_CELLS: usize = 500_000;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Edit {
+enum PlanEdit {
     Delete { at: usize },
     Insert { at: usize, tool: u64 },
 }
 
 /// The plan after the best edits, as long as one helps. Tools are numbered from 0 to `tools`.
-pub(super) fn edit(mut plan: Vec<u64>, merged: &[Merged], tools: usize) -> Vec<u64> {
-    let weights: f64 = merged.iter().map(|task| task.weight).sum();
+pub(super) fn edit(mut plan: Vec<u64>, tasks: &[WeightedTask], tools: usize) -> Vec<u64> {
+    let weights: f64 = tasks.iter().map(|task| task.weight).sum();
     for _ in 0..MOST_EDITS {
-        let Some((edit, gain)) = best_edit(&plan, merged, tools) else { break };
+        let Some((edit, gain)) = best_edit(&plan, tasks, tools) else { break };
         if gain <= LEAST_GAIN * weights {
             break;
         }
         match edit {
-            Edit::Delete { at } => drop(plan.remove(at)),
-            Edit::Insert { at, tool } => plan.insert(at, tool),
+            PlanEdit::Delete { at } => drop(plan.remove(at)),
+            PlanEdit::Insert { at, tool } => plan.insert(at, tool),
         }
     }
     plan
 }
 
 /// The edit after which the utility is highest, and by how much it grows: of equal ones a deletion, then the earlier.
-fn best_edit(plan: &[u64], merged: &[Merged], tools: usize) -> Option<(Edit, f64)> {
+fn best_edit(plan: &[u64], tasks: &[WeightedTask], tools: usize) -> Option<(PlanEdit, f64)> {
     let rows = plan.len() + 1;
-    let others: usize = merged.iter().flat_map(|task| &task.plans).map(|other| other.tools.len() + 1).sum();
-    if plan.len() > MOST_STEPS || rows * (2 * others + tools * merged.len()) > MOST_CELLS {
+    let others: usize = tasks.iter().flat_map(|task| &task.plans).map(|other| other.tools.len() + 1).sum();
+    if plan.len() > MOST_STEPS || rows * (2 * others + tools * tasks.len()) > MOST_CELLS {
         return None;
     }
-    let mut sums = Sums { now: 0.0, deleted: vec![0.0; plan.len()], inserted: vec![0.0; rows * tools] };
-    merged.iter().for_each(|task| sums.add(plan, task, tools));
+    let mut sums =
+        EditUtilities { now: 0.0, deleted: vec![0.0; plan.len()], inserted: vec![0.0; rows * tools] };
+    tasks.iter().for_each(|task| sums.add(plan, task, tools));
     sums.best(plan.len(), tools)
 }
 
 /// The utility as it is, and after each edit.
-struct Sums {
+struct EditUtilities {
     now: f64,
     deleted: Vec<f64>,
     inserted: Vec<f64>,
 }
 
-impl Sums {
-    fn add(&mut self, plan: &[u64], task: &Merged, tools: usize) {
-        let mut best = Best {
+impl EditUtilities {
+    fn add(&mut self, plan: &[u64], task: &WeightedTask, tools: usize) {
+        let mut best = BestRatios {
             now: 0.0,
             deleted: vec![0.0; plan.len()],
             kept: 0.0,
@@ -69,14 +70,13 @@ impl Sums {
         self.inserted.iter_mut().zip(raised).for_each(|(sum, ratio)| *sum += task.weight * ratio);
     }
 
-    fn best(&self, steps: usize, tools: usize) -> Option<(Edit, f64)> {
-        let deletions = self.deleted.iter().enumerate().map(|(at, sum)| (Edit::Delete { at }, *sum));
-        let insertions = self
-            .inserted
-            .iter()
-            .enumerate()
-            .map(|(cell, sum)| (Edit::Insert { at: cell / tools, tool: (cell % tools) as u64 }, *sum));
-        let mut best: Option<(Edit, f64)> = None;
+    fn best(&self, steps: usize, tools: usize) -> Option<(PlanEdit, f64)> {
+        let deletions = self.deleted.iter().enumerate().map(|(at, sum)| (PlanEdit::Delete { at }, *sum));
+        let insertions =
+            self.inserted.iter().enumerate().map(|(cell, sum)| {
+                (PlanEdit::Insert { at: cell / tools, tool: (cell % tools) as u64 }, *sum)
+            });
+        let mut best: Option<(PlanEdit, f64)> = None;
         for (edit, sum) in deletions.filter(|_| steps > 1).chain(insertions) {
             if best.is_none_or(|(_, most)| sum > most) {
                 best = Some((edit, sum));
@@ -88,14 +88,14 @@ impl Sums {
 
 /// The best ratio with one of a task's plans: as it is, after each deletion, after each insertion of a tool that the other
 /// plan has there, and after an insertion that matches nothing.
-struct Best {
+struct BestRatios {
     now: f64,
     deleted: Vec<f64>,
     kept: f64,
     inserted: Vec<f64>,
 }
 
-impl Best {
+impl BestRatios {
     fn compare(&mut self, plan: &[u64], other: &[u64], tools: usize) {
         let (head, tail) = (heads(plan, other), tails(plan, other));
         let width = other.len() + 1;
@@ -160,46 +160,46 @@ fn tails(plan: &[u64], other: &[u64]) -> Vec<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::medoid::Followed;
+    use super::super::medoid::FollowedPlan;
     use super::*;
     use proptest::prelude::*;
     use tacit_kernels::similarity::lcs::lcs_ratio;
 
-    fn merged(tasks: &[(f64, Vec<Vec<u64>>)]) -> Vec<Merged> {
-        let followed = |tools: &Vec<u64>| Followed { tools: tools.clone(), id: [0; 16] };
-        let task = |(weight, plans): &(f64, Vec<Vec<u64>>)| Merged {
+    fn weighted(tasks: &[(f64, Vec<Vec<u64>>)]) -> Vec<WeightedTask> {
+        let followed_plans = |tools: &Vec<u64>| FollowedPlan { tools: tools.clone(), id: [0; 16] };
+        let task = |(weight, plans): &(f64, Vec<Vec<u64>>)| WeightedTask {
             weight: *weight,
-            plans: plans.iter().map(followed).collect(),
+            plans: plans.iter().map(followed_plans).collect(),
         };
         tasks.iter().map(task).collect()
     }
 
-    fn utility(plan: &[u64], merged: &[Merged]) -> f64 {
-        let best = |task: &Merged| {
+    fn utility(plan: &[u64], tasks: &[WeightedTask]) -> f64 {
+        let best = |task: &WeightedTask| {
             task.plans.iter().map(|other| f64::from(lcs_ratio(plan, &other.tools))).fold(0.0, f64::max)
         };
-        merged.iter().map(|task| task.weight * best(task)).sum()
+        tasks.iter().map(|task| task.weight * best(task)).sum()
     }
 
-    fn apply(plan: &[u64], edit: Edit) -> Vec<u64> {
+    fn apply(plan: &[u64], edit: PlanEdit) -> Vec<u64> {
         let mut plan = plan.to_vec();
         match edit {
-            Edit::Delete { at } => drop(plan.remove(at)),
-            Edit::Insert { at, tool } => plan.insert(at, tool),
+            PlanEdit::Delete { at } => drop(plan.remove(at)),
+            PlanEdit::Insert { at, tool } => plan.insert(at, tool),
         }
         plan
     }
 
     #[test]
     fn a_step_that_most_successes_have_is_inserted_and_one_that_few_have_is_deleted() {
-        let merged =
-            merged(&[(1.0, vec![vec![0, 1, 2]]), (1.0, vec![vec![0, 1, 2]]), (0.5, vec![vec![0, 2, 3]])]);
-        assert_eq!(edit(vec![0, 2, 3], &merged, 4), [0, 1, 2]);
+        let tasks =
+            weighted(&[(1.0, vec![vec![0, 1, 2]]), (1.0, vec![vec![0, 1, 2]]), (0.5, vec![vec![0, 2, 3]])]);
+        assert_eq!(edit(vec![0, 2, 3], &tasks, 4), [0, 1, 2]);
     }
 
     #[test]
     fn a_plan_without_steps_stays_where_all_successes_have_none() {
-        assert_eq!(edit(vec![], &merged(&[(1.0, vec![vec![]])]), 0), [0u64; 0]);
+        assert_eq!(edit(vec![], &weighted(&[(1.0, vec![vec![]])]), 0), [0u64; 0]);
     }
 
     proptest! {
@@ -208,14 +208,14 @@ mod tests {
             plan in prop::collection::vec(0u64..4, 0..8),
             tasks in prop::collection::vec((0.1f64..1.0, prop::collection::vec(prop::collection::vec(0u64..4, 0..8), 1..4)), 1..5),
         ) {
-            let merged = merged(&tasks);
-            let (found, gain) = best_edit(&plan, &merged, 4).unwrap();
-            let now = utility(&plan, &merged);
-            prop_assert!((utility(&apply(&plan, found), &merged) - now - gain).abs() < 1e-5);
-            let deletions = (0..plan.len()).filter(|_| plan.len() > 1).map(|at| Edit::Delete { at });
-            let insertions = (0..=plan.len()).flat_map(|at| (0..4).map(move |tool| Edit::Insert { at, tool }));
+            let tasks = weighted(&tasks);
+            let (found, gain) = best_edit(&plan, &tasks, 4).unwrap();
+            let now = utility(&plan, &tasks);
+            prop_assert!((utility(&apply(&plan, found), &tasks) - now - gain).abs() < 1e-5);
+            let deletions = (0..plan.len()).filter(|_| plan.len() > 1).map(|at| PlanEdit::Delete { at });
+            let insertions = (0..=plan.len()).flat_map(|at| (0..4).map(move |tool| PlanEdit::Insert { at, tool }));
             for other in deletions.chain(insertions) {
-                prop_assert!(utility(&apply(&plan, other), &merged) <= now + gain + 1e-5);
+                prop_assert!(utility(&apply(&plan, other), &tasks) <= now + gain + 1e-5);
             }
         }
     }

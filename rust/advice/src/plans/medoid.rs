@@ -7,28 +7,28 @@ use tacit_kernels::similarity::lcs::lcs_ratio_many;
 
 /// A plan that a task's successes followed, and the first of them.
 #[derive(Clone, Debug)]
-pub(super) struct Followed {
+pub(super) struct FollowedPlan {
     pub(super) tools: Vec<u64>,
     pub(super) id: Id,
 }
 
 /// A task to merge.
 #[derive(Clone, Debug)]
-pub(super) struct Merged {
+pub(super) struct WeightedTask {
     pub(super) weight: f64,
-    pub(super) plans: Vec<Followed>,
+    pub(super) plans: Vec<FollowedPlan>,
 }
 
 /// The plan of the highest utility; of equal ones the one that was followed first.
-pub(super) fn best_plan(merged: &[Merged]) -> Option<Vec<u64>> {
+pub(super) fn best_plan(tasks: &[WeightedTask]) -> Option<Vec<u64>> {
     let all: Vec<Vec<u64>> =
-        merged.iter().flat_map(|task| &task.plans).map(|plan| plan.tools.clone()).collect();
+        tasks.iter().flat_map(|task| &task.plans).map(|plan| plan.tools.clone()).collect();
     let (symbols, offsets) = Sequences::columns(&all);
     let sequences = Sequences::new(&symbols, &offsets)?;
     let mut utilities: FxHashMap<&[u64], f64> = FxHashMap::default();
-    let mut best: Option<(f64, &Followed)> = None;
-    for plan in merged.iter().flat_map(|task| &task.plans) {
-        let of_plan = || utility(merged, &lcs_ratio_many(&plan.tools, sequences));
+    let mut best: Option<(f64, &FollowedPlan)> = None;
+    for plan in tasks.iter().flat_map(|task| &task.plans) {
+        let of_plan = || utility(tasks, &lcs_ratio_many(&plan.tools, sequences));
         let utility = *utilities.entry(&plan.tools).or_insert_with(of_plan);
         let is_better =
             best.is_none_or(|(most, first)| utility > most || (utility == most && plan.id < first.id));
@@ -40,10 +40,10 @@ pub(super) fn best_plan(merged: &[Merged]) -> Option<Vec<u64>> {
 }
 
 /// `ratios` are those of all plans, task after task.
-fn utility(merged: &[Merged], ratios: &[f32]) -> f64 {
+fn utility(tasks: &[WeightedTask], ratios: &[f32]) -> f64 {
     let mut rest = ratios;
     let mut sum = 0.0;
-    for task in merged {
+    for task in tasks {
         let (own, after) = rest.split_at(task.plans.len());
         sum += task.weight * f64::from(own.iter().copied().fold(0.0, f32::max));
         rest = after;
@@ -52,10 +52,10 @@ fn utility(merged: &[Merged], ratios: &[f32]) -> f64 {
 }
 
 /// The plan of the task that is most like this one.
-pub(super) fn nearest_to<'a>(best: &[u64], task: &'a Merged) -> Option<&'a Followed> {
+pub(super) fn nearest_to<'a>(best: &[u64], task: &'a WeightedTask) -> Option<&'a FollowedPlan> {
     let tools: Vec<Vec<u64>> = task.plans.iter().map(|plan| plan.tools.clone()).collect();
     let (symbols, offsets) = Sequences::columns(&tools);
     let ratios = lcs_ratio_many(best, Sequences::new(&symbols, &offsets)?);
-    let order = |(a, _): &(f32, &Followed), (b, _): &(f32, &Followed)| a.total_cmp(b);
+    let order = |(a, _): &(f32, &FollowedPlan), (b, _): &(f32, &FollowedPlan)| a.total_cmp(b);
     ratios.into_iter().zip(&task.plans).rev().max_by(order).map(|(_, plan)| plan)
 }

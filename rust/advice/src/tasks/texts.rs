@@ -2,7 +2,7 @@
 //!
 //! Grams do not cross words, so a text's grams are those of its words: they are kept once a word, not once a text.
 
-use super::words::{Near, Question, Term, WordSpace, damped, rarity};
+use super::words::{Neighbour, TermCount, TermQuery, TermVectors, damped, rarity};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use tacit_kernels::facts::Id;
@@ -15,16 +15,16 @@ const GRAMS: std::ops::RangeInclusive<usize> = 3..=5;
 
 /// A word of a text by its stem, and how often it stands there.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Word {
+pub(super) struct WordCount {
     hash: u64,
     times: u32,
     stem: Box<str>,
 }
 
 /// The distinct words of a text in the order of their hashes.
-pub(super) fn words_of(task: &str) -> Vec<Word> {
+pub(super) fn word_counts(task: &str) -> Vec<WordCount> {
     let mut places: FxHashMap<u64, usize> = FxHashMap::default();
-    let mut words: Vec<Word> = Vec::new();
+    let mut words: Vec<WordCount> = Vec::new();
     text::words(task, |word| {
         let word = text::stem(word);
         let hash = xxh3_64(word.as_bytes());
@@ -32,7 +32,7 @@ pub(super) fn words_of(task: &str) -> Vec<Word> {
             Some(place) => words[*place].times += 1,
             None if words.len() < MOST_WORDS => {
                 places.insert(hash, words.len());
-                words.push(Word { hash, times: 1, stem: word.into() });
+                words.push(WordCount { hash, times: 1, stem: word.into() });
             }
             None => {}
         }
@@ -49,7 +49,7 @@ fn grams_of(word: &str, mut visit: impl FnMut(u64)) {
 
 /// What stands for one word that some text holds.
 #[derive(Clone, Debug, Default)]
-struct Entry {
+struct WordEntry {
     hash: u64,
     /// How many texts hold it; none: the number is free.
     holders: u32,
@@ -58,7 +58,7 @@ struct Entry {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Gram {
+struct GramEntry {
     hash: u64,
     /// In how many places of known words it stands; none: the number is free.
     holders: u32,
@@ -68,30 +68,30 @@ struct Gram {
 
 /// The documents' words and grams. A document is the text of one task.
 #[derive(Debug, Default)]
-pub(super) struct Texts {
+pub(super) struct TaskTexts {
     places: FxHashMap<u64, u32>,
-    words: Vec<Entry>,
+    words: Vec<WordEntry>,
     free_words: Vec<u32>,
     gram_places: FxHashMap<u64, u32>,
-    grams: Vec<Gram>,
+    grams: Vec<GramEntry>,
     free_grams: Vec<u32>,
-    pub(super) space: WordSpace,
+    pub(super) space: TermVectors,
 }
 
-impl Texts {
+impl TaskTexts {
     /// The words of a text as numbers that stay theirs until the text is released.
-    pub(super) fn hold(&mut self, words: &[Word]) -> Arc<[Term]> {
-        words.iter().map(|word| Term::new(self.hold_word(word), word.times)).collect()
+    pub(super) fn hold(&mut self, words: &[WordCount]) -> Arc<[TermCount]> {
+        words.iter().map(|word| TermCount::new(self.hold_word(word), word.times)).collect()
     }
 
-    fn hold_word(&mut self, word: &Word) -> u32 {
+    fn hold_word(&mut self, word: &WordCount) -> u32 {
         if let Some(number) = self.places.get(&word.hash) {
             self.words[*number as usize].holders += 1;
             return *number;
         }
         let mut grams = Vec::new();
         grams_of(&word.stem, |gram| grams.push(self.hold_gram(gram)));
-        let entry = Entry { hash: word.hash, holders: 1, grams: grams.into() };
+        let entry = WordEntry { hash: word.hash, holders: 1, grams: grams.into() };
         let number = place(&mut self.words, &mut self.free_words, entry);
         self.places.insert(word.hash, number);
         number
@@ -102,13 +102,14 @@ impl Texts {
             self.grams[*number as usize].holders += 1;
             return *number;
         }
-        let number = place(&mut self.grams, &mut self.free_grams, Gram { hash, holders: 1, documents: 0 });
+        let number =
+            place(&mut self.grams, &mut self.free_grams, GramEntry { hash, holders: 1, documents: 0 });
         self.gram_places.insert(hash, number);
         number
     }
 
     /// A text is gone for good.
-    pub(super) fn release(&mut self, terms: &[Term]) {
+    pub(super) fn release(&mut self, terms: &[TermCount]) {
         for number in terms.iter().map(|term| term.number()) {
             let word = &mut self.words[number as usize];
             word.holders -= 1;
@@ -131,24 +132,24 @@ impl Texts {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        let grams: usize = self.words.iter().map(|word| word.grams.len() * 4 + size_of::<Entry>()).sum();
+        let grams: usize = self.words.iter().map(|word| word.grams.len() * 4 + size_of::<WordEntry>()).sum();
         let places = (self.places.capacity() + self.gram_places.capacity()) * 13;
-        grams + places + self.grams.capacity() * size_of::<Gram>() + self.space.bytes()
+        grams + places + self.grams.capacity() * size_of::<GramEntry>() + self.space.bytes()
     }
 
     /// Makes a held text the document of this number.
-    pub(super) fn put(&mut self, number: u32, first: Id, terms: Arc<[Term]>) {
+    pub(super) fn put(&mut self, number: u32, first: Id, terms: Arc<[TermCount]>) {
         self.count_grams(&terms, |documents| *documents += 1);
         self.space.put(number, first, terms);
     }
 
     pub(super) fn remove(&mut self, number: u32) {
-        let terms: Arc<[Term]> = self.space.terms(number).into();
+        let terms: Arc<[TermCount]> = self.space.terms(number).into();
         self.count_grams(&terms, |documents| *documents -= 1);
         self.space.remove(number);
     }
 
-    fn count_grams(&mut self, terms: &[Term], count: impl Fn(&mut u32)) {
+    fn count_grams(&mut self, terms: &[TermCount], count: impl Fn(&mut u32)) {
         let words = terms.iter().map(|term| &self.words[term.number() as usize]);
         let mut grams: Vec<u32> = words.flat_map(|word| word.grams.iter().copied()).collect();
         grams.sort_unstable();
@@ -157,11 +158,11 @@ impl Texts {
     }
 
     /// A text to compare documents with.
-    pub(super) fn question(&self, words: &[Word]) -> Question {
-        let mut question = Question::default();
+    pub(super) fn question(&self, words: &[WordCount]) -> TermQuery {
+        let mut question = TermQuery::default();
         for word in words {
             match self.places.get(&word.hash) {
-                Some(number) => question.terms.push(Term::new(*number, word.times)),
+                Some(number) => question.terms.push(TermCount::new(*number, word.times)),
                 None => question.unknown.push(word.times),
             }
         }
@@ -169,8 +170,8 @@ impl Texts {
     }
 
     /// The cosine of the character grams of a text and of each of these documents.
-    pub(super) fn character_cosines(&self, words: &[Word], near: &[Near]) -> Vec<f32> {
-        let mut counts = Counts::new(self.grams.len());
+    pub(super) fn character_cosines(&self, words: &[WordCount], near: &[Neighbour]) -> Vec<f32> {
+        let mut counts = GramCounts::new(self.grams.len());
         let unknown = self.count_question(words, &mut counts);
         let squares: f32 =
             unknown.into_iter().map(|times| self.gram_weight(times, 0)).map(|weight| weight * weight).sum();
@@ -185,7 +186,7 @@ impl Texts {
     }
 
     /// Counts the grams that some word has; answers how often each of the others stands in the text.
-    fn count_question(&self, words: &[Word], counts: &mut Counts) -> Vec<u32> {
+    fn count_question(&self, words: &[WordCount], counts: &mut GramCounts) -> Vec<u32> {
         let mut unknown: FxHashMap<u64, usize> = FxHashMap::default();
         let mut times: Vec<u32> = Vec::new();
         for word in words {
@@ -206,7 +207,7 @@ impl Texts {
         damped(times) * rarity(self.space.len(), documents as usize)
     }
 
-    fn character_cosine(&self, document: u32, question: &[f32], length: f32, counts: &mut Counts) -> f32 {
+    fn character_cosine(&self, document: u32, question: &[f32], length: f32, counts: &mut GramCounts) -> f32 {
         for term in self.space.terms(document) {
             let word = &self.words[term.number() as usize];
             word.grams.iter().for_each(|gram| counts.add(*gram, term.times()));
@@ -235,12 +236,12 @@ fn place<T>(all: &mut Vec<T>, free: &mut Vec<u32>, one: T) -> u32 {
 }
 
 /// How often each gram stands in one text; used again from text to text.
-struct Counts {
+struct GramCounts {
     times: Vec<u32>,
     touched: Vec<u32>,
 }
 
-impl Counts {
+impl GramCounts {
     fn new(grams: usize) -> Self {
         Self { times: vec![0; grams], touched: Vec::new() }
     }

@@ -15,9 +15,9 @@ const CANDIDATES: usize = 128;
 
 /// The number of a word, and how often it stands in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Term(u32);
+pub(crate) struct TermCount(u32);
 
-impl Term {
+impl TermCount {
     const MOST_TIMES: u32 = 15;
 
     pub(super) fn new(number: u32, times: u32) -> Self {
@@ -64,34 +64,34 @@ pub(super) fn rarity(all: usize, documents: usize) -> f32 {
 }
 
 #[derive(Clone, Debug)]
-struct Document {
+struct TermDocument {
     /// Of equally near documents, the one whose first episode has the lower id comes first.
     first: Id,
     /// In the order of the words' hashes.
-    terms: Arc<[Term]>,
+    terms: Arc<[TermCount]>,
 }
 
 /// A text to compare with: known words by number, in the order of their hashes, and what its other words add.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Question {
-    pub(super) terms: Vec<Term>,
+pub(crate) struct TermQuery {
+    pub(super) terms: Vec<TermCount>,
     /// How often each word stands there that no document holds.
     pub(super) unknown: Vec<u32>,
 }
 
 /// A document and its cosine.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Near {
+pub(crate) struct Neighbour {
     pub(crate) document: u32,
     pub(crate) cosine: f32,
 }
 
 /// The texts that are compared. Documents have numbers that their owner gives.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct WordSpace {
-    documents: Vec<Option<Document>>,
+pub(crate) struct TermVectors {
+    documents: Vec<Option<TermDocument>>,
     /// For each word the documents that hold it, as terms of document and times; their order means nothing.
-    postings: Vec<Vec<Term>>,
+    postings: Vec<Vec<TermCount>>,
     live: usize,
     /// What each word counts for, and the length of each document's vector, while `is_settled`.
     rarities: Vec<f32>,
@@ -99,20 +99,20 @@ pub(crate) struct WordSpace {
     is_settled: bool,
 }
 
-impl WordSpace {
+impl TermVectors {
     /// Takes a document in under a number that is free.
-    pub(crate) fn put(&mut self, number: u32, first: Id, terms: Arc<[Term]>) {
+    pub(crate) fn put(&mut self, number: u32, first: Id, terms: Arc<[TermCount]>) {
         for term in terms.iter() {
             let word = term.number() as usize;
             if self.postings.len() <= word {
                 self.postings.resize_with(word + 1, Vec::new);
             }
-            self.postings[word].push(Term::new(number, term.times()));
+            self.postings[word].push(TermCount::new(number, term.times()));
         }
         if self.documents.len() <= number as usize {
             self.documents.resize(number as usize + 1, None);
         }
-        self.documents[number as usize] = Some(Document { first, terms });
+        self.documents[number as usize] = Some(TermDocument { first, terms });
         self.live += 1;
         self.is_settled = false;
     }
@@ -137,7 +137,7 @@ impl WordSpace {
     pub(crate) fn settle(&mut self) {
         if !self.is_settled {
             self.rarities = self.postings.iter().map(|list| rarity(self.live, list.len())).collect();
-            let length = |document: &Option<Document>| {
+            let length = |document: &Option<TermDocument>| {
                 document.as_ref().map_or(0.0, |document| self.length(&document.terms))
             };
             self.lengths = self.documents.iter().map(length).collect();
@@ -145,18 +145,18 @@ impl WordSpace {
         }
     }
 
-    fn length(&self, terms: &[Term]) -> f32 {
+    fn length(&self, terms: &[TermCount]) -> f32 {
         terms.iter().map(|term| self.weight(*term)).map(|weight| weight * weight).sum::<f32>().sqrt()
     }
 
     #[inline]
-    fn weight(&self, term: Term) -> f32 {
+    fn weight(&self, term: TermCount) -> f32 {
         term.damped() * self.rarity(term)
     }
 
     /// A word that is held but stands in no document is as rare as an unknown one.
     #[inline]
-    fn rarity(&self, term: Term) -> f32 {
+    fn rarity(&self, term: TermCount) -> f32 {
         let known = self.rarities.get(term.number() as usize).copied();
         known.unwrap_or_else(|| rarity(self.live, 0))
     }
@@ -171,13 +171,13 @@ impl WordSpace {
 
     pub(super) fn bytes(&self) -> usize {
         let postings: usize =
-            self.postings.iter().map(|list| list.capacity() * 4 + size_of::<Vec<Term>>()).sum();
+            self.postings.iter().map(|list| list.capacity() * 4 + size_of::<Vec<TermCount>>()).sum();
         postings
-            + self.documents.capacity() * size_of::<Option<Document>>()
+            + self.documents.capacity() * size_of::<Option<TermDocument>>()
             + (self.lengths.capacity() + self.rarities.capacity()) * 4
     }
 
-    pub(super) fn terms(&self, document: u32) -> &[Term] {
+    pub(super) fn terms(&self, document: u32) -> &[TermCount] {
         self.documents[document as usize].as_ref().map_or(&[], |document| &document.terms)
     }
 
@@ -186,7 +186,7 @@ impl WordSpace {
     }
 
     /// The length of a question's vector.
-    fn question_length(&self, question: &Question) -> f32 {
+    fn question_length(&self, question: &TermQuery) -> f32 {
         let unknown = |times: &u32| damped(*times) * rarity(self.live, 0);
         let squares = question.unknown.iter().map(unknown).map(|weight| weight * weight).sum::<f32>();
         (self.length(&question.terms).powi(2) + squares).sqrt()
@@ -196,10 +196,10 @@ impl WordSpace {
     /// Exact unless the question's words stand in more than 6,000 places: the rarest then say who is considered.
     pub(crate) fn nearest(
         &self,
-        question: &Question,
+        question: &TermQuery,
         most: usize,
         wanted: impl Fn(u32) -> bool,
-    ) -> Vec<Near> {
+    ) -> Vec<Neighbour> {
         debug_assert!(self.is_settled);
         let (read, left) = self.affordable(&question.terms);
         let mut near = self.sums(&read, wanted);
@@ -216,14 +216,14 @@ impl WordSpace {
     }
 
     /// The documents that share a word with this one, itself left out.
-    pub(crate) fn nearest_to(&self, document: u32, most: usize) -> Vec<Near> {
-        let question = Question { terms: self.terms(document).to_vec(), unknown: Vec::new() };
+    pub(crate) fn nearest_to(&self, document: u32, most: usize) -> Vec<Neighbour> {
+        let question = TermQuery { terms: self.terms(document).to_vec(), unknown: Vec::new() };
         self.nearest(&question, most, |other| other != document)
     }
 
     /// The question's words whose postings are read, rarest first, and the common ones that are left.
-    fn affordable(&self, terms: &[Term]) -> (Vec<Term>, Vec<Term>) {
-        let mut known: Vec<Term> =
+    fn affordable(&self, terms: &[TermCount]) -> (Vec<TermCount>, Vec<TermCount>) {
+        let mut known: Vec<TermCount> =
             terms.iter().copied().filter(|term| self.with(term.number()) > 0).collect();
         known.sort_by_key(|term| self.with(term.number()));
         let mut spent = 0;
@@ -237,7 +237,7 @@ impl WordSpace {
     }
 
     /// The inner products over these words, of every wanted document that holds one of them.
-    fn sums(&self, words: &[Term], wanted: impl Fn(u32) -> bool) -> Vec<Near> {
+    fn sums(&self, words: &[TermCount], wanted: impl Fn(u32) -> bool) -> Vec<Neighbour> {
         let mut sums = vec![0.0f32; self.documents.len()];
         let mut touched = Vec::new();
         for term in words {
@@ -251,11 +251,11 @@ impl WordSpace {
             }
         }
         let near = touched.into_iter().filter(|document| wanted(*document));
-        near.map(|document| Near { document, cosine: sums[document as usize] }).collect()
+        near.map(|document| Neighbour { document, cosine: sums[document as usize] }).collect()
     }
 
     /// Adds what the left words contribute to the candidates.
-    fn add(&self, left: &[Term], near: &mut [Near]) {
+    fn add(&self, left: &[TermCount], near: &mut [Neighbour]) {
         let weights: FxHashMap<u32, f32> =
             left.iter().map(|term| (term.number(), self.weight(*term))).collect();
         for near in near {
@@ -269,8 +269,8 @@ impl WordSpace {
         }
     }
 
-    fn keep_nearest(&self, near: &mut Vec<Near>, most: usize) {
-        let order = |a: &Near, b: &Near| self.order(a, b);
+    fn keep_nearest(&self, near: &mut Vec<Neighbour>, most: usize) {
+        let order = |a: &Neighbour, b: &Neighbour| self.order(a, b);
         if near.len() > most && most > 0 {
             near.select_nth_unstable_by(most - 1, order);
         }
@@ -278,7 +278,7 @@ impl WordSpace {
         near.sort_unstable_by(order);
     }
 
-    fn order(&self, a: &Near, b: &Near) -> Ordering {
+    fn order(&self, a: &Neighbour, b: &Neighbour) -> Ordering {
         b.cosine.total_cmp(&a.cosine).then_with(|| self.first(a.document).cmp(&self.first(b.document)))
     }
 
@@ -305,7 +305,7 @@ impl WordSpace {
         let mut places: FxHashMap<u32, u32> = FxHashMap::default();
         let mut row = |document: &u32| {
             let length = self.lengths[*document as usize];
-            let mut place = |term: &Term| {
+            let mut place = |term: &TermCount| {
                 let next = places.len() as u32;
                 (*places.entry(term.number()).or_insert(next), self.weight(*term) / length)
             };
@@ -336,12 +336,12 @@ mod tests {
 
     type Bag = Vec<(u32, u32)>;
 
-    fn terms(bag: &Bag) -> Arc<[Term]> {
-        bag.iter().map(|(word, times)| Term::new(*word, *times)).collect()
+    fn terms(bag: &Bag) -> Arc<[TermCount]> {
+        bag.iter().map(|(word, times)| TermCount::new(*word, *times)).collect()
     }
 
-    fn space(bags: &[Bag]) -> WordSpace {
-        let mut space = WordSpace::default();
+    fn space(bags: &[Bag]) -> TermVectors {
+        let mut space = TermVectors::default();
         for (number, bag) in bags.iter().enumerate() {
             space.put(number as u32, [number as u8; 16], terms(bag));
         }
@@ -349,8 +349,8 @@ mod tests {
         space
     }
 
-    fn question(bag: &Bag) -> Question {
-        Question { terms: terms(bag).to_vec(), unknown: vec![] }
+    fn question(bag: &Bag) -> TermQuery {
+        TermQuery { terms: terms(bag).to_vec(), unknown: vec![] }
     }
 
     /// The textbook cosine, in doubles.
