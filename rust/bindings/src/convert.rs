@@ -10,6 +10,7 @@ use pyo3::types::PyString;
 
 use tacit_kernels::sequence::Sequences;
 use tacit_kernels::similarity::{NotFinite, Rows};
+use tacit_kernels::text::{TEXT_VERSION, TextVersion};
 
 use crate::error::invalid;
 
@@ -119,6 +120,13 @@ pub(crate) fn seconds(field: &str, seconds: f64) -> PyResult<Duration> {
 pub(crate) fn growth(growth: f64) -> PyResult<f64> {
     let is_growth = growth.is_finite() && growth >= 1.0;
     if is_growth { Ok(growth) } else { Err(invalid("growth", "must be at least 1", growth)) }
+}
+
+/// The version of the text functions with this number; `None` means the newest.
+pub(crate) fn text_version(number: Option<u32>) -> PyResult<TextVersion> {
+    let Some(number) = number else { return Ok(TEXT_VERSION) };
+    let rule = format!("must be within 1 and {}", TEXT_VERSION.number());
+    TextVersion::from_number(number).ok_or_else(|| invalid("text_version", &rule, number))
 }
 
 /// A seed that differs from process to process and from call to call.

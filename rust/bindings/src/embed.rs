@@ -9,11 +9,13 @@ use tacit_kernels::text;
 use crate::convert;
 use crate::error::invalid;
 
-/// The words of a text in lower case: names whole and then part by part.
+/// The words of a text in lower case: names whole and then part by part, as this version cuts them (default: newest).
 #[pyfunction]
-pub(crate) fn words(text: &Bound<'_, PyString>) -> PyResult<Vec<String>> {
+#[pyo3(signature = (text, text_version = None))]
+pub(crate) fn words(text: &Bound<'_, PyString>, text_version: Option<u32>) -> PyResult<Vec<String>> {
     let mut found = Vec::new();
-    text::words(convert::text("text", text)?, |word| found.push(word.to_owned()));
+    let version = convert::text_version(text_version)?;
+    text::words_in(version, convert::text("text", text)?, |word| found.push(word.to_owned()));
     Ok(found)
 }
 

@@ -13,6 +13,7 @@ use tacit_kernels::index::{
     Query, Row, SIGNALS, Signal, StepChoice, TaskAttempts, Unreadable, Usage, Weights, prepare,
     prepare_notes,
 };
+use tacit_kernels::text::TextVersion;
 use tacit_kernels::trajectory::Complexity;
 use tacit_storage::{Op, State};
 
@@ -34,16 +35,19 @@ pub(crate) struct PyIndex {
     index: RwLock<Index>,
     embedder: String,
     dimension: usize,
+    text_version: TextVersion,
 }
 
 #[pymethods]
 impl PyIndex {
     #[new]
-    fn new(embedder_name: String, dimension: usize) -> PyResult<Self> {
+    #[pyo3(signature = (embedder_name, dimension, *, text_version = None))]
+    fn new(embedder_name: String, dimension: usize, text_version: Option<u32>) -> PyResult<Self> {
+        let text_version = convert::text_version(text_version)?;
         match dimension {
             1..=65_536 => {
                 let index = RwLock::new(Index::new(&embedder_name, dimension));
-                Ok(Self { index, embedder: embedder_name, dimension })
+                Ok(Self { index, embedder: embedder_name, dimension, text_version })
             }
             _ => Err(invalid("dimension", "must be within 1 and 65,536", dimension)),
         }
@@ -57,6 +61,12 @@ impl PyIndex {
     #[getter]
     fn dimension(&self) -> usize {
         self.dimension
+    }
+
+    /// The version of the text functions that made the facts which this index counts.
+    #[getter]
+    fn text_version(&self) -> u32 {
+        self.text_version.number()
     }
 
     /// The number of the last change that was applied.
@@ -471,7 +481,8 @@ impl PyIndex {
         notes: impl Iterator<Item = NoteRow<'a>>,
         sequence: i64,
     ) -> PyResult<i64> {
-        let prepared = prepare(changes, &self.embedder, self.dimension).map_err(unreadable)?;
+        let prepared =
+            prepare(changes, &self.embedder, self.dimension, self.text_version).map_err(unreadable)?;
         let noted = prepare_notes(notes).map_err(|Unreadable { id, why }| {
             CorruptRecordError::new_err(format!("note {}: {why}", hexadecimal(&id)))
         })?;

@@ -67,6 +67,8 @@ mod _native {
     use crate::trajectory::{PyTrajectory, error_class};
 
     #[pymodule_export]
+    const TEXT_VERSION: u32 = tacit_kernels::text::TEXT_VERSION as u32;
+    #[pymodule_export]
     #[allow(non_upper_case_globals)]
     const __version__: &str = env!("CARGO_PKG_VERSION");
 }

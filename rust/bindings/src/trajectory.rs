@@ -1,9 +1,11 @@
 //! An episode's columns, made once from its record.
 
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyString};
+use tacit_kernels::error_class::error_class_in;
 use tacit_kernels::trajectory::Trajectory;
 
+use crate::convert;
 use crate::error::invalid;
 
 /// An episode's steps as columns: what reward, extraction and similarity take.
@@ -15,11 +17,13 @@ pub struct PyTrajectory {
 
 #[pymethods]
 impl PyTrajectory {
-    /// From the record of an episode, as `OpenEpisode.record` makes it.
+    /// Reads the record of an episode, as `OpenEpisode.record` makes it. The error classes are those of this version
+    /// of the text functions (default: the newest).
     #[new]
-    fn new(record: Vec<u8>) -> PyResult<Self> {
-        let trajectory =
-            Trajectory::decode(&record).map_err(|error| invalid("record", "must be an episode", error))?;
+    #[pyo3(signature = (record, text_version = None))]
+    fn new(record: Vec<u8>, text_version: Option<u32>) -> PyResult<Self> {
+        let trajectory = Trajectory::decode_in(convert::text_version(text_version)?, &record)
+            .map_err(|error| invalid("record", "must be an episode", error))?;
         Ok(Self { trajectory, record })
     }
 
@@ -32,15 +36,22 @@ impl PyTrajectory {
     }
 
     fn __eq__(&self, other: &Self) -> bool {
-        self.record == other.record
+        (self.trajectory.text_version, &self.record) == (other.trajectory.text_version, &other.record)
     }
 
     fn __hash__(&self) -> u64 {
         tacit_kernels::trajectory::symbol_of_bytes(&self.record)
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> (Bound<'py, PyAny>, (Bound<'py, PyBytes>,)) {
-        (slf.get_type().into_any(), (PyBytes::new(slf.py(), &slf.get().record),))
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> (Bound<'py, PyAny>, (Bound<'py, PyBytes>, u32)) {
+        let arguments = (PyBytes::new(slf.py(), &slf.get().record), slf.get().text_version());
+        (slf.get_type().into_any(), arguments)
+    }
+
+    /// The version of the text functions that made the error classes.
+    #[getter]
+    fn text_version(&self) -> u32 {
+        self.trajectory.text_version.number()
     }
 
     /// The tool of each step.
@@ -99,8 +110,11 @@ impl PyTrajectory {
     }
 }
 
-/// The class of an error message: lower case, without quoted text, numbers, paths, ids and the leading "...error:".
+/// The class of an error message in this version (default: the newest): lower case, without quoted text, numbers,
+/// paths, ids and the leading "...error:".
 #[pyfunction]
-pub(crate) fn error_class(message: &str) -> String {
-    tacit_kernels::error_class::error_class(message)
+#[pyo3(signature = (message, text_version = None))]
+pub(crate) fn error_class(message: &Bound<'_, PyString>, text_version: Option<u32>) -> PyResult<String> {
+    let version = convert::text_version(text_version)?;
+    Ok(error_class_in(version, convert::text("message", message)?))
 }

@@ -5,6 +5,7 @@ use crate::facts::{Fact, Id, Kind};
 use crate::msgpack::Malformed;
 use crate::names::Names;
 use crate::similarity::lcs::lcs_ratio;
+use crate::text::TextVersion;
 use rustc_hash::FxHashMap;
 use std::sync::Mutex;
 
@@ -469,14 +470,16 @@ pub fn prepare_notes<'a>(rows: impl IntoIterator<Item = NoteRow<'a>>) -> Result<
     rows.into_iter().map(prepare).collect()
 }
 
-/// Reads all changes, or names the first row that cannot be read: nothing is ever half applied.
+/// Reads all changes, or names the first row that cannot be read: nothing is ever half applied. `text` is the version
+/// of the text functions that made the facts of these episodes.
 pub fn prepare<'a>(
     changes: impl IntoIterator<Item = Change<'a>>,
     embedder: &str,
     dimension: usize,
+    text: TextVersion,
 ) -> Result<Vec<Prepared>, Unreadable> {
     let prepare = |change| match change {
-        Change::Put(row) => match Entry::read(&row, embedder, dimension) {
+        Change::Put(row) => match Entry::read(&row, embedder, dimension, text) {
             Ok(entry) => Ok(Prepared::Put(Box::new(entry))),
             Err(why) => Err(Unreadable { id: row.id, why }),
         },

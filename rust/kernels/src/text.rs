@@ -1,5 +1,19 @@
-//! How text becomes words, terms and character grams. The same text gives the same terms on every machine.
+//! Text to words, word stems and character grams. The same text gives the same terms on every machine.
+//!
+//! The functions that read an agent's text carry a version, because facts name what they made of it:
+//!
+//! | version | words | error classes and stated conditions |
+//! |---|---|---|
+//! | 1 | cut from the text as it is given | made of the message as it is given |
+//! | 2 | cut from the text's NFKC form | made of the NFKC form of the message's first 64 KiB |
+//!
+//! NFKC (Unicode Standard Annex 15) gives one spelling to texts that look alike: composed and decomposed Hangul,
+//! full-width and ordinary Latin. ASCII text is its own NFKC form, so both versions agree on it. Every function takes
+//! time in proportion to the text's length, in either version.
 
+use std::borrow::Cow;
+
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// English words that carry grammar rather than a subject, sorted.
@@ -15,16 +29,70 @@ const FUNCTION_WORDS: &[&str] = &[
     "would", "you", "your", "yours",
 ];
 
-/// Whether the word (lower case) carries grammar rather than a subject.
+/// A version of the functions that read an agent's text. The module's table says how they differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TextVersion {
+    /// Text as it is given: stores that were written before NFKC.
+    V1 = 1,
+    /// Text in its NFKC form.
+    #[default]
+    V2 = 2,
+}
+
+/// The version that new episodes are learned in.
+pub const TEXT_VERSION: TextVersion = TextVersion::V2;
+
+impl TextVersion {
+    /// The version of this number; `None` means that there is no such version.
+    pub fn from_number(number: u32) -> Option<Self> {
+        [Self::V1, Self::V2].into_iter().find(|version| version.number() == number)
+    }
+
+    /// The number that facts are labelled with.
+    pub fn number(self) -> u32 {
+        self as u32
+    }
+
+    /// The text in the form that this version reads: as it is, or its NFKC form.
+    ///
+    /// # Examples
+    /// ```
+    /// use tacit_kernels::text::TextVersion;
+    /// assert_eq!(TextVersion::V2.normalised("ｏｒｄｅｒ １７"), "order 17");
+    /// assert_eq!(TextVersion::V1.normalised("ｏｒｄｅｒ １７"), "ｏｒｄｅｒ １７");
+    /// ```
+    pub fn normalised(self, text: &str) -> Cow<'_, str> {
+        if self == Self::V1 || text.is_ascii() || is_nfkc_quick(text.chars()) == IsNormalized::Yes {
+            Cow::Borrowed(text)
+        } else {
+            Cow::Owned(text.nfkc().collect())
+        }
+    }
+}
+
+/// Returns true if the word (lower case) carries grammar rather than a subject.
 pub fn is_function_word(word: &str) -> bool {
     word.len() <= 7 && FUNCTION_WORDS.binary_search(&word).is_ok()
 }
 
-/// Visits every word in lower case. A camelCase or snake_case name is visited whole and then part by part;
-/// scripts that are written without spaces are visited as pairs of characters; single Latin letters are not words.
-pub fn words(text: &str, mut visit: impl FnMut(&str)) {
+/// Visits every word of the text in lower case, as the newest version cuts it. A camelCase or snake_case name is
+/// visited whole and then part by part; scripts that are written without spaces are visited as pairs of characters;
+/// single Latin letters are not words.
+///
+/// # Examples
+/// ```
+/// let mut words = Vec::new();
+/// tacit_kernels::text::words("getOrder 17", |word| words.push(word.to_owned()));
+/// assert_eq!(words, ["getorder", "get", "order", "17"]);
+/// ```
+pub fn words(text: &str, visit: impl FnMut(&str)) {
+    words_in(TEXT_VERSION, text, visit);
+}
+
+/// Visits every word of the text as this version cuts it. `words` says how a text is cut.
+pub fn words_in(version: TextVersion, text: &str, mut visit: impl FnMut(&str)) {
     let mut lower = String::new();
-    for name in text.split(|c: char| !is_word_character(c)) {
+    for name in version.normalised(text).split(|c: char| !is_word_character(c)) {
         let name = name.trim_matches('_');
         if !name.is_empty() {
             visit_name(name, &mut lower, &mut visit);
@@ -80,7 +148,7 @@ fn visit_pairs(part: &str, visit: &mut impl FnMut(&str)) {
     }
 }
 
-/// The longest start of `name` that is one part of it: never empty for a name that starts with no underscore.
+/// The longest prefix of `name` that is one part of it: never empty for a name that starts with no underscore.
 fn next_part(name: &str) -> &str {
     let mut before = ' ';
     let mut characters = name.char_indices().peekable();
@@ -100,7 +168,7 @@ fn starts_part(before: char, c: char, after: char) -> bool {
         || is_unspaced(before) != is_unspaced(c)
 }
 
-/// Scripts that put no space between words.
+/// Returns true for the characters of scripts that put no space between words.
 fn is_unspaced(c: char) -> bool {
     matches!(u32::from(c),
         0x0E00..=0x0EFF | 0x1000..=0x109F | 0x1780..=0x17FF | 0x3040..=0x30FF | 0x3400..=0x4DBF
@@ -108,6 +176,12 @@ fn is_unspaced(c: char) -> bool {
 }
 
 /// The part of a lower-case word that its English inflections share: plural, -ed, -ing and a last e or y are cut.
+///
+/// # Examples
+/// ```
+/// use tacit_kernels::text::stem;
+/// assert_eq!(stem("planned"), stem("plans"));
+/// ```
 pub fn stem(word: &str) -> &str {
     if !word.is_ascii() || word.len() < 4 {
         return word;
@@ -152,7 +226,7 @@ pub fn term(word: &str) -> u64 {
     xxh3_64_with_seed(stem(word).as_bytes(), 0)
 }
 
-/// Room for one word with its edges marked, used again for every word.
+/// A buffer for one word with its edges marked; it is used again for every word.
 #[derive(Default)]
 pub struct Marked {
     text: String,
@@ -160,7 +234,7 @@ pub struct Marked {
 }
 
 impl Marked {
-    /// The word between edge marks that no word contains.
+    /// Puts the word between edge marks that no word contains.
     pub fn set(&mut self, word: &str) {
         self.text.clear();
         self.text.push('<');
@@ -246,6 +320,32 @@ mod tests {
         assert_eq!(grams.len(), 2);
     }
 
+    fn words_of_version(version: TextVersion, text: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        words_in(version, text, |word| found.push(word.to_owned()));
+        found
+    }
+
+    #[test]
+    fn version_1_cuts_text_as_it_is_given() {
+        let decomposed: String = "환불".nfd().collect();
+        assert_ne!(words_of_version(TextVersion::V1, &decomposed), words_of_version(TextVersion::V1, "환불"));
+        assert_eq!(words_of_version(TextVersion::V1, "ｏｒｄｅｒ"), ["ｏｒｄｅｒ"]);
+    }
+
+    #[test]
+    fn version_2_gives_full_width_latin_the_words_of_ordinary_latin() {
+        assert_eq!(words_of("ＧｅｔＯｒｄｅｒ １７"), words_of("GetOrder 17"));
+        assert_eq!(words_of("ﾃﾚﾋﾞ"), words_of("テレビ"));
+    }
+
+    #[test]
+    fn each_version_is_found_by_its_number() {
+        assert_eq!(TextVersion::from_number(1), Some(TextVersion::V1));
+        assert_eq!(TextVersion::from_number(2), Some(TEXT_VERSION));
+        assert_eq!(TextVersion::from_number(3), None);
+    }
+
     proptest! {
         #[test]
         fn any_text_is_taken_and_words_are_lower_case(text in ".{0,200}") {
@@ -254,6 +354,19 @@ mod tests {
                 prop_assert_eq!(&word.chars().flat_map(char::to_lowercase).collect::<String>(), &word);
                 prop_assert!(word.starts_with(stem(&word)));
             }
+        }
+
+        #[test]
+        fn the_spelling_of_a_text_in_unicode_changes_no_word(text in ".{0,120}") {
+            let expected = words_of(&text);
+            for spelling in [text.nfc().collect::<String>(), text.nfd().collect(), text.nfkd().collect()] {
+                prop_assert_eq!(&words_of(&spelling), &expected);
+            }
+        }
+
+        #[test]
+        fn both_versions_agree_on_ascii(text in "[ -~]{0,120}") {
+            prop_assert_eq!(words_of_version(TextVersion::V1, &text), words_of(&text));
         }
     }
 }

@@ -1,7 +1,9 @@
 //! An episode's steps as columns: what the kernels see of an episode.
 
+use crate::error_class::error_class_in;
 use crate::facts::Id;
 use crate::msgpack::{Malformed, Reader, Result};
+use crate::text::{TEXT_VERSION, TextVersion};
 
 /// How hard a task is said to be. Unknown counts as moderate in the reward and is a stratum of its own in the evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -41,6 +43,8 @@ pub struct Quality {
 /// One episode as columns. A column has an element a step.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Trajectory {
+    /// The version of the text functions that made the error classes.
+    pub text_version: TextVersion,
     pub id: Id,
     pub namespace: String,
     pub task: String,
@@ -93,10 +97,17 @@ const SALIENT_BYTES: usize = 2_000;
 const SALIENT_VALUE_BYTES: usize = 120;
 
 impl Trajectory {
-    /// The columns of an episode's msgpack payload. Keys that are not known are passed over.
+    /// The columns of an episode's msgpack payload, with error classes of the newest version. Keys that are not known
+    /// are passed over.
     pub fn decode(payload: &[u8]) -> Result<Self> {
+        Self::decode_in(TEXT_VERSION, payload)
+    }
+
+    /// The columns of an episode's msgpack payload, with error classes of this version of the text functions.
+    pub fn decode_in(text_version: TextVersion, payload: &[u8]) -> Result<Self> {
         let mut reader = Reader::new(payload);
-        let mut trajectory = Trajectory { domain: "general".into(), timed: true, ..Self::default() };
+        let mut trajectory =
+            Trajectory { text_version, domain: "general".into(), timed: true, ..Self::default() };
         for _ in 0..reader.map()? {
             trajectory.read_field(&mut reader)?;
         }
@@ -213,7 +224,7 @@ impl Trajectory {
             None => -1,
         });
         self.latency_ms.push(step.latency_ms.map_or(f32::NAN, |latency| latency as f32));
-        self.error_classes.push(step.error_class());
+        self.error_classes.push(step.error_class(self.text_version));
         self.actions.push(step.action.map(str::to_owned));
         let mut keys = Vec::new();
         if let Some(parameters) = step.parameters {
@@ -247,9 +258,9 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
-    fn error_class(&self) -> Option<String> {
+    fn error_class(&self, version: TextVersion) -> Option<String> {
         match self.status {
-            Some("error") => Some(crate::error_class::error_class(self.error.unwrap_or(""))),
+            Some("error") => Some(error_class_in(version, self.error.unwrap_or(""))),
             Some("timeout") => Some("timeout".into()),
             _ => None,
         }

@@ -3,6 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::finding::{Counted, FINISH, Found, keep, write_map, write_optional, write_str};
+use crate::text::TextVersion;
 use crate::trajectory::Trajectory;
 
 /// Words that make a step an explicit decision.
@@ -62,7 +63,8 @@ fn result_of(trajectory: &Trajectory, step: usize) -> &str {
 
 /// What the last step decided upon in words, else whether it failed for a second time running.
 fn condition_at(trajectory: &Trajectory, last: usize) -> Option<String> {
-    let stated = trajectory.actions[last].as_deref().filter(|action| decides(action)).map(stated_condition);
+    let stated = trajectory.actions[last].as_deref().filter(|action| decides(action));
+    let stated = stated.map(|action| stated_condition(trajectory.text_version, action));
     let failed_again = last > 0 && trajectory.ok[last] == 0 && trajectory.ok[last - 1] == 0;
     stated.or_else(|| failed_again.then(|| "failed again".into()))
 }
@@ -73,8 +75,8 @@ fn decides(action: &str) -> bool {
         .any(|word| DECISION_WORDS.iter().any(|decision| word.eq_ignore_ascii_case(decision)))
 }
 
-fn stated_condition(action: &str) -> String {
-    let words = action.to_lowercase();
+fn stated_condition(version: TextVersion, action: &str) -> String {
+    let words = version.normalised(action).to_lowercase();
     let words = words.split_whitespace().filter(|word| !word.contains(|c: char| c.is_ascii_digit()));
     let mut condition = words.collect::<Vec<_>>().join(" ");
     condition.truncate(condition.floor_char_boundary(CONDITION_BYTES));

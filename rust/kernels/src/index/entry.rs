@@ -6,6 +6,7 @@ use super::symbols;
 use crate::extract::{recoveries, recovery_id};
 use crate::facts::{Fact, Id, decode_facts};
 use crate::msgpack::Result;
+use crate::text::TextVersion;
 use crate::trajectory::{Complexity, Trajectory, symbol};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -65,8 +66,8 @@ pub struct Entry {
 impl Entry {
     /// Vectors of another embedder than the index's are left out: they are never compared. Another dimension is
     /// another embedder, whatever its name.
-    pub fn read(row: &Row<'_>, embedder: &str, dimension: usize) -> Result<Self> {
-        let trajectory = Trajectory::decode(row.payload)?;
+    pub fn read(row: &Row<'_>, embedder: &str, dimension: usize, text: TextVersion) -> Result<Self> {
+        let trajectory = Trajectory::decode_in(text, row.payload)?;
         let vector = match row.embedder {
             Some(name) if name == embedder && row.embedding.len() == dimension * 4 => {
                 read_vector(row.embedding)
