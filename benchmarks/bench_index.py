@@ -49,7 +49,7 @@ class Recall:
             task,
             now=NOW,
             limit=limit,
-            vector=EMBEDDER.embed([task])[0],
+            vector=EMBEDDER.embed_packed([task])[0],
             domain=self.domains[task],
             tools=workloads.TOOLS[:3],
             half_life_s=2_592_000.0,

@@ -365,6 +365,7 @@ class HashedEmbedder:
     @property
     def dimension(self) -> int: ...
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]: ...
+    def embed_packed(self, texts: Sequence[str]) -> list[bytes]: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     __hash__: None  # type: ignore[assignment]
@@ -392,7 +393,7 @@ class Index:
         neighbours: int = 0,
         candidates: int = 100,
         namespace: str = "default",
-        vector: NDArray[np.float32] | None = None,
+        vector: bytes | None = None,
         domain: str | None = None,
         language: str | None = None,
         tags: Sequence[str] = ...,
@@ -409,7 +410,7 @@ class Index:
         *,
         limit: int,
         namespace: str = "default",
-        vector: NDArray[np.float32] | None = None,
+        vector: bytes | None = None,
         domain: str | None = None,
         language: str | None = None,
         tags: Sequence[str] = ...,

@@ -105,7 +105,13 @@ def index_of(attempts: Sequence[Attempt]) -> Index:
 
 
 def recall(index: Index, task: str, **arguments: object) -> list[HitRow]:
-    settings = {"now": NOW, "limit": 10, "vector": EMBEDDER.embed([task])[0], "half_life_s": 1e6, **arguments}
+    settings = {
+        "now": NOW,
+        "limit": 10,
+        "vector": EMBEDDER.embed_packed([task])[0],
+        "half_life_s": 1e6,
+        **arguments,
+    }
     return index.recall(task, **settings)[0]
 
 
@@ -431,9 +437,9 @@ def test_a_row_that_cannot_be_read_is_named_and_nothing_is_applied() -> None:
 def test_bad_arguments_are_refused_by_name() -> None:
     index = index_of([])
     with pytest.raises(ValidationError, match="vector"):
-        index.recall("t", now=NOW, limit=5, vector=np.zeros(3, np.float32))
+        index.recall("t", now=NOW, limit=5, vector=np.zeros(3, "<f4").tobytes())
     with pytest.raises(ValidationError, match="vector"):
-        index.recall("t", now=NOW, limit=5, vector=np.full(64, np.nan, np.float32))
+        index.recall("t", now=NOW, limit=5, vector=np.full(64, np.nan, "<f4").tobytes())
     with pytest.raises(ValidationError, match="weights"):
         index.recall("t", now=NOW, limit=5, weights=[-1, 0, 0, 0, 0, 0, 0, 0])
     with pytest.raises(ValidationError, match="dimension"):

@@ -47,6 +47,22 @@ def test_importing_tacit_loads_nothing_heavy() -> None:
     assert not packages_after("import tacit") & HEAVY
 
 
+RUN = """
+from tacit import Episode, Memory, Outcome, Step
+with Memory() as memory:
+    episode = memory.start("Cancel order 17", domain="retail")
+    memory.log(episode, "get_order", parameters={"order_id": 17}, output={"status": "open"})
+    memory.log(episode, "cancel_order", error="no payment method 'card'")
+    memory.complete(episode, Outcome.success("done"))
+    memory.add(Episode(task="Cancel order 18", steps=(Step(tool="get_order"),), outcome=Outcome.failure("no"), **TIMES))
+    assert memory.recall("Cancel order 19", steps=["get_order"]).hits
+""".replace("**TIMES", "started_at=1_700_000_000_000_000, ended_at=1_700_000_001_000_000")
+
+
+def test_recording_and_recalling_make_no_array_and_never_import_numpy() -> None:
+    assert not packages_after(RUN) & {"numpy"}
+
+
 @pytest.mark.parametrize("name", ["Memory", "Episode"])
 def test_the_names_of_the_first_page_load_nothing_heavy(name: str) -> None:
     if name not in getattr(tacit, "__all__", []):

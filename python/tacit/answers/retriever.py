@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from .._native import HitRow, Index, SummaryRow, new_id
 from ..config import RecallSettings
-from ..embedding.base import Embedder
+from ..embedding import Embedder, embed_packed
 from ..errors import ValidationError
 from ..model.advice import FINISH
 from ..model.context import TaskContext
@@ -23,10 +23,6 @@ from ..model.recall import NOTHING_COMPARABLE, Hit, NextStep, Reason, Recall
 from ..model.usage import Usage
 from ..storage.base import Store
 from .rules import applicable, reconciled
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 DAY_S = 86_400.0
 _SHOWN_RUNS = 3
@@ -40,7 +36,7 @@ class Query:
     task: str
     namespace: str
     context: TaskContext
-    vector: NDArray[np.float32] | None
+    vector: bytes | None
     tools: tuple[str, ...]
     now: int
 
@@ -148,7 +144,7 @@ class Retriever:
     def _encode(
         self, task: str, context: TaskContext, steps: Sequence[Step | str], namespace: str, now: int
     ) -> Query:
-        vector = None if self.embedder is None else self.embedder.embed([task])[0]
+        vector = None if self.embedder is None else embed_packed(self.embedder, [task])[0]
         tools = tuple(step if isinstance(step, str) else step.tool for step in steps)
         return Query(task, namespace, context, vector, tools, now)
 

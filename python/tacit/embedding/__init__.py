@@ -2,5 +2,6 @@
 
 from .base import Embedder, embedders
 from .hashed import HashedEmbedder
+from .packed import embed_packed
 
-__all__ = ["Embedder", "HashedEmbedder", "embedders"]
+__all__ = ["Embedder", "HashedEmbedder", "embed_packed", "embedders"]

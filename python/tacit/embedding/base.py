@@ -30,7 +30,11 @@ class Embedder(Protocol):
         ...
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """A C-contiguous array of one finite row a text, in their order. The same text always has the same row."""
+        """Return a C-contiguous array of one finite row a text, in their order.
+
+        The same text always has the same row. An embedder may give its rows as `embed_packed(texts) -> list[bytes]`
+        too, little-endian float32: tacit then never makes an array.
+        """
         ...
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import msgspec
 
 from .._native import Findings, Index, Trajectory, extend_record
 from ..config import RewardWeights
-from ..embedding.base import Embedder
-from ..errors import ValidationError
+from ..embedding import Embedder, embed_packed
 from ..extractors.hybrid import Hybrid
 from ..model.closed_episode import ClosedEpisode
 from ..model.episode import Episode, Reflection, Reward
@@ -17,10 +14,6 @@ from ..model.record import EpisodeRecord
 from ..reflection import History, Recovery, Reflecting, reflect
 from ..scoring import Scoring
 from .commit_item import LearnedRecord
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 
 class Learner:
@@ -121,15 +114,4 @@ class Learner:
     def _embed(self, task: str) -> bytes:
         if self.embedder is None:
             return b""
-        return _packed(self.embedder.embed([task])[0], self.embedder.dimension)
-
-
-def _packed(row: NDArray[np.float32], dimension: int) -> bytes:
-    """The bytes of a vector. What the index could not compare is refused before anything is stored."""
-    import numpy as np
-
-    vector = row.astype("<f4")
-    if vector.shape != (dimension,) or not np.isfinite(vector).all():
-        raise ValidationError("embedding", f"{dimension} finite numbers", f"{vector.shape}: {vector[:4]}")
-    packed: bytes = vector.tobytes()
-    return packed
+        return embed_packed(self.embedder, [task])[0]

@@ -400,10 +400,16 @@ impl Blocks {
     }
 }
 
+/// Each call in the window takes 12 bytes.
+const MOST_WINDOW_CALLS: u32 = 1_000_000;
+
 fn window(calls: Option<u32>, seconds: Option<f64>) -> PyResult<Window> {
     match (calls, seconds) {
         (None, None) => Ok(Window::Off),
-        (Some(calls), None) => at_least_one("window_calls", calls).map(Window::Calls),
+        (Some(calls), None) => match calls {
+            1..=MOST_WINDOW_CALLS => Ok(Window::Calls(calls)),
+            _ => Err(invalid("window_calls", "must be within 1 and 1,000,000", calls)),
+        },
         (None, Some(seconds)) => convert::seconds("window_s", seconds).map(Window::Time),
         (Some(_), Some(_)) => Err(invalid("window_calls", "must not be given beside window_s", "both")),
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use numpy::{PyReadonlyArray1, PyReadonlyArray2, PyUntypedArrayMethods};
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 use pyo3::types::PyString;
 
 use tacit_kernels::sequence::Sequences;
@@ -31,6 +32,23 @@ pub(crate) fn rows<'a, T: numpy::Element>(
     let in_order = array.as_slice().ok().filter(|_| array.is_c_contiguous());
     let elements = in_order.ok_or_else(|| invalid(field, "must be C-contiguous", "another order"))?;
     Ok((elements, width))
+}
+
+/// Imports NumPy, before the first array is made: an interrupt in the import is then raised as itself.
+pub(crate) fn import_numpy(py: Python<'_>) -> PyResult<()> {
+    static NUMPY: PyOnceLock<()> = PyOnceLock::new();
+    NUMPY.get_or_try_init(py, || py.import("numpy").map(drop)).map(drop)
+}
+
+/// The numbers of a vector in its stored form, little-endian float32: `width` finite ones.
+pub(crate) fn packed_vector(field: &str, bytes: &[u8], width: usize) -> PyResult<Vec<f32>> {
+    let (numbers, rest) = bytes.as_chunks::<4>();
+    if numbers.len() != width || !rest.is_empty() {
+        return Err(invalid(field, &format!("must have {} bytes, 4 a number", width * 4), bytes.len()));
+    }
+    let vector: Vec<f32> = numbers.iter().map(|number| f32::from_le_bytes(*number)).collect();
+    let is_finite = vector.iter().all(|x| x.is_finite());
+    is_finite.then_some(vector).ok_or_else(|| invalid(field, "must hold finite numbers", "another"))
 }
 
 /// A text as UTF-8; lone surrogates have none.

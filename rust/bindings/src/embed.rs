@@ -2,7 +2,7 @@
 
 use numpy::{PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyString};
+use pyo3::types::{PyBytes, PyDict, PyString};
 use tacit_kernels::embed::HashedEmbedder;
 use tacit_kernels::text;
 
@@ -51,9 +51,22 @@ impl PyHashedEmbedder {
         py: Python<'py>,
         texts: Vec<Bound<'py, PyString>>,
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
+        convert::import_numpy(py)?;
         let texts = convert::texts("texts", &texts)?;
         let rows = py.detach(|| self.0.embed_many(texts.iter().copied()));
         PyArray1::from_vec(py, rows).reshape([texts.len(), self.0.dimension()])
+    }
+
+    /// The rows of `embed` in their stored form, little-endian float32: no array crosses.
+    fn embed_packed<'py>(
+        &self,
+        py: Python<'py>,
+        texts: Vec<Bound<'py, PyString>>,
+    ) -> PyResult<Vec<Bound<'py, PyBytes>>> {
+        let texts = convert::texts("texts", &texts)?;
+        let rows = py.detach(|| self.0.embed_many(texts.iter().copied()));
+        let packed = |row: &[f32]| -> Vec<u8> { row.iter().flat_map(|x| x.to_le_bytes()).collect() };
+        Ok(rows.chunks_exact(self.0.dimension()).map(|row| PyBytes::new(py, &packed(row))).collect())
     }
 
     fn __repr__(&self) -> String {

@@ -193,7 +193,7 @@ fn found_in(part: &Bound<'_, PyAny>) -> PyResult<Vec<Found>> {
         let finding = finding?;
         let finding = finding
             .cast::<PyFinding>()
-            .map_err(|_| invalid("extract", "must yield tacit.Finding", finding.get_type()))?;
+            .map_err(|_| invalid("extract", "must yield tacit.Finding", json::type_name(&finding)))?;
         let finding = finding.get();
         match found.iter_mut().find(|known| known.pattern == finding.found.pattern) {
             Some(known) => known.ok.push(finding.ok),

@@ -2,7 +2,7 @@
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use numpy::{Element, IntoPyArray, PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1};
+use numpy::{Element, IntoPyArray, PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
@@ -112,7 +112,7 @@ impl PyIndex {
         neighbours: usize,
         candidates: usize,
         namespace: &str,
-        vector: Option<PyReadonlyArray1<'_, f32>>,
+        vector: Option<&[u8]>,
         domain: Option<&str>,
         language: Option<&str>,
         tags: Vec<PyBackedStr>,
@@ -124,13 +124,13 @@ impl PyIndex {
         successes_only: bool,
     ) -> PyResult<(Vec<PyHit>, Vec<&'static str>, Vec<PyNear<'py>>)> {
         let (tags, tools) = (strs(&tags), strs(&tools));
-        let vector = self.vector(vector.as_ref())?;
+        let vector = self.vector(vector)?;
         let half_life = half_life_s.map(|seconds| seconds * 1e6);
         let weights = weights_of(weights)?;
         let query = Query {
             namespace,
             task,
-            vector,
+            vector: vector.as_deref(),
             domain,
             language,
             tags: &tags,
@@ -154,7 +154,7 @@ impl PyIndex {
         task: &str,
         limit: usize,
         namespace: &str,
-        vector: Option<PyReadonlyArray1<'_, f32>>,
+        vector: Option<&[u8]>,
         domain: Option<&str>,
         language: Option<&str>,
         tags: Vec<PyBackedStr>,
@@ -163,12 +163,12 @@ impl PyIndex {
         successes_only: bool,
     ) -> PyResult<Vec<PyNear<'py>>> {
         let (tags, tools) = (strs(&tags), strs(&tools));
-        let vector = self.vector(vector.as_ref())?;
+        let vector = self.vector(vector)?;
         let (now, half_life, weights) = (0, None, weights_of(weights)?);
         let query = Query {
             namespace,
             task,
-            vector,
+            vector: vector.as_deref(),
             domain,
             language,
             tags: &tags,
@@ -492,16 +492,8 @@ impl PyIndex {
         Ok(index.sequence())
     }
 
-    fn vector<'a>(&self, vector: Option<&'a PyReadonlyArray1<'_, f32>>) -> PyResult<Option<&'a [f32]>> {
-        let Some(vector) = vector else { return Ok(None) };
-        let vector = convert::row("vector", vector)?;
-        if vector.len() != self.dimension {
-            return Err(invalid("vector", &format!("must have {} numbers", self.dimension), vector.len()));
-        }
-        if !vector.iter().all(|x| x.is_finite()) {
-            return Err(invalid("vector", "must hold finite numbers", "another"));
-        }
-        Ok(Some(vector))
+    fn vector(&self, packed: Option<&[u8]>) -> PyResult<Option<Vec<f32>>> {
+        packed.map(|packed| convert::packed_vector("vector", packed, self.dimension)).transpose()
     }
 }
 
@@ -816,40 +808,40 @@ impl PyCompared {
     }
 
     #[getter]
-    fn kinds<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u8>> {
+    fn kinds<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<u8>>> {
         self.column(py, |each| each.kind)
     }
 
     #[getter]
-    fn episodes<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<u64>> {
+    fn episodes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<u64>>> {
         self.column(py, |each| each.episodes)
     }
 
     /// Microseconds since 1970, UTC.
     #[getter]
-    fn last_seen<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<i64>> {
+    fn last_seen<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<i64>>> {
         self.column(py, |each| each.last_seen)
     }
 
     /// NaN where nothing can be compared.
     #[getter]
-    fn odds<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
+    fn odds<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
         self.column(py, |each| each.contrast.ratio)
     }
 
     #[getter]
-    fn odds_low<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
+    fn odds_low<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
         self.column(py, |each| each.contrast.low)
     }
 
     #[getter]
-    fn odds_high<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
+    fn odds_high<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
         self.column(py, |each| each.contrast.high)
     }
 
     /// How likely a difference at least as large is by chance alone.
     #[getter]
-    fn chances<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
+    fn chances<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
         self.column(py, |each| each.contrast.chance)
     }
 
@@ -859,8 +851,13 @@ impl PyCompared {
 }
 
 impl PyCompared {
-    fn column<'py, T: Element>(&self, py: Python<'py>, of: fn(&Compared) -> T) -> Bound<'py, PyArray1<T>> {
-        self.0.iter().map(of).collect::<Vec<T>>().into_pyarray(py)
+    fn column<'py, T: Element>(
+        &self,
+        py: Python<'py>,
+        of: fn(&Compared) -> T,
+    ) -> PyResult<Bound<'py, PyArray1<T>>> {
+        convert::import_numpy(py)?;
+        Ok(self.0.iter().map(of).collect::<Vec<T>>().into_pyarray(py))
     }
 }
 
@@ -925,8 +922,9 @@ impl PyChoices {
 
     /// The share of success of each episode.
     #[getter]
-    fn outcomes<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
-        self.0.episodes.iter().map(|each| each.base).collect::<Vec<f64>>().into_pyarray(py)
+    fn outcomes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        convert::import_numpy(py)?;
+        Ok(self.0.episodes.iter().map(|each| each.base).collect::<Vec<f64>>().into_pyarray(py))
     }
 
     fn __len__(&self) -> usize {
@@ -939,6 +937,7 @@ fn table<const N: usize>(
     rows: impl Iterator<Item = [i32; N]>,
     height: usize,
 ) -> PyResult<Bound<'_, PyArray2<i32>>> {
+    convert::import_numpy(py)?;
     rows.flatten().collect::<Vec<i32>>().into_pyarray(py).reshape([height, N])
 }
 

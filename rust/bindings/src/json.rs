@@ -58,9 +58,13 @@ fn encode_at(value: &Bound<'_, PyAny>, sorted: bool, depth: usize, out: &mut Vec
     } else if let Ok(elements) = value.cast::<PyList>() {
         encode_list(elements, sorted, deeper(depth)?, out)
     } else {
-        let kind = value.get_type().name().map_or_else(|_| "?".into(), |name| name.to_string());
-        Err(NotJson::new("must be a JSON value (None, bool, int, float, str, list, dict)", kind))
+        Err(NotJson::new("must be a JSON value (None, bool, int, float, str, list, dict)", type_name(value)))
     }
+}
+
+/// The name of the value's type: no code of the value's own runs.
+pub(crate) fn type_name(value: &Bound<'_, PyAny>) -> String {
+    value.get_type().name().map_or_else(|_| "another type".into(), |name| name.to_string_lossy().into_owned())
 }
 
 fn deeper(depth: usize) -> Result<usize, NotJson> {
@@ -68,7 +72,7 @@ fn deeper(depth: usize) -> Result<usize, NotJson> {
 }
 
 pub(crate) fn encode_str(text: &Bound<'_, PyString>, out: &mut Vec<u8>) -> Result<(), NotJson> {
-    let text = text.to_str().map_err(|_| NotJson::new("must be valid Unicode", "a lone surrogate"))?;
+    let text = text.to_str().map_err(|_| lone_surrogate())?;
     put_str(text, out);
     Ok(())
 }
@@ -128,10 +132,24 @@ fn encode_dict(
     if !sorted {
         return entries.iter().try_for_each(|(key, value)| encode_entry(&key, &value, sorted, depth, out));
     }
-    let mut ordered: Vec<(String, Bound<'_, PyAny>, Bound<'_, PyAny>)> =
-        entries.iter().map(|(key, value)| (key.to_string(), key, value)).collect();
+    let mut ordered = Vec::with_capacity(entries.len());
+    for (key, value) in entries.iter() {
+        ordered.push((checked_key(&key)?.to_str().map_err(|_| lone_surrogate())?.to_owned(), value));
+    }
     ordered.sort_by(|one, other| one.0.cmp(&other.0));
-    ordered.iter().try_for_each(|(_, key, value)| encode_entry(key, value, sorted, depth, out))
+    ordered.iter().try_for_each(|(key, value)| {
+        put_str(key, out);
+        encode_at(value, sorted, depth, out).map_err(|error| error.inside(format!(".{key}")))
+    })
+}
+
+/// The key as a string. A key of another type is named by its type, since its own text would run its own code.
+fn checked_key<'a, 'py>(key: &'a Bound<'py, PyAny>) -> Result<&'a Bound<'py, PyString>, NotJson> {
+    key.cast::<PyString>().map_err(|_| NotJson::new("keys must be strings", type_name(key)))
+}
+
+fn lone_surrogate() -> NotJson {
+    NotJson::new("must be valid Unicode", "a lone surrogate")
 }
 
 fn encode_entry(
@@ -141,9 +159,7 @@ fn encode_entry(
     depth: usize,
     out: &mut Vec<u8>,
 ) -> Result<(), NotJson> {
-    let Ok(key) = key.cast::<PyString>() else {
-        return Err(NotJson::new("keys must be strings", key.to_string()));
-    };
+    let key = checked_key(key)?;
     encode_str(key, out)?;
     encode_at(value, sorted, depth, out).map_err(|error| error.inside(format!(".{}", key.to_string_lossy())))
 }

@@ -159,7 +159,7 @@ impl<'a> Plane<'a> {
 
     /// Tells of the pairs of near rows, the first in the block and the other behind it.
     fn tell(&self, block: usize, start: usize, products: &[Lanes; TOGETHER], neighbours: &mut Neighbours) {
-        for (other, products) in (start..).zip(products) {
+        for (other, products) in (start..self.given.len()).zip(products) {
             for (row, &product) in (block * LANES..other.min((block + 1) * LANES)).zip(products) {
                 if self.is_near(row, other, product) {
                     neighbours.pair(row as u32, other as u32);
@@ -261,6 +261,13 @@ mod tests {
             let elements = prop::collection::vec((-9i8..10).prop_map(f32::from), width * rows);
             (Just(width), elements)
         })
+    }
+
+    #[test]
+    fn a_radius_whose_square_overflows_makes_one_cluster() {
+        let elements = [0.0, 1.0, 5.0];
+        let found = dbscan(Rows::new(&elements, 1), Metric::Euclidean, 1e30, 2);
+        assert_eq!(found.labels, [0, 0, 0]);
     }
 
     proptest! {

@@ -1,0 +1,36 @@
+"""Vectors in their stored form: little-endian float32, one `bytes` a text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
+
+from ..errors import ValidationError
+from .base import Embedder
+
+
+@runtime_checkable
+class PackingEmbedder(Embedder, Protocol):
+    """An embedder that gives its vectors in their stored form too, so that no array has to be made."""
+
+    def embed_packed(self, texts: Sequence[str]) -> list[bytes]:
+        """Return the rows of `embed` as little-endian float32, in their order."""
+        ...
+
+
+def embed_packed(embedder: Embedder, texts: Sequence[str]) -> list[bytes]:
+    """Return the vectors of texts in their stored form.
+
+    NumPy is imported only for an embedder without `embed_packed`. A vector that the index could not compare, because
+    it has another width or a number that is not finite, raises `ValidationError`.
+    """
+    if isinstance(embedder, PackingEmbedder):
+        return embedder.embed_packed(texts)
+    import numpy as np
+
+    rows = np.ascontiguousarray(embedder.embed(texts), dtype="<f4")
+    expected = (len(texts), embedder.dimension)
+    if rows.shape != expected or not np.isfinite(rows).all():
+        rule = f"{expected[0]} rows of {expected[1]} finite numbers"
+        raise ValidationError("embedding", rule, f"{rows.shape}: {rows[:1]}")
+    return [row.tobytes() for row in rows]
