@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -215,10 +215,13 @@ class Settings:
         >>> memory = Memory(settings=replace(Settings.load(), embedder="hashed"))
     """
 
-    extractors: tuple[str, ...] = ("tool_sequence", "decision_point", "error_recovery", "context_pattern")
-    inducers: tuple[str, ...] = ("clustering", "heuristic")
-    """The inducers that maintenance runs; clusters and heuristics of third-party ones are kept beside these."""
-    embedder: str = "hashed"
+    extractors: Sequence[object] = ("tool_sequence", "decision_point", "error_recovery", "context_pattern")
+    """Names, tables with a `name` and parameters, or extractors; so are the other parts below."""
+    inducers: Sequence[object] = ("clustering", "heuristic")
+    """The parts that maintenance runs; clusters and heuristics of further inducers are kept with ours."""
+    embedder: object = "hashed"
+    redactor: object = "secrets"
+    """Replaces secrets before anything is stored; several run one after another, `"off"` or `None` runs none."""
     limits: Limits = field(default_factory=Limits)
     reward: RewardWeights = field(default_factory=RewardWeights)
     recall: RecallSettings = field(default_factory=RecallSettings)
@@ -241,6 +244,7 @@ _MOST = 2**63 - 1
 _MORE_THAN_NONE = {"prior_episodes", "half_life_days", "usual_seconds", "usual_steps", "cache_ttl_s"}
 _AT_LEAST_ONE = {"candidates", "neighbours", "readers", "min_points", "min_episodes", "min_trials"}
 _SHARES = {"duration_share", "diversity", "eps", "similarity", "plan_similarity", "false_discoveries"}
+_PARTS = {"extractors", "inducers", "embedder", "redactor"}
 _CHOICES = {"durability": ("durable", "fast"), "cache": ("auto", "memory")}
 
 
@@ -260,6 +264,9 @@ def _check_section(section: Any, defaults: Any, name: str) -> None:
 
 
 def _check_setting(value: Any, default: Any, name: str) -> None:
+    if name.removeprefix("settings.") in _PARTS:
+        _check_parts(value, name)
+        return
     whole_for_float = isinstance(default, float) and type(value) is int
     if type(value) is not type(default) and not whole_for_float:
         raise ValidationError(name, _type_name(default), type(value).__name__)
@@ -275,6 +282,19 @@ def _check_setting(value: Any, default: Any, name: str) -> None:
 
 def _type_name(default: Any) -> str:
     return f"of type {type(default).__name__}"
+
+
+def _check_parts(value: Any, name: str) -> None:
+    """A part is a name, a table with a name, or an object; the registry checks the object when it is used."""
+    several = isinstance(value, list | tuple)
+    if name.endswith(("extractors", "inducers")) and not several:
+        raise ValidationError(name, "a list of parts", type(value).__name__)
+    for part in value if several else [value]:
+        table_without_name = isinstance(part, Mapping) and not isinstance(part.get("name"), str)
+        none_allowed = name.endswith("redactor")
+        if table_without_name or isinstance(part, int | float | bytes) or (part is None and not none_allowed):
+            rule = "a name, a table with a name and parameters, or an object"
+            raise ValidationError(name, rule, repr(part))
 
 
 def _check_row(values: Any, defaults: tuple[Any, ...], name: str) -> None:
@@ -399,6 +419,9 @@ def _with_table(section: T, table: Mapping[str, Any], prefix: str, refuse: Unkno
 
 
 def _fitted(default: Any, value: Any, name: str, refuse: Unknown) -> Any:
+    if name.removeprefix("settings.") in _PARTS:
+        _check_parts(value, name)
+        return tuple(value) if isinstance(value, list) else value
     if is_dataclass(default) and isinstance(value, Mapping):
         return _with_table(default, value, f"{name}.", refuse)
     if isinstance(default, tuple) and isinstance(value, list):

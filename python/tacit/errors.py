@@ -78,7 +78,11 @@ class UnknownNameError(TacitError, LookupError):
         self.known = known
 
     def __str__(self) -> str:
-        return f"no {self.kind} named {self.name!r}; known: {', '.join(self.known) or 'none'}"
+        from difflib import get_close_matches
+
+        near = get_close_matches(self.name, self.known)
+        hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
+        return f"no {self.kind} named {self.name!r}; {hint}known: {', '.join(self.known) or 'none'}"
 
 
 class ValidationError(TacitError, ValueError):

@@ -45,7 +45,7 @@ from .model.pattern import Cluster, Contrast, Heuristic, Pattern, PatternKind
 from .model.recall import Recall
 from .model.record import Batch, Change, EpisodeRecord, Receipt, SideRecord
 from .model.usage import Usage
-from .storage import InMemoryStore, NativeStore, Store, catch_up
+from .storage import Store, catch_up, open_store
 
 if TYPE_CHECKING:
     from .recorder import Recorder
@@ -87,10 +87,10 @@ class Memory:
         check_namespace(namespace, self.settings.limits)
         self.namespace = namespace
         self._clock = clock
-        self._store = store if store is not None else _open_store(database, self.settings)
-        self._embedder = embedders.create(self.settings.embedder)
+        self._store = store if store is not None else open_store(database, self.settings.storage)
+        self._embedder = embedders.resolve(self.settings.embedder)
         self._index = _native.Index(self._embedder.name, self._embedder.dimension)
-        hybrid = Hybrid(names=self.settings.extractors)
+        hybrid = Hybrid(parts=self.settings.extractors)
         self._crediting = Crediting(settings=self.settings.credit, hybrid=hybrid, index=self._index)
         self._learner = Learner(
             hybrid=hybrid,
@@ -105,7 +105,7 @@ class Memory:
             standings=self._standings,
             settings=self.settings.maintenance,
             clustering=self.settings.clustering,
-            names=self.settings.inducers,
+            parts=self.settings.inducers,
         )
         self._contrasts = Contrasts(store=self._store, index=self._index, embedder=self._embedder)
         self._retriever = Retriever(
@@ -850,24 +850,6 @@ class Memory:
 
     def _now(self) -> int:
         return self._clock() // 1_000
-
-
-def _open_store(database: str | Path | None, settings: Settings) -> Store:
-    if database is None:
-        return InMemoryStore()
-    if isinstance(database, str) and "://" in database:
-        raise ValidationError("database", "a local path in this version", database.split("://")[0] + "://...")
-    storage = settings.storage
-    return NativeStore(
-        database,
-        durability=storage.durability,
-        cache_path="auto" if storage.cache == "auto" else None,
-        cache_entries=storage.cache_entries,
-        cache_bytes=storage.cache_bytes,
-        cache_ttl_s=storage.cache_ttl_s,
-        readers=storage.readers,
-        busy_timeout_ms=storage.busy_timeout_ms,
-    )
 
 
 def _add_step(recording: OpenEpisode, step: Step, number: int) -> None:

@@ -137,7 +137,7 @@ def test_another_pattern_is_compared_with_the_episodes_of_its_domain_without_it(
     episodes: list[Episode],
 ) -> None:
     history = example_history(episodes)
-    shown = [set(Hybrid(names=["tool_sequence"]).extract(episode).pattern_ids) for episode in episodes]
+    shown = [set(Hybrid(parts=["tool_sequence"]).extract(episode).pattern_ids) for episode in episodes]
     for pattern in set().union(*shown):
         strata: defaultdict[object, list[float]] = defaultdict(lambda: [0.0] * 4)
         for patterns, episode in zip(shown, episodes, strict=True):

@@ -193,8 +193,8 @@ def test_the_database_lies_in_the_users_data_folder(tmp_path: Path) -> None:
         (Settings(reward=RewardWeights(usual_seconds=0.0)), r"usual_seconds\b.*more than 0"),
         (Settings(reward=RewardWeights(complexity_bonus=(1.0, 2.0))), r"complexity_bonus\b.*4 numbers"),  # type: ignore[arg-type]
         (Settings(limits=Limits(steps=0)), r"limits\.steps\b.*at least 1"),
-        (Settings(extractors=("tool_sequence", 3)), r"settings\.extractors\b.*of type str"),  # type: ignore[arg-type]
-        (Settings(embedder=None), r"settings\.embedder\b.*of type str"),  # type: ignore[arg-type]
+        (Settings(extractors=("tool_sequence", 3)), r"settings\.extractors\b.*a name, a table with a name"),
+        (Settings(embedder=None), r"settings\.embedder\b.*a name, a table with a name"),
         ({}, r"settings\b.*of type Settings"),
     ],
 )
@@ -205,3 +205,21 @@ def test_a_setting_that_makes_no_sense_is_named(settings: Any, complaint: str) -
 
 def test_a_setting_that_is_a_whole_number_will_do_for_a_fraction() -> None:
     assert Memory(settings=Settings(recall=RecallSettings(half_life_days=7))).recall("x").hits == ()
+
+
+def test_parts_are_names_tables_or_objects_and_a_list_of_them_is_needed() -> None:
+    parts = ["tool_sequence", {"name": "tool_sequence", "max_length": 3}, object()]
+    config.check_settings(Settings(extractors=parts, redactor=None))
+    for wrong in (Settings(extractors="tool_sequence"), Settings(inducers=({"max_length": 3},))):
+        with pytest.raises(ValidationError, match=r"a list of parts|a name, a table with a name"):
+            config.check_settings(wrong)
+
+
+def test_tables_of_parts_are_read_from_toml(tmp_path: Path) -> None:
+    file = tmp_path / "tacit.toml"
+    file.write_text(
+        'redactor = "off"\n[[extractors]]\nname = "tool_sequence"\nmax_length = 3\n[embedder]\nname = "hashed"\n'
+    )
+    settings = config.load({"TACIT_CONFIG": str(file)}).settings
+    assert settings.extractors == ({"name": "tool_sequence", "max_length": 3},)
+    assert (settings.embedder, settings.redactor) == ({"name": "hashed"}, "off")

@@ -38,4 +38,4 @@ class Embedder(Protocol):
         ...
 
 
-embedders: Registry[Embedder] = Registry("embedder")
+embedders: Registry[Embedder] = Registry("embedder", Embedder)

@@ -31,5 +31,5 @@ class TrajectoryExtractor(Protocol):
         ...
 
 
-extractors: Registry[Extractor] = Registry("extractor")
+extractors: Registry[Extractor] = Registry("extractor", Extractor)
 """Extractors by name; those of other distributions come through the entry points `tacit.extractors`."""

@@ -13,15 +13,29 @@ from .columns import trajectory_of
 
 @extractors.register("hybrid")
 class Hybrid:
-    """Runs the named extractors; where two find the same content, one finding names both."""
+    """Runs several extractors; if two find the same content, one finding names both.
+
+    `parts` are names, tables with a name and parameters, or extractors.
+    """
 
     def __init__(
         self,
         *,
-        names: Iterable[str] = ("tool_sequence", "decision_point", "error_recovery", "context_pattern"),
+        parts: Iterable[object] = (
+            "tool_sequence",
+            "decision_point",
+            "error_recovery",
+            "context_pattern",
+        ),
     ) -> None:
-        self.names: tuple[str, ...] = tuple(names)
-        self._runs = [(name, _runner(name, extractors.create(name))) for name in self.names]
+        self.parts: tuple[object, ...] = tuple(parts)
+        named = [(extractors.name_of(part), extractors.resolve(part)) for part in self.parts]
+        self._runs = [(name, _runner(name, extractor)) for name, extractor in named]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names under which findings say who found them."""
+        return tuple(name for name, _ in self._runs)
 
     def extract(self, episode: Episode) -> Findings:
         """What all of them find in the episode."""

@@ -41,5 +41,5 @@ class Inducer(Protocol):
         ...
 
 
-inducers: Registry[Inducer] = Registry("inducer")
+inducers: Registry[Inducer] = Registry("inducer", Inducer)
 """Inducers by name; those of other distributions come through the entry points `tacit.inducers`."""

@@ -51,7 +51,7 @@ class Maintainer:
         standings: MaintenanceStates,
         settings: MaintenanceSettings,
         clustering: ClusteringSettings,
-        names: Iterable[str],
+        parts: Iterable[object],
     ) -> None:
         self.settings = settings
         self._store = store
@@ -67,8 +67,11 @@ class Maintainer:
                 false_discoveries=settings.false_discoveries,
             ),
         }
-        self._inducers = [ours.get(name) or inducers.create(name) for name in names]
-        self._settings_digest = _digest(encoded([settings, clustering, list(names)]))
+        parts = tuple(parts)
+        self._inducers = [ours.get(str(part)) or inducers.resolve(part) for part in parts]
+        self._settings_digest = _digest(
+            encoded([settings, clustering, [inducers.describe(part) for part in parts]])
+        )
         self._induced: tuple[tuple[Any, ...], tuple[Heuristic, ...]] = ((), ())
         self._lock = threading.Lock()
 

@@ -6,5 +6,6 @@ from .base import Changes, Store
 from .following import catch_up
 from .in_memory import InMemoryStore
 from .native import NativeStore
+from .schemes import open_store, stores
 
-__all__ = ["Changes", "InMemoryStore", "NativeStore", "Store", "catch_up"]
+__all__ = ["Changes", "InMemoryStore", "NativeStore", "Store", "catch_up", "open_store", "stores"]
