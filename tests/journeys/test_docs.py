@@ -56,3 +56,16 @@ def test_a_public_name_stands_in_the_reference(name: str) -> None:
     shown = {line.removeprefix("::: ") for page in PAGES for line in page.read_text().splitlines()}
     told = {home, f"{home}.{name}", f"## {name}"}
     assert shown & told, f"no page of docs/reference shows {home}.{name}"
+
+
+def test_the_prompt_that_the_readme_shows_is_what_its_snippets_print(tmp_path: Path) -> None:
+    readme = ROOT / "README.md"
+    shown = next(
+        m["code"] for m in FENCE.finditer(readme.read_text()) if m["code"].startswith("<tacit-memory")
+    )
+    script = tmp_path / "readme.py"
+    script.write_text(script_of(readme))
+    done = subprocess.run(
+        [sys.executable, script.name], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert shown in done.stdout
