@@ -136,7 +136,7 @@ def test_a_forgotten_episode_is_gone(filled: Tacit) -> None:
 
 @pytest.mark.parametrize(
     ("command", "asked"),
-    [("recall", "hits"), ("suggest", "steps"), ("predict", "reasons"), ("playbook", "task")],
+    [("recall", "next_steps"), ("suggest", "steps"), ("predict", "reasons"), ("playbook", "task")],
 )
 def test_a_task_of_several_words_needs_no_quotes(filled: Tacit, command: str, asked: str) -> None:
     apart = filled(command, "find", "the", "lamp", "--json").data[asked]
