@@ -7,7 +7,7 @@ HOUSE := tests/unit/test_layers.py tests/unit/test_package.py tests/unit/test_im
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet --upgrade \
 	--custom-compile-command "make lock"
 
-.PHONY: help demo test test-rust test-python check check-python check-types check-rust bench docs wheel wheel-test build format lock clean
+.PHONY: help demo test test-rust test-python test-oldest test-newest check check-python check-types check-rust bench docs wheel wheel-test build format lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,20 @@ test-rust:
 
 test-python: .venv/built .venv/installed-dev
 	$(BIN)/pytest
+
+# Every test on the wheel in an environment of its own: $(1) is its folder, $(2) says how dependencies are chosen.
+define test_in
+	$(BIN)/uv venv --quiet --clear --python $(PYTHON) $(1)
+	$(BIN)/uv pip install --quiet --python $(1)/bin/python hypothesis pytest pytest-timeout xxhash
+	$(BIN)/uv pip install --quiet --python $(1)/bin/python $(2) "$$(echo dist/tacit-*.whl)[eval]"
+	$(1)/bin/python -m pytest
+endef
+
+test-oldest: wheel .venv/installed-dev ## Every test with the oldest dependencies that pyproject.toml allows, in .venv-oldest
+	$(call test_in,.venv-oldest,--resolution lowest-direct)
+
+test-newest: wheel .venv/installed-dev ## Every test with the newest dependencies there are, in .venv-newest
+	$(call test_in,.venv-newest,--upgrade)
 
 check: check-rust check-python check-types ## Formatting, lints, types, and the shape of the house
 
@@ -67,7 +81,7 @@ lock: .venv/installed-dev ## Moves every pinned package to its newest version th
 	for name in dev bench docs; do $(LOCK) requirements/$$name.in --output-file requirements/$$name.txt; done
 
 clean: ## Removes what the other targets made
-	rm -rf .venv dist site target .asv .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-oldest .venv-newest dist site target .asv .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find python tests benchmarks -name '__pycache__' -prune -exec rm -rf {} + -o -name '*.so' -delete
 
 # The stamps below say what .venv holds; each is older than nothing it was made from.

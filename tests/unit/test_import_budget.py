@@ -78,7 +78,8 @@ def test_version_and_help_load_no_memory_and_no_tables(arguments: tuple[str, ...
     assert not {name.partition(".")[0] for name in loaded} & (
         HEAVY - {"typer", "click", "rich"} | {"msgspec"}
     )
-    assert "rich.console" not in loaded
+    # An older typer loads the console by itself.
+    assert "rich.console" not in loaded - modules_after("import typer")
 
 
 WITH_NUMBERS = {"recall", "playbook", "heuristics"}

@@ -1,4 +1,4 @@
-"""`tacit suggest`, `recover`, `predict` and `playbook`: what to do next."""
+"""`tacit suggest`, `recover`, `predict` and `playbook`: advice for the next step or the whole task."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Group, RenderableType
-from rich.padding import Padding
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
@@ -19,15 +18,15 @@ from ..model.episode import Step
 from ..model.recall import Reason
 from . import console
 from .options import AsJson, Database, Namespace, Task, memory_at, note_nothing
-from .tables import odds, pattern_table, rule_table
+from .tables import block, facts, heuristic_list, odds, pattern_table, worked
 
 LIKELY = 0.01
-"""The least probability with which a way out that was never tried is shown."""
+"""The least probability of a fix that is shown although it was never tried after this error."""
 
 Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, max=100, help="Answers at most.")]
 Domain = Annotated[str | None, typer.Option("--domain", metavar="NAME", show_default=False)]
 Agent = Annotated[
-    str | None, typer.Option("--agent", metavar="NAME", help="Who is at work.", show_default=False)
+    str | None, typer.Option("--agent", metavar="NAME", help="The agent at work.", show_default=False)
 ]
 Steps = Annotated[
     list[str] | None,
@@ -55,7 +54,7 @@ def suggest(
     namespace: Namespace = "default",
     as_json: AsJson = False,
 ) -> None:
-    """Ask what to do next, after the steps so far."""
+    """Ask for the next step, after the steps so far."""
     with memory_at(database, namespace) as memory:
         answer = memory.suggest(
             _steps(steps), task=" ".join(task or ()) or None, domain=domain, agent=agent, limit=limit
@@ -95,9 +94,9 @@ def recover(
             console.say_json(answer)
         elif answer.ways:
             console.say(Text(f"{answer.tool}: {console.plain(answer.error_class)}", console.QUIET), "")
-            console.say(_ways(answer.ways))
+            console.say(_fixes(answer.ways))
             if "error_class" in answer.degraded:
-                console.note("this error is not known yet: these ways worked after others")
+                console.note("this error is not known yet; these fixes worked after other errors")
         if not answer.ways:
             note_nothing(memory)
 
@@ -107,7 +106,7 @@ def predict(
     task_key: Annotated[
         str | None,
         typer.Option(
-            "--task-key", metavar="KEY", help="What attempts at this task share.", show_default=False
+            "--task-key", metavar="KEY", help="The key that attempts at this task share.", show_default=False
         ),
     ] = None,
     domain: Domain = None,
@@ -124,7 +123,7 @@ def predict(
         else:
             console.say(*_odds(answer))
         if answer.support == 0:
-            note_nothing(memory, "no task like it is known yet")
+            note_nothing(memory, "no similar task is known yet")
 
 
 def playbook(
@@ -159,7 +158,7 @@ def _step(text: str) -> Step:
         unknown = sorted(step.keys() - _FIELDS)
         if unknown:
             raise ValidationError(
-                "--step", f"only the fields of a step: {', '.join(sorted(_FIELDS))}", unknown[0]
+                "--step", f"made of the fields of a step ({', '.join(sorted(_FIELDS))})", repr(unknown[0])
             )
         status = "error" if step.get("error") is not None else "ok" if "output" in step else None
         return msgspec.convert({"status": status, **step}, Step)
@@ -167,21 +166,27 @@ def _step(text: str) -> Step:
         raise ValidationError("--step", "a tool's name or a JSON object with one", str(error)) from error
 
 
-def _suggested(steps: Iterable[SuggestedStep]) -> Table:
-    table = _table("next", "probability", "why")
-    for step in steps:
-        table.add_row(_call(step.tool, step.arguments), f"{step.probability:.1%}", Text(_why(step.reasons)))
-    return table
+def _suggested(steps: Iterable[SuggestedStep]) -> Group:
+    """Each tool with its probability, its arguments and the reasons below it."""
+    return Group(
+        *(
+            block(
+                Text.assemble((console.plain(step.tool), "bold"), f"  {step.probability:.1%}"),
+                *map(_argument, step.arguments),
+                facts(_why(step.reasons)),
+            )
+            for step in steps
+        )
+    )
 
 
-def _call(tool: str, arguments: Iterable[Argument]) -> RenderableType:
-    """The tool with its arguments under it, however narrow the terminal is."""
-    below = (Padding(_argument(argument), (0, 0, 0, 2)) for argument in arguments)
-    return Group(Text(console.plain(tool), "bold"), *below)
+def _call(tool: str, arguments: Iterable[Argument]) -> Group:
+    """The tool with its arguments below it."""
+    return block(Text(console.plain(tool), "bold"), *map(_argument, arguments))
 
 
 def _argument(argument: Argument) -> Text:
-    """Where a value came from stands behind it, an open one is a question mark."""
+    """A value and its source; an open argument is a question mark."""
     text = Text(f"{console.plain(argument.name)} ", console.QUIET)
     if argument.filled:
         text.append(console.cropped(msgspec.json.encode(argument.value).decode(), 60), "default")
@@ -192,18 +197,20 @@ def _argument(argument: Argument) -> Text:
     return text
 
 
-def _ways(ways: Iterable[Fix]) -> Table:
-    """What was never tried after this error is shown only where it is likely all the same."""
-    table = _table("way out", "likely", "worked", "95%", "against the others")
-    for way in (way for way in ways if way.trials or way.probability >= LIKELY):
-        table.add_row(
-            Text.assemble((console.plain(way.tool), "bold"), "\n(weak)" if way.weak and way.trials else ""),
-            f"{way.probability:.1%}",
-            console.evidence(way),
-            console.interval(way),
-            odds(way),
+def _fixes(fixes: Iterable[Fix]) -> Group:
+    """The fixes with their evidence; one that was never tried after this error is shown only if it is likely."""
+    shown = (fix for fix in fixes if fix.trials or fix.probability >= LIKELY)
+    return Group(
+        *(
+            block(
+                Text.assemble((console.plain(fix.tool), "bold"), f"  {fix.probability:.1%} likely"),
+                facts(worked(fix), odds(fix), "weak" if fix.weak else "")
+                if fix.trials
+                else facts("not tried after this error yet"),
+            )
+            for fix in shown
         )
-    return table
+    )
 
 
 def _odds(answer: Prediction) -> Iterator[Any]:
@@ -221,26 +228,19 @@ def _odds(answer: Prediction) -> Iterator[Any]:
 
 def _plan(answer: Playbook) -> Iterator[Any]:
     if answer.steps:
-        table = _table("", "step", "taken by")
+        steps = Table(box=None, padding=(0, 2, 0, 0), header_style=console.QUIET)
+        for name in ("", "step", "taken by"):
+            steps.add_column(name, overflow="fold")
         for number, step in enumerate(answer.steps, 1):
-            table.add_row(f"{number:>2}", _call(step.tool, step.arguments), f"{step.share:.0%}")
-        yield table
-        yield ""
+            steps.add_row(f"{number:>2}", _call(step.tool, step.arguments), f"{step.share:.0%}")
+        yield from (steps, "")
     yield from _odds(answer.success)
     if answer.pitfalls:
-        yield from ("", Text("What failed in similar episodes", "bold"), pattern_table(answer.pitfalls))
+        yield from ("", Text("Pitfalls", "bold"), pattern_table(answer.pitfalls))
     if answer.heuristics:
-        yield from ("", Text("Rules that apply", "bold"), rule_table(answer.heuristics))
+        yield from ("", Text("Heuristics that apply", "bold"), heuristic_list(answer.heuristics))
     if answer.episodes:
         yield Text(f"\nfrom {', '.join(answer.episodes)}", console.QUIET)
-
-
-def _table(first: str, *others: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style=console.QUIET)
-    table.add_column(first, overflow="fold")
-    for name in others:
-        table.add_column(name, overflow="fold")
-    return table
 
 
 def _why(reasons: Iterable[Reason]) -> str:

@@ -26,8 +26,8 @@ class Entry(NamedTuple):
 
 COMMANDS: Mapping[str, Entry] = {
     "import": Entry("importing", "import_files", "Import recorded runs and learn from them."),
-    "recall": Entry("recalling", "recall", "Ask what is known of a task."),
-    "suggest": Entry("advising", "suggest", "Ask what to do next, after the steps so far."),
+    "recall": Entry("recalling", "recall", "Ask for experience with a task."),
+    "suggest": Entry("advising", "suggest", "Ask for the next step, after the steps so far."),
     "recover": Entry("advising", "recover", "Ask for fixes for an error."),
     "predict": Entry(
         "advising", "predict", "Ask how a task will go: the odds of success, expected steps and reward."
@@ -46,7 +46,7 @@ COMMANDS: Mapping[str, Entry] = {
     "undo": Entry("maintaining", "undo", "Undo one maintenance run."),
     "forget": Entry("maintaining", "forget", "Remove an episode and everything it taught."),
     "stats": Entry("looking", "stats", "Count the records that are stored, cached and indexed."),
-    "eval": Entry("evaluating", "evaluate", "Show whether a memory helps."),
+    "eval": Entry("evaluating", "evaluate", "Measure how much a memory helps."),
     "demo": Entry("demonstrating", "demo", "Watch an agent learn an unknown database."),
     "doctor": Entry("doctor", "doctor", "Check that a memory is sound."),
 }

@@ -1,4 +1,4 @@
-"""How values look on a terminal: data on standard output, notes on standard error."""
+"""Values as a terminal shows them: data on standard output, notes on standard error."""
 
 from __future__ import annotations
 
@@ -32,29 +32,29 @@ def aside() -> Console:
 
 
 def say(*parts: Any) -> None:
-    """Answers, one under the other."""
+    """Prints answers, one below the other."""
     console = screen()
     for part in parts:
         console.print(part)
 
 
 def say_json(value: Any) -> None:
-    """One JSON object in one line of UTF-8, whatever the terminal."""
+    """Prints one JSON object in one line of UTF-8, on any terminal."""
     typer.echo(msgspec.json.encode(value))
 
 
 def note(text: str) -> None:
-    """A remark that is not part of the answer."""
+    """Prints a remark that is not part of the answer."""
     aside().print(Text(printable(text), QUIET), soft_wrap=True)
 
 
 def fail(text: str) -> None:
-    """Why nothing more is done: one line."""
+    """Prints the reason for giving up, in one line."""
     aside().print(Text.assemble(("tacit: ", ERROR), plain(text)), soft_wrap=True)
 
 
 def printable(text: str) -> str:
-    """Without anything that a terminal would obey, line feeds included."""
+    """The text without control characters, line feeds included."""
     return "".join(each if each.isprintable() else " " for each in text)
 
 
@@ -81,9 +81,9 @@ def chain(tools: Sequence[str]) -> str:
     return " > ".join(plain(tool) + (f" x{count}" if count > 1 else "") for tool, count in runs) or "no steps"
 
 
-def count_of(number: int, noun: str) -> str:
-    """A number and its noun."""
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+def count_of(number: int, noun: str, plural: str | None = None) -> str:
+    """A number and its noun; the plural is the noun with an s, unless it is given."""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def moment(microseconds: int) -> str:
@@ -92,16 +92,16 @@ def moment(microseconds: int) -> str:
 
 
 def outcome_text(outcome: Outcome | None) -> Text:
-    """How an episode ended, in its colour."""
+    """The outcome of an episode, in its colour."""
     if outcome is None:
         return Text("open", QUIET)
-    told = outcome.verdict or outcome.reason
+    said = outcome.verdict or outcome.reason
     text = Text(outcome.kind, STYLE_OF[outcome.kind])
-    return text.append(f": {plain(told)}", "default") if told else text
+    return text.append(f": {plain(said)}", "default") if said else text
 
 
 def evidence(pattern: Pattern | Heuristic | Fix) -> str:
-    """How often something did its job, of how often."""
+    """The successes of something, of its trials."""
     return f"{round(pattern.successes, 1):,.12g} of {pattern.trials:,}"
 
 

@@ -1,4 +1,4 @@
-"""`tacit doctor`: whether a memory is sound and can go on."""
+"""`tacit doctor`: checks of a memory's file, its rows and its surroundings."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from . import console
 from .options import AsJson, Database, configured
 
 FREE_BYTES = 200_000_000
-"""What a disk should have left: less than this is a warning that comes in time."""
+"""The least free space of a disk; with less the check fails before the disk is full."""
 _EPISODES = msgspec.msgpack.Decoder(Episode)
 _PAGE = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at, and what was found."""
+    """One check and its finding."""
 
     name: str
     ok: bool
@@ -41,7 +41,7 @@ class Check:
 def doctor(database: Database = None, as_json: AsJson = False) -> None:
     """Check that a memory is sound.
 
-    Versions, file, disk, schema, every row, sums and cache; exit status 1 where something is wrong.
+    Versions, file, disk, schema, every row and cache; exit status 1 if a check fails.
     """
     path = configured(database).database
     checks = []
@@ -52,6 +52,8 @@ def doctor(database: Database = None, as_json: AsJson = False) -> None:
     ok = all(check.ok for check in checks)
     if as_json:
         console.say_json({"ok": ok, "database": path, "checks": checks})
+    elif ok:
+        console.say("", Text("no problems found", "green"))
     if not ok:
         raise typer.Exit(1)
 
@@ -73,7 +75,7 @@ def _checks(path: str) -> Iterator[Check]:
         return
     file = Path(path).expanduser()
     if not file.is_file():
-        yield Check("file", False, f"no memory at {file}: `tacit import FILE` starts one")
+        yield Check("file", False, f"no memory at {file}; `tacit import FILE` creates one")
         return
     yield Check("file", True, f"{file}, {file.stat().st_size:,} bytes")
     yield _free_space(file)
@@ -98,7 +100,7 @@ def _free_space(file: Path) -> Check:
 
 
 def _inside(file: Path) -> Iterator[Check]:
-    """What the store says of itself; nothing more can be checked where it cannot be opened."""
+    """The checks inside the store; one failed check if it cannot be opened."""
     try:
         store = NativeStore(file)
     except TacitError as error:
@@ -148,7 +150,7 @@ def _sums(store: NativeStore) -> tuple[bool, str]:
 
 
 def _cache(store: NativeStore) -> tuple[bool, str]:
-    """The cache is disposable: one that cannot be used costs time, not truth."""
+    """Checks the cache, which is disposable: without it answers are slower, not wrong."""
     stats = store.stats()
     breakers = {name: stats[name] for name in ("reads_breaker", "writes_breaker")}
     opened = [name.replace("_", " ") for name, state in breakers.items() if state != "closed"]

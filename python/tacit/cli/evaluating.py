@@ -1,4 +1,4 @@
-"""`tacit eval`: whether a memory helps, on recorded runs, or in the hands of an agent."""
+"""`tacit eval`: measures the help of a memory, on recorded runs or with an agent at work."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from ..evaluation.bench import Progress as Watch
 
 SHOWN_RULES = 8
-"""How many rules of a kind a terminal shows of each dataset; --json has all."""
+"""Heuristics and fixes that a terminal shows of each dataset and kind; --json has all."""
 SEEDS = 5
 _VERDICT = {"better": "green", "worse": "red", "level": "yellow"}
 
@@ -64,7 +65,7 @@ def evaluate(
             show_default=False,
         ),
     ] = "",
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="What the controls draw.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="The seed of the controls' draws.")] = 0,
     plot: Annotated[
         Path | None,
         typer.Option(
@@ -97,9 +98,9 @@ def evaluate(
     namespace: Namespace = "default",
     as_json: AsJson = False,
 ) -> None:
-    """Show whether a memory helps.
+    """Measure how much a memory helps.
 
-    Replays recorded runs: what a memory learned from some of them is asked about the others, beside well-known
+    Replays recorded runs: a memory learns from some of them and is asked about the others, beside well-known
     baselines and controls. With --db, the runs are those of a memory. A FILE that --save wrote is not replayed: its
     values are compared with those of --compare.
     """
@@ -120,8 +121,8 @@ def evaluate(
         _draw(report, plot)
     comparison = _compared(report.results, before) if before is not None else None
     if as_json:
-        told = report.to_json()
-        console.say_json(told if comparison is None else told | {"compared": comparison.to_json()})
+        data = report.to_json()
+        console.say_json(data if comparison is None else data | {"compared": comparison.to_json()})
     else:
         _say(report)
         if comparison is not None:
@@ -164,7 +165,7 @@ def _asked(
 
 @contextmanager
 def _watched() -> Iterator[Watch | None]:
-    """A line on standard error that says what is being done, while a terminal is there to see it."""
+    """A line of progress on standard error, if that is a terminal."""
     terminal = console.aside()
     if not terminal.is_terminal:
         yield None
@@ -184,7 +185,7 @@ def _draw(report: Report, folder: Path) -> None:
     from ..evaluation import plots
 
     if not report.curves:
-        console.note("nothing to draw: no question that was asked has a curve")
+        console.note("nothing to draw; none of these questions has a curve")
         return
     folder.mkdir(parents=True, exist_ok=True)
     plots.write(report, folder / "evaluation.svg")
@@ -251,7 +252,7 @@ def _change_text(change: RowChange) -> Text:
     )
 
 
-# --- what a terminal shows ---
+# --- the report on a terminal ---
 
 
 def _say(report: Report) -> None:
@@ -259,56 +260,55 @@ def _say(report: Report) -> None:
 
     for name in dict.fromkeys(row.question for row in report.rows):
         title = questions.create(name).title if name in questions else name
-        console.say("", Text.assemble((name, "bold"), f"  {title}"), "", *_rows(report, name))
+        console.say("", Text.assemble((name, "bold"), f"  {title}"), *_rows(report, name))
     if report.rules:
-        console.say("", Text("rules", "bold"))
+        console.say("", Text("heuristics and fixes", "bold"))
         _say_rules(report.rules)
     if report.left_out:
-        console.say("", Text("left out", "bold"), "", _left_out(report))
+        console.say("", Text("left out", "bold"), "", *_left_out(report))
+    verdict = report.verdict()
+    if verdict:
+        console.say("", Text(verdict, "bold"))
     console.note(
-        "a difference counts beyond two standard errors: green where the memory is better, red where worse"
+        "a difference counts beyond two standard errors: green is better, red is worse, yellow undecided"
     )
 
 
-def _rows(report: Report, question: str) -> Iterator[Text | Table]:
-    """A table for each dataset, so that narrow terminals have room for the figures."""
-    for dataset in dict.fromkeys(row.dataset for row in report.rows if row.question == question):
-        yield Text(console.plain(dataset), "bold")
-        yield _rows_of(report, question, dataset)
-
-
-def _rows_of(report: Report, question: str, dataset: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style=console.QUIET)
-    for column in ("slice", "metric"):
-        table.add_column(column, overflow="fold")
-    for column in ("queries", "memory"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("best baseline", overflow="fold")
-    table.add_column("difference", no_wrap=True)
-    table.add_column("controls", overflow="fold")
+def _rows(report: Report, question: str) -> Iterator[Text | Table | Padding]:
+    """A block for each dataset: a line of figures for each row, its baseline and its controls below it."""
     verdicts = {_key(each): each for each in report.comparisons}
-    for row in report.rows:
-        if (row.question, row.dataset) == (question, dataset):
-            table.add_row(*_cells(row, verdicts))
-    return table
+    for dataset in dict.fromkeys(row.dataset for row in report.rows if row.question == question):
+        yield Text(f"\n  {console.plain(dataset)}", "bold")
+        for row in report.rows:
+            if (row.question, row.dataset) == (question, dataset):
+                yield from _row(row, verdicts)
 
 
 def _key(each: Comparison) -> tuple[str, str, str, str, str]:
     return each.question, each.dataset, each.slice, each.metric, each.against
 
 
-def _cells(row: Row, verdicts: dict[tuple[str, str, str, str, str], Comparison]) -> Iterator[Text | str]:
+def _row(row: Row, verdicts: dict[tuple[str, str, str, str, str], Comparison]) -> Iterator[Table | Padding]:
     def styled(against: str, text: str) -> Text:
         found = verdicts.get((row.question, row.dataset, row.slice, row.metric, against))
         return Text(text, _VERDICT.get(found.verdict or "", "default") if found else "default")
 
-    yield from (console.plain(row.slice), row.metric)
-    yield from (f"{row.queries:,}", _figure(row.memory))
     best = row.best_baseline
-    yield f"{best} {_figure(row.baselines[best])}" if best is not None else "none"
-    yield styled(best, _difference(row)) if best is not None else ""
-    controls = [styled(name, f"{name} {_figure(value)}") for name, value in row.controls.items()]
-    yield Text(", ").join(controls)
+    line = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    line.add_column(ratio=1, overflow="fold")
+    for width in (7, 15):
+        line.add_column(width=width, no_wrap=True)
+    line.add_row(
+        Text(f"  {console.plain(row.slice)}: {row.metric}"),
+        Text(_figure(row.memory), "bold"),
+        styled(best, _difference(row)) if best is not None else "",
+    )
+    yield line
+    details = [Text(console.count_of(row.queries, "query", "queries"))]
+    if best is not None:
+        details.append(Text(f"best baseline: {best} {_figure(row.baselines[best])}"))
+    details += [styled(name, f"{name} {_figure(value)}") for name, value in row.controls.items()]
+    yield Padding(Text(" · ").join(details), (0, 0, 0, 6), style=console.QUIET)
 
 
 def _figure(value: float) -> str:
@@ -323,14 +323,17 @@ def _difference(row: Row) -> str:
 
 
 def _say_rules(rules: tuple[Rule, ...]) -> None:
-    """Each rule in a line, its evidence in the next."""
+    """Prints each heuristic or fix in a line, its evidence in the next."""
     dataset = None
     for rule in _shown(rules):
         if rule.dataset != dataset:
             dataset = rule.dataset
-            console.say("", Text(console.plain(dataset), "bold"))
+            console.say("", Text(f"  {console.plain(dataset)}", "bold"))
         who = f"{console.plain(rule.agent)}: " if rule.agent else ""
-        console.say(Text(f"  {who}{console.plain(rule.rule)}"), Text(f"    {_evidence(rule)}", console.QUIET))
+        console.say(
+            Padding(Text(f"{who}{console.plain(rule.rule)}"), (0, 0, 0, 2)),
+            Padding(Text(_evidence(rule), console.QUIET), (0, 0, 0, 6)),
+        )
 
 
 def _evidence(rule: Rule) -> str:
@@ -340,12 +343,12 @@ def _evidence(rule: Rule) -> str:
 
 
 def _shown(rules: tuple[Rule, ...]) -> Iterator[Rule]:
-    """The first of each kind, dataset and agent; of those of one agent the firm ones."""
-    told: dict[tuple[str, str, str | None], int] = {}
+    """The first of each kind, dataset and agent; for single agents only the firm ones."""
+    shown: dict[tuple[str, str, str | None], int] = {}
     for rule in rules:
         key = (rule.dataset, rule.kind, rule.agent)
-        told[key] = told.get(key, 0) + 1
-        if told[key] <= SHOWN_RULES and not (rule.agent and rule.weak):
+        shown[key] = shown.get(key, 0) + 1
+        if shown[key] <= SHOWN_RULES and not (rule.agent and rule.weak):
             yield rule
 
 
@@ -355,13 +358,15 @@ def _odds(rule: Rule) -> Iterator[str]:
         yield f"odds ratio {rule.odds_ratio:.2f} ({rule.odds_low:.2f} to {rule.odds_high:.2f}){crude}"
 
 
-def _left_out(report: Report) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
-    for _ in range(4):
-        table.add_column(overflow="fold")
+def _left_out(report: Report) -> Iterator[Padding]:
+    """One line for each reason, with the questions and datasets that it holds for."""
+    reasons: dict[tuple[str, str, str], list[str]] = {}
     for each in report.left_out:
-        table.add_row(each.question, console.plain(each.dataset), console.plain(each.what), each.reason)
-    return table
+        reasons.setdefault((each.question, each.what, each.reason), []).append(console.plain(each.dataset))
+    for (question, what, reason), datasets in reasons.items():
+        yield Text.assemble(
+            (f"  {question} {console.plain(what)}", "bold"), f" ({', '.join(datasets)}): {reason}"
+        )
 
 
 # --- live ---

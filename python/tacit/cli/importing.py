@@ -1,4 +1,4 @@
-"""`tacit import`: recorded runs into a memory."""
+"""`tacit import`: reads recorded runs into a memory."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def import_files(
     ],
     format: Annotated[
         str,
-        typer.Option("--format", metavar="NAME", help=f"How the runs are written: {', '.join(importers)}."),
+        typer.Option("--format", metavar="NAME", help=f"The form of the files: {', '.join(importers)}."),
     ] = "jsonl",
     truncate: Annotated[
         str | None,
@@ -51,7 +51,7 @@ def import_files(
 ) -> None:
     """Import recorded runs and learn from them.
 
-    Then the memory is put in order, as `tacit maintain` does. Importing a file again changes nothing.
+    Maintenance runs afterwards, as with `tacit maintain`. Importing a file again changes nothing.
     """
     cut = _truncated(truncate)
     importers.create(format)
@@ -87,7 +87,7 @@ def _truncated(name: str | None) -> Literal["observation"] | None:
 
 @contextmanager
 def _progress(path: str, *, shown: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """A bar on standard error while a terminal is there to see it."""
+    """A bar on standard error, if that is a terminal."""
     terminal = console.aside()
     if not shown or not terminal.is_terminal:
         yield None

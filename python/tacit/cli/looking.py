@@ -1,4 +1,4 @@
-"""`tacit episodes`, `show`, `patterns`, `clusters` and `stats`: what a memory holds."""
+"""`tacit episodes`, `show`, `patterns`, `clusters` and `stats`: the contents of a memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .options import Agent, AsJson, Database, Domain, Namespace, memory_at, note
 from .tables import cluster_table, pattern_table
 
 KINDS = ("tool_sequence", "decision_point", "error_recovery", "context_pattern", "cluster", "heuristic")
-"""Those of tacit's own extractors and inducers; others may register more."""
+"""The kinds of the built-in extractors and inducers; others may register more."""
 ORDERS = ("confidence", "trials", "recent")
 
 
@@ -71,7 +71,7 @@ def _line(episode: Episode) -> Iterator[Any]:
 
 
 def moment_of(episode: Episode) -> str:
-    """When an episode ended, or began where it has not ended."""
+    """The time at which an episode ended, or began if it has not ended."""
     return console.moment(episode.ended_at or episode.started_at)
 
 
@@ -159,9 +159,9 @@ def _reward(reward: Reward, score: float | None) -> Table:
 
 def _reflection(reflection: Reflection) -> Iterator[Any]:
     parts = (
-        ("What went well", "green", reflection.successes),
-        ("What to improve", "yellow", reflection.improvements),
-        ("What was learned", "cyan", reflection.insights),
+        ("Successes", "green", reflection.successes),
+        ("Improvements", "yellow", reflection.improvements),
+        ("Insights", "cyan", reflection.insights),
     )
     for title, style, sentences in parts:
         if sentences:
@@ -226,7 +226,8 @@ def patterns(
         ),
     ] = "confidence",
     min_trials: Annotated[
-        int, typer.Option("--min-trials", metavar="N", min=1, help="Only what was tried that often.")
+        int,
+        typer.Option("--min-trials", metavar="N", min=1, help="Only patterns with at least so many trials."),
     ] = 1,
     limit: Annotated[
         int, typer.Option("--limit", metavar="N", min=1, max=10_000, help="Patterns at most.")
@@ -237,7 +238,7 @@ def patterns(
 ) -> None:
     """List patterns with their evidence.
 
-    How often each did its job, and the 95% interval of that.
+    Each with its trials, its successes and their 95% interval.
     """
     if order not in ORDERS:
         raise typer.BadParameter(f"no order {order!r}; known: {', '.join(ORDERS)}", param_hint="--order")
@@ -258,7 +259,7 @@ def patterns(
 def clusters(
     domain: Domain = None,
     limit: Annotated[
-        int, typer.Option("--limit", metavar="N", min=1, max=10_000, help="Groups at most.")
+        int, typer.Option("--limit", metavar="N", min=1, max=10_000, help="Clusters at most.")
     ] = 10,
     database: Database = None,
     namespace: Namespace = "default",
@@ -280,7 +281,7 @@ def clusters(
 
 
 def note_left_out(cluster: Cluster) -> None:
-    """What the groups are groups of, where that is not every success."""
+    """Says which successes were clustered, if older ones were left out."""
     if cluster.left_out:
         looked_at, left_out = cluster.looked_at, cluster.left_out
         console.note(f"of the newest {looked_at:,} successes; {left_out:,} older ones were left out")

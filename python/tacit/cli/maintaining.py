@@ -1,4 +1,4 @@
-"""`tacit heuristics`, `maintain`, `undo` and `forget`: the rules, and how a memory is kept in order."""
+"""`tacit heuristics`, `maintain`, `undo` and `forget`: heuristics, and the upkeep of a memory."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from rich.text import Text
 from ..model.maintenance import Maintenance
 from . import console
 from .options import Agent, AsJson, Database, Domain, Namespace, memory_at, note_nothing
-from .tables import rule_table
+from .tables import heuristic_list
 
 SHOWN = 10
-"""How many decisions of a kind a terminal shows; --json has all."""
+"""Decisions of a kind that a terminal shows; --json has all."""
 
 
 def heuristics(
@@ -22,10 +22,16 @@ def heuristics(
     agent: Agent = None,
     min_confidence: Annotated[
         float,
-        typer.Option("--min-confidence", metavar="P", min=0, max=1, help="Only rules that work that surely."),
+        typer.Option(
+            "--min-confidence",
+            metavar="P",
+            min=0,
+            max=1,
+            help="The least confidence of a heuristic.",
+        ),
     ] = 0.0,
     limit: Annotated[
-        int, typer.Option("--limit", metavar="N", min=1, max=10_000, help="Rules at most.")
+        int, typer.Option("--limit", metavar="N", min=1, max=10_000, help="Heuristics at most.")
     ] = 20,
     database: Database = None,
     namespace: Namespace = "default",
@@ -40,14 +46,14 @@ def heuristics(
         if as_json:
             console.say_json({"heuristics": found})
         elif found:
-            console.say(rule_table(found))
+            console.say(heuristic_list(found))
         else:
-            note_nothing(memory, "nothing matches")
+            note_nothing(memory, "no heuristic matches")
 
 
 def maintain(
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+        bool, typer.Option("--dry-run", help="Show the decisions without making them.")
     ] = False,
     database: Database = None,
     namespace: Namespace = "default",
@@ -55,7 +61,7 @@ def maintain(
 ) -> None:
     """Keep a memory in order.
 
-    Merges near-duplicates, promotes what is proven, retires what is not seen any more, renews groups and rules.
+    Merges near-duplicates, promotes proven patterns, retires unseen ones, renews clusters and heuristics.
     """
     with memory_at(database, namespace, writes=not dry_run) as memory:
         _say(memory.maintain(dry_run=dry_run), as_json)
@@ -63,7 +69,7 @@ def maintain(
 
 def undo(
     audit_id: Annotated[
-        str, typer.Argument(metavar="ID", help="What `maintain` called itself.", show_default=False)
+        str, typer.Argument(metavar="ID", help="The id that `tacit maintain` printed.", show_default=False)
     ],
     database: Database = None,
     as_json: AsJson = False,
@@ -104,18 +110,19 @@ def _report(report: Maintenance) -> Iterator[Any]:
     for state in ("proven", "pitfall", "candidate", "retired"):
         changed = [each.text or each.pattern for each in report.changed if each.after == state]
         yield from _decisions(f"{would}{state}", changed)
-    rules, groups = len(report.heuristics), len(report.clusters)
-    yield f"{console.count_of(rules, 'rule')} ({report.new_heuristics:,} new), {console.count_of(groups, 'group')}"
+    heuristics = console.count_of(len(report.heuristics), "heuristic")
+    clusters = console.count_of(len(report.clusters), "cluster")
+    yield f"{heuristics} ({report.new_heuristics:,} new), {clusters}"
     if report.unchanged:
-        yield Text("all is as it should be", console.QUIET)
+        yield Text("no problems found; nothing to do", console.QUIET)
     elif report.id is not None:
-        yield Text(f"tacit undo {report.id} takes the decisions back", console.QUIET)
+        yield Text(f"undo with: tacit undo {report.id}", console.QUIET)
 
 
-def _decisions(what: str, items: list[str]) -> Iterator[Any]:
+def _decisions(made: str, items: list[str]) -> Iterator[Any]:
     if not items:
         return
-    yield Text(f"{len(items):,} {what}", "bold")
+    yield Text(f"{len(items):,} {made}", "bold")
     yield from (Text(f"  {console.plain(item)}") for item in items[:SHOWN])
     if len(items) > SHOWN:
         yield Text(f"  and {len(items) - SHOWN:,} more", console.QUIET)

@@ -1,4 +1,4 @@
-"""Options that every command takes, and the memory they name."""
+"""Options that several commands take, and the memory that they name."""
 
 from __future__ import annotations
 
@@ -22,9 +22,7 @@ Database = Annotated[
         show_default=False,
     ),
 ]
-Namespace = Annotated[
-    str, typer.Option("--namespace", metavar="NAME", help="Which tenant's experience in that memory.")
-]
+Namespace = Annotated[str, typer.Option("--namespace", metavar="NAME", help="The tenant within that memory.")]
 Task = Annotated[
     list[str],
     typer.Argument(metavar="TASK...", help="The task in words, quoted or not.", show_default=False),
@@ -41,29 +39,29 @@ Agent = Annotated[
 
 
 def configured(database: str | None) -> Configuration:
-    """What the environment and the configuration file say, with the database that was asked for."""
+    """The settings, and the database that the option, the environment or the file names, in this order."""
     found = load()
     return found if database is None else Configuration(found.settings, database)
 
 
 @contextmanager
 def memory_at(database: str | None, namespace: str = "default", *, writes: bool = False) -> Iterator[Memory]:
-    """The memory that the options name.
+    """Opens the memory that the options name.
 
-    A command that only reads makes no file: where there is none it gets an empty memory and says so.
+    A command that only reads creates no file: without one it gets an empty memory and says so.
     """
     chosen = configured(database)
     path: str | None = chosen.database
     if not writes and "://" not in chosen.database and not Path(chosen.database).expanduser().exists():
-        note(f"no memory at {chosen.database} yet: `tacit import FILE` starts one")
+        note(f"no memory at {chosen.database} yet; `tacit import FILE` creates one")
         path = None
     with Memory(path, namespace=namespace, settings=chosen.settings) as memory:
         yield memory
 
 
-def note_nothing(memory: Memory, otherwise: str = "nothing like it is known yet") -> None:
-    """Why an answer is empty."""
+def note_nothing(memory: Memory, otherwise: str = "nothing similar is known yet") -> None:
+    """Says why an answer is empty."""
     if memory.stats()["episodes"]:
         note(otherwise)
     else:
-        note("no episodes yet: `tacit import FILE` brings recorded runs in")
+        note("no episodes yet; `tacit import FILE` adds recorded runs")

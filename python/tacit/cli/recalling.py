@@ -1,4 +1,4 @@
-"""`tacit recall`: what memory has to say about a task."""
+"""`tacit recall`: similar episodes, patterns, pitfalls and next steps for a task."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .options import AsJson, Database, Namespace, Task, memory_at, note_nothing
 from .tables import pattern_table
 
 LOST_IN_WRAPPING = 16
-"""What is kept back of two lines for the word that does not fit the first."""
+"""Characters kept free in two lines, for a word that does not fit the first."""
 
 
 def recall(
@@ -47,7 +47,7 @@ def recall(
     namespace: Namespace = "default",
     as_json: AsJson = False,
 ) -> None:
-    """Ask what is known of a task.
+    """Ask for experience with a task.
 
     Similar episodes with the reasons for their score, patterns, pitfalls and next steps.
     """
@@ -80,11 +80,11 @@ def _answer(answer: Recall) -> Iterator[Any]:
     for place, hit in enumerate(answer.hits, 1):
         yield from _hit(place, hit)
     if answer.patterns:
-        yield from ("", Text("What worked in similar episodes", "bold"), pattern_table(answer.patterns))
+        yield from ("", Text("Worked in similar episodes", "bold"), pattern_table(answer.patterns))
     if answer.pitfalls:
-        yield from ("", Text("What mostly failed there", "bold"), pattern_table(answer.pitfalls))
+        yield from ("", Text("Pitfalls", "bold"), pattern_table(answer.pitfalls))
     if answer.next_steps:
-        yield from ("", Text("What came next", "bold"), _next_steps(answer.next_steps))
+        yield from ("", Text("Next steps", "bold"), _next_steps(answer.next_steps))
     if answer.degraded:
         yield Text(f"\nanswered without: {', '.join(answer.degraded)}", console.QUIET)
     if answer.hits:
@@ -113,7 +113,7 @@ def _details(hit: Hit) -> Table:
         "why": Text(_sum(hit)),
         "steps": Text(console.cropped(console.chain(hit.tools), two_lines)),
         "errors": Text(console.cropped("; ".join(hit.errors), width)) if hit.errors else None,
-        "said": Text(console.cropped(hit.verdict, width)) if hit.verdict else None,
+        "verdict": Text(console.cropped(hit.verdict, width)) if hit.verdict else None,
         "id": Text(hit.episode_id, console.QUIET),
     }
     table = Table.grid(padding=(0, 2, 0, 0))

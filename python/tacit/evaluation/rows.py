@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -188,6 +188,42 @@ class Report:
         parts = ("rows", "left_out", "comparisons", "rules", "curves")
         return {name: [_plain(asdict(each)) for each in getattr(self, name)] for name in parts}
 
+    def verdict(self) -> str:
+        """A short paragraph: the figures that are better or worse than their best baseline, and those undecided.
+
+        It rests on the figures of whole datasets that have a standard error; on those over all datasets together if
+        there are several. Empty without such a figure.
+        """
+        found: dict[str, dict[str, list[str]]] = {"better": {}, "worse": {}, "level": {}}
+        for row, verdict in self._headlines():
+            name = row.metric if row.slice == "all" else f"{row.slice} {row.metric}"
+            found[verdict].setdefault(row.question, []).append(name)
+        parts = [
+            f"{word} in {_listed(found[key])}."
+            for key, word in (("better", "Better"), ("worse", "Worse"), ("level", "Undecided"))
+            if found[key]
+        ]
+        return "\n".join(["On your data, against the best baseline of each figure:", *parts]) if parts else ""
+
+    def _headlines(self) -> Iterator[tuple[Row, str]]:
+        """The rows of whole datasets with the verdict against their best baseline; a pooled row replaces its parts."""
+        verdicts = {
+            (each.question, each.dataset, each.slice, each.metric, each.against): each.verdict
+            for each in self.comparisons
+        }
+        whole = {
+            (each.question, each.dataset, each.figure.slice, each.figure.metric): each.figure.pool or ""
+            for each in self.results
+            if isinstance(each.figure, Measured) and each.figure.pool is not None
+        }
+        pooled = {(row.question, row.slice, row.metric) for row in self.rows if row.dataset == POOLED}
+        for row in self.rows:
+            key = (row.question, row.dataset, row.slice, row.metric)
+            is_part = (row.question, whole.get(key), row.metric) in pooled
+            verdict = verdicts.get((*key, row.best_baseline or ""))
+            if verdict is not None and (row.dataset == POOLED or (key in whole and not is_part)):
+                yield row, verdict
+
 
 @dataclass(frozen=True, slots=True)
 class Curve:
@@ -200,6 +236,10 @@ class Curve:
     metric: str
     x: tuple[float, ...]
     lines: Mapping[str, tuple[float, ...]]
+
+
+def _listed(figures: Mapping[str, Sequence[str]]) -> str:
+    return "; ".join(f"{question} ({', '.join(names)})" for question, names in figures.items())
 
 
 def _plain(value: Any) -> Any:

@@ -125,12 +125,18 @@ def tasks_beside(path: str | Path) -> Path | None:
 
 
 def _reason(error: Exception, line: Line) -> str:
+    """The reason why a line was refused, in one phrase.
+
+    Decoders differ in how they report bytes that are not UTF-8, so the line itself is asked first.
+    """
     if isinstance(error, RecursionError):
         return "nests too deep"
-    if isinstance(error, UnicodeDecodeError):
-        return f"is not UTF-8: {error.reason} at byte {error.start} of a text"
     if isinstance(error, ValidationError | msgspec.ValidationError):
         return str(error)
+    try:
+        line.content.decode()
+    except UnicodeDecodeError as fault:
+        return f"is not UTF-8: {fault.reason} at byte {fault.start} of the line"
     if _SURROGATE.search(line.content):
         return f"is not JSON, or holds a lone surrogate: {error}"
     return f"is not JSON: {error}"

@@ -246,7 +246,7 @@ def test_without_a_memory_a_command_says_how_to_start_one_and_makes_none(
 ) -> None:
     answer = tacit(*command)
     assert answer.status == 0
-    assert f"no memory at {database} yet: `tacit import FILE`" in answer.err
+    assert f"no memory at {database} yet; `tacit import FILE`" in answer.err
     assert not database.exists()
     assert tacit(*command, "--json").data is not None
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -13,12 +14,13 @@ from tacit.evaluation import (
     LeftOut,
     Measured,
     Report,
+    Result,
     Total,
     evaluate,
     questions,
 )
 from tacit.evaluation.question import Answer
-from tacit.evaluation.rows import STRONGEST, comparisons, pool, row
+from tacit.evaluation.rows import POOLED, STRONGEST, comparisons, pool, row
 from tests.unit.evaluation.toy import CountingMemory, world
 
 ONE = Measured(
@@ -128,3 +130,34 @@ def test_a_question_of_ones_own_is_asked_by_its_name() -> None:
         assert found.memory == 8.0
     finally:
         del questions._factories["episodes known"]
+
+
+def test_the_verdict_names_the_figures_that_are_better_worse_and_undecided() -> None:
+    def figure(metric: str, ours: list[float], pool: str | None = "all") -> Measured:
+        return Measured("all", metric, ["a", "b", "c", "d"], ours, {"base": [0.5] * 4}, pool=pool)
+
+    figures = [
+        figure("top1", [0.9, 0.8, 0.9, 0.8]),
+        figure("top3", [0.1, 0.2, 0.1, 0.2]),
+        figure("mrr", [0.1, 0.9, 0.1, 0.9]),
+        figure("of a part", [0.1, 0.2, 0.1, 0.2], pool=None),
+    ]
+    one = Report(
+        rows=tuple(row("B4", "toy", each) for each in figures),
+        comparisons=tuple(found for each in figures for found in comparisons("B4", "toy", each)),
+        results=tuple(Result("B4", "toy", each) for each in figures),
+    )
+    assert one.verdict().splitlines()[1:] == [
+        "Better in B4 (top1).",
+        "Worse in B4 (top3).",
+        "Undecided in B4 (mrr).",
+    ]
+    assert Report().verdict() == ""
+
+
+def test_the_verdict_of_several_datasets_rests_on_all_of_them_together() -> None:
+    report = evaluate([world(12), replace(world(16), name="other")], ask=["B6"], make_memory=CountingMemory)
+    pooled = {(each.slice, each.metric) for each in report.rows if each.dataset == POOLED}
+    assert pooled
+    assert {(each.slice, each.metric) for each, _ in report._headlines()} == pooled
+    assert {each.dataset for each, _ in report._headlines()} == {POOLED}
