@@ -366,6 +366,27 @@ def test_a_strangers_inducer_is_run_by_maintenance_where_it_is_named(
         Memory(settings=Settings(inducers=("nobody",)))
 
 
+def test_readers_see_nothing_of_a_run_before_it_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[Pattern, ...]] = []
+
+    class Looking:
+        """An inducer that reads the memory whose maintenance it is part of."""
+
+        def induce(self, history: History) -> list[Heuristic]:
+            seen.append(looked_at.patterns(limit=1_000))
+            return []
+
+    monkeypatch.setattr(inducers, "_factories", dict(inducers._factories))
+    inducers.register("looking")(Looking)
+    settings = Settings(inducers=("clustering", "heuristic", "looking"))
+    with Memory(settings=settings) as looked_at:
+        fill(looked_at, [*HELPS, *NEAR_DUPLICATES])
+        before = looked_at.patterns(limit=1_000)
+        assert looked_at.maintain(dry_run=True).merges
+        assert seen
+        assert all(each == before for each in seen)
+
+
 class Failing(InMemoryStore):
     """Refuses notes."""
 

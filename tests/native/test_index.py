@@ -512,3 +512,81 @@ def test_a_note_that_cannot_be_read_is_named_and_nothing_is_applied() -> None:
     with pytest.raises(CorruptRecordError, match=r"note 0+9: "):
         index.apply([Attempt(1, "t").change(1), broken])
     assert (len(index), index.sequence) == (0, 0)
+
+
+MERGEABLE = [bytes([number]) * 16 for number in range(1, 7)]
+TAUGHT = st.lists(
+    st.builds(
+        lambda number, base, ended_at, shown: Attempt(
+            number,
+            "cancel it",
+            base=base,
+            ended_at=NOW + ended_at,
+            facts=b"".join(fact(MERGEABLE[at], 1, base) for at in sorted(shown)),
+        ),
+        st.integers(0, 30),
+        st.sampled_from([1.0, 0.0]),
+        st.integers(0, 10**13),
+        st.sets(st.integers(0, 5), max_size=4),
+    ),
+    max_size=12,
+    unique_by=lambda attempt: attempt.number,
+)
+PAIRS = st.dictionaries(st.sampled_from(MERGEABLE[:4]), st.sampled_from(MERGEABLE[2:]), max_size=3).map(
+    lambda pairs: [(merged, survivor) for merged, survivor in pairs.items() if merged != survivor]
+)
+
+
+def said(index: Index) -> list[tuple[object, ...]]:
+    found = index.patterns("default", limit=100)
+    return [
+        (row.id, row.trials, row.successes, row.mean, row.last_seen, row.odds, row.domains)
+        for row in sorted(found, key=lambda row: row.id)
+    ]
+
+
+@given(TAUGHT, PAIRS, PAIRS, st.booleans())
+def test_a_merge_counts_as_if_it_had_stood_from_the_start(
+    attempts: list[Attempt], before: list[tuple[bytes, bytes]], after: list[tuple[bytes, bytes]], adds: bool
+) -> None:
+    index = index_of(attempts)
+    index.merge("default", before)
+    if adds:
+        after = list((dict(before) | dict(after)).items())
+    index.merge("default", after)
+    fresh = Index(EMBEDDER.name, EMBEDDER.dimension)
+    fresh.merge("default", after)
+    fresh.apply([attempt.change(sequence) for sequence, attempt in enumerate(attempts, 1)])
+    assert said(index) == said(fresh)
+    assert rows(recall(index, "cancel it")) == rows(recall(fresh, "cancel it"))
+
+
+@given(TAUGHT, PAIRS, TAUGHT)
+def test_a_private_copy_and_its_index_change_each_for_itself(
+    attempts: list[Attempt], pairs: list[tuple[bytes, bytes]], later: list[Attempt]
+) -> None:
+    index = index_of(attempts)
+    expected, hits = said(index), rows(recall(index, "cancel it"))
+    copy = index.private_copy("default")
+    copy.merge("default", pairs)
+    copy.apply([attempt.change(sequence) for sequence, attempt in enumerate(later, 100)])
+    assert (said(index), rows(recall(index, "cancel it"))) == (expected, hits)
+    kept, kept_hits = said(copy), rows(recall(copy, "cancel it"))
+    index.apply([removal(200 + attempt.number, attempt) for attempt in attempts])
+    assert (said(copy), rows(recall(copy, "cancel it"))) == (kept, kept_hits)
+    assert said(index) == []
+
+
+def test_a_private_copy_answers_all_that_its_index_does() -> None:
+    index = index_of(
+        [Attempt(1, "cancel it", tools=("get", "stop"), task_key="t", facts=fact(b"g" * 16, 1, 1.0))]
+    )
+    copy = index.private_copy("default")
+    assert (len(copy), copy.sequence, copy.digest("default")) == (1, index.sequence, index.digest("default"))
+    assert copy.attempts("default", "t") == index.attempts("default", "t")
+    assert copy.medians("default", "general") == index.medians("default", "general")
+    assert copy.plan_similarities(["get"], [bytes(15) + b"\1"]) == index.plan_similarities(
+        ["get"], [bytes(15) + b"\1"]
+    )
+    assert copy.choices("default").names == index.choices("default").names
+    assert said(index.private_copy("nowhere")) == []

@@ -82,7 +82,7 @@ class Maintainer:
         started = time.perf_counter()
         with self._lock:
             before = self._standings.of(namespace)
-            decided = self._decide(namespace, before, dry_run)
+            decided = self._decide(namespace, before)
             report = self._land(namespace, before, decided, now, "maintenance", dry_run)
         return replace(report, elapsed_ms=(time.perf_counter() - started) * 1_000)
 
@@ -143,59 +143,55 @@ class Maintainer:
 
     # --- what is decided ---
 
-    def _decide(self, namespace: str, before: MaintenanceState, dry_run: bool) -> _Decided:
-        """The whole new standing; the index counts by it meanwhile, and goes on to where it is not a dry run."""
+    def _decide(self, namespace: str, before: MaintenanceState) -> _Decided:
+        """Return the whole new state, tried out on a private copy: readers of the index see none of it."""
         found: list[Merge] = []
         survivors = dict(before.survivors)
-        try:
-            # What is merged was seen where both were: that may make a near-duplicate of another pattern.
-            while more := self._near_duplicates(namespace, before, survivors):
-                found += more
-                survivors.update((bytes.fromhex(each.merged), bytes.fromhex(each.survivor)) for each in more)
-                self._index.merge(namespace, list(survivors.items()))
-            changed = tuple(self._state_changes(namespace, before, survivors))
-            groups = self._groups(History(self._index, namespace))
-            standing = replace(
-                before,
-                digest=self._index.digest(namespace),
-                settings=self._settings_digest,
-                survivors=survivors,
-                states=_states_after(before.states, changed),
-                heuristics=self.heuristics(namespace),
-                clusters=tuple(match_stored_groups(groups, before.clusters)),
-            )
-        except BaseException:
-            self._index.merge(namespace, list(before.survivors.items()))
-            raise
-        if dry_run:
-            self._index.merge(namespace, list(before.survivors.items()))
+        copy = self._index.private_copy(namespace)
+        # A merged pattern was seen in the episodes of both: that may make it a near-duplicate of another pattern.
+        while more := self._near_duplicates(copy, namespace, before, survivors):
+            found += more
+            survivors.update((bytes.fromhex(each.merged), bytes.fromhex(each.survivor)) for each in more)
+            copy.merge(namespace, list(survivors.items()))
+        changed = tuple(self._state_changes(copy, namespace, before, survivors))
+        history, digest = History(copy, namespace), copy.digest(namespace)
+        is_fresh = (before.digest, before.settings) == (digest, self._settings_digest)
+        standing = replace(
+            before,
+            digest=digest,
+            settings=self._settings_digest,
+            survivors=survivors,
+            states=_states_after(before.states, changed),
+            heuristics=before.heuristics if is_fresh else self._rules(history),
+            clusters=tuple(match_stored_groups(self._groups(history), before.clusters)),
+        )
         return _Decided(standing, tuple(found), changed)
 
     def _near_duplicates(
-        self, namespace: str, before: MaintenanceState, survivors: Mapping[bytes, bytes]
+        self, index: Index, namespace: str, before: MaintenanceState, survivors: Mapping[bytes, bytes]
     ) -> list[Merge]:
         if self.settings.similarity >= 1.0:
             return []
         patterns = [
             each
             for kind in _MERGED_KINDS
-            for each in self._described(namespace, kind)
+            for each in self._described(index, namespace, kind)
             if each.id not in before.kept
         ]
         return merges(patterns, self.settings.similarity, survivors.values())
 
-    def _described(self, namespace: str, kind: str) -> Iterator[Described]:
-        rows = self._index.patterns(namespace, kind=kind, order="trials", limit=_MOST_PATTERNS)
+    def _described(self, index: Index, namespace: str, kind: str) -> Iterator[Described]:
+        rows = index.patterns(namespace, kind=kind, order="trials", limit=_MOST_PATTERNS)
         contents = self._store.get_many("pattern", [row.id for row in rows])
         for row, record in zip(rows, contents, strict=True):
             if record is not None:
                 yield _described(row, _CONTENTS.decode(record))
 
     def _state_changes(
-        self, namespace: str, before: MaintenanceState, survivors: Mapping[bytes, bytes]
+        self, index: Index, namespace: str, before: MaintenanceState, survivors: Mapping[bytes, bytes]
     ) -> Iterator[StateChange]:
         """What was promoted stays so while its interval does not contain 1; what lost its episodes is a candidate."""
-        rows = self._index.compared(namespace, min_episodes=self.settings.min_episodes)
+        rows = index.compared(namespace, min_episodes=self.settings.min_episodes)
         for pattern in sorted(before.states.keys() - set(rows.ids) - before.held - survivors.keys()):
             yield StateChange(pattern.hex(), before.state(pattern), "candidate")
         if not len(rows):
@@ -245,11 +241,7 @@ class Maintainer:
         if decided.merges or decided.changed:
             report = replace(report, id=as_text(as_bytes(_native.new_id())))
             notes.append(_audit_note(namespace, report, now))
-        try:
-            self._store.commit(Batch(notes=(*notes, head_of(namespace, landed))))
-        except BaseException:
-            self._index.merge(namespace, list(before.survivors.items()))
-            raise
+        self._store.commit(Batch(notes=(*notes, head_of(namespace, landed))))
         self._index.merge(namespace, list(landed.survivors.items()))
         return report
 

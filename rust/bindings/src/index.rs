@@ -38,6 +38,9 @@ pub(crate) struct PyIndex {
     text_version: TextVersion,
 }
 
+/// How often a merge is worked out anew because episodes came meanwhile, before it is worked out under the lock.
+const MERGE_PLANS: usize = 3;
+
 #[pymethods]
 impl PyIndex {
     #[new]
@@ -307,10 +310,27 @@ impl PyIndex {
         }))
     }
 
-    /// Makes patterns of the namespace count for others: pairs of a pattern and the one that stands for it. Whatever
-    /// was merged before and is not named counts for itself again.
+    /// Makes patterns of the namespace count for others: pairs of a pattern and the one that stands for it. Patterns
+    /// that were merged before and are not named count for themselves again.
+    ///
+    /// The merge is worked out while readers go on; they wait only while it is carried out.
     fn merge(&self, py: Python<'_>, namespace: &str, pairs: Vec<(PyId, PyId)>) {
-        py.detach(|| self.write().merge(namespace, &pairs));
+        py.detach(|| {
+            for _ in 0..MERGE_PLANS {
+                let plan = self.read().plan_merge(namespace, &pairs);
+                if self.write().carry_out(namespace, plan) {
+                    return;
+                }
+            }
+            self.write().merge(namespace, &pairs);
+        });
+    }
+
+    /// A copy of one namespace, for trying merges out: changes of either side do not reach the other.
+    fn private_copy(&self, py: Python<'_>, namespace: &str) -> Self {
+        let index = RwLock::new(py.detach(|| self.read().private_copy(namespace)));
+        let Self { embedder, dimension, text_version, .. } = self;
+        Self { index, embedder: embedder.clone(), dimension: *dimension, text_version: *text_version }
     }
 
     /// Stands for the episodes that the namespace holds: the same ones have the same digest, in whatever order they

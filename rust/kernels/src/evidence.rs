@@ -9,5 +9,7 @@ mod packed;
 pub use beta::Interval;
 pub use contrast::{Contrast, Stratum, contrast, false_discovery_shares};
 pub use half_life::decay;
-pub use ledger::{Compared, Decay, Ledger, Order, Page, Slice, StratumKey, Sum, Summary, month_of};
+pub use ledger::{
+    Compared, CountedRows, Decay, Ledger, Order, Page, Slice, StratumKey, Sum, Summary, month_of,
+};
 pub use packed::{PackedSums, decode_sums};

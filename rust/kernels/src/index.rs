@@ -16,10 +16,11 @@ mod counted;
 mod entry;
 mod lexical;
 mod merges;
+mod namespace_index;
 mod plans;
 mod query;
 mod search;
-mod space;
+mod searchable;
 mod statistics;
 mod symbols;
 mod taught;
@@ -32,10 +33,11 @@ pub use choices::{Choice as StepChoice, Choices, Chooser};
 use counted::Counted;
 pub use entry::{Entry, Recovery, Row, group_of};
 use merges::Merges;
+pub use namespace_index::MergePlan;
+use namespace_index::{Ledgers, NamespaceIndex};
 pub use plans::{PlanCluster, Plans};
 pub use query::{Choice, DEFAULT_WEIGHTS, Found, Hit, Query, SIGNALS, Signal, Weights};
 use search::Scratch;
-use space::{Ledgers, Space};
 pub use statistics::{Measures, Medians};
 use symbols::FINISH;
 pub use usage::{NoteRow, Noted, Usage};
@@ -103,7 +105,7 @@ pub struct Index {
     sequence: i64,
     names: Names,
     spaces: FxHashMap<Box<str>, u32>,
-    all: Vec<Space>,
+    all: Vec<NamespaceIndex>,
     homes: FxHashMap<Id, (u32, u32)>,
     ledgers: Ledgers,
     counted: Counted,
@@ -224,7 +226,7 @@ impl Index {
             return *place;
         }
         self.spaces.insert(namespace.into(), self.all.len() as u32);
-        self.all.push(Space::new(namespace, self.dimension));
+        self.all.push(NamespaceIndex::new(namespace, self.dimension));
         self.all.len() as u32 - 1
     }
 
@@ -234,7 +236,7 @@ impl Index {
         }
     }
 
-    fn space(&self, namespace: &str) -> Option<&Space> {
+    fn space(&self, namespace: &str) -> Option<&NamespaceIndex> {
         self.spaces.get(namespace).map(|place| &self.all[*place as usize])
     }
 
@@ -323,10 +325,43 @@ impl Index {
     }
 
     /// Makes these patterns of the namespace count for others: pairs of a pattern and the one that stands for it.
-    /// What was merged before and is not named here counts for itself again.
+    /// Patterns that were merged before and are not named here count for themselves again.
     pub fn merge(&mut self, namespace: &str, pairs: &[(Id, Id)]) {
+        let plan = self.plan_merge(namespace, pairs);
+        self.carry_out(namespace, plan);
+    }
+
+    /// The long part of `merge`, which only reads: other readers go on meanwhile.
+    pub fn plan_merge(&self, namespace: &str, pairs: &[(Id, Id)]) -> MergePlan {
+        let merges = Merges::of(pairs);
+        match self.space(namespace) {
+            Some(space) => space.plan_merge(merges, &self.names, &self.ledgers),
+            None => {
+                NamespaceIndex::new(namespace, self.dimension).plan_merge(merges, &self.names, &self.ledgers)
+            }
+        }
+    }
+
+    /// Carries out a planned merge. Returns false, and changes nothing, if the namespace has changed since the plan.
+    pub fn carry_out(&mut self, namespace: &str, plan: MergePlan) -> bool {
         let place = self.place_of(namespace) as usize;
-        self.all[place].merge(Merges::of(pairs), &self.names, &mut self.ledgers);
+        self.all[place].carry_out(plan, &mut self.ledgers)
+    }
+
+    /// A copy of one namespace, for trying merges out: changes of either side do not reach the other. The columns that
+    /// search reads are shared until one side changes them.
+    pub fn private_copy(&self, namespace: &str) -> Index {
+        let mut copy = Index::new(&self.embedder, self.dimension);
+        copy.sequence = self.sequence;
+        copy.names = self.names.clone();
+        copy.ledgers = self.ledgers.of_namespace(namespace);
+        if let Some(space) = self.space(namespace) {
+            let numbered = space.documents.iter().enumerate().filter(|(number, _)| space.alive[*number]);
+            copy.homes = numbered.map(|(number, document)| (document.id, (0, number as u32))).collect();
+            copy.spaces.insert(namespace.into(), 0);
+            copy.all.push(space.clone());
+        }
+        copy
     }
 
     /// Stands for the episodes that the namespace holds: the same ones have the same digest, in whatever order they
@@ -455,8 +490,8 @@ impl Index {
         Size {
             episodes: self.len(),
             namespaces: self.all.len(),
-            terms: self.all.iter().map(|space| space.words.len()).sum(),
-            bytes: self.all.iter().map(Space::bytes).sum::<usize>()
+            terms: self.all.iter().map(|space| space.search.words.len()).sum(),
+            bytes: self.all.iter().map(NamespaceIndex::bytes).sum::<usize>()
                 + self.counted.bytes()
                 + self.homes.capacity() * (size_of::<(Id, (u32, u32))>() + 1)
                 + self.names.bytes(),
@@ -486,4 +521,30 @@ pub fn prepare<'a>(
         Change::Remove(id) => Ok(Prepared::Remove(id)),
     };
     changes.into_iter().map(prepare).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::trajectory::Trajectory;
+
+    fn entry(number: u8) -> Box<Entry> {
+        let trajectory = Trajectory { namespace: "n".into(), base: Some(1.0), ..Trajectory::default() };
+        let facts = vec![Fact { pattern: [number; 16], kind: 0, occurrences: 1, successes: 1.0 }];
+        Box::new(Entry::of(trajectory, [number; 16], facts, None))
+    }
+
+    #[test]
+    fn a_plan_is_refused_once_the_namespace_has_changed() {
+        let mut index = Index::new("e", 1);
+        index.apply([Prepared::Put(entry(1)), Prepared::Put(entry(2))], 1);
+        let pairs = [([1; 16], [2; 16])];
+        let plan = index.plan_merge("n", &pairs);
+        index.apply([Prepared::Put(entry(3))], 2);
+        assert!(!index.carry_out("n", plan));
+        assert_eq!(index.survivor("n", &[1; 16]), [1; 16]);
+        let plan = index.plan_merge("n", &pairs);
+        assert!(index.carry_out("n", plan));
+        assert_eq!(index.survivor("n", &[1; 16]), [2; 16]);
+    }
 }

@@ -3,7 +3,7 @@
 use rustc_hash::FxHashMap;
 
 /// Names as numbers, from 1 on: 0 stands for no name.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Names {
     numbers: FxHashMap<Box<str>, u32>,
     names: Vec<Box<str>>,

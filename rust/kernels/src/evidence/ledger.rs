@@ -137,7 +137,7 @@ const EVERY_EPISODE: Id = [0; 16];
 const NO_AGENT: &str = "";
 
 /// Strings by number.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Names {
     names: Vec<Box<str>>,
     symbols: FxHashMap<Box<str>, u32>,
@@ -159,9 +159,13 @@ impl Names {
     }
 }
 
+/// Rows of some patterns of one namespace, counted beside a ledger.
+#[derive(Clone, Debug, Default)]
+pub struct CountedRows(FxHashMap<Id, (u8, Row)>);
+
 /// The sums by namespace, pattern and stratum. What was added in whatever order gives the same sums, and taking back
 /// what was added leaves none of it behind.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Ledger {
     names: Names,
     strata: Vec<Stratum>,
@@ -197,15 +201,13 @@ impl Ledger {
         Self::default()
     }
 
-    /// Counts one episode: its outcome share, and what it said about patterns at `at` (microseconds UTC).
+    /// Counts one episode: its outcome share, and its facts about patterns at `at` (microseconds UTC).
     ///
     /// An episode without an outcome is not learned from: it counts nowhere.
     pub fn add(&mut self, key: StratumKey<'_>, base: Option<f64>, facts: &[Fact], at: i64) {
-        let Some(base) = base else { return };
-        let stratum = self.stratum(key);
-        let book = self.book(key.namespace);
-        let episode =
-            Cell { stratum, trials: 0, successes: 0.0, episodes: 1, outcomes: exact(base), last_seen: at };
+        let Some(share) = base else { return };
+        let (stratum, book) = (self.stratum(key), self.book(key.namespace));
+        let episode = Cell::of_episode(stratum, share, at);
         self.put(book, 0, episode);
         for fact in facts {
             let symbol = self.intern(fact.pattern, fact.kind);
@@ -215,15 +217,62 @@ impl Ledger {
 
     /// Takes back what `add` with the same arguments counted.
     pub fn remove(&mut self, key: StratumKey<'_>, base: Option<f64>, facts: &[Fact]) {
-        let (Some(base), Some(book)) = (base, self.namespace(key.namespace)) else { return };
-        let stratum = self.stratum(key);
-        let episode =
-            Cell { stratum, trials: 0, successes: 0.0, episodes: 1, outcomes: exact(base), last_seen: 0 };
+        let (Some(share), Some(book)) = (base, self.namespace(key.namespace)) else { return };
+        let episode = Cell::of_episode(self.stratum(key), share, 0);
         self.take(book, 0, episode);
         for fact in facts {
             if let Some(symbol) = self.symbol(&fact.pattern) {
                 self.take(book, symbol, episode.of(fact));
             }
+        }
+    }
+
+    /// Counts facts of an episode, whose stratum the ledger knows, into rows beside the ledger.
+    pub fn count_beside(
+        &self,
+        rows: &mut CountedRows,
+        key: StratumKey<'_>,
+        base: Option<f64>,
+        facts: &[Fact],
+        at: i64,
+    ) {
+        let (Some(share), Some(stratum)) = (base, self.known_stratum(key)) else { return };
+        let episode = Cell::of_episode(stratum, share, at);
+        for fact in facts {
+            let cell = episode.of(fact);
+            let row = rows.0.entry(fact.pattern);
+            row.and_modify(|(_, row)| row.add(cell)).or_insert((fact.kind, Row::One(cell)));
+        }
+    }
+
+    /// Puts rows that were counted beside the ledger in the place of all rows of these patterns.
+    pub fn replace_rows(&mut self, namespace: &str, patterns: &FxHashSet<Id>, rows: CountedRows) {
+        let book = self.book(namespace) as usize;
+        for symbol in patterns.iter().filter_map(|pattern| self.pattern_symbols.get(pattern)) {
+            self.books[book].remove(symbol);
+        }
+        for (pattern, (kind, row)) in rows.0 {
+            let symbol = self.intern(pattern, kind);
+            self.books[book].insert(symbol, row);
+        }
+    }
+
+    /// The counts of one namespace; the numbers of names and patterns stay as they are.
+    pub fn of_namespace(&self, namespace: &str) -> Self {
+        let wanted = self.namespace(namespace);
+        let books = self.books.iter().enumerate().map(|(book, rows)| match Some(book as u32) == wanted {
+            true => rows.clone(),
+            false => FxHashMap::default(),
+        });
+        Self {
+            names: self.names.clone(),
+            strata: self.strata.clone(),
+            stratum_symbols: self.stratum_symbols.clone(),
+            months: self.months.clone(),
+            patterns: self.patterns.clone(),
+            pattern_symbols: self.pattern_symbols.clone(),
+            namespaces: self.namespaces.clone(),
+            books: books.collect(),
         }
     }
 
@@ -539,6 +588,16 @@ impl Ledger {
             self.books.push(FxHashMap::default());
         }
         symbol
+    }
+
+    fn known_stratum(&self, key: StratumKey<'_>) -> Option<u32> {
+        let stratum = Stratum {
+            domain: self.names.symbol(key.domain)?,
+            agent: self.names.symbol(key.agent.unwrap_or(NO_AGENT))?,
+            complexity: key.complexity,
+            month: key.month,
+        };
+        self.stratum_symbols.get(&stratum).copied()
     }
 
     fn stratum(&mut self, key: StratumKey<'_>) -> u32 {

@@ -1,6 +1,6 @@
 //! How often the tasks of some episodes were attempted, and which attempts succeeded best.
 
-use super::space::Space;
+use super::namespace_index::NamespaceIndex;
 use crate::facts::Id;
 
 /// The judged attempts at one task.
@@ -13,7 +13,11 @@ pub struct TaskAttempts {
 }
 
 /// The attempts at each group's task, with at most `most` of the best successes. One pass over the space.
-pub(super) fn task_attempts(space: &Space, groups: &[Option<u64>], most: usize) -> Vec<TaskAttempts> {
+pub(super) fn task_attempts(
+    space: &NamespaceIndex,
+    groups: &[Option<u64>],
+    most: usize,
+) -> Vec<TaskAttempts> {
     let mut members: Vec<Vec<usize>> = vec![Vec::new(); groups.len()];
     // One bit a group, by its hash: nearly all episodes are passed over without a comparison.
     let bits = groups.iter().flatten().fold(0u64, |bits, group| bits | 1 << (group % 64));
@@ -30,7 +34,7 @@ pub(super) fn task_attempts(space: &Space, groups: &[Option<u64>], most: usize) 
     groups.iter().map(of_group).collect()
 }
 
-fn counted(space: &Space, members: &[usize], most: usize) -> TaskAttempts {
+fn counted(space: &NamespaceIndex, members: &[usize], most: usize) -> TaskAttempts {
     let judged = |number: &&usize| space.alive[**number] && space.documents[**number].base.is_some();
     let succeeded = |number: &&usize| space.documents[**number].base.is_some_and(|base| base >= 1.0);
     let attempts: Vec<&usize> = members.iter().filter(judged).collect();

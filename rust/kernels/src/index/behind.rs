@@ -1,6 +1,6 @@
 //! Which patterns stand behind the episodes nearest to a task.
 
-use super::space::{Ledgers, Space};
+use super::namespace_index::{Ledgers, NamespaceIndex};
 use super::usage::Usages;
 use crate::evidence::{Contrast, Interval, Slice, Summary};
 use crate::facts::Id;
@@ -65,7 +65,7 @@ impl Support {
 /// The patterns of some episodes with the weight of the episodes that show them.
 pub(super) struct BehindNearest<'a> {
     ledgers: &'a Ledgers,
-    space: &'a Space,
+    space: &'a NamespaceIndex,
     namespace: &'a str,
     slice: &'a Slice<'a>,
     support: &'a mut Support,
@@ -100,7 +100,7 @@ impl Side {
 impl<'a> BehindNearest<'a> {
     pub(super) fn of(
         ledgers: &'a Ledgers,
-        space: &'a Space,
+        space: &'a NamespaceIndex,
         namespace: &'a str,
         slice: &'a Slice<'a>,
         nearest: impl Iterator<Item = (u32, f64)>,

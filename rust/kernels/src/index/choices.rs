@@ -1,6 +1,6 @@
 //! What every episode chose in every state it was in, as columns: what rules are induced from.
 
-use super::space::{NONE, OK, Space};
+use super::namespace_index::{NONE, NamespaceIndex, OK};
 use crate::names::Names;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -54,7 +54,7 @@ pub struct Choices {
 }
 
 impl Choices {
-    pub(super) fn of(space: &Space, names: &Names, domain: Option<u32>) -> Self {
+    pub(super) fn of(space: &NamespaceIndex, names: &Names, domain: Option<u32>) -> Self {
         let mut documents: Vec<u32> = (0..space.documents.len() as u32)
             .filter(|number| space.alive[*number as usize])
             .filter(|number| space.documents[*number as usize].base.is_some())
@@ -77,7 +77,7 @@ impl Choices {
 
     fn add(
         &mut self,
-        space: &Space,
+        space: &NamespaceIndex,
         document: u32,
         places: &Places,
         approaches: &mut FxHashMap<Vec<u32>, i32>,
@@ -140,7 +140,7 @@ struct Places {
 }
 
 impl Places {
-    fn of(space: &Space, names: &Names, documents: &[u32]) -> Self {
+    fn of(space: &NamespaceIndex, names: &Names, documents: &[u32]) -> Self {
         let mut numbers: FxHashSet<u32> = FxHashSet::default();
         for document in documents {
             let of = &space.documents[*document as usize];

@@ -1,6 +1,6 @@
 //! What is counted of receipts and credits, so that it can be taken back.
 
-use super::space::Space;
+use super::namespace_index::NamespaceIndex;
 use super::usage::{Content, Credited, Noted, Used};
 use crate::facts::Id;
 use rustc_hash::FxHashMap;
@@ -9,6 +9,8 @@ use rustc_hash::FxHashMap;
 #[derive(Debug, Default)]
 pub(super) struct Counted {
     receipts: FxHashMap<Id, Shown>,
+    /// By episode, the ids of its receipts.
+    by_episode: FxHashMap<Id, Vec<Id>>,
     credits: FxHashMap<Id, (u32, Box<[Credited]>)>,
 }
 
@@ -21,24 +23,26 @@ struct Shown {
 
 impl Counted {
     /// Counts a receipt or a credit in the space at `place`, in the stead of what was counted under its id before.
-    pub(super) fn apply(&mut self, noted: Noted, place: u32, spaces: &mut [Space]) {
+    pub(super) fn apply(&mut self, noted: Noted, place: u32, spaces: &mut [NamespaceIndex]) {
         match noted.content {
             Content::Receipt(content) => self.show(noted.id, content, place, spaces),
             Content::Credit(content) => self.credit(noted.id, content, place, spaces),
         }
     }
 
-    fn show(&mut self, id: Id, content: Option<(Id, Vec<Id>)>, place: u32, spaces: &mut [Space]) {
+    fn show(&mut self, id: Id, content: Option<(Id, Vec<Id>)>, place: u32, spaces: &mut [NamespaceIndex]) {
         if let Some(before) = self.receipts.remove(&id) {
             spaces[before.place as usize].usages.hide(&before.items);
+            self.forget_of(&before.episode, &id);
         }
         if let Some((episode, items)) = content {
             let items = spaces[place as usize].usages.show(&items);
             self.receipts.insert(id, Shown { place, episode, items });
+            self.by_episode.entry(episode).or_default().push(id);
         }
     }
 
-    fn credit(&mut self, id: Id, content: Option<Vec<Used>>, place: u32, spaces: &mut [Space]) {
+    fn credit(&mut self, id: Id, content: Option<Vec<Used>>, place: u32, spaces: &mut [NamespaceIndex]) {
         if let Some((place, before)) = self.credits.remove(&id) {
             spaces[place as usize].usages.take(&before);
         }
@@ -48,10 +52,18 @@ impl Counted {
         }
     }
 
+    fn forget_of(&mut self, episode: &Id, receipt: &Id) {
+        if let Some(receipts) = self.by_episode.get_mut(episode) {
+            receipts.retain(|each| each != receipt);
+            if receipts.is_empty() {
+                self.by_episode.remove(episode);
+            }
+        }
+    }
+
     /// The receipts of an episode, by id.
     pub(super) fn receipts_of(&self, episode: &Id) -> Vec<Id> {
-        let of = self.receipts.iter().filter(|(_, shown)| shown.episode == *episode);
-        let mut receipts: Vec<Id> = of.map(|(id, _)| *id).collect();
+        let mut receipts = self.by_episode.get(episode).cloned().unwrap_or_default();
         receipts.sort_unstable();
         receipts
     }
@@ -61,7 +73,8 @@ impl Counted {
         let uses: usize = self.credits.values().map(|(_, uses)| uses.len() * size_of::<Credited>()).sum();
         items
             + uses
-            + self.receipts.capacity() * (size_of::<(Id, Shown)>() + 1)
+            + self.receipts.capacity() * (size_of::<(Id, Shown)>() + 1 + size_of::<Id>())
+            + self.by_episode.capacity() * (size_of::<(Id, Vec<Id>)>() + 1)
             + self.credits.capacity() * (size_of::<(Id, (u32, Box<[Credited]>))>() + 1)
     }
 }
@@ -96,8 +109,8 @@ mod tests {
         Noted::read(&NoteRow { id: [id; 16], namespace: "n", is_credit, record }).unwrap()
     }
 
-    fn after(order: &[Noted]) -> (Counted, Vec<Space>) {
-        let (mut counted, mut spaces) = (Counted::default(), vec![Space::new("n", 1)]);
+    fn after(order: &[Noted]) -> (Counted, Vec<NamespaceIndex>) {
+        let (mut counted, mut spaces) = (Counted::default(), vec![NamespaceIndex::new("n", 1)]);
         order.iter().for_each(|each| counted.apply(each.clone(), 0, &mut spaces));
         (counted, spaces)
     }

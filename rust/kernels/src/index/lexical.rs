@@ -129,7 +129,7 @@ fn distinct(mut buckets: Vec<u16>) -> Vec<u16> {
 }
 
 /// The features of one field (task text, or what stands in the steps) of every document.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Field {
     buckets: Vec<u16>,
     /// Where each document's buckets end; they start where those of the one before end.
@@ -276,7 +276,7 @@ impl Table {
 }
 
 /// Which documents hold a word. A word of one document costs one map entry; others a list of growing gaps.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Postings {
     places: FxHashMap<u32, u32>,
     lists: Vec<List>,
@@ -285,7 +285,7 @@ pub(super) struct Postings {
 /// Set where a word's place is a list; clear where it is its only document.
 const IS_LIST: u32 = 1 << 31;
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct List {
     count: u32,
     last: u32,

@@ -1,6 +1,6 @@
 //! What successes did, step by step, and which of them went about it alike.
 
-use super::space::Space;
+use super::namespace_index::NamespaceIndex;
 use crate::cluster::{dbscan_plans, kmeans};
 use crate::facts::Id;
 use crate::names::Names;
@@ -44,7 +44,7 @@ pub struct PlanCluster {
 }
 
 impl Plans {
-    pub(super) fn of(space: &Space, names: &Names, domain: Option<u32>, newest: usize) -> Self {
+    pub(super) fn of(space: &NamespaceIndex, names: &Names, domain: Option<u32>, newest: usize) -> Self {
         let (chosen, left_out) = newest_successes(space, domain, newest);
         let mut plans = Self { left_out, ..Self::default() };
         let mut known: FxHashMap<Vec<u64>, usize> = FxHashMap::default();
@@ -170,7 +170,7 @@ impl Plans {
 }
 
 /// In the order of their ids, and how many older ones there are.
-fn newest_successes(space: &Space, domain: Option<u32>, newest: usize) -> (Vec<u32>, usize) {
+fn newest_successes(space: &NamespaceIndex, domain: Option<u32>, newest: usize) -> (Vec<u32>, usize) {
     let of = |number: &u32| &space.documents[*number as usize];
     let is_one = |number: &u32| {
         let document = of(number);

@@ -3,8 +3,8 @@
 use super::behind::Support;
 use super::entry::tag_symbol;
 use super::lexical::{Asked, Table, Wanted, bucket};
+use super::namespace_index::NamespaceIndex;
 use super::query::{Choice, Found, Hit, Query, SIGNALS, Signal, Weights, order};
-use super::space::Space;
 use super::symbols::{Prefix, pairs};
 use crate::facts::Id;
 use crate::names::Names;
@@ -111,7 +111,7 @@ struct Question<'a> {
 const UNKNOWN: u32 = u32::MAX;
 
 impl<'a> Question<'a> {
-    fn of(query: &Query<'a>, space: &Space, names: &Names) -> Self {
+    fn of(query: &Query<'a>, space: &NamespaceIndex, names: &Names) -> Self {
         let number = |name: &str| names.get(name).unwrap_or(UNKNOWN);
         let vector = query.vector.filter(|vector| vector.iter().any(|x| *x != 0.0));
         let tools: Vec<u64> = query.tools.iter().map(|tool| symbol(tool)).collect();
@@ -120,7 +120,7 @@ impl<'a> Question<'a> {
         tags.dedup();
         Self {
             wanted: Wanted::of(query.task),
-            code: vector.map(|vector| space.codes.code(vector)),
+            code: vector.map(|vector| space.search.codes.code(vector)),
             vector,
             domain: query.domain.map(number),
             language: query.language.map(number),
@@ -146,7 +146,7 @@ impl<'a> Question<'a> {
 
 /// The hits of a query within one namespace, and the episodes nearest to it.
 pub(super) fn recall(
-    space: &Space,
+    space: &NamespaceIndex,
     names: &Names,
     query: &Query<'_>,
     choice: &Choice,
@@ -163,7 +163,7 @@ pub(super) fn recall(
 }
 
 /// The nearer first, then what went better, then by id.
-fn nearer(space: &Space, a: &Near, b: &Near) -> Ordering {
+fn nearer(space: &NamespaceIndex, a: &Near, b: &Near) -> Ordering {
     let base = |near: &Near| space.documents[near.number as usize].base.unwrap_or(0.0);
     let by_similarity = b.similarity.total_cmp(&a.similarity);
     by_similarity.then_with(|| base(b).total_cmp(&base(a))).then_with(|| a.id.cmp(&b.id))
@@ -171,7 +171,7 @@ fn nearer(space: &Space, a: &Near, b: &Near) -> Ordering {
 
 /// What the sources propose: more of it until there are enough different tasks among it, or all there is.
 fn propose_enough(
-    space: &Space,
+    space: &NamespaceIndex,
     question: &Question<'_>,
     choice: &Choice,
     scratch: &mut Scratch,
@@ -187,14 +187,14 @@ fn propose_enough(
     }
 }
 
-fn tasks_among(space: &Space, candidates: &[u32]) -> usize {
+fn tasks_among(space: &NamespaceIndex, candidates: &[u32]) -> usize {
     let tasks: FxHashSet<u64> = candidates.iter().map(|number| space.groups[*number as usize]).collect();
     tasks.len()
 }
 
 /// The union of what each source proposes, in ascending order.
 fn propose(
-    space: &Space,
+    space: &NamespaceIndex,
     question: &Question<'_>,
     wanted: usize,
     choice: &Choice,
@@ -215,34 +215,34 @@ fn propose(
 
 /// Those that score the most by what can be added up without looking at each: the query's words by their rarity, the
 /// pairs of neighbouring tools that the steps so far have, and the domain, each by the weight it has in a score.
-fn by_sums(space: &Space, question: &Question<'_>, wanted: usize, sums: &mut Sums) -> Vec<u32> {
+fn by_sums(space: &NamespaceIndex, question: &Question<'_>, wanted: usize, sums: &mut Sums) -> Vec<u32> {
     add_words(space, question, sums);
     add_pairs(space, question, sums);
     add_domain(space, question, sums);
     largest(space, sums, wanted)
 }
 
-fn add_words(space: &Space, question: &Question<'_>, sums: &mut Sums) {
+fn add_words(space: &NamespaceIndex, question: &Question<'_>, sums: &mut Sums) {
     let words = &question.wanted.words;
-    let rarity = |word: u64| space.task.rarity(bucket(word)) + space.steps.rarity(bucket(word));
+    let rarity = |word: u64| space.search.task.rarity(bucket(word)) + space.search.steps.rarity(bucket(word));
     let all: f32 = words.iter().map(|word| rarity(*word)).sum();
     let weight =
         (question.weight(Signal::Lexical) + question.weight(Signal::Vector)).max(LEAST) / all.max(LEAST);
-    for word in space.words.affordable(words, BUDGET, 1) {
+    for word in space.search.words.affordable(words, BUDGET, 1) {
         let value = weight * rarity(word).max(LEAST);
-        space.words.each(word, |number| sums.add(number, value));
+        space.search.words.each(word, |number| sums.add(number, value));
     }
 }
 
-fn add_pairs(space: &Space, question: &Question<'_>, sums: &mut Sums) {
+fn add_pairs(space: &NamespaceIndex, question: &Question<'_>, sums: &mut Sums) {
     let value = question.weight(Signal::Steps).max(LEAST) / question.pairs.len().max(1) as f32;
-    for pair in space.pairs.affordable(&question.pairs, BUDGET_OF_PAIRS, 0) {
-        space.pairs.each(pair, |number| sums.add(number, value));
+    for pair in space.search.pairs.affordable(&question.pairs, BUDGET_OF_PAIRS, 0) {
+        space.search.pairs.each(pair, |number| sums.add(number, value));
     }
 }
 
 /// The newest of the domain may be candidates for that alone; of the others those that something else speaks for.
-fn add_domain(space: &Space, question: &Question<'_>, sums: &mut Sums) {
+fn add_domain(space: &NamespaceIndex, question: &Question<'_>, sums: &mut Sums) {
     let Some(domain) = question.domain else { return };
     let newest =
         space.domains.get(&domain).into_iter().flat_map(|same| same.recent.iter().rev().take(SAME_DOMAIN));
@@ -253,7 +253,7 @@ fn add_domain(space: &Space, question: &Question<'_>, sums: &mut Sums) {
 }
 
 /// The documents with the `wanted` largest sums; ties by id. All sums are 0 again.
-fn largest(space: &Space, sums: &mut Sums, wanted: usize) -> Vec<u32> {
+fn largest(space: &NamespaceIndex, sums: &mut Sums, wanted: usize) -> Vec<u32> {
     let mut keys = sums.take();
     if space.live < space.documents.len() {
         keys.retain(|key| space.alive[*key as u32 as usize]);
@@ -273,7 +273,7 @@ fn largest(space: &Space, sums: &mut Sums, wanted: usize) -> Vec<u32> {
     best
 }
 
-fn first_by_id(space: &Space, mut numbers: Vec<u32>, places: usize) -> Vec<u32> {
+fn first_by_id(space: &NamespaceIndex, mut numbers: Vec<u32>, places: usize) -> Vec<u32> {
     if places > 0 && numbers.len() > places {
         numbers.select_nth_unstable_by_key(places - 1, |number| space.documents[*number as usize].id);
     }
@@ -281,9 +281,9 @@ fn first_by_id(space: &Space, mut numbers: Vec<u32>, places: usize) -> Vec<u32> 
     numbers
 }
 
-fn by_vector(space: &Space, vector: Option<&[f32]>, wanted: usize) -> Vec<u32> {
+fn by_vector(space: &NamespaceIndex, vector: Option<&[f32]>, wanted: usize) -> Vec<u32> {
     let Some(vector) = vector else { return Vec::new() };
-    let (mut nearest, tied, places) = space.signs.nearest_and_tied(vector, wanted, space.live_rows());
+    let (mut nearest, tied, places) = space.search.signs.nearest_and_tied(vector, wanted, space.live_rows());
     nearest.append(&mut first_by_id(space, tied, places));
     nearest
 }
@@ -297,7 +297,7 @@ struct Near {
 }
 
 /// The nearest of the nearest tasks: not too many attempts at any one of them.
-fn finalists(space: &Space, near: Vec<Near>, choice: &Choice) -> Vec<Near> {
+fn finalists(space: &NamespaceIndex, near: Vec<Near>, choice: &Choice) -> Vec<Near> {
     let tasks = TASKS.max(choice.limit.saturating_mul(TASKS_PER_HIT));
     let attempts = choice.per_task.saturating_mul(ATTEMPTS);
     let mut seen: FxHashMap<u64, usize> = FxHashMap::default();
@@ -326,7 +326,7 @@ fn at_most<T>(most: usize, all: Vec<T>, group: impl Fn(&T) -> u64) -> impl Itera
 }
 
 struct Judge<'a> {
-    space: &'a Space,
+    space: &'a NamespaceIndex,
     question: &'a Question<'a>,
     context: Context<'a>,
     task: Asked<'a>,
@@ -337,7 +337,12 @@ struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    fn of(space: &'a Space, question: &'a Question<'a>, names: &Names, scratch: &'a mut Scratch) -> Self {
+    fn of(
+        space: &'a NamespaceIndex,
+        question: &'a Question<'a>,
+        names: &Names,
+        scratch: &'a mut Scratch,
+    ) -> Self {
         let Scratch { task, steps, prefix, .. } = scratch;
         prefix.set(&question.tools, names.len());
         Self {
@@ -348,8 +353,8 @@ impl<'a> Judge<'a> {
                 language: question.language.map(u64::from),
                 tags: &question.tags,
             },
-            task: space.task.ask(&question.wanted, task),
-            steps: space.steps.ask(&question.wanted, steps),
+            task: space.search.task.ask(&question.wanted, task),
+            steps: space.search.steps.ask(&question.wanted, steps),
             prefix,
             comparing: Signal::ALL
                 .map(|signal| if signal.compares() { question.weights[signal as usize] } else { 0.0 }),
@@ -417,7 +422,9 @@ impl<'a> Judge<'a> {
     fn vector(&self, number: u32) -> Option<f64> {
         let code = self.question.code.as_ref()?;
         let document = &self.space.documents[number as usize];
-        document.has_vector.then(|| f64::from(self.space.codes.cosine(number as usize, code).clamp(0.0, 1.0)))
+        document
+            .has_vector
+            .then(|| f64::from(self.space.search.codes.cosine(number as usize, code).clamp(0.0, 1.0)))
     }
 
     fn context(&self, number: u32) -> Option<f64> {
@@ -436,14 +443,14 @@ impl<'a> Judge<'a> {
 }
 
 /// The hits among the judged: the best that are neither more attempts at one task than wanted nor too much alike.
-fn choose(space: &Space, mut judged: Vec<(u32, Hit)>, choice: &Choice) -> Vec<Hit> {
+fn choose(space: &NamespaceIndex, mut judged: Vec<(u32, Hit)>, choice: &Choice) -> Vec<Hit> {
     judged.sort_unstable_by(|a, b| order(&a.1, &b.1));
     let most = if choice.diversity > 0.0 { choice.limit.saturating_mul(CHOSEN_AMONG) } else { choice.limit };
     let few = at_most(choice.per_task, judged, |(number, _)| space.groups[*number as usize]);
     let among: Vec<(u32, Hit)> = few.take(most).collect();
     let relevance: Vec<f64> = among.iter().map(|(_, hit)| hit.score).collect();
     let likeness =
-        |a: usize, b: usize| f64::from(space.codes.between(among[a].0 as usize, among[b].0 as usize));
+        |a: usize, b: usize| f64::from(space.search.codes.between(among[a].0 as usize, among[b].0 as usize));
     let chosen = diversify(&relevance, 1.0 - choice.diversity, choice.limit, likeness);
     let mut hits: Vec<Hit> = chosen.into_iter().map(|place| among[place].1).collect();
     hits.sort_unstable_by(order);
@@ -452,7 +459,7 @@ fn choose(space: &Space, mut judged: Vec<(u32, Hit)>, choice: &Choice) -> Vec<Hi
 
 /// The nearest episodes and how near they are, by the signals that compare with the query.
 pub(super) fn similar(
-    space: &Space,
+    space: &NamespaceIndex,
     names: &Names,
     query: &Query<'_>,
     limit: usize,

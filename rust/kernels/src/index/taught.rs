@@ -7,7 +7,7 @@ use crate::facts::{Fact, Id};
 use rustc_hash::FxHashMap;
 
 /// The facts of every document of one namespace.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Taught {
     /// Patterns that this namespace has, numbered: by the ledger's symbol, and back.
     numbers: FxHashMap<u32, u32>,

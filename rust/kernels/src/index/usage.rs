@@ -128,7 +128,7 @@ fn field<'a>(record: &'a [u8], name: &str) -> Result<&'a [u8]> {
 }
 
 /// The memories of one namespace that recalls showed.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Usages {
     numbers: FxHashMap<Id, u32>,
     all: Vec<Usage>,

@@ -19,6 +19,11 @@ pub(super) struct Cell {
 }
 
 impl Cell {
+    /// One episode with its share of success.
+    pub(super) fn of_episode(stratum: u32, share: f64, last_seen: i64) -> Self {
+        Self { stratum, trials: 0, successes: 0.0, episodes: 1, outcomes: exact(share), last_seen }
+    }
+
     /// The same episode, as the fact counts it.
     pub(super) fn of(self, fact: &Fact) -> Self {
         Self { trials: fact.occurrences.into(), successes: exact(fact.successes), ..self }
@@ -41,14 +46,14 @@ impl Cell {
 }
 
 /// Most patterns are seen in one stratum; those take no memory beside the row itself.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Row {
     One(Cell),
     Many(Box<Many>),
 }
 
 /// By stratum, with the sums over all of them. Never without a cell.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Many {
     cells: Vec<Cell>,
     trials: u64,

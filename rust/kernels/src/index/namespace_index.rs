@@ -1,21 +1,21 @@
 //! One namespace of the index: nothing in it is seen from another.
 
 use super::entry::{Entry, error_symbol};
-use super::lexical::{Field, Postings, retain_spans, span};
 use super::merges::Merges;
+use super::searchable::Searchable;
 use super::statistics::{Measures, Statistics};
 use super::symbols::Runs;
 use super::taught::Taught;
 use super::usage::Usages;
-use crate::evidence::{Contrast, Ledger, Slice, StratumKey, month_of};
+use crate::evidence::{Contrast, CountedRows, Ledger, Slice, StratumKey, month_of};
 use crate::extract::{GAVE_UP, recovery_id};
 use crate::facts::{Fact, Id, Kind};
 use crate::names::Names;
 use crate::simd::fetch;
 use crate::similarity::context::Context;
-use crate::similarity::cosine::{Quantised, SignBits};
 use crate::trajectory::Complexity;
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// The index is renumbered once more than this share of it is gone.
@@ -55,15 +55,16 @@ pub(super) struct Document {
 }
 
 /// The episodes of one domain.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Domain {
     pub statistics: Statistics,
     /// By end, then by id.
     pub recent: Vec<u32>,
 }
 
-#[derive(Debug)]
-pub(super) struct Space {
+/// One namespace: its episodes, their patterns and their merges.
+#[derive(Clone, Debug)]
+pub(super) struct NamespaceIndex {
     pub documents: Vec<Document>,
     pub alive: Vec<bool>,
     pub live: usize,
@@ -71,17 +72,10 @@ pub(super) struct Space {
     pub digest: u64,
     pub groups: Vec<u64>,
     pub(super) domain_of: Vec<u32>,
-    pub task: Field,
-    pub steps: Field,
-    pub words: Postings,
-    pub pairs: Postings,
+    pub(super) search: Arc<Searchable>,
     pub runs: Runs,
     /// What came of each step: 0 nothing, 1 well, else 1 more than the number of its error's class.
     pub(super) results: Runs,
-    pub signs: SignBits,
-    pub codes: Quantised,
-    tags: Vec<u64>,
-    tag_ends: Vec<u32>,
     pub(super) taught: Taught,
     pub(super) domains: FxHashMap<u32, Domain>,
     namespace: Box<str>,
@@ -93,21 +87,43 @@ pub(super) struct Space {
     /// The numbers of merged patterns and of those that stand for them.
     pub(super) survivors: FxHashMap<u32, u32>,
     pub(super) usages: Usages,
+    /// Grows with every change of episodes or merges.
+    revision: u64,
+}
+
+/// A merge that was worked out beside the index: the counts of every pattern that it touches.
+#[derive(Clone, Debug, Default)]
+pub struct MergePlan {
+    /// The namespace's revision that the plan was worked out for.
+    revision: u64,
+    merges: Merges,
+    /// The patterns that another one stands for than before, those that stand or stood for them, and all others
+    /// that these stand for: their rows are counted afresh. Empty means that nothing changes.
+    touched: FxHashSet<Id>,
+    all: CountedRows,
+    first_ways: CountedRows,
 }
 
 /// What all facts say, and what the first way out of each error in an episode was: an episode shows many ways, but
 /// the first alone was taken before it was known how the others went.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Ledgers {
     pub all: Ledger,
     pub first_ways: Ledger,
 }
 
 impl Ledgers {
+    /// The ledgers with the counts of one namespace alone.
+    pub(super) fn of_namespace(&self, namespace: &str) -> Self {
+        Self { all: self.all.of_namespace(namespace), first_ways: self.first_ways.of_namespace(namespace) }
+    }
+}
+
+impl Ledgers {
     /// Success of the episodes with a pattern of this kind beside that of comparable ones: see `Index::contrast`.
     pub(super) fn contrast(
         &self,
-        space: &Space,
+        space: &NamespaceIndex,
         namespace: &str,
         pattern: &Id,
         kind: u8,
@@ -121,7 +137,7 @@ impl Ledgers {
     }
 }
 
-impl Space {
+impl NamespaceIndex {
     pub(super) fn new(namespace: &str, dimension: usize) -> Self {
         Self {
             documents: Vec::new(),
@@ -130,16 +146,9 @@ impl Space {
             digest: 0,
             groups: Vec::new(),
             domain_of: Vec::new(),
-            task: Field::default(),
-            steps: Field::default(),
-            words: Postings::default(),
-            pairs: Postings::default(),
+            search: Arc::new(Searchable::new(dimension)),
             runs: Runs::default(),
             results: Runs::default(),
-            signs: SignBits::new(dimension),
-            codes: Quantised::new(dimension),
-            tags: Vec::new(),
-            tag_ends: Vec::new(),
             taught: Taught::default(),
             domains: FxHashMap::default(),
             namespace: namespace.into(),
@@ -148,23 +157,19 @@ impl Space {
             merges: Merges::default(),
             survivors: FxHashMap::default(),
             usages: Usages::default(),
+            revision: 0,
         }
     }
 
     /// Adds an episode that is not there yet; answers its number.
     pub(super) fn push(&mut self, entry: &Entry, names: &mut Names, ledgers: &mut Ledgers) -> u32 {
+        self.revision += 1;
         let number = self.documents.len() as u32;
         let document = document_of(entry, names);
-        self.task.push(&entry.task.buckets);
-        self.steps.push(&entry.steps.buckets);
-        self.words.push(number, &entry.words());
-        self.pairs.push(number, &entry.pairs());
+        Arc::make_mut(&mut self.search).push(number, entry);
         let tools: Vec<u32> = entry.tool_names.iter().map(|name| names.number(name)).collect();
         self.runs.push(&entry.tool_indices.iter().map(|index| tools[*index as usize]).collect::<Vec<_>>());
         self.results.push(&results_of(entry, names));
-        self.push_vector(entry.vector.as_deref());
-        self.tags.extend_from_slice(&entry.tags);
-        self.tag_ends.push(self.tags.len() as u32);
         self.teach(entry, &document, names, ledgers);
         self.documents.push(document);
         self.alive.push(true);
@@ -263,34 +268,62 @@ impl Space {
         first_ways(ways)
     }
 
-    /// Makes these the patterns that stand for others, and counts every episode that shows one of them anew.
-    pub(super) fn merge(&mut self, merges: Merges, names: &Names, ledgers: &mut Ledgers) {
+    /// Works out which counts change when these patterns stand for others: the long part of a merge, which only reads.
+    pub(super) fn plan_merge(&self, merges: Merges, names: &Names, ledgers: &Ledgers) -> MergePlan {
+        let revision = self.revision;
         if merges == self.merges {
-            return;
+            return MergePlan { revision, merges, ..MergePlan::default() };
         }
-        let affected: FxHashSet<Id> =
-            self.merges.pairs().chain(merges.pairs()).map(|(pattern, _)| *pattern).collect();
-        let is_affected = |fact: &Fact| affected.contains(&fact.pattern);
-        let mut shown = Vec::new();
+        let is_merged_otherwise = |pattern: &&Id| self.merges.survivor(pattern) != merges.survivor(pattern);
+        let merged = self.merges.pairs().chain(merges.pairs()).map(|(pattern, _)| pattern);
+        let affected: FxHashSet<Id> = merged.filter(is_merged_otherwise).copied().collect();
+        // Every episode that shows one of these is counted afresh, so that the time a pattern was last seen is exact.
+        let mut touched = affected.clone();
+        for pattern in &affected {
+            touched.extend([*self.merges.survivor(pattern), *merges.survivor(pattern)]);
+        }
+        let also_merged: Vec<Id> = self
+            .merges
+            .pairs()
+            .chain(merges.pairs())
+            .filter(|(_, survivor)| touched.contains(*survivor))
+            .map(|(pattern, _)| *pattern)
+            .collect();
+        touched.extend(also_merged);
+        let has_recoveries = touched.iter().any(|pattern| self.errors.contains_key(pattern));
+        let is_touched = |fact: &Fact| touched.contains(&fact.pattern);
+        let (mut all, mut ways) = (CountedRows::default(), CountedRows::default());
         for number in (0..self.documents.len() as u32).filter(|number| self.alive[*number as usize]) {
             let document = self.documents[number as usize];
             let facts = self.taught.facts(number, document.base, &ledgers.all);
-            let first_ways = self.first_ways_of(number, names);
-            if facts.iter().chain(&first_ways).any(is_affected) {
-                self.uncount(&document, &facts, &first_ways, names, ledgers);
-                shown.push((document, facts, first_ways));
+            let first_ways = if has_recoveries { self.first_ways_of(number, names) } else { Vec::new() };
+            if facts.iter().chain(&first_ways).any(is_touched) {
+                let counted = |facts: &[Fact]| -> Vec<Fact> {
+                    merges.counted(facts).into_iter().filter(is_touched).collect()
+                };
+                let (stratum, base, at) = (self.stratum(&document, names), document.base, document.ended_at);
+                ledgers.all.count_beside(&mut all, stratum, base, &counted(&facts), at);
+                ledgers.first_ways.count_beside(&mut ways, stratum, base, &counted(&first_ways), at);
             }
         }
-        // A pattern that stood for others until now has other evidence without them.
-        let mut survivors: Vec<Id> = affected.iter().map(|pattern| *self.merges.survivor(pattern)).collect();
-        self.merges = merges;
-        survivors.extend(affected.iter().map(|pattern| *self.merges.survivor(pattern)));
-        for (document, facts, first_ways) in &shown {
-            self.count(document, facts, first_ways, names, ledgers);
+        MergePlan { revision, merges, touched, all, first_ways: ways }
+    }
+
+    /// Carries out a planned merge. Returns false, and changes nothing, if the namespace has changed since the plan.
+    pub(super) fn carry_out(&mut self, plan: MergePlan, ledgers: &mut Ledgers) -> bool {
+        if plan.revision != self.revision {
+            return false;
         }
+        if plan.touched.is_empty() {
+            return true;
+        }
+        ledgers.all.replace_rows(&self.namespace, &plan.touched, plan.all);
+        ledgers.first_ways.replace_rows(&self.namespace, &plan.touched, plan.first_ways);
+        self.revision += 1;
+        self.merges = plan.merges;
         self.number_survivors(&ledgers.all);
-        let Self { taught, merges, namespace, .. } = self;
-        taught.refresh(affected.iter().chain(&survivors), merges, namespace, &ledgers.all);
+        self.refresh(plan.touched.iter(), &ledgers.all);
+        true
     }
 
     fn number_survivors(&mut self, ledger: &Ledger) {
@@ -327,19 +360,6 @@ impl Space {
         }
     }
 
-    fn push_vector(&mut self, vector: Option<&[f32]>) {
-        let none;
-        let vector = match vector {
-            Some(vector) => vector,
-            None => {
-                none = vec![0.0; self.codes.width()];
-                &none
-            }
-        };
-        self.signs.push(vector);
-        self.codes.push(vector);
-    }
-
     fn enter_domain(&mut self, number: u32) {
         let document = self.documents[number as usize];
         let domain = self.domains.entry(document.domain).or_default();
@@ -354,13 +374,13 @@ impl Space {
 
     /// Takes an episode out: what is left scores as if it had never been there.
     pub(super) fn remove(&mut self, number: u32, names: &Names, ledgers: &mut Ledgers) {
+        self.revision += 1;
         self.unteach(number, names, ledgers);
         let document = self.documents[number as usize];
         self.alive[number as usize] = false;
         self.live -= 1;
         self.digest = self.digest.wrapping_sub(digest_of(&document));
-        self.task.remove(number);
-        self.steps.remove(number);
+        Arc::make_mut(&mut self.search).remove(number);
         if let Some(domain) = self.domains.get_mut(&document.domain) {
             domain.statistics.remove(&document.measures);
             let place =
@@ -397,24 +417,14 @@ impl Space {
         retain(&mut self.documents, &keep);
         retain(&mut self.groups, &keep);
         retain(&mut self.domain_of, &keep);
-        self.task.retain(&keep);
-        self.steps.retain(&keep);
-        self.words.renumber(&numbers);
-        self.pairs.renumber(&numbers);
+        Arc::make_mut(&mut self.search).renumber(&keep, &numbers);
         self.runs.retain(&keep);
         self.results.retain(&keep);
-        self.signs.retain(&keep);
-        self.codes.retain(&keep);
-        retain_spans(&mut self.tags, &mut self.tag_ends, &keep);
         self.taught.retain(&keep);
         for number in self.domains.values_mut().flat_map(|domain| &mut domain.recent) {
             *number = numbers[*number as usize].unwrap_or_default();
         }
         self.alive = vec![true; self.documents.len()];
-    }
-
-    pub(super) fn tags(&self, number: u32) -> &[u64] {
-        &self.tags[span(&self.tag_ends, number)]
     }
 
     pub(super) fn context(&self, number: u32) -> Context<'_> {
@@ -423,16 +433,14 @@ impl Space {
         Context {
             domain: known(document.domain),
             language: known(document.language),
-            tags: self.tags(number),
+            tags: self.search.tags(number),
         }
     }
 
     /// Asks memory for what judging this document will read.
     pub(super) fn fetch(&self, number: u32) {
         fetch(std::slice::from_ref(&self.documents[number as usize]));
-        fetch(self.codes.codes_of(number as usize));
-        fetch(self.task.buckets(number));
-        fetch(self.steps.buckets(number));
+        self.search.fetch(number);
     }
 
     /// A reward's score in 0 to 1 among those of its domain; none for an episode without a reward.
@@ -446,15 +454,10 @@ impl Space {
         let fixed = size_of::<Document>() + size_of::<u64>() + 1 + 3 * size_of::<u32>();
         let domains: usize =
             self.domains.values().map(|domain| domain.statistics.bytes() + domain.recent.len() * 4).sum();
-        self.documents.len() * (fixed + self.codes.width().div_ceil(64) * 8)
-            + self.codes.bytes()
-            + self.task.bytes()
-            + self.steps.bytes()
-            + self.words.bytes()
-            + self.pairs.bytes()
+        self.documents.len() * fixed
+            + self.search.bytes()
             + self.runs.bytes()
             + self.results.bytes()
-            + self.tags.len() * 8
             + self.taught.bytes()
             + self.usages.bytes()
             + domains
