@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         EpisodeClosedError,
         EpisodeError,
         LeakError,
+        ResyncRequiredError,
         SchemaError,
         StorageError,
         TacitError,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         UnknownNameError,
         UnknownRecallError,
         ValidationError,
+        VersionConflictError,
     )
     from .memory import Memory
     from .model.advice import (
@@ -88,6 +90,7 @@ _HOMES = {
         "EpisodeClosedError",
         "EpisodeError",
         "LeakError",
+        "ResyncRequiredError",
         "SchemaError",
         "StorageError",
         "TacitError",
@@ -97,6 +100,7 @@ _HOMES = {
         "UnknownNameError",
         "UnknownRecallError",
         "ValidationError",
+        "VersionConflictError",
     ),
     "memory": ("Memory",),
     "model.advice": (
@@ -161,6 +165,7 @@ __all__ = [
     "RecallWeights",
     "Recorder",
     "Reflection",
+    "ResyncRequiredError",
     "RetryBudget",
     "Reward",
     "RewardWeights",
@@ -182,6 +187,7 @@ __all__ = [
     "UnknownRecallError",
     "Usage",
     "ValidationError",
+    "VersionConflictError",
     "__version__",
     "recorded",
 ]

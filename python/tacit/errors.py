@@ -13,8 +13,10 @@
     └── StorageError
         ├── CommitUnknownError    the link died during COMMIT: repeating the commit is safe
         ├── CorruptRecordError    the bytes are not those that were written: retrying cannot help
+        ├── ResyncRequiredError   the changes that are asked for were pruned: read the log from its start
         ├── SchemaError           the file was written by a newer tacit, or is not tacit's
-        └── UnavailableError      retry later: breaker open, queue full, disk full, link down
+        ├── UnavailableError      retry later: breaker open, queue full, disk full, link down
+        └── VersionConflictError  a precondition of a commit does not hold: read again, then retry
 
 `error.retryable` says whether the same call may succeed later without anyone changing anything.
 """
@@ -132,6 +134,18 @@ class CorruptRecordError(StorageError):
     """The stored bytes are not the bytes that were written."""
 
 
+class ResyncRequiredError(StorageError):
+    """The changes after `since` were pruned up to `horizon`; a reader starts again from 0."""
+
+    def __init__(self, since: int, horizon: int) -> None:
+        super().__init__(since, horizon)
+        self.since = since
+        self.horizon = horizon
+
+    def __str__(self) -> str:
+        return f"since must be 0 or at least the horizon {self.horizon}; got {self.since}"
+
+
 class SchemaError(StorageError):
     """The file's schema is newer than this version of tacit can read, or it is not tacit's file."""
 
@@ -159,3 +173,28 @@ class UnavailableError(StorageError):
 
     def __str__(self) -> str:
         return self.message
+
+
+class VersionConflictError(StorageError):
+    """A row does not have the version that a commit expects, because another writer came first.
+
+    `kind` and `id` (hexadecimal) name the row. `expected` and `found` are versions; `None` means that there is no such
+    row, and an expected 0 stands for any version. Nothing was committed: read the row again and retry.
+    """
+
+    retryable = True
+
+    def __init__(self, kind: str, id: str, expected: int | None, found: int | None) -> None:
+        super().__init__(kind, id, expected, found)
+        self.kind = kind
+        self.id = id
+        self.expected = expected
+        self.found = found
+
+    def __str__(self) -> str:
+        expected = "any" if self.expected == 0 else _version(self.expected)
+        return f"the version of {self.kind} {self.id} must be {expected}; got {_version(self.found)}"
+
+
+def _version(version: int | None) -> str:
+    return "absent" if version is None else str(version)

@@ -15,7 +15,15 @@ import msgspec
 from . import _native
 from .answers import Advisor, Contrasts, Retriever, failing_at
 from .config import Settings, check_settings
-from .credit import Answer, Crediting, RecallReceipt, feedback_record, recall_bytes, revocation_records
+from .credit import (
+    Answer,
+    Crediting,
+    RecallReceipt,
+    feedback_record,
+    recall_bytes,
+    receipts_of,
+    revocation_records,
+)
 from .embedding import embedders
 from .errors import ConflictError, EpisodeClosedError, UnknownEpisodeError, ValidationError
 from .extractors import Hybrid
@@ -43,7 +51,7 @@ from .model.learned import Learned
 from .model.maintenance import Maintenance
 from .model.pattern import Cluster, Contrast, Heuristic, Pattern, PatternKind
 from .model.recall import Recall
-from .model.record import Batch, Change, EpisodeRecord, Receipt, SideRecord
+from .model.record import Batch, Change, EpisodeRecord, Filters, Receipt, SideRecord
 from .model.usage import Usage
 from .storage import Store, catch_up, open_store
 
@@ -349,7 +357,9 @@ class Memory:
         return draft.id if self._store.get("episode", draft.id) is not None else None
 
     def _id_under(self, namespace: str, external_id: str) -> bytes | None:
-        found = self._store.scan("episode", limit=1, namespace=namespace, external_id=external_id)
+        found = self._store.scan(
+            "episode", limit=1, filters=Filters(namespace=namespace, external_id=external_id)
+        )
         return found[0][0] if found else None
 
     def _commit_chunk(self, taught: Sequence[CommitItem]) -> list[Learned]:
@@ -410,10 +420,9 @@ class Memory:
                 if self._open.pop(episode_id, None) is not None:
                     return
         id = as_bytes(episode_id)
-        if self._store.get("episode", id) is None:
+        if self._store.version("episode", id) is None:
             raise UnknownEpisodeError(episode_id)
-        self._catch_up()
-        receipts = tuple(revocation_records(self._store, self._index.receipts_of(id)))
+        receipts = tuple(revocation_records(self._store, receipts_of(self._store, id)))
         self._store.commit(Batch(removed=(id,), notes=receipts))
         self._catch_up()
 
@@ -669,10 +678,7 @@ class Memory:
             after=None if after is None else as_bytes(after),
             limit=limit,
             newest_first=True,
-            namespace=namespace,
-            domain=domain,
-            agent=agent,
-            task_key=task_key,
+            filters=Filters(namespace=namespace, domain=domain, agent=agent, task_key=task_key),
         )
         return tuple(_EPISODES.decode(payload) for _, payload in rows)
 

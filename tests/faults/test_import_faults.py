@@ -12,7 +12,6 @@ import pytest
 
 from tacit import Memory
 from tacit.importers import import_file
-from tacit.storage.audit import wrong_sums
 from tacit.storage.native import NativeStore
 from tests.unit.importers.runs import run, step, write
 
@@ -70,7 +69,7 @@ def assert_it_can_be_completed(runs: Path, database: Path, *, at_least: int) -> 
         assert memory.patterns(kind="error_recovery")[0].trials <= RUNS
         assert sum(pattern.trials for pattern in memory.patterns(kind="context_pattern")) == RUNS
     store = NativeStore(database)
-    assert wrong_sums(store) == 0
+    assert store.damaged() == []
     store.close()
 
 

@@ -1,6 +1,6 @@
-"""What a store survives: killed writers, neighbours, forks, full and read-only disks, foreign and damaged files.
+"""Faults that a store survives: killed writers, neighbours, forks, full and read-only disks, damaged files.
 
-What touches a live file from outside does so from another process: SQLite's locks are the process's.
+Tests touch a live file from another process only: SQLite's locks belong to the process.
 """
 
 from __future__ import annotations
@@ -9,21 +9,26 @@ import json
 import os
 import random
 import sqlite3
+import struct
 import subprocess
 import sys
 import tempfile
+import textwrap
 import threading
 from pathlib import Path
 
 import pytest
 
-from tacit.errors import CorruptRecordError, SchemaError, StorageError
-from tacit.model.record import Batch, SideRecord
+from tacit import Memory
+from tacit.errors import CorruptRecordError, ResyncRequiredError, SchemaError, StorageError
+from tacit.model.ids import as_bytes
+from tacit.model.record import Batch, Filters, SideRecord
 from tacit.storage import NativeStore
 from tacit.testing import episode_record
 
 PRELUDE = """
 import json, os, sys, threading
+from pathlib import Path
 from tacit.errors import *
 from tacit.model.record import Batch, SideRecord
 from tacit.storage import NativeStore
@@ -124,13 +129,13 @@ def test_processes_that_write_one_store_at_once_lose_and_double_nothing(tmp_path
         assert sorted(numbers_in(store)) == expected
 
 
-def test_what_another_process_removed_is_not_served_any_more(tmp_path: Path) -> None:
+def test_an_episode_that_another_process_removed_is_served_no_more(tmp_path: Path) -> None:
     record = episode_record(1)
     with NativeStore(tmp_path / "store.db") as store:
         store.commit(Batch((record,)))
         assert store.get("episode", record.id) == record.payload
         run("NativeStore(path).commit(Batch(removed=(episode_record(1).id,)))", store.path)
-        assert store.sequence() == 2
+        assert store.sequence() == 3  # the put, the removal, and the pattern that nothing names any more
         assert store.get("episode", record.id) is None
 
 
@@ -224,25 +229,90 @@ def test_a_store_of_a_newer_version_is_refused_and_left_alone(tmp_path: Path, ne
     assert path.read_bytes() == before
 
 
-AS_THE_FIRST_SCHEMA_LEFT_IT = """
+SCHEMAS = Path(__file__).parents[2] / "rust" / "storage" / "src" / "durable" / "schema"
+COPIED_TO_THE_FIRST_SCHEMA = """
 import sqlite3
-script = "DROP TABLE note; DELETE FROM migration WHERE number > 1; PRAGMA user_version = 1"
-sqlite3.connect(path).executescript(script)
+path = Path(path)
+old = sqlite3.connect(path.with_name("old.db"))
+old.executescript(SCHEMA)
+old.execute("ATTACH ? AS new", (str(path),))
+old.executescript('''
+    INSERT INTO meta SELECT one, uuid, 1, 1, 0 FROM new.meta;
+    INSERT INTO migration VALUES (1, '001_experience');
+    INSERT INTO namespace SELECT * FROM new.namespace;
+    INSERT INTO change SELECT * FROM new.change WHERE op < 3;
+    INSERT INTO episode SELECT * FROM new.episode;
+    INSERT INTO pattern SELECT min(number), id, kind, record FROM new.pattern GROUP BY id;
+    PRAGMA application_id = 0x74616369;
+    PRAGMA user_version = 1;
+''')
 """
 
 
-def test_a_store_of_the_first_schema_is_brought_up_to_date_and_keeps_everything(tmp_path: Path) -> None:
-    path = tmp_path / "store.db"
+def first_schema(path: Path) -> Path:
+    """A copy of a store in the first schema."""
+    schema = (SCHEMAS / "001_experience.sql").read_text()
+    run(COPIED_TO_THE_FIRST_SCHEMA.replace("SCHEMA)", f"{schema!r})"), path)
+    return path.with_name("old.db")
+
+
+def test_a_store_of_the_first_schema_is_migrated_after_a_backup_and_keeps_its_rows(tmp_path: Path) -> None:
     records = [episode_record(number) for number in range(5)]
-    with NativeStore(path) as store:
+    records.append(episode_record(6, namespace="other", contents=with_detail(1, b"\xa6secret")))
+    with NativeStore(tmp_path / "store.db") as store:
         store.commit(Batch(tuple(records)))
         store.commit(Batch(removed=(records[0].id,)))
-    run(AS_THE_FIRST_SCHEMA_LEFT_IT, path)
+    path = first_schema(tmp_path / "store.db")
+    before = path.read_bytes()
     with NativeStore(path) as store:
-        assert numbers_in(store) == [1, 2, 3, 4]
-        assert (store.sequence(), store.scan("receipt")) == (6, [])
-        assert store.commit(Batch(notes=(SideRecord("receipt", bytes(16), "default", b"new"),))).sequence == 7
-    assert sql(path, "SELECT name FROM migration") == [["001_experience"], ["002_note"]]
+        assert numbers_in(store) == [1, 2, 3, 4, 6]
+        assert (store.sequence(), store.scan("receipt")) == (7, [])
+        note = SideRecord("receipt", bytes(16), "default", b"new")
+        assert store.commit(Batch(notes=(note,))).sequence == 8
+        (backup,) = store.schema_backups()
+        assert backup == tmp_path / "old.db.schema-1.bak"
+        assert backup.stat().st_mode & 0o777 == 0o600
+        for namespace, count in (("default", 4), ("other", 1), ("absent", 0)):
+            assert len(store.scan("pattern", filters=Filters(namespace=namespace))) == count
+        store.commit(Batch(removed=(records[1].id,)))
+        assert store.schema_backups() == []
+    assert sql(path, "SELECT count(*) FROM migration") == [[3]]
+    assert before[:16] == path.read_bytes()[:16]
+
+
+def with_detail(pattern: int, detail: bytes) -> bytes:
+    """The packed content of one pattern of `episode_record`, with a detail."""
+    record = b"\x82\xa7content\x01\xa6detail" + detail
+    return episode_record(pattern).contents[:17] + struct.pack("<I", len(record)) + record
+
+
+def test_the_detail_of_a_shared_pattern_is_dropped_by_the_migration(tmp_path: Path) -> None:
+    shared = episode_record(1, namespace="a", contents=with_detail(1, b"\xa6secret"))
+    own = episode_record(2, namespace="a", contents=with_detail(2, b"\xa6secret"))
+    with NativeStore(tmp_path / "store.db") as store:
+        store.commit(Batch((shared, own, episode_record(6, namespace="b", contents=b""))))
+    with NativeStore(first_schema(tmp_path / "store.db")) as store:
+        found = {namespace: store.scan("pattern", filters=Filters(namespace=namespace)) for namespace in "ab"}
+    assert sorted(b"secret" in value for _, value in found["a"]) == [False, True]
+    assert [b"secret" in value for _, value in found["b"]] == [False]
+
+
+def test_a_store_without_room_for_its_backup_is_not_migrated(tmp_path: Path) -> None:
+    with NativeStore(tmp_path / "store.db") as store:
+        store.commit(Batch(tuple(episode_record(number, payload=bytes(20_000)) for number in range(50))))
+    path = first_schema(tmp_path / "store.db")
+    script = """
+    import resource, signal
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
+    try:
+        NativeStore(path)
+    except UnavailableError as error:
+        print(error)
+    """
+    assert "is backed up before it is updated" in run(textwrap.dedent(script), path)
+    assert sql(path, "PRAGMA user_version") == [[1]]
+    assert [each.name for each in tmp_path.iterdir() if "schema-1" in each.name] == []
 
 
 def test_a_file_that_is_not_a_store_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -271,27 +341,73 @@ def test_a_place_that_can_hold_no_store_is_an_error_at_once(tmp_path: Path, plac
         NativeStore(tmp_path / place)
 
 
-def test_a_flipped_bit_in_a_row_is_found_and_harms_no_other_row(tmp_path: Path) -> None:
+def test_a_flipped_bit_in_a_row_is_found_and_every_reader_continues(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     records = [episode_record(number, payload=bytes(500)) for number in range(6)]
     with NativeStore(path, cache_path=None) as store:
         store.commit(Batch(tuple(records)))
     for number, record in enumerate(records[:5]):
-        [[framed]] = sql(path, f"SELECT record FROM episode WHERE id = x'{record.id.hex()}'")
-        damaged = bytearray.fromhex(str(framed))
-        damaged[len(damaged) * number // 5] ^= 1 << number
-        sql(path, f"UPDATE episode SET record = x'{damaged.hex()}' WHERE id = x'{record.id.hex()}'")
+        flip(path, "episode", record.id, number / 5)
     with NativeStore(path, cache_path=None) as store:
         for record in records[:5]:
             with pytest.raises(CorruptRecordError, match=record.id.hex()):
                 store.get("episode", record.id)
-        with pytest.raises(CorruptRecordError):
-            store.changes(0)
-        assert store.get("episode", records[5].id) == records[5].payload
+        assert [change.id for change in store.changes(0)] == [records[5].id]
+        assert store.scan("episode", limit=1) == [(records[5].id, records[5].payload)]
+        values = store.get_many("episode", [record.id for record in records])
+        assert values == [None] * 5 + [records[5].payload]
         assert store.commit(Batch((episode_record(9),))).committed == 1
+        assert store.damaged_count() == store.stats()["damaged"] == 5
+        assert store.commit(Batch(removed=(records[0].id,))).committed == 1
+        assert {row.id for row in store.damaged()} == {record.id for record in records[1:5]}
+        assert {row.kind for row in store.remove_damaged()} == {"episode"}
+        assert (store.damaged(), store.damaged_count()) == ([], 0)
+        assert store.get("episode", records[1].id) is None
 
 
-def test_a_flipped_bit_in_a_note_is_found_and_harms_no_other(tmp_path: Path) -> None:
+def flip(path: Path, table: str, id: bytes, place: float) -> None:
+    """Flips one bit of one record, at a share of its length, in another process."""
+    [[framed]] = sql(path, f"SELECT record FROM {table} WHERE id = x'{id.hex()}'")
+    damaged = bytearray.fromhex(str(framed))
+    damaged[int((len(damaged) - 1) * place)] ^= 4
+    sql(path, f"UPDATE {table} SET record = x'{damaged.hex()}' WHERE id = x'{id.hex()}'")
+
+
+@pytest.mark.parametrize("table", ["episode", "pattern", "note"])
+def test_a_memory_with_one_flipped_bit_records_recalls_and_forgets(tmp_path: Path, table: str) -> None:
+    path = tmp_path / "store.db"
+    with Memory(path) as memory:
+        ids = []
+        for number in range(6):
+            with memory.episode(f"cancel order {number}", domain="retail") as episode:
+                episode.recall()
+                episode.log("get_order", output="ok")
+                episode.log("cancel_order", output="ok")
+                episode.succeed()
+            ids.append(episode.id)
+    first = "(SELECT min(sequence) FROM note)" if table == "note" else "(SELECT min(rowid) FROM pattern)"
+    key = as_bytes(ids[0]) if table == "episode" else first_id(path, table, first)
+    flip(path, table, key, 1.0)
+    with Memory(path) as memory:
+        assert len(memory.episodes()) == 6 - (table == "episode")
+        assert memory.recall("cancel order 3").hits
+        memory.patterns()
+        with memory.episode("cancel order 9", domain="retail") as episode:
+            episode.log("get_order", output="ok")
+            episode.succeed()
+        memory.forget(ids[0])
+        memory.maintain()
+    with NativeStore(path) as store:
+        store.remove_damaged()
+        assert store.damaged() == []
+
+
+def first_id(path: Path, table: str, first: str) -> bytes:
+    [[id]] = sql(path, f"SELECT id FROM {table} WHERE rowid = {first}")
+    return bytes.fromhex(str(id))
+
+
+def test_a_flipped_bit_in_a_side_record_is_found_and_writing_it_again_repairs_it(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     notes = [SideRecord("audit", episode_record(number).id, "default", bytes(100)) for number in range(2)]
     with NativeStore(path) as store:
@@ -300,11 +416,68 @@ def test_a_flipped_bit_in_a_note_is_found_and_harms_no_other(tmp_path: Path) -> 
     with NativeStore(path) as store:
         with pytest.raises(CorruptRecordError, match=notes[0].id.hex()):
             store.get("audit", notes[0].id)
-        with pytest.raises(CorruptRecordError):
-            store.changes(0)
-        assert store.get("audit", notes[1].id) == notes[1].record
+        assert [change.note for change in store.changes(0)] == notes[1:]
+        assert store.scan("audit") == [(notes[1].id, notes[1].record)]
         assert store.commit(Batch(notes=(notes[0],))).committed == 1
         assert store.get("audit", notes[0].id) == notes[0].record
+        assert store.damaged_count() == 0
+
+
+def test_a_reader_behind_the_horizon_is_rebuilt_and_answers_like_a_fresh_one(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with Memory(path) as memory, NativeStore(path) as store:
+        for number in range(5):
+            with memory.episode(f"cancel order {number}", domain="retail") as episode:
+                episode.log("cancel_order", output="ok")
+                episode.succeed()
+        assert len(memory.recall("cancel order").hits) == 5
+        script = """
+        from tacit import Memory
+        with Memory(path) as memory:
+            for number in range(5, 8):
+                with memory.episode(f"cancel order {number}", domain="retail") as episode:
+                    episode.log("cancel_order", output="ok")
+                    episode.succeed()
+            for episode in memory.episodes(limit=8)[-3:]:
+                memory.forget(episode.id)
+        store = NativeStore(path)
+        assert store.compact(keep=1).pruned > 0
+        """
+        run(textwrap.dedent(script), path)
+        with pytest.raises(ResyncRequiredError):
+            store.changes(3)
+        found = [hit.episode_id for hit in memory.recall("cancel order", limit=10).hits]
+        with Memory(path) as fresh:
+            assert found == [hit.episode_id for hit in fresh.recall("cancel order", limit=10).hits]
+            assert memory.patterns() == fresh.patterns()
+        assert len(found) == 5
+
+
+def test_forgotten_text_is_in_no_file_once_the_store_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with Memory(path) as memory:
+        ids = []
+        for number in range(60):
+            with memory.episode(f"Unmistakable task {number}", domain="retail") as episode:
+                episode.recall()
+                episode.log(f"unmistakable_tool_{number % 7}", parameters={"unmistakable_key": 1}, output="x")
+                episode.log("call", error=f"unmistakable error {number % 5}")
+                episode.log("call", output="unmistakable output")
+                episode.succeed("unmistakable verdict")
+            ids.append(episode.id)
+        assert memory.recall("Unmistakable task 3").hits
+        for id in ids:
+            memory.get(id)
+    assert holds(tmp_path, b"unmistakable")
+    with Memory(path) as memory:
+        memory.recall("task")
+        for id in ids:
+            memory.forget(id)
+    assert not holds(tmp_path, b"unmistakable")
+
+
+def holds(folder: Path, word: bytes) -> bool:
+    return any(word in file.read_bytes().lower() for file in folder.iterdir())
 
 
 def test_a_damaged_file_gives_errors_or_true_values(tmp_path: Path) -> None:
@@ -341,15 +514,26 @@ def _is_true_or_refused(store: NativeStore, id: bytes, payload: bytes) -> bool:
     return found is not None
 
 
-@pytest.mark.parametrize("bytes_of_cache", [b"", b"not a cache", bytes(70_000)])
-def test_a_cache_file_that_is_none_is_replaced(tmp_path: Path, bytes_of_cache: bytes) -> None:
-    path = tmp_path / "store.db"
-    (tmp_path / "store.db-cache").write_bytes(bytes_of_cache)
-    for _ in range(2):
-        with NativeStore(path) as store:
-            store.commit(Batch((episode_record(1),)))
-            assert store.get("episode", episode_record(1).id) == episode_record(1).payload
-            assert store.stats()["cache"] == "redb"
+def test_an_empty_cache_file_is_used(tmp_path: Path) -> None:
+    (tmp_path / "store.db-cache").touch()
+    with NativeStore(tmp_path / "store.db") as store:
+        store.commit(Batch((episode_record(1),)))
+        assert store.get("episode", episode_record(1).id) == episode_record(1).payload
+        assert store.stats()["cache"] == "redb"
+
+
+@pytest.mark.parametrize("text", [b"my thesis", bytes(70_000)])
+@pytest.mark.parametrize("name", ["thesis.txt", "store.db-cache"])
+def test_a_file_that_is_not_a_cache_is_left_as_it_is(tmp_path: Path, name: str, text: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(text)
+    cache_path = "auto" if name.startswith("store") else path
+    with NativeStore(tmp_path / "store.db", cache_path=cache_path) as store:
+        store.commit(Batch((episode_record(1),)))
+        assert store.get("episode", episode_record(1).id) == episode_record(1).payload
+        assert store.stats()["cache"] == "memory"
+        assert str(path) in str(store.stats()["cache_problem"])
+    assert path.read_bytes() == text
 
 
 def test_a_cache_that_another_process_owns_is_done_without(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from ..embedding import Embedder, embed_packed
 from ..model.context import TaskContext
 from ..model.episode import Episode
 from ..model.pattern import Contrast
+from ..model.record import Filters
 from ..storage.base import Store
 
 _EPISODES = msgspec.msgpack.Decoder(Episode)
@@ -57,10 +58,7 @@ class Contrasts:
             after=after,
             limit=_PAGE,
             newest_first=True,
-            namespace=namespace,
-            domain=domain,
-            task_key=task_key,
-            state="learned",
+            filters=Filters(namespace=namespace, domain=domain, task_key=task_key, state="learned"),
         ):
             yield from filter(_failed, (_EPISODES.decode(payload) for _, payload in rows))
             after = rows[-1][0]

@@ -231,7 +231,7 @@ class Retriever:
         if not rows:
             return ()
         ids = [row.id for row in rows]
-        contents, usages = self.store.get_many("pattern", ids), self.index.usages(namespace, ids)
+        contents, usages = self.store.get_many("pattern", ids, namespace), self.index.usages(namespace, ids)
         found = zip(rows, contents, usages, strict=True)
         return tuple(
             _pattern(row, content, standing, Usage() if used is None else Usage(*used))

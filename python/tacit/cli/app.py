@@ -49,6 +49,8 @@ COMMANDS: Mapping[str, Entry] = {
     "eval": Entry("evaluating", "evaluate", "Measure how much a memory helps."),
     "demo": Entry("demonstrating", "demo", "Watch an agent learn an unknown database."),
     "doctor": Entry("doctor", "doctor", "Check that a memory is sound."),
+    "repair": Entry("upkeep", "repair", "Remove rows that cannot be read."),
+    "backup": Entry("upkeep", "backup", "Copy a memory to a new file while it is in use."),
 }
 """Every command, in the order in which a newcomer meets them."""
 

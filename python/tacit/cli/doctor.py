@@ -19,7 +19,6 @@ from .. import __version__
 from ..errors import TacitError
 from ..model.episode import Episode
 from ..storage import NativeStore
-from ..storage.audit import wrong_sums
 from . import console
 from .options import AsJson, Database, configured
 
@@ -108,7 +107,7 @@ def _inside(file: Path) -> Iterator[Check]:
         return
     try:
         yield Check("schema", True, "opened, readable and writable by this version")
-        for name, look in (("rows", _rows), ("patterns", _patterns), ("sums", _sums), ("cache", _cache)):
+        for name, look in (("damage", _damage), ("rows", _rows), ("patterns", _patterns), ("cache", _cache)):
             yield _tried(name, look, store)
     finally:
         store.close()
@@ -142,11 +141,14 @@ def _values(store: NativeStore, kind: Any) -> Iterator[bytes]:
         after = page[-1][0]
 
 
-def _sums(store: NativeStore) -> tuple[bool, str]:
-    wrong = wrong_sums(store)
-    if wrong:
-        return False, f"{wrong:,} sums are not those of the facts"
-    return True, f"{store.stats()['sums']:,} sums, each what its facts add up to"
+def _damage(store: NativeStore) -> tuple[bool, str]:
+    """Lists the rows that cannot be read; every other row can be used."""
+    rows = store.damaged()
+    if not rows:
+        return True, "no unreadable rows"
+    named = ", ".join(f"{row.kind} {row.id.hex()}" for row in rows[:5])
+    more = f" and {len(rows) - 5:,} more" if len(rows) > 5 else ""
+    return False, f"{len(rows):,} unreadable: {named}{more}; `tacit repair` removes them"
 
 
 def _cache(store: NativeStore) -> tuple[bool, str]:

@@ -1,6 +1,6 @@
 """Credit: the memories that an answer showed, their use in the episode, and feedback."""
 
-from .receipts import Answer, RecallReceipt, feedback_record, recall_bytes, revocation_records
+from .receipts import Answer, RecallReceipt, feedback_record, recall_bytes, receipts_of, revocation_records
 from .usage import Crediting
 
 __all__ = [
@@ -9,5 +9,6 @@ __all__ = [
     "RecallReceipt",
     "feedback_record",
     "recall_bytes",
+    "receipts_of",
     "revocation_records",
 ]

@@ -14,7 +14,7 @@ from ..model.advice import Playbook, Suggestion
 from ..model.checks import check_type
 from ..model.ids import as_bytes
 from ..model.recall import Recall
-from ..model.record import SideRecord
+from ..model.record import Filters, SideRecord
 from ..storage.base import Store
 
 Answer: TypeAlias = Recall | Suggestion | Playbook
@@ -88,7 +88,7 @@ def receipt_record(receipt: RecallReceipt, episode: bytes, share: float) -> Side
     """That memory answered the episode, and what it showed."""
     items = b"".join(receipt.memories)
     stored = _Receipt(receipt.namespace, episode, receipt.at, receipt.steps, share, items)
-    return SideRecord("receipt", receipt.id, receipt.namespace, msgspec.msgpack.encode(stored))
+    return SideRecord("receipt", receipt.id, receipt.namespace, msgspec.msgpack.encode(stored), episode)
 
 
 def outcome_credit(
@@ -155,6 +155,14 @@ def recall_bytes(recall_id: str) -> bytes:
         return as_bytes(recall_id)
     except UnknownEpisodeError:
         raise UnknownRecallError(recall_id) from None
+
+
+def receipts_of(store: Store, episode: bytes) -> list[bytes]:
+    """Returns the ids of the receipts that belong to an episode."""
+    found: list[bytes] = []
+    while page := store.scan("receipt", after=found[-1] if found else None, filters=Filters(subject=episode)):
+        found.extend(id for id, _ in page)
+    return found
 
 
 def revocation_records(store: Store, receipts: Sequence[bytes]) -> Iterator[SideRecord]:

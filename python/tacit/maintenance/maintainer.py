@@ -182,7 +182,7 @@ class Maintainer:
 
     def _described(self, index: Index, namespace: str, kind: str) -> Iterator[Described]:
         rows = index.patterns(namespace, kind=kind, order="trials", limit=_MOST_PATTERNS)
-        contents = self._store.get_many("pattern", [row.id for row in rows])
+        contents = self._store.get_many("pattern", [row.id for row in rows], namespace)
         for row, record in zip(rows, contents, strict=True):
             if record is not None:
                 yield _described(row, _CONTENTS.decode(record))

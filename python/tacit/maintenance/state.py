@@ -14,7 +14,7 @@ import msgspec
 from .._native import Index
 from ..model.maintenance import ANY_ERROR, FIRST_ERROR, MaintenanceState, StoredCluster
 from ..model.pattern import Cluster, Heuristic
-from ..model.record import SideRecord, SideRecordKind
+from ..model.record import Filters, SideRecord, SideRecordKind
 from ..storage.base import Store
 
 _PAGE = 1_000
@@ -170,7 +170,7 @@ def _keys(heuristic: Heuristic) -> Iterator[tuple[str | None, str | None]]:
 
 def _records(store: Store, kind: SideRecordKind, namespace: str) -> Iterator[bytes]:
     after: bytes | None = None
-    while rows := store.scan(kind, after=after, limit=_PAGE, namespace=namespace):
+    while rows := store.scan(kind, after=after, limit=_PAGE, filters=Filters(namespace=namespace)):
         yield from (record for _, record in rows)
         after = rows[-1][0]
 

@@ -1,4 +1,4 @@
-"""What a store takes and gives back: one packed record an episode, and notes beside them."""
+"""The values that a store takes and returns: packed records of episodes, and side records beside them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ __all__ = [
     "SIDE_RECORD_KINDS",
     "Batch",
     "Change",
+    "Compaction",
+    "DamagedRow",
     "EpisodeRecord",
+    "EpisodeStateChange",
+    "Expect",
+    "Filters",
     "Kind",
     "Receipt",
     "SideRecord",
@@ -25,17 +30,17 @@ SIDE_RECORD_KINDS: tuple[str, ...] = get_args(SideRecordKind)
 
 @dataclass(frozen=True, slots=True)
 class EpisodeRecord:
-    """What one commit lands for one episode.
+    """The record that one commit writes for one episode.
 
-    Times are microseconds since 1970, UTC. `digest` (16 bytes) stands for the content: what is put again
-    under the same id or external id must have the same one.
+    Times are microseconds since 1970, UTC. `digest` (16 bytes) stands for the content: a record under an id or
+    external id that is stored already must have the same one.
     """
 
     id: bytes
     """16 bytes, a UUIDv7."""
     namespace: str
     external_id: str | None
-    """Unique in its namespace, where given."""
+    """Unique in its namespace; `None` means that the episode has none."""
     digest: bytes
     task_key: str | None
     domain: str
@@ -47,16 +52,16 @@ class EpisodeRecord:
     started_at: int
     ended_at: int
     base: float | None
-    """The outcome's share, 0 to 1; `None` while there is no outcome."""
+    """The success share of the outcome, 0 to 1; `None` means that there is no outcome."""
     payload: bytes
     """A msgpack map: the episode with its reward and reflection."""
     facts: bytes
-    """What the episode says about patterns, packed."""
+    """The facts of the episode about patterns, packed."""
     contents: bytes
-    """The contents of those patterns, packed. Stored once a pattern, so a change gives back none of it."""
+    """The contents of those patterns, packed. A change comes without them."""
     embedder: str | None
     embedding: bytes
-    """Little-endian float32; empty where there is none."""
+    """Little-endian float32; empty without an embedding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +77,52 @@ class SideRecord:
     """16 bytes."""
     namespace: str
     record: bytes | None
-    """A msgpack map; `None` deletes the note."""
+    """A msgpack map; `None` deletes the side record."""
+    subject: bytes | None = None
+    """The episode that it belongs to, by which a scan finds it; `None` means no episode."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """A precondition of a batch on an episode or a side record, as it is before the batch.
+
+    The version of a row is the number of the change that wrote it last (`Store.version`). A number is never used
+    twice, so a row that was deleted and written again has another version.
+    """
+
+    kind: Kind
+    id: bytes
+    version: int | None
+    """`None` means that there must be no such row."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeStateChange:
+    """Moves a stored episode to another state. The episode gets a new version."""
+
+    id: bytes
+    state: str
+    """learned, open, pending or abandoned"""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What lands together. Removals take place first, so that one batch can replace an episode; notes last."""
+    """The operations of one commit, and their preconditions.
+
+    They take place in this order: removals, changes of state, episodes, side records. So one batch can replace an
+    episode. A pattern that no fact of its namespace names any more is removed last.
+    """
 
     episodes: tuple[EpisodeRecord, ...] = ()
     removed: tuple[bytes, ...] = ()
     notes: tuple[SideRecord, ...] = ()
+    states: tuple[EpisodeStateChange, ...] = ()
+    expect: tuple[Expect, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What a commit did: `sequence` is the newest change's number once it had landed."""
+    """The result of a commit: `sequence` is the number of the newest change after it."""
 
     sequence: int
     committed: int
@@ -97,10 +133,46 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One entry of the change log; `record` is there for a put, `note` for a note."""
+    """One entry of the change log: a put has a `record`, a side record that was written or deleted a `note`."""
 
     sequence: int
     op: Literal["put", "remove", "note"]
     record: EpisodeRecord | None
     id: bytes
     note: SideRecord | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """The rows that a scan returns. `None` means no filter.
+
+    Patterns can be filtered by namespace, side records by namespace and subject, episodes by everything but subject.
+    """
+
+    namespace: str | None = None
+    domain: str | None = None
+    task_key: str | None = None
+    agent: str | None = None
+    external_id: str | None = None
+    state: str | None = None
+    subject: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedRow:
+    """A stored row whose bytes are not those that were written."""
+
+    kind: Kind
+    id: bytes
+    """Zeros if the id itself is unreadable."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Compaction:
+    """The result of pruning a change log."""
+
+    horizon: int
+    """The change up to which removals and replaced entries are pruned."""
+    pruned: int
+    """The log entries and deleted side records that the call removed."""

@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
+import os
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
 from itertools import islice
 from threading import RLock
 
 from .. import _native
-from ..errors import ConflictError, StorageError, ValidationError
-from ..model.record import SIDE_RECORD_KINDS, Batch, Change, EpisodeRecord, Kind, Receipt, SideRecord
+from ..errors import (
+    ConflictError,
+    ResyncRequiredError,
+    StorageError,
+    ValidationError,
+    VersionConflictError,
+)
+from ..model.record import (
+    SIDE_RECORD_KINDS,
+    Batch,
+    Change,
+    Compaction,
+    DamagedRow,
+    EpisodeRecord,
+    EpisodeStateChange,
+    Filters,
+    Kind,
+    Receipt,
+    SideRecord,
+)
 from .base import Changes
 
 __all__ = ["InMemoryStore"]
 
 _KINDS = ("episode", "pattern", "embedding", *SIDE_RECORD_KINDS)
 _STATES = ("learned", "open", "pending", "abandoned")
+_NO_FILTERS = Filters()
 
 
 @dataclass(frozen=True, slots=True)
 class _Stretch:
     rows: tuple[Change, ...]
     last: int
+    horizon: int
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -31,68 +53,172 @@ class _Stretch:
         return iter(self.rows)
 
 
+@dataclass(frozen=True, slots=True)
+class _LogEntry:
+    """An entry of the change log; the kind of a side record stands for its operation."""
+
+    sequence: int
+    op: str
+    id: bytes
+
+
 class InMemoryStore:
-    """Everything in RAM, for tests and for memories that need not outlive the process."""
+    """A store in RAM, for tests and for memories that need not outlive the process."""
 
     def __init__(self) -> None:
         self._lock = RLock()
         self._is_closed = False
-        self._log: list[tuple[str, bytes]] = []  # the change numbered n stands at n - 1
+        self._log: list[_LogEntry] = []
+        self._sequence = 0
+        self._horizon = 0
         self._episodes: dict[bytes, tuple[int, EpisodeRecord]] = {}  # with the number of its put
         self._external: dict[tuple[str, str], bytes] = {}
         self._ids: list[bytes] = []  # sorted
-        self._patterns: dict[bytes, bytes] = {}
+        self._patterns: dict[tuple[str, bytes], bytes] = {}  # by namespace and id
+        self._facts: Counter[tuple[str, bytes]] = Counter()  # episodes by namespace and pattern
         self._notes: dict[tuple[str, bytes], tuple[int, SideRecord]] = {}  # with its number; deleted ones too
+        self._undo: list[Callable[[], object]] = []
+
+    # --- commits ---
 
     def commit(self, batch: Batch) -> Receipt:
-        """Lands the whole batch or nothing of it."""
+        """Commits the whole batch or nothing of it."""
         _native.check_batch(batch)
+        given = len(batch.removed) + len(batch.states) + len(batch.episodes) + len(batch.notes)
         with self._lock:
             self._require_open()
-            before = len(self._log)
-            held = [(each.kind, each.id, self._notes.get((each.kind, each.id))) for each in batch.notes]
-            removed: list[tuple[int, EpisodeRecord]] = []
-            try:
-                removed.extend(filter(None, map(self._remove, batch.removed)))
-                fresh = sum(map(self._put, batch.episodes)) + sum(map(self._write, batch.notes))
-            except ConflictError:
-                self._undo(before, removed, held)
-                raise
-            committed = len(removed) + fresh
-            given = len(batch.removed) + len(batch.episodes) + len(batch.notes)
-            return Receipt(len(self._log), committed, given - committed, "memory")
+            if self._needs_comparison(batch):
+                if self._holds(batch):
+                    return Receipt(self._sequence, 0, given, "memory")
+                self._check_expectations(batch)
+            committed = self._apply_or_undo(batch)
+            return Receipt(self._sequence, committed, given - committed, "memory")
 
-    def _remove(self, id: bytes) -> tuple[int, EpisodeRecord] | None:
-        """What was there under `id`, with the number of its put."""
+    def _needs_comparison(self, batch: Batch) -> bool:
+        return bool(batch.expect) or any(record.id in batch.removed for record in batch.episodes)
+
+    def _holds(self, batch: Batch) -> bool:
+        """Returns true if the store is already as the batch would leave it."""
+        put = {record.id for record in batch.episodes}
+        return (
+            all(id in put or id not in self._episodes for id in batch.removed)
+            and all(self._is_in_state(each) for each in batch.states)
+            and all(self._holds_episode(record, record.id in batch.removed) for record in batch.episodes)
+            and all(not self._would_write(note) for note in batch.notes)
+        )
+
+    def _is_in_state(self, change: EpisodeStateChange) -> bool:
+        return change.id in self._episodes and self._episodes[change.id][1].state == change.state
+
+    def _holds_episode(self, record: EpisodeRecord, is_replacement: bool) -> bool:
+        if is_replacement:
+            return record.id in self._episodes and self._episodes[record.id][1] == replace(
+                record, contents=b""
+            )
+        stored = self._stored(record)
+        return stored is not None and stored.digest == record.digest
+
+    def _check_expectations(self, batch: Batch) -> None:
+        for each in batch.expect:
+            found = self._version(each.kind, each.id)
+            if found != each.version:
+                raise VersionConflictError(each.kind, each.id.hex(), each.version, found)
+
+    def _apply_or_undo(self, batch: Batch) -> int:
+        """Returns the number of operations that changed something; a conflict takes all of them back."""
+        before = self._sequence
+        self._undo = [lambda: self._truncate(before)]
+        touched: set[tuple[str, bytes]] = set()
+        try:
+            committed = sum([self._remove(id, touched) for id in batch.removed])
+            committed += sum([self._set_state(change) for change in batch.states])
+            committed += sum([self._put(record) for record in batch.episodes])
+            committed += sum([self._write(note) for note in batch.notes])
+            self._drop_unnamed(touched)
+        except (ConflictError, VersionConflictError):
+            for step in reversed(self._undo):
+                step()
+            raise
+        finally:
+            self._undo = []
+        return committed
+
+    def _append(self, op: str, id: bytes) -> int:
+        self._sequence += 1
+        self._log.append(_LogEntry(self._sequence, op, id))
+        return self._sequence
+
+    def _truncate(self, sequence: int) -> None:
+        while self._log and self._log[-1].sequence > sequence:
+            self._log.pop()
+        self._sequence = sequence
+
+    def _remove(self, id: bytes, touched: set[tuple[str, bytes]]) -> bool:
+        """Removes an episode; false if there is none."""
         if id not in self._episodes:
-            return None
-        self._log.append(("remove", id))
-        return self._drop(id)
+            return False
+        sequence, record = self._drop(id)
+        self._undo.append(lambda: self._keep(sequence, record))
+        touched.update((record.namespace, pattern) for pattern, *_ in _native.unpack_facts(record.facts))
+        self._append("remove", id)
+        return True
+
+    def _set_state(self, change: EpisodeStateChange) -> bool:
+        """Moves an episode to another state; false if it is in that state."""
+        if change.id not in self._episodes:
+            raise VersionConflictError("episode", change.id.hex(), 0, None)
+        sequence, record = self._episodes[change.id]
+        if record.state == change.state:
+            return False
+        self._undo.append(lambda: self._episodes.__setitem__(change.id, (sequence, record)))
+        self._append("remove", change.id)
+        self._episodes[change.id] = self._append("put", change.id), replace(record, state=change.state)
+        return True
 
     def _put(self, record: EpisodeRecord) -> bool:
-        """False where the same content is stored already."""
+        """Stores an episode; false if the same content is stored already."""
         stored = self._stored(record)
         if stored is not None and stored.digest != record.digest:
             raise ConflictError(record.external_id or record.id.hex(), record.namespace)
         if stored is not None:
             return False
-        self._log.append(("put", record.id))
-        self._keep(len(self._log), replace(record, contents=b""))
+        self._keep(self._append("put", record.id), replace(record, contents=b""))
+        self._undo.append(lambda: self._drop(record.id))
         for pattern, _, content in _native.unpack_contents(record.contents):
-            self._patterns.setdefault(pattern, content)
+            self._add_pattern((record.namespace, pattern), content)
         return True
 
-    def _write(self, note: SideRecord) -> bool:
-        """False where the note is as it should be already."""
+    def _add_pattern(self, key: tuple[str, bytes], content: bytes) -> None:
+        if key not in self._patterns:
+            self._patterns[key] = content
+            self._undo.append(lambda: self._patterns.pop(key))
+
+    def _drop_unnamed(self, candidates: set[tuple[str, bytes]]) -> None:
+        """Removes the patterns that no fact of their namespace names any more."""
+        for key in sorted(candidates):
+            if not self._facts[key] and self._patterns.pop(key, None) is not None:
+                self._append("drop_pattern", key[1])
+
+    def _would_write(self, note: SideRecord) -> bool:
+        """Returns false if the side record is stored so already; raises `ConflictError`."""
         stored = self._note(note.kind, note.id)
         if stored is not None and stored.namespace != note.namespace and note.record is not None:
             raise ConflictError(note.id.hex(), note.namespace)
-        if stored is None and note.record is None:
+        if stored is None or stored.namespace != note.namespace:
+            return stored is None and note.record is not None
+        return stored != note
+
+    def _write(self, note: SideRecord) -> bool:
+        """Writes or deletes a side record; false if it is stored so already."""
+        if not self._would_write(note):
             return False
-        if stored is not None and (stored.namespace != note.namespace or stored.record == note.record):
-            return False
-        self._log.append((note.kind, note.id))  # its kind stands for its op
-        self._notes[note.kind, note.id] = (len(self._log), note)
+        key = note.kind, note.id
+        before = self._notes.get(key)
+        self._notes[key] = self._append(note.kind, note.id), note
+        if before is None:
+            self._undo.append(lambda: self._notes.pop(key))
+        else:
+            self._undo.append(lambda: self._notes.__setitem__(key, before))
         return True
 
     def _note(self, kind: str, id: bytes) -> SideRecord | None:
@@ -108,50 +234,38 @@ class InMemoryStore:
     def _keep(self, sequence: int, record: EpisodeRecord) -> None:
         self._episodes[record.id] = (sequence, record)
         insort(self._ids, record.id)
+        self._facts.update((record.namespace, pattern) for pattern, *_ in _native.unpack_facts(record.facts))
         if record.external_id is not None:
             self._external[record.namespace, record.external_id] = record.id
 
     def _drop(self, id: bytes) -> tuple[int, EpisodeRecord]:
         sequence, record = self._episodes.pop(id)
         del self._ids[bisect_left(self._ids, id)]
+        self._facts.subtract(
+            (record.namespace, pattern) for pattern, *_ in _native.unpack_facts(record.facts)
+        )
         if record.external_id is not None:
             del self._external[record.namespace, record.external_id]
         return sequence, record
 
-    def _undo(
-        self,
-        before: int,
-        removed: list[tuple[int, EpisodeRecord]],
-        held: Sequence[tuple[str, bytes, tuple[int, SideRecord] | None]],
-    ) -> None:
-        for op, id in self._log[before:]:
-            if op == "put":
-                self._drop(id)
-        for sequence, record in removed:
-            self._keep(sequence, record)
-        for kind, id, note in held:
-            if note is None:
-                self._notes.pop((kind, id), None)
-            else:
-                self._notes[kind, id] = note
-        del self._log[before:]
+    # --- reads ---
 
-    def get(self, kind: Kind, id: bytes) -> bytes | None:
-        """An episode's payload, a pattern's content, an episode's embedding or a note's record."""
-        return self.get_many(kind, [id])[0]
+    def get(self, kind: Kind, id: bytes, namespace: str | None = None) -> bytes | None:
+        """Returns an episode's payload, a pattern's content, an episode's embedding or a side record's bytes."""
+        return self.get_many(kind, [id], namespace)[0]
 
-    def get_many(self, kind: Kind, ids: Sequence[bytes]) -> list[bytes | None]:
-        """What `get` gives for each of `ids`, in their order."""
+    def get_many(self, kind: Kind, ids: Sequence[bytes], namespace: str | None = None) -> list[bytes | None]:
+        """Returns the values of `ids`, in their order; `None` stands for an absent row."""
         _check_kind(kind)
         for id in ids:
-            _check_id(id)
+            _check_id("id", id)
         with self._lock:
             self._require_open()
-            return [self._value(kind, id) for id in ids]
+            return [self._value(kind, id, namespace) for id in ids]
 
-    def _value(self, kind: Kind, id: bytes) -> bytes | None:
+    def _value(self, kind: str, id: bytes, namespace: str | None) -> bytes | None:
         if kind == "pattern":
-            return self._patterns.get(id)
+            return self._pattern(id, namespace)
         if kind in SIDE_RECORD_KINDS:
             note = self._note(kind, id)
             return None if note is None else note.record
@@ -160,6 +274,33 @@ class InMemoryStore:
         record = self._episodes[id][1]
         return record.payload if kind == "episode" else record.embedding or None
 
+    def _pattern(self, id: bytes, namespace: str | None) -> bytes | None:
+        if namespace is not None:
+            return self._patterns.get((namespace, id))
+        found = next((content for (_, each), content in self._patterns.items() if each == id), None)
+        return None if found is None else _native.pattern_without_detail(found)
+
+    def version(self, kind: Kind, id: bytes) -> int | None:
+        """Returns the version of an episode or a side record; `None` if it is absent."""
+        _check_kind(kind)
+        _check_id("id", id)
+        if kind in ("pattern", "embedding"):
+            raise ValidationError("kind", "episode or a kind of side record", kind)
+        with self._lock:
+            self._require_open()
+            return self._version(kind, id)
+
+    def _version(self, kind: str, id: bytes) -> int | None:
+        if kind == "episode":
+            return self._episodes[id][0] if id in self._episodes else None
+        return None if self._note(kind, id) is None else self._notes[kind, id][0]
+
+    def get_versioned(self, kind: Kind, id: bytes) -> tuple[int, bytes] | None:
+        """Returns the version and the value of an episode or a side record, read together."""
+        with self._lock:
+            version, value = self.version(kind, id), self.get(kind, id)
+            return None if version is None or value is None else (version, value)
+
     def scan(
         self,
         kind: Kind,
@@ -167,27 +308,19 @@ class InMemoryStore:
         after: bytes | None = None,
         limit: int = 100,
         newest_first: bool = False,
-        namespace: str | None = None,
-        domain: str | None = None,
-        task_key: str | None = None,
-        agent: str | None = None,
-        external_id: str | None = None,
-        state: str | None = None,
+        filters: Filters = _NO_FILTERS,
     ) -> list[tuple[bytes, bytes]]:
-        """One page of ids and values in the order of ids."""
-        given = {
-            "namespace": namespace,
-            "domain": domain,
-            "task_key": task_key,
-            "agent": agent,
-            "external_id": external_id,
-            "state": state,
+        """Returns one page of ids and values in the order of ids."""
+        wanted = {
+            field.name: value
+            for field in fields(filters)
+            if (value := getattr(filters, field.name)) is not None
         }
-        wanted = {name: value for name, value in given.items() if value is not None}
         _check_scan(kind, after, wanted)
         with self._lock:
             self._require_open()
-            found = ((id, self._value(kind, id)) for id in self._after(kind, after, newest_first))
+            ids = self._after(kind, after, newest_first)
+            found = ((id, self._value(kind, id, filters.namespace)) for id in ids)
             rows = ((id, value) for id, value in found if value is not None)
             return list(islice((row for row in rows if self._matches(kind, row[0], wanted)), limit))
 
@@ -199,70 +332,129 @@ class InMemoryStore:
 
     def _ids_of(self, kind: str) -> list[bytes]:
         if kind == "pattern":
-            return sorted(self._patterns)
+            return sorted({id for _, id in self._patterns})
         if kind in SIDE_RECORD_KINDS:
             return sorted(id for of, id in self._notes if of == kind)
         return self._ids
 
-    def _matches(self, kind: str, id: bytes, wanted: dict[str, str]) -> bool:
-        row = self._notes[kind, id][1] if kind in SIDE_RECORD_KINDS else wanted and self._episodes[id][1]
+    def _matches(self, kind: str, id: bytes, wanted: dict[str, object]) -> bool:
+        if kind == "pattern":
+            return True  # the value was read by namespace
+        row = self._notes[kind, id][1] if kind in SIDE_RECORD_KINDS else self._episodes[id][1]
         return all(getattr(row, name) == value for name, value in wanted.items())
 
-    def changes(self, since: int, limit: int = 1000) -> Changes:
-        """What changed after the change numbered `since`."""
+    def changes(self, since: int, limit: int = 1000, *, began: int | None = None) -> Changes:
+        """Returns the changes after the one numbered `since`."""
+        since = max(since, 0)
         with self._lock:
             self._require_open()
-            rows = tuple(islice(self._changes(max(since, 0)), limit))
+            if 0 < since < self._horizon and began != self._horizon:
+                raise ResyncRequiredError(since, self._horizon)
+            rows = tuple(islice(self._changes(since), limit))
             if len(rows) == limit:
-                return _Stretch(rows, rows[-1].sequence if rows else since)
-            return _Stretch(rows, max(since, len(self._log)))
+                return _Stretch(rows, rows[-1].sequence if rows else since, self._horizon)
+            return _Stretch(rows, max(since, self._sequence), self._horizon)
 
     def _changes(self, since: int) -> Iterator[Change]:
-        for sequence, (op, id) in enumerate(self._log[since:], since + 1):
-            if op == "remove":
-                yield Change(sequence, "remove", None, id)
-            elif op == "put":
-                if id in self._episodes and self._episodes[id][0] == sequence:
-                    yield Change(sequence, "put", self._episodes[id][1], id)
-            elif self._notes[op, id][0] == sequence:
-                yield Change(sequence, "note", None, id, self._notes[op, id][1])
+        first = bisect_right(self._log, since, key=lambda entry: entry.sequence)
+        for entry in islice(self._log, first, None):
+            if entry.op == "remove":
+                yield Change(entry.sequence, "remove", None, entry.id)
+            elif self._is_current(entry):
+                if entry.op == "put":
+                    yield Change(entry.sequence, "put", self._episodes[entry.id][1], entry.id)
+                else:
+                    note = self._notes[entry.op, entry.id][1]
+                    yield Change(entry.sequence, "note", None, entry.id, note)
+
+    def _is_current(self, entry: _LogEntry) -> bool:
+        """Returns true if the row still is as this entry wrote it."""
+        if entry.op == "put":
+            return entry.id in self._episodes and self._episodes[entry.id][0] == entry.sequence
+        return self._notes.get((entry.op, entry.id), (0, None))[0] == entry.sequence
 
     def sequence(self) -> int:
-        """The newest change's number."""
+        """Returns the number of the newest change."""
         with self._lock:
             self._require_open()
-            return len(self._log)
-
-    def sums(self) -> tuple[int, bytes]:
-        """Nothing is summed ahead: the changes since 0 hold every fact."""
-        with self._lock:
-            self._require_open()
-            return 0, b""
+            return self._sequence
 
     def pending(self, limit: int = 100) -> list[bytes]:
-        """The ids of episodes that wait to be learned from, oldest first."""
-        return [id for id, _ in self.scan("episode", limit=limit, state="pending")]
+        """Returns the ids of episodes that wait to be learned from, oldest first."""
+        return [id for id, _ in self.scan("episode", limit=limit, filters=Filters(state="pending"))]
+
+    # --- upkeep ---
+
+    def damaged(self) -> list[DamagedRow]:
+        """Returns an empty list: rows in memory are not damaged."""
+        return []
+
+    def damaged_count(self) -> int:
+        """Returns 0: rows in memory are not damaged."""
+        return 0
+
+    def remove_damaged(self) -> list[DamagedRow]:
+        """Returns an empty list: rows in memory are not damaged."""
+        return []
+
+    def compact(self, keep: int = 100_000) -> Compaction:
+        """Prunes the change log but for its newest `keep` numbers, and moves its horizon."""
+        with self._lock:
+            self._require_open()
+            self._horizon = max(self._horizon, self._sequence - max(keep, 0))
+            before = len(self._log)
+            self._log = [entry for entry in self._log if self._is_kept(entry)]
+            gone = [
+                key
+                for key, (sequence, note) in self._notes.items()
+                if note.record is None and sequence <= self._horizon
+            ]
+            for key in gone:
+                del self._notes[key]
+            return Compaction(self._horizon, before - len(self._log) + len(gone))
+
+    def _is_kept(self, entry: _LogEntry) -> bool:
+        """Returns true for the newest entries and for those of rows that are there."""
+        if entry.sequence > self._horizon or entry.sequence == self._sequence:
+            return True
+        if entry.op in ("remove", "drop_pattern") or not self._is_current(entry):
+            return False
+        return entry.op == "put" or self._notes[entry.op, entry.id][1].record is not None
+
+    def backup(self, path: str | os.PathLike[str]) -> None:
+        """Raises `StorageError`: a store in memory has no file."""
+        raise StorageError("a store in memory has no file to copy")
 
     def stats(self) -> dict[str, int | float | str]:
-        """Counts of what is stored, by name."""
+        """Returns counts of the stored rows, by name."""
         with self._lock:
             self._require_open()
             pending = sum(record.state == "pending" for _, record in self._episodes.values())
             return {
                 "durable": "memory",
                 "episodes": len(self._episodes),
-                "patterns": len(self._patterns),
+                "patterns": len({id for _, id in self._patterns}),
                 "pending": pending,
                 "notes": sum(note.record is not None for _, note in self._notes.values()),
-                "sequence": len(self._log),
+                "sequence": self._sequence,
+                "horizon": self._horizon,
+                "damaged": 0,
             }
 
     def close(self) -> None:
-        """Forgets everything. Closing twice is once."""
+        """Drops every row. Closing a closed store does nothing."""
         with self._lock:
             self._is_closed = True
-            for held in (self._log, self._episodes, self._external, self._ids, self._patterns, self._notes):
-                held.clear()
+            for rows in (
+                self._log,
+                self._episodes,
+                self._external,
+                self._ids,
+                self._patterns,
+                self._facts,
+                self._notes,
+            ):
+                rows.clear()
 
     def _require_open(self) -> None:
         if self._is_closed:
@@ -274,21 +466,28 @@ class InMemoryStore:
 
 def _check_kind(kind: str) -> None:
     if kind not in _KINDS:
-        raise ValidationError("kind", "must be episode, pattern, embedding or a kind of note", kind)
+        raise ValidationError("kind", "episode, pattern, embedding or a kind of side record", kind)
 
 
-def _check_id(id: bytes) -> None:
+def _check_id(field: str, id: bytes) -> None:
     if len(id) != 16:
-        raise ValidationError("id", "must have 16 bytes", str(len(id)))
+        raise ValidationError(field, "16 bytes", f"{len(id)} bytes")
 
 
-def _check_scan(kind: str, after: bytes | None, wanted: dict[str, str]) -> None:
+_ALLOWED_FILTERS = {
+    "pattern": ({"namespace"}, "a namespace alone for patterns"),
+    "episode": ({field.name for field in fields(Filters)} - {"subject"}, "without a subject for episodes"),
+    "side record": ({"namespace", "subject"}, "namespace or subject for side records"),
+}
+
+
+def _check_scan(kind: str, after: bytes | None, wanted: dict[str, object]) -> None:
     _check_kind(kind)
     if after is not None:
-        _check_id(after)
-    if kind == "pattern" and wanted:
-        raise ValidationError("kind", "patterns cannot be filtered", kind)
-    if kind in SIDE_RECORD_KINDS and wanted.keys() - {"namespace"}:
-        raise ValidationError("kind", "notes are filtered by namespace alone", kind)
+        _check_id("id", after)
+    row = "side record" if kind in SIDE_RECORD_KINDS else kind.replace("embedding", "episode")
+    allowed, rule = _ALLOWED_FILTERS[row]
+    if wanted.keys() - allowed:
+        raise ValidationError("filters", rule, kind)
     if wanted.get("state", "learned") not in _STATES:
-        raise ValidationError("state", "must be learned, open, pending or abandoned", wanted["state"])
+        raise ValidationError("state", "learned, open, pending or abandoned", str(wanted["state"]))

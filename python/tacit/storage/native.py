@@ -12,19 +12,22 @@ from weakref import WeakSet
 
 from .. import _native
 from ..errors import StorageError, ValidationError
-from ..model.record import Batch, Kind, Receipt
+from ..model.record import Batch, Compaction, DamagedRow, Filters, Kind, Receipt
 from .base import Changes
 
 __all__ = ["NativeStore"]
 
+_NO_FILTERS = Filters()
+
 
 class NativeStore:
-    """A libSQL file that several processes may share; created with its folder where there is none.
+    """A libSQL file that several processes may share. The file and its folder are created if they are absent.
 
-    `durability` is what a commit survives once it returned: `"durable"` the loss of power, `"fast"` the death
-    of the process. A lock of another process is waited for `busy_timeout_ms`. What was read is kept, within
-    `cache_entries`, `cache_bytes` and `cache_ttl_s`, and in a disposable file at `cache_path`: `"auto"` is
-    beside the store, `None` is no file. A store cannot be carried through a fork: the child opens it again.
+    `durability` is the failure that a commit survives once it returned: `"durable"` the loss of power, `"fast"` the
+    death of the process. `busy_timeout_ms` is the longest wait for a lock of another process. Values that were read
+    stay in memory within `cache_entries`, `cache_bytes` and `cache_ttl_s`, and in a disposable file at `cache_path`:
+    `"auto"` is a file beside the store, `None` is no file. A path that names another kind of file is left alone, and
+    `stats()["cache_problem"]` says so. A store cannot be carried through a fork: the child opens it again.
     """
 
     def __init__(
@@ -53,16 +56,31 @@ class NativeStore:
         _OPEN.add(self)
 
     def commit(self, batch: Batch) -> Receipt:
-        """Lands the whole batch or nothing of it. An interrupt stops the waiting, not the commit."""
+        """Commits the whole batch or nothing of it. An interrupt stops the waiting, not the commit.
+
+        A commit that removes an episode deletes the backups that migrations left beside the file, because they hold
+        its content.
+        """
         return self._store.commit(batch)
 
-    def get(self, kind: Kind, id: bytes) -> bytes | None:
-        """An episode's payload, a pattern's content, an episode's embedding or a note's record."""
-        return self._store.get(kind, id)
+    def get(self, kind: Kind, id: bytes, namespace: str | None = None) -> bytes | None:
+        """Returns an episode's payload, a pattern's content, an episode's embedding or a side record's bytes.
 
-    def get_many(self, kind: Kind, ids: Sequence[bytes]) -> list[bytes | None]:
-        """What `get` gives for each of `ids`, in their order."""
-        return self._store.get_many(kind, ids)
+        A damaged row raises `CorruptRecordError`.
+        """
+        return self._store.get(kind, id, namespace)
+
+    def get_many(self, kind: Kind, ids: Sequence[bytes], namespace: str | None = None) -> list[bytes | None]:
+        """Returns the values of `ids`, in their order; `None` stands for an absent or damaged row."""
+        return self._store.get_many(kind, ids, namespace)
+
+    def version(self, kind: Kind, id: bytes) -> int | None:
+        """Returns the version of an episode or a side record, without reading its record; `None` if it is absent."""
+        return self._store.version(kind, id)
+
+    def get_versioned(self, kind: Kind, id: bytes) -> tuple[int, bytes] | None:
+        """Returns the version and the value of an episode or a side record, read together."""
+        return self._store.get_versioned(kind, id)
 
     def scan(
         self,
@@ -71,49 +89,60 @@ class NativeStore:
         after: bytes | None = None,
         limit: int = 100,
         newest_first: bool = False,
-        namespace: str | None = None,
-        domain: str | None = None,
-        task_key: str | None = None,
-        agent: str | None = None,
-        external_id: str | None = None,
-        state: str | None = None,
+        filters: Filters = _NO_FILTERS,
     ) -> list[tuple[bytes, bytes]]:
-        """One page of ids and values in the order of ids."""
-        return self._store.scan(
-            kind,
-            after=after,
-            limit=limit,
-            newest_first=newest_first,
-            namespace=namespace,
-            domain=domain,
-            task_key=task_key,
-            agent=agent,
-            external_id=external_id,
-            state=state,
-        )
+        """Returns one page of ids and values in the order of ids, without damaged rows."""
+        return self._store.scan(kind, after=after, limit=limit, newest_first=newest_first, filters=filters)
 
-    def changes(self, since: int, limit: int = 1000) -> Changes:
-        """What changed after the change numbered `since`, packed: a native index opens it as it is."""
-        return self._store.changes(since, limit)
+    def changes(self, since: int, limit: int = 1000, *, began: int | None = None) -> Changes:
+        """Returns the changes after the one numbered `since`, packed: a native index reads them as they are.
+
+        Raises `ResyncRequiredError` for a `since` between 0 and the horizon.
+        """
+        return self._store.changes(since, limit, began=began)
 
     def sequence(self) -> int:
-        """The newest change's number, whichever process made it."""
+        """Returns the number of the newest change, of whichever process."""
         return self._store.sequence()
 
-    def sums(self) -> tuple[int, bytes]:
-        """A change's number and the packed sums of everything up to it."""
-        return self._store.sums()
-
     def pending(self, limit: int = 100) -> list[bytes]:
-        """The ids of episodes that wait to be learned from, oldest first."""
+        """Returns the ids of episodes that wait to be learned from, oldest first."""
         return self._store.pending(limit)
 
+    def damaged(self) -> list[DamagedRow]:
+        """Reads every row and returns the unreadable ones."""
+        return [DamagedRow(*row) for row in self._store.damaged()]
+
+    def damaged_count(self) -> int:
+        """Returns the number of unreadable rows that this process met. Reads nothing."""
+        return self._store.damaged_count()
+
+    def remove_damaged(self) -> list[DamagedRow]:
+        """Removes every unreadable row and returns them."""
+        return [DamagedRow(*row) for row in self._store.remove_damaged()]
+
+    def compact(self, keep: int = 100_000) -> Compaction:
+        """Prunes the change log but for its newest `keep` numbers, and moves its horizon."""
+        return Compaction(*self._store.compact(keep))
+
+    def backup(self, path: str | os.PathLike[str]) -> None:
+        """Copies the store to a new file, as of one moment, while it is in use.
+
+        The copy is one file, readable by its owner alone, without deleted content. Raises `ValidationError` for a file
+        that exists and `UnavailableError` without room on the disk; neither leaves a file.
+        """
+        self._store.backup(_local_path(path))
+
+    def schema_backups(self) -> list[Path]:
+        """Returns the backups `NAME.schema-N.bak` that migrations left beside the file."""
+        return self._store.schema_backups()
+
     def stats(self) -> dict[str, int | float | str]:
-        """Counts of what is stored and how it is held, by name."""
+        """Returns figures of the stored rows and of the cache, by name."""
         return self._store.stats()
 
     def close(self) -> None:
-        """Lands what was handed over and closes the file. Closing twice is once."""
+        """Commits what was handed over and closes the file. Closing a closed store does nothing."""
         self._store.close()
         _OPEN.discard(self)
 
@@ -135,10 +164,10 @@ class NativeStore:
 def _local_path(given: str | os.PathLike[str]) -> Path:
     text = os.fspath(given)
     if not isinstance(text, str) or "://" in text or text in {"", ":memory:"} or "\0" in text:
-        raise ValidationError("path", "must name a file on this machine", repr(given))
+        raise ValidationError("path", "the name of a file on this machine", repr(given))
     path = Path(text).expanduser().absolute()
     if path.is_dir():
-        raise StorageError(f"{path} is a folder: a store is a file")
+        raise StorageError(f"path must be a file; got the folder {path}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -146,12 +175,12 @@ def _local_path(given: str | os.PathLike[str]) -> Path:
     return path
 
 
-# A disk that hangs does not keep the interpreter from ending; what was acknowledged is safe all the same.
+# A disk that hangs does not keep the interpreter from ending: acknowledged commits are safe.
 _EXIT_DEADLINE_S = 30.0
 _OPEN: WeakSet[NativeStore] = WeakSet()
 
 
 @atexit.register
-def _close_what_is_open() -> None:
+def _close_open_stores() -> None:
     for store in list(_OPEN):
         store._store.close(_EXIT_DEADLINE_S)

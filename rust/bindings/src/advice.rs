@@ -47,6 +47,18 @@ impl PyAdvisor {
         py.detach(|| self.follow(rows.iter().filter_map(PyChange::change), last))
     }
 
+    /// Returns an empty advisor, to be filled while this one answers.
+    fn empty(&self) -> Self {
+        Self::new()
+    }
+
+    /// Exchanges the contents of two advisors.
+    fn swap(&self, py: Python<'_>, other: &Self) {
+        if !std::ptr::eq(self, other) {
+            py.detach(|| std::mem::swap(&mut *self.write(), &mut *other.write()));
+        }
+    }
+
     /// The ids of the episodes to learn from now, oldest first: `fit` takes their payloads in this order. None as long
     /// as what was learned will do.
     fn due<'py>(&self, py: Python<'py>, namespace: &str) -> Option<Vec<Bound<'py, PyBytes>>> {

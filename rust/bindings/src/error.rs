@@ -8,11 +8,13 @@ mod raised {
     pyo3::import_exception!(tacit.errors, CommitUnknownError);
     pyo3::import_exception!(tacit.errors, ConflictError);
     pyo3::import_exception!(tacit.errors, CorruptRecordError);
+    pyo3::import_exception!(tacit.errors, ResyncRequiredError);
     pyo3::import_exception!(tacit.errors, SchemaError);
     pyo3::import_exception!(tacit.errors, StorageError);
     pyo3::import_exception!(tacit.errors, TooLargeError);
     pyo3::import_exception!(tacit.errors, UnavailableError);
     pyo3::import_exception!(tacit.errors, ValidationError);
+    pyo3::import_exception!(tacit.errors, VersionConflictError);
 }
 pub(crate) use raised::*;
 
@@ -31,6 +33,10 @@ pub(crate) fn storage_failure(failure: StorageFailure) -> PyErr {
     let StorageFailure { kind, message, .. } = failure;
     match kind {
         ErrorKind::Conflict { external_id, namespace } => ConflictError::new_err((external_id, namespace)),
+        ErrorKind::VersionConflict { kind, id, expected, found } => {
+            VersionConflictError::new_err((kind, id, expected, found))
+        }
+        ErrorKind::ResyncRequired { since, horizon } => ResyncRequiredError::new_err((since, horizon)),
         ErrorKind::Invalid { field, limit, given } => ValidationError::new_err((field, limit, given)),
         ErrorKind::TooLarge { field, limit, given } => TooLargeError::new_err((field, limit, given)),
         ErrorKind::Corrupt => CorruptRecordError::new_err(message),

@@ -15,7 +15,7 @@ use tacit_kernels::index::{
 };
 use tacit_kernels::text::TextVersion;
 use tacit_kernels::trajectory::Complexity;
-use tacit_storage::{Op, State};
+use tacit_storage::{EpisodeState, Op};
 
 use crate::cluster::radius;
 use crate::convert;
@@ -333,6 +333,20 @@ impl PyIndex {
         Self { index, embedder: embedder.clone(), dimension: *dimension, text_version: *text_version }
     }
 
+    /// Returns an empty index with the same settings and merges, to be filled while this one answers.
+    fn empty(&self, py: Python<'_>) -> Self {
+        let index = py.detach(|| RwLock::new(self.read().renewed()));
+        let (embedder, dimension) = (self.embedder.clone(), self.dimension);
+        Self { index, embedder, dimension, text_version: self.text_version }
+    }
+
+    /// Exchanges the contents of two indexes.
+    fn swap(&self, py: Python<'_>, other: &Self) {
+        if !std::ptr::eq(self, other) {
+            py.detach(|| std::mem::swap(&mut *self.write(), &mut *other.write()));
+        }
+    }
+
     /// Stands for the episodes that the namespace holds: the same ones have the same digest, in whatever order they
     /// came; 0 for none.
     fn digest(&self, py: Python<'_>, namespace: &str) -> u64 {
@@ -528,24 +542,24 @@ pub(crate) fn last_of(changes: &Bound<'_, PyAny>, rows: &[PyChange]) -> PyResult
 /// A row of a native store's log as the index takes it; none where it is of no use to it.
 pub(crate) fn native_change(row: &tacit_storage::Change) -> Option<Change<'_>> {
     match row.episode() {
-        Some(episode) if episode.state == State::Learned => Some(Change::Put(Row {
+        Some(episode) if episode.state == EpisodeState::Learned => Some(Change::Put(Row {
             id: row.id,
             payload: episode.payload,
             facts: episode.facts,
             embedder: episode.embedder,
             embedding: episode.embedding,
         })),
-        _ if row.op == Op::Note => None,
+        _ if row.op == Op::SideRecord => None,
         _ => Some(Change::Remove(row.id)),
     }
 }
 
 /// A row of a native store's log that says what was recalled or credited.
 fn native_note(row: &tacit_storage::Change) -> Option<NoteRow<'_>> {
-    let note = row.note()?;
+    let note = row.side_record()?;
     let is_credit = match note.kind {
-        tacit_storage::Kind::Credit => true,
-        tacit_storage::Kind::Receipt => false,
+        tacit_storage::RecordKind::Credit => true,
+        tacit_storage::RecordKind::Receipt => false,
         _ => return None,
     };
     Some(NoteRow { id: note.id, namespace: note.namespace, is_credit, record: note.record })

@@ -62,7 +62,7 @@ mod _native {
         levenshtein_ratio_many, top_k,
     };
     #[pymodule_export]
-    use crate::store::{PyChanges, PyStore, check_batch, unpack_sums};
+    use crate::store::{PyChanges, PyStore, check_batch, pattern_without_detail};
     #[pymodule_export]
     use crate::trajectory::{PyTrajectory, error_class};
 

@@ -1,4 +1,4 @@
-//! The store as Python holds it: values are opened once, waits are taken in slices so that Ctrl-C works.
+//! The store for Python: arguments are opened once, and waits are cut into slices so that Ctrl-C works.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,18 +10,18 @@ use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyType};
-use tacit_kernels::evidence::{StratumKey, Sum, decode_sums};
 use tacit_kernels::facts::Id;
 use tacit_kernels::lru::Limits;
 use tacit_kernels::trajectory::Complexity;
 use tacit_storage::{
-    Batch, CacheFile, Change, Changes, Commit, Durability, EpisodeRecord, Figure, Filters, Kind, NoteRecord,
-    Options, Page, Receipt, State, Store,
+    Batch, CacheFile, Change, Changes, Commit, DamagedRow, Durability, EpisodeRecord, EpisodeState,
+    Expectation, Filters, Options, Receipt, RecordKind, ScanPage, SideRecord, StatValue, Store,
+    without_detail,
 };
 
 use crate::error::{invalid, storage_failure};
 
-/// How long a wait lasts before signals are looked at.
+/// The length of a wait between two looks at signals.
 const SLICE: Duration = Duration::from_millis(50);
 
 /// A libSQL file and its writer; `tacit.storage.NativeStore` is its public face.
@@ -65,37 +65,62 @@ impl PyStore {
         Ok(Self { store, name })
     }
 
-    /// Lands the batch: all of it or nothing, durable when this returns.
+    /// Commits the batch: all of it or nothing, durable when this returns.
     fn commit<'py>(&self, py: Python<'py>, batch: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
         let mut commit = self.store.submit(read_batch(batch)?).map_err(storage_failure)?;
         let receipt = settle(py, &mut commit)?;
         make_receipt(py, &receipt, &self.name)
     }
 
-    /// The value of `kind` under `id`, or `None`.
-    fn get<'py>(&self, py: Python<'py>, kind: &str, id: &[u8]) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let (kind, id) = (Kind::from_name(kind).map_err(storage_failure)?, open_id(id)?);
-        let value = py.detach(|| self.store.get(kind, id)).map_err(storage_failure)?;
+    /// Returns the value of `kind` under `id`, or `None`. A damaged row raises CorruptRecordError.
+    #[pyo3(signature = (kind, id, namespace = None))]
+    fn get<'py>(
+        &self,
+        py: Python<'py>,
+        kind: &str,
+        id: &[u8],
+        namespace: Option<&str>,
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let (kind, id) = (open_kind(kind)?, open_id(id)?);
+        let value = py.detach(|| self.store.get(kind, id, namespace)).map_err(storage_failure)?;
         Ok(value.map(|value| PyBytes::new(py, &value)))
     }
 
-    /// The values of `ids`, in their order; `None` where there is no such row.
+    /// Returns the values of `ids`, in their order; `None` stands for an absent or damaged row.
+    #[pyo3(signature = (kind, ids, namespace = None))]
     fn get_many<'py>(
         &self,
         py: Python<'py>,
         kind: &str,
         ids: Vec<PyBackedBytes>,
+        namespace: Option<&str>,
     ) -> PyResult<Vec<Option<Bound<'py, PyBytes>>>> {
-        let kind = Kind::from_name(kind).map_err(storage_failure)?;
+        let kind = open_kind(kind)?;
         let ids = ids.iter().map(|id| open_id(id)).collect::<PyResult<Vec<Id>>>()?;
-        let values = py.detach(|| self.store.get_many(kind, &ids)).map_err(storage_failure)?;
+        let values = py.detach(|| self.store.get_many(kind, &ids, namespace)).map_err(storage_failure)?;
         Ok(values.into_iter().map(|value| value.map(|value| PyBytes::new(py, &value))).collect())
     }
 
-    /// One page of rows in the order of ids.
-    #[pyo3(signature = (kind, *, after = None, limit = 100, newest_first = false, namespace = None, domain = None,
-        task_key = None, agent = None, external_id = None, state = None))]
-    #[allow(clippy::too_many_arguments)]
+    /// Returns the version of an episode or a side record, or `None`.
+    fn version(&self, py: Python<'_>, kind: &str, id: &[u8]) -> PyResult<Option<i64>> {
+        let (kind, id) = (open_kind(kind)?, open_id(id)?);
+        py.detach(|| self.store.version(kind, id)).map_err(storage_failure)
+    }
+
+    /// Returns the version and the value of an episode or a side record, or `None`.
+    fn get_versioned<'py>(
+        &self,
+        py: Python<'py>,
+        kind: &str,
+        id: &[u8],
+    ) -> PyResult<Option<(i64, Bound<'py, PyBytes>)>> {
+        let (kind, id) = (open_kind(kind)?, open_id(id)?);
+        let found = py.detach(|| self.store.versioned(kind, id)).map_err(storage_failure)?;
+        Ok(found.map(|(version, value)| (version, PyBytes::new(py, &value))))
+    }
+
+    /// Returns one page of rows in the order of ids; `filters` is a `tacit.model.record.Filters`.
+    #[pyo3(signature = (kind, *, after = None, limit = 100, newest_first = false, filters = None))]
     fn scan<'py>(
         &self,
         py: Python<'py>,
@@ -103,61 +128,89 @@ impl PyStore {
         after: Option<&[u8]>,
         limit: usize,
         newest_first: bool,
-        namespace: Option<&str>,
-        domain: Option<&str>,
-        task_key: Option<&str>,
-        agent: Option<&str>,
-        external_id: Option<&str>,
-        state: Option<&str>,
+        filters: Option<PyFilters>,
     ) -> PyResult<Vec<(Bound<'py, PyBytes>, Bound<'py, PyBytes>)>> {
-        let kind = Kind::from_name(kind).map_err(storage_failure)?;
-        let state = state.map(State::from_name).transpose().map_err(storage_failure)?;
-        let filters = Filters { namespace, domain, task_key, agent, external_id, state };
-        let page = Page { after: after.map(open_id).transpose()?, limit, newest_first, filters };
+        let (kind, filters) = (open_kind(kind)?, filters.unwrap_or_default());
+        let page = ScanPage {
+            after: after.map(open_id).transpose()?,
+            limit,
+            newest_first,
+            filters: filters.open()?,
+        };
         let rows = py.detach(|| self.store.scan(kind, &page)).map_err(storage_failure)?;
         Ok(rows.into_iter().map(|(id, value)| (PyBytes::new(py, &id), PyBytes::new(py, &value))).collect())
     }
 
-    /// What changed after the change numbered `since`, oldest first.
-    #[pyo3(signature = (since, limit = 1_000))]
-    fn changes(&self, py: Python<'_>, since: i64, limit: usize) -> PyResult<PyChanges> {
-        let changes = py.detach(|| self.store.changes(since, limit)).map_err(storage_failure)?;
+    /// Returns the changes after the one numbered `since`, oldest first.
+    #[pyo3(signature = (since, limit = 1_000, *, began = None))]
+    fn changes(&self, py: Python<'_>, since: i64, limit: usize, began: Option<i64>) -> PyResult<PyChanges> {
+        let changes = py.detach(|| self.store.changes(since, limit, began)).map_err(storage_failure)?;
         Ok(PyChanges { changes: Arc::new(changes) })
     }
 
-    /// The newest change's number, whichever process made it.
+    /// Returns the number of the newest change, of whichever process.
     fn sequence(&self, py: Python<'_>) -> PyResult<i64> {
         py.detach(|| self.store.sequence()).map_err(storage_failure)
     }
 
-    /// A change's number and the packed sums of everything up to it.
-    fn sums<'py>(&self, py: Python<'py>) -> PyResult<(i64, Bound<'py, PyBytes>)> {
-        let sums = py.detach(|| self.store.sums()).map_err(storage_failure)?;
-        Ok((sums.watermark, PyBytes::new(py, &sums.packed)))
+    /// Reads every row and returns kind, id and fault of the unreadable ones.
+    fn damaged<'py>(&self, py: Python<'py>) -> PyResult<Vec<(&'static str, Bound<'py, PyBytes>, String)>> {
+        let rows = py.detach(|| self.store.damaged()).map_err(storage_failure)?;
+        Ok(rows.into_iter().map(|row| damaged_row(py, row)).collect())
     }
 
-    /// The ids of episodes that wait to be learned from, oldest first.
+    /// Returns the number of unreadable rows that this process met.
+    fn damaged_count(&self) -> PyResult<usize> {
+        self.store.damaged_count().map_err(storage_failure)
+    }
+
+    /// Removes every unreadable row; returns kind, id and fault of each.
+    fn remove_damaged<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<Vec<(&'static str, Bound<'py, PyBytes>, String)>> {
+        let rows = py.detach(|| self.store.remove_damaged()).map_err(storage_failure)?;
+        Ok(rows.into_iter().map(|row| damaged_row(py, row)).collect())
+    }
+
+    /// Prunes the change log but for its newest `keep` numbers; returns the horizon and the number of pruned rows.
+    fn compact(&self, py: Python<'_>, keep: i64) -> PyResult<(i64, usize)> {
+        let done = py.detach(|| self.store.compact(keep)).map_err(storage_failure)?;
+        Ok((done.horizon, done.pruned))
+    }
+
+    /// Copies the store to `path`, as of one moment, while it is in use.
+    fn backup(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        py.detach(|| self.store.back_up(&path)).map_err(storage_failure)
+    }
+
+    /// Returns the backups that migrations left beside the file.
+    fn schema_backups(&self) -> PyResult<Vec<PathBuf>> {
+        self.store.schema_backups().map_err(storage_failure)
+    }
+
+    /// Returns the ids of episodes that wait to be learned from, oldest first.
     #[pyo3(signature = (limit = 100))]
     fn pending<'py>(&self, py: Python<'py>, limit: usize) -> PyResult<Vec<Bound<'py, PyBytes>>> {
         let ids = py.detach(|| self.store.pending(limit)).map_err(storage_failure)?;
         Ok(ids.iter().map(|id| PyBytes::new(py, id)).collect())
     }
 
-    /// Counts of what is stored and how it is held, by name.
+    /// Returns figures of the stored rows and of the cache, by name.
     fn stats<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let stats = PyDict::new(py);
-        for (name, figure) in py.detach(|| self.store.stats()).map_err(storage_failure)? {
-            match figure {
-                Figure::Count(count) => stats.set_item(name, count)?,
-                Figure::Share(share) => stats.set_item(name, share)?,
-                Figure::Word(word) => stats.set_item(name, word)?,
+        for (name, value) in py.detach(|| self.store.stats()).map_err(storage_failure)? {
+            match value {
+                StatValue::Int(value) => stats.set_item(name, value)?,
+                StatValue::Float(value) => stats.set_item(name, value)?,
+                StatValue::Text(value) => stats.set_item(name, value)?,
             }
         }
         Ok(stats)
     }
 
-    /// Lands what was submitted and closes the files; false where that took longer than `deadline_s`, and goes on.
-    /// Closing a closed store does nothing.
+    /// Commits what was submitted and closes the files; returns false if that took longer than `deadline_s`, and
+    /// continues in the background. Closing a closed store does nothing.
     #[pyo3(signature = (deadline_s = None))]
     fn close(&self, py: Python<'_>, deadline_s: Option<f64>) -> PyResult<bool> {
         let began = Instant::now();
@@ -175,14 +228,14 @@ impl PyStore {
     }
 }
 
-/// A stretch of the change log, packed: an index opens it without making a Python object a row.
+/// A stretch of the change log, packed: an index reads it without a Python object for each row.
 #[pyclass(frozen, name = "Changes", module = "tacit._native")]
 pub(crate) struct PyChanges {
     changes: Arc<Changes>,
 }
 
 impl PyChanges {
-    /// The rows as the kernels read them.
+    /// Returns the rows for the kernels.
     pub(crate) fn rows(&self) -> &[Change] {
         &self.changes.rows
     }
@@ -190,10 +243,16 @@ impl PyChanges {
 
 #[pymethods]
 impl PyChanges {
-    /// Up to which number the log was read: what to ask from next.
+    /// The number up to which the log was read: the next call asks from here.
     #[getter]
     pub(crate) fn last(&self) -> i64 {
         self.changes.last
+    }
+
+    /// The horizon of the log when the stretch was read.
+    #[getter]
+    fn horizon(&self) -> i64 {
+        self.changes.horizon
     }
 
     fn __len__(&self) -> usize {
@@ -228,26 +287,43 @@ impl PyChangesIterator {
     }
 }
 
-type SumRow<'py> =
-    ((String, String, Option<String>, &'static str, u32), Bound<'py, PyBytes>, u8, (u64, f64, u64, f64), i64);
+/// `tacit.model.record.Filters`.
+#[derive(Default, FromPyObject)]
+struct PyFilters {
+    namespace: Option<String>,
+    domain: Option<String>,
+    task_key: Option<String>,
+    agent: Option<String>,
+    external_id: Option<String>,
+    state: Option<String>,
+    subject: Option<PyBackedBytes>,
+}
 
-/// Packed sums as rows: (namespace, domain, agent, complexity, month), pattern, kind, (trials, successes, episodes,
-/// outcomes), last seen. The all-zero pattern stands for the stratum's episodes whatever their patterns.
+impl PyFilters {
+    fn open(&self) -> PyResult<Filters<'_>> {
+        Ok(Filters {
+            namespace: self.namespace.as_deref(),
+            domain: self.domain.as_deref(),
+            task_key: self.task_key.as_deref(),
+            agent: self.agent.as_deref(),
+            external_id: self.external_id.as_deref(),
+            state: self.state.as_deref().map(EpisodeState::from_name).transpose().map_err(storage_failure)?,
+            subject: self.subject.as_deref().map(open_id).transpose()?,
+        })
+    }
+}
+
+fn damaged_row(py: Python<'_>, row: DamagedRow) -> (&'static str, Bound<'_, PyBytes>, String) {
+    (row.kind.name(), PyBytes::new(py, &row.id), row.message)
+}
+
+/// Returns the record of a pattern without its detail, which belongs to the namespace that it comes from.
 #[pyfunction]
-pub(crate) fn unpack_sums<'py>(py: Python<'py>, packed: &[u8]) -> PyResult<Vec<SumRow<'py>>> {
-    let sums = decode_sums(packed).map_err(|fault| invalid("packed", "must be packed sums", fault))?;
-    Ok(sums.iter().map(|sum| sum_row(py, sum)).collect())
+pub(crate) fn pattern_without_detail<'py>(py: Python<'py>, record: &[u8]) -> Bound<'py, PyBytes> {
+    PyBytes::new(py, &without_detail(record))
 }
 
-fn sum_row<'py>(py: Python<'py>, sum: &Sum<'_>) -> SumRow<'py> {
-    let StratumKey { namespace, domain, agent, complexity, month } = sum.stratum;
-    let complexity = Complexity::NAMES.get(usize::from(complexity)).copied().unwrap_or_default();
-    let stratum = (namespace.to_owned(), domain.to_owned(), agent.map(str::to_owned), complexity, month);
-    let totals = (sum.trials, sum.successes, sum.episodes, sum.outcomes);
-    (stratum, PyBytes::new(py, &sum.pattern), sum.kind, totals, sum.last_seen)
-}
-
-/// Refuses what a store would refuse for a limit it breaks, whatever is stored.
+/// Refuses a batch that breaks a limit of the storage format, whatever is stored.
 #[pyfunction]
 pub(crate) fn check_batch(batch: &Bound<'_, PyAny>) -> PyResult<()> {
     read_batch(batch).map(drop)
@@ -266,13 +342,17 @@ fn settle(py: Python<'_>, commit: &mut Commit) -> PyResult<Receipt> {
 fn cache_file(path: Option<PathBuf>) -> CacheFile {
     match path {
         None => CacheFile::None,
-        Some(path) if path.as_os_str() == "auto" => CacheFile::Beside,
+        Some(path) if path.as_os_str() == "auto" => CacheFile::NextToDatabase,
         Some(path) => CacheFile::At(path),
     }
 }
 
+fn open_kind(name: &str) -> PyResult<RecordKind> {
+    RecordKind::from_name(name).map_err(storage_failure)
+}
+
 fn open_id(id: &[u8]) -> PyResult<Id> {
-    id.try_into().map_err(|_| invalid("id", "must have 16 bytes", id.len()))
+    id.try_into().map_err(|_| invalid("id", "16 bytes", format!("{} bytes", id.len())))
 }
 
 fn read_batch(batch: &Bound<'_, PyAny>) -> PyResult<Batch> {
@@ -284,21 +364,49 @@ fn read_batch(batch: &Bound<'_, PyAny>) -> PyResult<Batch> {
     for episode in batch.getattr(intern!(py, "episodes"))?.try_iter()? {
         put_episode(&mut read, &episode?)?;
     }
-    for note in batch.getattr(intern!(py, "notes"))?.try_iter()? {
-        put_note(&mut read, &note?)?;
+    for each in batch.getattr(intern!(py, "notes"))?.try_iter()? {
+        add_side_record(&mut read, &each?)?;
+    }
+    for each in batch.getattr(intern!(py, "states"))?.try_iter()? {
+        let each = each?;
+        let id: PyBackedBytes = each.getattr(intern!(py, "id"))?.extract()?;
+        let state: PyBackedStr = each.getattr(intern!(py, "state"))?.extract()?;
+        read.set_state(open_id(&id)?, EpisodeState::from_name(&state).map_err(storage_failure)?);
+    }
+    for each in batch.getattr(intern!(py, "expect"))?.try_iter()? {
+        add_expectation(&mut read, &each?)?;
     }
     Ok(read)
 }
 
-fn put_note(batch: &mut Batch, note: &Bound<'_, PyAny>) -> PyResult<()> {
-    let py = note.py();
-    let [kind, namespace] = [optional_text(note, "kind")?, optional_text(note, "namespace")?];
+fn add_expectation(batch: &mut Batch, given: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = given.py();
+    let kind: PyBackedStr = given.getattr(intern!(py, "kind"))?.extract()?;
+    let id: PyBackedBytes = given.getattr(intern!(py, "id"))?.extract()?;
+    let version: Option<i64> = given.getattr(intern!(py, "version"))?.extract()?;
+    let expectation = Expectation { kind: open_kind(&kind)?, id: open_id(&id)?, version };
+    batch.expect(expectation).map_err(storage_failure)
+}
+
+fn add_side_record(batch: &mut Batch, given: &Bound<'_, PyAny>) -> PyResult<()> {
+    let py = given.py();
+    let [kind, namespace] = [optional_text(given, "kind")?, optional_text(given, "namespace")?];
     let [kind, namespace] = [&kind, &namespace].map(|text| text.as_deref().unwrap_or_default());
-    let id: PyBackedBytes = note.getattr(intern!(py, "id"))?.extract()?;
-    let record: Option<PyBackedBytes> = note.getattr(intern!(py, "record"))?.extract()?;
-    let kind = Kind::from_name(kind).map_err(storage_failure)?;
-    let note = NoteRecord { kind, id: open_id(&id)?, namespace, record: record.as_deref() };
-    batch.note(&note).map_err(storage_failure)
+    let id: PyBackedBytes = given.getattr(intern!(py, "id"))?.extract()?;
+    let record: Option<PyBackedBytes> = given.getattr(intern!(py, "record"))?.extract()?;
+    let subject: Option<PyBackedBytes> = given.getattr(intern!(py, "subject"))?.extract()?;
+    let side_record = SideRecord {
+        kind: open_kind(kind)?,
+        id: open_id(&id)?,
+        namespace,
+        subject: subject.as_deref().map(open_subject).transpose()?,
+        record: record.as_deref(),
+    };
+    batch.side_record(&side_record).map_err(storage_failure)
+}
+
+fn open_subject(id: &[u8]) -> PyResult<Id> {
+    id.try_into().map_err(|_| invalid("subject", "16 bytes", format!("{} bytes", id.len())))
 }
 
 /// Reads each attribute of a `tacit.model.record.EpisodeRecord` once.
@@ -327,12 +435,12 @@ fn put_episode(batch: &mut Batch, record: &Bound<'_, PyAny>) -> PyResult<()> {
         digest: digest
             .as_ref()
             .try_into()
-            .map_err(|_| invalid("digest", "must have 16 bytes", digest.len()))?,
+            .map_err(|_| invalid("digest", "16 bytes", format!("{} bytes", digest.len())))?,
         task_key,
         domain: domain.unwrap_or_default(),
         agent,
         complexity: open_complexity(complexity.unwrap_or_default())?,
-        state: State::from_name(state.unwrap_or_default()).map_err(storage_failure)?,
+        state: EpisodeState::from_name(state.unwrap_or_default()).map_err(storage_failure)?,
         started_at: record.getattr(intern!(py, "started_at"))?.extract()?,
         ended_at: record.getattr(intern!(py, "ended_at"))?.extract()?,
         base: record.getattr(intern!(py, "base"))?.extract()?,
@@ -344,12 +452,12 @@ fn put_episode(batch: &mut Batch, record: &Bound<'_, PyAny>) -> PyResult<()> {
     batch.put(&episode, &contents).map_err(storage_failure)
 }
 
-/// A text attribute; one that is not valid Unicode is refused by its name.
+/// Reads a text attribute; refuses one that is not valid Unicode by its name.
 fn optional_text(record: &Bound<'_, PyAny>, name: &str) -> PyResult<Option<PyBackedStr>> {
     let read: PyResult<Option<PyBackedStr>> = record.getattr(name)?.extract();
     read.map_err(|error| {
         if error.is_instance_of::<PyUnicodeEncodeError>(record.py()) {
-            invalid(name, "must be valid Unicode", "a lone surrogate")
+            invalid(name, "valid Unicode", "a lone surrogate")
         } else {
             error
         }
@@ -358,10 +466,10 @@ fn optional_text(record: &Bound<'_, PyAny>, name: &str) -> PyResult<Option<PyBac
 
 fn open_complexity(name: &str) -> PyResult<Complexity> {
     let found = Complexity::from_name(name);
-    found.ok_or_else(|| invalid("complexity", "must be simple, moderate, complex or unknown", name))
+    found.ok_or_else(|| invalid("complexity", "simple, moderate, complex or unknown", name))
 }
 
-/// A class of `tacit.model.record`, imported once.
+/// Imports a class of `tacit.model.record` once.
 fn record_class<'py>(
     py: Python<'py>,
     cell: &'static PyOnceLock<Py<PyType>>,
@@ -379,16 +487,17 @@ fn make_receipt<'py>(py: Python<'py>, receipt: &Receipt, durable: &str) -> PyRes
 fn make_change<'py>(py: Python<'py>, change: &Change) -> PyResult<Bound<'py, PyAny>> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
     let record = change.episode().map(|episode| make_episode(py, &episode)).transpose()?;
-    let note = change.note().map(|note| make_note(py, &note)).transpose()?;
+    let side_record = change.side_record().map(|each| make_side_record(py, &each)).transpose()?;
     let class = record_class(py, &CLASS, "Change")?;
-    class.call1((change.sequence, change.op.name(), record, PyBytes::new(py, &change.id), note))
+    class.call1((change.sequence, change.op.name(), record, PyBytes::new(py, &change.id), side_record))
 }
 
-fn make_note<'py>(py: Python<'py>, note: &NoteRecord<'_>) -> PyResult<Bound<'py, PyAny>> {
+fn make_side_record<'py>(py: Python<'py>, given: &SideRecord<'_>) -> PyResult<Bound<'py, PyAny>> {
     static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    let record = note.record.map(|record| PyBytes::new(py, record));
+    let record = given.record.map(|record| PyBytes::new(py, record));
+    let subject = given.subject.map(|subject| PyBytes::new(py, &subject));
     let class = record_class(py, &CLASS, "SideRecord")?;
-    class.call1((note.kind.name(), PyBytes::new(py, &note.id), note.namespace, record))
+    class.call1((given.kind.name(), PyBytes::new(py, &given.id), given.namespace, record, subject))
 }
 
 fn make_episode<'py>(py: Python<'py>, episode: &EpisodeRecord<'_>) -> PyResult<Bound<'py, PyAny>> {

@@ -130,6 +130,16 @@ impl Index {
         }
     }
 
+    /// Returns an empty index with the same settings and merges.
+    pub fn renewed(&self) -> Self {
+        let mut fresh = Self::new(&self.embedder, self.dimension);
+        for space in &self.all {
+            let pairs: Vec<(Id, Id)> = space.merges.pairs().map(|(one, other)| (*one, *other)).collect();
+            fresh.merge(&space.namespace, &pairs);
+        }
+        fresh
+    }
+
     pub fn embedder(&self) -> &str {
         &self.embedder
     }

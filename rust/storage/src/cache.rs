@@ -1,9 +1,11 @@
-//! What was read is kept: in memory first, behind it in a redb file that outlives the process.
+//! The cache of values that were read: in memory first, behind it in a redb file that outlives the process.
 //!
-//! Everything here is disposable. The file is thrown away where it belongs to another store, to another version, to
-//! a history that the store does not have, where it was not closed, and where a value's hash is wrong. It takes
-//! only values that the durable side gave, so it may miss, but it may not lie.
+//! Everything here is disposable. The file is discarded if it belongs to another store, another version or a history
+//! that the store does not have, if it was not closed, and if the hash of a value is wrong. It takes only values that
+//! the durable side returned, so it may miss a value but never returns a wrong one.
 
+use std::fs::File;
+use std::io::Read;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,170 +15,260 @@ use redb::{Builder, Database, DatabaseError, Durability, ReadableDatabase, Table
 use tacit_kernels::facts::Id;
 use tacit_kernels::lru::{Limits, Lru, Metrics};
 
-use crate::durable::SCHEMA;
-use crate::record::{self, Kind, VERSION};
+use crate::change::LogPosition;
+use crate::files;
+use crate::record::{self, RecordKind, VERSION};
 
 const VALUES: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("values");
-const HEADER: TableDefinition<'_, (), &[u8]> = TableDefinition::new("header");
+/// The table whose name marks a file as a cache of tacit.
+const HEADER: TableDefinition<'_, (), &[u8]> = TableDefinition::new("tacit-cache");
+/// The name of that table in files of earlier versions.
+const OLD_HEADER: TableDefinition<'_, (), &[u8]> = TableDefinition::new("header");
+/// The first bytes of every redb file.
+const REDB_MAGIC: &[u8] = b"redb\x1A\x0A\xA9\x0D\x0A";
 
+/// The version of the keys and of the header.
+const FORMAT: u32 = 3;
 /// redb's own pages in memory.
 const PAGES_BYTES: usize = 32 << 20;
-/// Values wait for each other until so many bytes are written at once.
+/// The bytes of values that wait until they are written together.
 const WAITING_BYTES: usize = 1 << 20;
-/// The file is emptied once it holds more.
+/// The limit of the file.
 const FILE_BYTES: u64 = 512 << 20;
 
-/// Where the store's history stood: the newest change's number and what it was about.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Position {
-    pub(crate) sequence: i64,
-    pub(crate) id: Id,
-}
-
-/// Values by kind and id.
+/// Values by kind and key.
 pub(crate) struct Cache {
-    memory: Lru<(Kind, Id), Arc<[u8]>>,
-    file: File,
-    /// Every removal up to here has been carried out on what is held.
-    pub(crate) position: Position,
+    memory: Lru<(RecordKind, Id), Arc<[u8]>>,
+    file: FileState,
+    /// Every removal up to here has been carried out on the cached values.
+    pub(crate) position: LogPosition,
 }
 
 /// The part that outlives the process.
-enum File {
-    /// Not needed yet.
-    Unopened(PathBuf),
-    Open(Box<Values>),
+enum FileState {
+    /// Not needed yet. True for a file whose name is our own choice.
+    Unopened(PathBuf, bool),
+    Open(Box<CachedFile>),
     /// Not wanted, owned by another process, or given up.
     Absent,
+    /// The path names a file that is not a cache.
+    Foreign(PathBuf),
 }
 
 impl Cache {
-    pub(crate) fn new(limits: Limits, path: Option<PathBuf>, position: Position) -> Self {
-        let file = path.map_or(File::Absent, File::Unopened);
+    pub(crate) fn new(
+        limits: Limits,
+        path: Option<PathBuf>,
+        is_ours_by_name: bool,
+        position: LogPosition,
+    ) -> Self {
+        let file = match path {
+            None => FileState::Absent,
+            Some(path) if may_be_cache(&path) => FileState::Unopened(path, is_ours_by_name),
+            Some(path) => FileState::Foreign(path),
+        };
         Self { memory: Lru::new(limits), file, position }
     }
 
-    /// Whether [`Cache::attach`] has to be called before the file is of use.
+    /// Returns true if [`Cache::attach`] has to be called before the file is used.
     pub(crate) fn is_unattached(&self) -> bool {
-        matches!(self.file, File::Unopened(_))
+        matches!(self.file, FileState::Unopened(..))
     }
 
-    /// Opens the file. `is_known` tells whether the store's history leads through a position; the result is the
-    /// position from which removals have to be carried out on what the file holds.
-    pub(crate) fn attach(&mut self, uuid: &Id, is_known: impl Fn(Position) -> bool) -> Option<Position> {
-        let File::Unopened(path) = std::mem::replace(&mut self.file, File::Absent) else { return None };
-        let values = guarded(|| Values::open(&path, *uuid, self.position, is_known))??;
-        let position = values.position;
-        self.file = File::Open(Box::new(values));
-        Some(position)
+    /// Opens the file. `is_known` tells if the store's history contains a position. Returns the position from which
+    /// removals have to be carried out on the file's values.
+    pub(crate) fn attach(
+        &mut self,
+        uuid: &Id,
+        is_known: impl Fn(LogPosition) -> bool,
+    ) -> Option<LogPosition> {
+        let state = std::mem::replace(&mut self.file, FileState::Absent);
+        let FileState::Unopened(path, is_ours_by_name) = state else {
+            self.file = state;
+            return None;
+        };
+        let opened = guarded(|| CachedFile::open(&path, is_ours_by_name, *uuid, self.position, is_known))?;
+        match opened {
+            Opened::File(file) => {
+                let position = file.position;
+                self.file = FileState::Open(file);
+                Some(position)
+            }
+            Opened::Foreign => {
+                self.file = FileState::Foreign(path);
+                None
+            }
+            Opened::Nothing => None,
+        }
     }
 
-    pub(crate) fn get(&mut self, kind: Kind, id: Id, now: Instant) -> Option<Arc<[u8]>> {
+    pub(crate) fn get(&mut self, kind: RecordKind, id: Id, now: Instant) -> Option<Arc<[u8]>> {
         if let Some(value) = self.memory.get(&(kind, id), now) {
             return Some(Arc::clone(value));
         }
-        let value = self.with_file(|values| values.get(kind, &id)).flatten()?;
+        let value = self.with_file(|file| file.get(kind, &id)).flatten()?;
         self.memory.insert((kind, id), Arc::clone(&value), value.len(), now);
         Some(value)
     }
 
-    /// Holds a value that the durable side gave while removals were carried out up to `position`.
-    pub(crate) fn keep(&mut self, kind: Kind, id: Id, value: &Arc<[u8]>, now: Instant) {
+    /// Caches a value that the durable side returned while removals were carried out up to `position`.
+    pub(crate) fn keep(&mut self, kind: RecordKind, id: Id, value: &Arc<[u8]>, now: Instant) {
         self.memory.insert((kind, id), Arc::clone(value), value.len(), now);
         let position = self.position;
-        self.with_file(|values| values.keep(kind, &id, value, position));
+        self.with_file(|file| file.keep(kind, &id, value, position));
     }
 
     /// Carries out removals up to `position`.
-    pub(crate) fn forget(&mut self, removed: &[Id], position: Position) {
-        let keys = |id: &Id| [(Kind::Episode, *id), (Kind::Embedding, *id)];
-        let keys: Vec<(Kind, Id)> = removed.iter().flat_map(keys).collect();
+    pub(crate) fn forget(&mut self, removed: &[Id], position: LogPosition) {
+        let kinds = [RecordKind::Episode, RecordKind::Embedding, RecordKind::Pattern];
+        let keys: Vec<(RecordKind, Id)> =
+            removed.iter().flat_map(|id| kinds.map(|kind| (kind, *id))).collect();
         for key in &keys {
             self.memory.remove(key);
         }
         self.position = position;
         if !keys.is_empty() {
-            self.with_file(|values| values.forget(&keys, position));
+            self.with_file(|file| file.forget(&keys, position));
         }
     }
 
-    /// Writes what waits, durably, and lets go of the file.
+    /// Drops every value: removals up to `position` are not known one by one.
+    pub(crate) fn clear(&mut self, position: LogPosition) {
+        self.memory.clear();
+        self.position = position;
+        self.with_file(|file| file.restart(position));
+    }
+
+    /// Writes the waiting values, durably, and closes the file.
     pub(crate) fn close(&mut self) {
         let position = self.position;
-        self.with_file(|values| values.flush(position, Durability::Immediate));
-        self.file = File::Absent;
+        self.with_file(|file| file.flush(position, Durability::Immediate));
+        self.file = FileState::Absent;
     }
 
     pub(crate) fn metrics(&self) -> Metrics {
         self.memory.metrics()
     }
 
-    /// `redb` where a file stands behind the memory.
+    /// Returns `redb` if a file stands behind the memory.
     pub(crate) fn name(&self) -> &'static str {
-        if matches!(self.file, File::Open(_)) { "redb" } else { "memory" }
+        if matches!(self.file, FileState::Open(_)) { "redb" } else { "memory" }
     }
 
-    /// Runs `body` on the file. Any fault of the file, or of redb over it, is the end of the file.
-    fn with_file<T>(&mut self, body: impl FnOnce(&mut Values) -> Faulty<T>) -> Option<T> {
-        let File::Open(values) = &mut self.file else { return None };
-        let outcome = guarded(|| body(values));
+    /// Returns the reason why a wanted file is not used.
+    pub(crate) fn problem(&self) -> Option<String> {
+        match &self.file {
+            FileState::Foreign(path) => {
+                Some(format!("{} is not a cache file and is left as it is", path.display()))
+            }
+            _ => None,
+        }
+    }
+
+    /// Runs `body` on the file. A fault of the file, or of redb, ends the use of the file.
+    fn with_file<T>(&mut self, body: impl FnOnce(&mut CachedFile) -> FileResult<T>) -> Option<T> {
+        let FileState::Open(file) = &mut self.file else { return None };
+        let outcome = guarded(|| body(file));
         if let Some(Ok(value)) = outcome {
             return Some(value);
         }
-        let File::Open(values) = std::mem::replace(&mut self.file, File::Absent) else { return None };
-        let path = values.path.clone();
+        let state = std::mem::replace(&mut self.file, FileState::Absent);
+        let FileState::Open(file) = state else { return None };
+        let path = file.path.clone();
         if outcome.is_some() {
-            drop(values);
+            drop(file);
         } else {
-            // What panicked inside redb may panic again: its memory and its lock stay until the process ends.
-            std::mem::forget(values);
+            // A panic inside redb may recur in its destructor: its memory and its lock stay until the process ends.
+            std::mem::forget(file);
         }
         let _ = std::fs::remove_file(path);
         None
     }
 }
 
-/// Bytes on a disk may be anything, and redb trusts some of them: a panic counts as a fault.
+/// Returns true for an absent or empty file, and for one that begins like a redb file.
+fn may_be_cache(path: &Path) -> bool {
+    let mut start = Vec::new();
+    match File::open(path) {
+        Ok(file) => {
+            file.take(REDB_MAGIC.len() as u64).read_to_end(&mut start).is_ok()
+                && (start.is_empty() || start == REDB_MAGIC)
+        }
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
+}
+
+/// Runs `body`; a panic counts as a fault, because redb trusts some bytes of its file.
 fn guarded<T>(body: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(body)).ok()
 }
 
-/// Why it failed does not matter: the file goes.
-type Faulty<T> = Result<T, Box<dyn std::error::Error>>;
+/// The cause of a fault does not matter: the file is discarded.
+type FileResult<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// The result of opening the file.
+enum Opened {
+    File(Box<CachedFile>),
+    /// The file is not a cache of tacit.
+    Foreign,
+    /// Another process owns the file, or none can be made.
+    Nothing,
+}
 
 /// The redb file, owned by this process.
-struct Values {
+struct CachedFile {
     database: Database,
     path: PathBuf,
     uuid: Id,
-    position: Position,
-    waiting: Vec<((Kind, Id), Vec<u8>)>,
+    position: LogPosition,
+    waiting: Vec<((RecordKind, Id), Vec<u8>)>,
     waiting_bytes: usize,
+    limit: u64,
 }
 
-impl Values {
-    /// None where another process owns the file or none can be made.
-    fn open(path: &Path, uuid: Id, now: Position, is_known: impl Fn(Position) -> bool) -> Option<Self> {
+impl CachedFile {
+    fn open(
+        path: &Path,
+        is_ours_by_name: bool,
+        uuid: Id,
+        now: LogPosition,
+        is_known: impl Fn(LogPosition) -> bool,
+    ) -> Opened {
+        if !is_ours_by_name {
+            match is_ours(path) {
+                Some(true) => (),
+                Some(false) => return Opened::Foreign,
+                None => return Opened::Nothing,
+            }
+        }
         let database = match open_database(path) {
-            Ok(database) => database,
-            Err(DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch) => return None,
-            Err(_) => replace_database(path)?,
+            Ok(database) => Some(database),
+            Err(DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch) => {
+                return Opened::Nothing;
+            }
+            Err(_) => None,
         };
-        let found = read_position(&database, &uuid).filter(|position| is_known(*position));
-        let found = found.filter(|_| std::fs::metadata(path).is_ok_and(|file| file.len() <= FILE_BYTES));
-        let database = if found.is_some() {
-            database
-        } else {
-            drop(database);
-            replace_database(path)?
+        let found = database.as_ref().and_then(|database| read_position(database, &uuid));
+        let found = found.filter(|position| is_known(*position) && file_bytes(path) <= FILE_BYTES);
+        let (position, database) = match (found, database) {
+            (Some(position), Some(database)) => (position, Some(database)),
+            (_, database) => {
+                drop(database);
+                (now, replace_database(path))
+            }
         };
-        let position = found.unwrap_or(now);
-        let values =
-            Self { database, path: path.to_owned(), uuid, position, waiting: Vec::new(), waiting_bytes: 0 };
-        Some(values)
+        let Some(database) = database else { return Opened::Nothing };
+        let _ = files::make_private(path);
+        let path = path.to_owned();
+        let (waiting, waiting_bytes) = (Vec::new(), 0);
+        let file = Self { database, path, uuid, position, waiting, waiting_bytes, limit: FILE_BYTES };
+        // A new file is marked at once, so that it is recognised even if it is never closed.
+        let is_marked = found.is_some()
+            || file.begin(position, Durability::Immediate).is_ok_and(|write| write.commit().is_ok());
+        if is_marked { Opened::File(Box::new(file)) } else { Opened::Nothing }
     }
 
-    fn get(&self, kind: Kind, id: &Id) -> Faulty<Option<Arc<[u8]>>> {
+    fn get(&self, kind: RecordKind, id: &Id) -> FileResult<Option<Arc<[u8]>>> {
         if let Some((_, framed)) = self.waiting.iter().find(|(key, _)| *key == (kind, *id)) {
             return Ok(Some(record::open(kind, id, framed)?.into()));
         }
@@ -189,39 +281,67 @@ impl Values {
         Ok(Some(record::open(kind, id, framed.value())?.into()))
     }
 
-    fn keep(&mut self, kind: Kind, id: &Id, value: &[u8], position: Position) -> Faulty<()> {
+    fn keep(&mut self, kind: RecordKind, id: &Id, value: &[u8], position: LogPosition) -> FileResult<()> {
         self.waiting_bytes += value.len();
         self.waiting.push(((kind, *id), record::frame(kind, id, value)));
         if self.waiting_bytes < WAITING_BYTES { Ok(()) } else { self.flush(position, Durability::None) }
     }
 
-    fn forget(&mut self, keys: &[(Kind, Id)], position: Position) -> Faulty<()> {
+    /// Drops removed values. redb leaves the bytes of a removed value on its pages, so a file that held one is made
+    /// anew.
+    fn forget(&mut self, keys: &[(RecordKind, Id)], position: LogPosition) -> FileResult<()> {
         self.waiting.retain(|(key, _)| !keys.contains(key));
-        let write = self.begin(position, Durability::None)?;
-        {
-            let mut table = write.open_table(VALUES)?;
-            for (kind, id) in keys {
-                table.remove(key(*kind, id).as_slice())?;
-            }
+        if self.holds_any(keys)? {
+            return self.restart(position);
         }
-        Ok(write.commit()?)
+        Ok(self.begin(position, Durability::None)?.commit()?)
     }
 
-    /// Writes what waits. Removals have been carried out up to `position`.
-    fn flush(&mut self, position: Position, durability: Durability) -> Faulty<()> {
+    fn holds_any(&self, keys: &[(RecordKind, Id)]) -> FileResult<bool> {
+        let table = match self.database.begin_read()?.open_table(VALUES) {
+            Ok(table) => table,
+            Err(redb::TableError::TableDoesNotExist(_)) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        for (kind, id) in keys {
+            if table.get(key(*kind, id).as_slice())?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Replaces the file by an empty one.
+    fn restart(&mut self, position: LogPosition) -> FileResult<()> {
+        self.waiting.clear();
+        self.waiting_bytes = 0;
+        self.database = replace_database(&self.path).ok_or("no new cache file")?;
+        Ok(self.begin(position, Durability::Immediate)?.commit()?)
+    }
+
+    /// Writes the waiting values. Removals have been carried out up to `position`.
+    ///
+    /// The file starts again when the values would take it beyond its limit.
+    fn flush(&mut self, position: LogPosition, durability: Durability) -> FileResult<()> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let bytes: usize = waiting.iter().map(|(_, framed)| framed.len()).sum();
+        if file_bytes(&self.path) + 2 * bytes as u64 > self.limit {
+            self.restart(position)?;
+        }
         let write = self.begin(position, durability)?;
         {
             let mut table = write.open_table(VALUES)?;
-            for ((kind, id), framed) in self.waiting.drain(..) {
+            for ((kind, id), framed) in waiting {
                 table.insert(key(kind, &id).as_slice(), framed.as_slice())?;
             }
         }
         self.waiting_bytes = 0;
-        Ok(write.commit()?)
+        write.commit()?;
+        if file_bytes(&self.path) > self.limit { self.restart(position) } else { Ok(()) }
     }
 
-    /// A transaction that has written the header.
-    fn begin(&self, position: Position, durability: Durability) -> Faulty<redb::WriteTransaction> {
+    /// Begins a transaction that has written the header.
+    fn begin(&self, position: LogPosition, durability: Durability) -> FileResult<redb::WriteTransaction> {
         let mut write = self.database.begin_write()?;
         write.set_durability(durability)?;
         write.open_table(HEADER)?.insert((), header(&self.uuid, position).as_slice())?;
@@ -229,8 +349,11 @@ impl Values {
     }
 }
 
-/// A file that was not closed needs repair: it is refused instead, and made anew.
+/// Opens a file. One that was not closed needs repair and is refused instead.
 fn open_database(path: &Path) -> Result<Database, DatabaseError> {
+    if !path.exists() {
+        let _ = files::create_private(path);
+    }
     let mut builder = Builder::new();
     builder.set_cache_size(PAGES_BYTES).set_repair_callback(|repair| repair.abort());
     builder.create(path)
@@ -241,30 +364,60 @@ fn replace_database(path: &Path) -> Option<Database> {
     open_database(path).ok()
 }
 
-/// Where the history of `uuid`'s store stood when the file was written; none where it is another's or new.
-fn read_position(database: &Database, uuid: &Id) -> Option<Position> {
+fn file_bytes(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |file| file.len())
+}
+
+/// Returns true for an absent or empty file, and for one with our header. Reads the file without changing it. `None`
+/// means that another process owns it.
+fn is_ours(path: &Path) -> Option<bool> {
+    if file_bytes(path) == 0 {
+        return Some(true);
+    }
+    match Builder::new().set_cache_size(PAGES_BYTES).open_read_only(path) {
+        Ok(database) => Some(has_header(&database)),
+        Err(DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch) => None,
+        Err(_) => Some(is_marked(path)),
+    }
+}
+
+/// Returns true if a database has our header, of this version or an earlier one.
+fn has_header(database: &impl ReadableDatabase) -> bool {
+    let Ok(read) = database.begin_read() else { return false };
+    read.open_table(HEADER).is_ok() || read.open_table(OLD_HEADER).is_ok()
+}
+
+/// Returns true if a redb file that cannot be opened contains the name of our header.
+fn is_marked(path: &Path) -> bool {
+    let mark = "tacit-cache".as_bytes();
+    let bytes = std::fs::read(path).unwrap_or_default();
+    bytes.windows(mark.len()).any(|window| window == mark)
+}
+
+/// Returns the position of the store's history when the file was written; `None` for a file of another store.
+fn read_position(database: &Database, uuid: &Id) -> Option<LogPosition> {
     let table = database.begin_read().ok()?.open_table(HEADER).ok()?;
     let found = table.get(()).ok()??;
     let bytes: &[u8] = found.value();
-    let position = Position {
+    let position = LogPosition {
         sequence: i64::from_le_bytes(bytes.get(21..29)?.try_into().ok()?),
         id: bytes.get(29..45)?.try_into().ok()?,
     };
     (bytes == header(uuid, position)).then_some(position)
 }
 
-/// Store, codec, schema and position.
-fn header(uuid: &Id, position: Position) -> [u8; 45] {
+/// Encodes store, codec, format and position.
+fn header(uuid: &Id, position: LogPosition) -> [u8; 45] {
     let mut bytes = [0; 45];
     bytes[..16].copy_from_slice(uuid);
     bytes[16] = VERSION;
-    bytes[17..21].copy_from_slice(&(SCHEMA as u32).to_le_bytes());
+    bytes[17..21].copy_from_slice(&FORMAT.to_le_bytes());
     bytes[21..29].copy_from_slice(&position.sequence.to_le_bytes());
     bytes[29..].copy_from_slice(&position.id);
     bytes
 }
 
-fn key(kind: Kind, id: &Id) -> [u8; 17] {
+fn key(kind: RecordKind, id: &Id) -> [u8; 17] {
     let mut bytes = [kind as u8; 17];
     bytes[1..].copy_from_slice(id);
     bytes
@@ -277,12 +430,12 @@ mod tests {
 
     const STORE: Id = [5; 16];
 
-    fn at(sequence: i64) -> Position {
-        Position { sequence, id: [sequence as u8; 16] }
+    fn at(sequence: i64) -> LogPosition {
+        LogPosition { sequence, id: [sequence as u8; 16] }
     }
 
-    fn attached(path: &Path, now: Position, is_known: bool) -> Cache {
-        let mut cache = Cache::new(Limits::default(), Some(path.to_owned()), now);
+    fn attached(path: &Path, now: LogPosition, is_known: bool) -> Cache {
+        let mut cache = Cache::new(Limits::default(), Some(path.to_owned()), false, now);
         cache.attach(&STORE, |_| is_known);
         cache
     }
@@ -294,12 +447,13 @@ mod tests {
     /// A file that was written by a cache and closed.
     fn written(path: &Path, numbers: std::ops::Range<u64>) {
         let mut cache = attached(path, at(9), true);
-        numbers.for_each(|number| cache.keep(Kind::Episode, id(number), &value(number), Instant::now()));
+        numbers
+            .for_each(|number| cache.keep(RecordKind::Episode, id(number), &value(number), Instant::now()));
         cache.close();
     }
 
     fn found(cache: &mut Cache, number: u64) -> Option<Arc<[u8]>> {
-        cache.get(Kind::Episode, id(number), Instant::now())
+        cache.get(RecordKind::Episode, id(number), Instant::now())
     }
 
     fn path() -> (tempfile::TempDir, PathBuf) {
@@ -309,54 +463,54 @@ mod tests {
     }
 
     #[test]
-    fn what_was_kept_is_found_by_the_next_cache_and_under_its_own_kind_only() {
+    fn a_cached_value_is_found_by_the_next_cache_under_its_kind_only() {
         let (_folder, path) = path();
         written(&path, 0..3);
         let mut cache = attached(&path, at(9), true);
         assert_eq!((found(&mut cache, 1), found(&mut cache, 7)), (Some(value(1)), None));
-        assert_eq!(cache.get(Kind::Embedding, id(1), Instant::now()), None);
+        assert_eq!(cache.get(RecordKind::Embedding, id(1), Instant::now()), None);
         assert_eq!(cache.name(), "redb");
     }
 
     #[test]
-    fn a_file_of_another_store_or_of_an_unknown_history_is_thrown_away() {
+    fn a_file_of_another_store_or_history_is_discarded() {
         let (_folder, path) = path();
         written(&path, 0..3);
         assert_eq!(found(&mut attached(&path, at(9), false), 1), None);
         written(&path, 0..3);
-        let mut other = Cache::new(Limits::default(), Some(path), at(9));
+        let mut other = Cache::new(Limits::default(), Some(path), false, at(9));
         other.attach(&[6; 16], |_| true);
         assert_eq!((found(&mut other, 1), other.name()), (None, "redb"));
     }
 
     #[test]
-    fn what_was_removed_stays_away() {
+    fn a_removed_value_is_not_found_again() {
         let (_folder, path) = path();
         written(&path, 0..3);
         let mut cache = attached(&path, at(9), true);
         found(&mut cache, 1);
-        cache.keep(Kind::Episode, id(8), &value(8), Instant::now());
+        cache.keep(RecordKind::Episode, id(8), &value(8), Instant::now());
         cache.forget(&[id(1), id(8)], at(10));
         assert_eq!((found(&mut cache, 1), found(&mut cache, 8)), (None, None));
         cache.close();
-        let mut cache = Cache::new(Limits::default(), Some(path), at(10));
+        let mut cache = Cache::new(Limits::default(), Some(path), false, at(10));
         assert_eq!(cache.attach(&STORE, |_| true), Some(at(10)));
-        assert_eq!([1, 8, 2].map(|number| found(&mut cache, number).is_some()), [false, false, true]);
+        assert_eq!([1, 8, 2].map(|number| found(&mut cache, number).is_some()), [false, false, false]);
     }
 
     #[test]
-    fn a_file_that_another_owns_is_left_to_it() {
+    fn a_file_of_another_owner_is_left_to_it() {
         let (_folder, path) = path();
         written(&path, 0..3);
         let mut owner = attached(&path, at(9), true);
         let mut second = attached(&path, at(9), true);
         assert_eq!((second.name(), found(&mut second, 1)), ("memory", None));
-        second.keep(Kind::Episode, id(1), &value(1), Instant::now());
+        second.keep(RecordKind::Episode, id(1), &value(1), Instant::now());
         assert_eq!((found(&mut second, 1), found(&mut owner, 1)), (Some(value(1)), Some(value(1))));
     }
 
     #[test]
-    fn a_file_that_was_not_closed_is_older_or_gone_and_says_so() {
+    fn a_file_that_was_not_closed_is_older_or_gone() {
         let (_folder, path) = path();
         written(&path, 0..3);
         let mut owner = attached(&path, at(9), true);
@@ -364,30 +518,97 @@ mod tests {
         let copy = path.with_extension("copy");
         std::fs::copy(&path, &copy).unwrap();
         drop(owner);
-        let mut cache = Cache::new(Limits::default(), Some(copy), at(10));
+        let mut cache = Cache::new(Limits::default(), Some(copy), false, at(10));
         let position = cache.attach(&STORE, |_| true).unwrap();
         assert!(position == at(9) || found(&mut cache, 1).is_none());
         assert!(position == at(9) || found(&mut cache, 2).is_none());
     }
 
+    /// A torn cache still holds the name of its header; the start of one does not, and is left alone.
     #[test]
-    fn a_torn_or_foreign_file_is_replaced() {
+    fn only_an_absent_empty_or_marked_file_is_replaced() {
         let (_folder, path) = path();
         written(&path, 0..3);
         let whole = std::fs::read(&path).unwrap();
-        let torn =
-            [vec![], b"not a cache".to_vec(), whole[..100].to_vec(), whole[..whole.len() / 2].to_vec()];
-        for bytes in torn {
-            std::fs::write(&path, bytes).unwrap();
+        let foreign = foreign_database(&path.with_extension("theirs"));
+        let cases = [
+            (vec![], true),
+            (whole[..whole.len() / 2].to_vec(), true),
+            (whole[..100].to_vec(), false),
+            (b"not a cache".to_vec(), false),
+            (foreign, false),
+        ];
+        for (bytes, is_replaced) in cases {
+            std::fs::write(&path, &bytes).unwrap();
             let mut cache = attached(&path, at(9), true);
             assert_eq!(found(&mut cache, 1), None);
-            cache.keep(Kind::Episode, id(1), &value(1), Instant::now());
+            cache.keep(RecordKind::Episode, id(1), &value(1), Instant::now());
             assert_eq!(found(&mut cache, 1), Some(value(1)));
+            assert_eq!((cache.name() == "redb", cache.problem().is_none()), (is_replaced, is_replaced));
+            cache.close();
+            assert!(is_replaced || std::fs::read(&path).unwrap() == bytes);
         }
     }
 
+    /// The bytes of a redb file that another program made.
+    fn foreign_database(path: &Path) -> Vec<u8> {
+        let database = open_database(path).unwrap();
+        let table: TableDefinition<'_, (), &[u8]> = TableDefinition::new("theirs");
+        let write = database.begin_write().unwrap();
+        write.open_table(table).unwrap().insert((), &b"text"[..]).unwrap();
+        write.commit().unwrap();
+        drop(database);
+        std::fs::read(path).unwrap()
+    }
+
     #[test]
-    fn a_damaged_file_misses_but_does_not_lie() {
+    fn an_open_file_stays_within_its_limit() {
+        let (_folder, path) = path();
+        let mut cache = attached(&path, at(9), true);
+        let FileState::Open(file) = &mut cache.file else { panic!("no file") };
+        file.limit = 8 << 20;
+        let large: Arc<[u8]> = vec![7; 300 << 10].into();
+        let mut largest = 0;
+        for number in 0..100 {
+            cache.keep(RecordKind::Episode, id(number), &large, Instant::now());
+            largest = largest.max(file_bytes(&path));
+        }
+        assert!((2 << 20..=8 << 20).contains(&largest), "{largest}");
+        assert_eq!(cache.name(), "redb");
+    }
+
+    #[test]
+    fn a_removed_value_leaves_no_bytes_in_the_file() {
+        let (_folder, path) = path();
+        let secret: Arc<[u8]> = b"an unmistakable sentence".repeat(100).into();
+        let mut cache = attached(&path, at(9), true);
+        cache.keep(RecordKind::Episode, id(1), &secret, Instant::now());
+        cache.close();
+        let is_inside = || is_marked_by(&path, b"an unmistakable sentence");
+        assert!(is_inside());
+        attached(&path, at(9), true).forget(&[id(1)], at(10));
+        assert!(!is_inside());
+    }
+
+    fn is_marked_by(path: &Path, text: &[u8]) -> bool {
+        std::fs::read(path).unwrap().windows(text.len()).any(|window| window == text)
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_file_is_readable_by_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let (_folder, path) = path();
+        let mode = || std::fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        written(&path, 0..1);
+        assert_eq!(mode(), 0o600);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        written(&path, 0..1);
+        assert_eq!(mode(), 0o600);
+    }
+
+    #[test]
+    fn a_damaged_file_misses_values_and_returns_no_wrong_one() {
         let (_folder, path) = path();
         written(&path, 0..200);
         let whole = std::fs::read(&path).unwrap();

@@ -1,4 +1,4 @@
-//! What can go wrong with a store, and whether trying again can help.
+//! The failures of a store, and for each of them if a retry can help.
 
 use libsql::ffi;
 
@@ -9,18 +9,23 @@ pub type Result<T> = std::result::Result<T, StorageError>;
 #[error("{message}")]
 pub struct StorageError {
     pub kind: ErrorKind,
-    /// Whether the same call may succeed later without anyone changing anything.
+    /// True if the same call may succeed later without any change.
     pub retryable: bool,
-    /// SQLite's extended result code; 0 where SQLite was not involved.
+    /// SQLite's extended result code; 0 for a failure that SQLite had no part in.
     pub code: i32,
     pub message: String,
 }
 
-/// What a caller tells apart.
+/// The kinds of failure that a caller tells apart.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ErrorKind {
     /// The same id, another content.
     Conflict { external_id: String, namespace: String },
+    /// A precondition of a batch does not hold: the row has another version. `None` stands for an absent row, an
+    /// expected 0 for any version.
+    VersionConflict { kind: &'static str, id: String, expected: Option<i64>, found: Option<i64> },
+    /// The changes that the caller lacks were pruned: it has to read the log from its start.
+    ResyncRequired { since: i64, horizon: i64 },
     /// A value that breaks a rule.
     Invalid { field: String, limit: String, given: String },
     /// A value larger than its limit.
@@ -29,9 +34,9 @@ pub enum ErrorKind {
     Corrupt,
     /// The file is not tacit's, or a newer tacit wrote it.
     Schema,
-    /// Busy, full or failing now; the seconds to wait, where they are known.
+    /// Busy, full or failing now; `None` means that the seconds to wait are not known.
     Unavailable { retry_after_s: Option<f64> },
-    /// Whether the commit took place is not known.
+    /// The commit may or may not have taken place.
     CommitUnknown,
     /// The file takes no writes.
     ReadOnly,
@@ -39,13 +44,16 @@ pub enum ErrorKind {
     Closed,
     /// The store was opened before this process was forked.
     Forked,
-    /// A fault of tacit or of SQLite that no caller can mend.
+    /// A fault of tacit or of SQLite that no caller can correct.
     Internal,
 }
 
 impl StorageError {
     fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        let retryable = matches!(kind, ErrorKind::Unavailable { .. } | ErrorKind::CommitUnknown);
+        let retryable = matches!(
+            kind,
+            ErrorKind::Unavailable { .. } | ErrorKind::CommitUnknown | ErrorKind::VersionConflict { .. }
+        );
         Self { kind, retryable, code: 0, message: message.into() }
     }
 
@@ -62,15 +70,35 @@ impl StorageError {
         )
     }
 
+    pub(crate) fn version_conflict(
+        kind: &'static str,
+        id: &str,
+        expected: Option<i64>,
+        found: Option<i64>,
+    ) -> Self {
+        let name = |version: Option<i64>| match version {
+            None => "absent".to_owned(),
+            Some(0) => "any".to_owned(),
+            Some(number) => number.to_string(),
+        };
+        let message = rule_broken(&format!("the version of {kind} {id}"), &name(expected), &name(found));
+        Self::new(ErrorKind::VersionConflict { kind, id: id.to_owned(), expected, found }, message)
+    }
+
+    pub(crate) fn resync(since: i64, horizon: i64) -> Self {
+        let message = rule_broken("since", &format!("0 or at least the horizon {horizon}"), since);
+        Self::new(ErrorKind::ResyncRequired { since, horizon }, message)
+    }
+
     pub(crate) fn invalid(field: &str, limit: impl Into<String>, given: impl ToString) -> Self {
         let (limit, given) = (limit.into(), given.to_string());
-        let message = format!("{field}: {limit}, got {given}");
+        let message = rule_broken(field, &limit, &given);
         Self::new(ErrorKind::Invalid { field: field.to_owned(), limit, given }, message)
     }
 
     pub(crate) fn too_large(field: &str, limit: usize, given: usize) -> Self {
-        let (limit, given) = (format!("at most {limit} bytes"), given.to_string());
-        let message = format!("{field}: {limit}, got {given}");
+        let (limit, given) = (format!("at most {limit} bytes"), format!("{given} bytes"));
+        let message = rule_broken(field, &limit, &given);
         Self::new(ErrorKind::TooLarge { field: field.to_owned(), limit, given }, message)
     }
 
@@ -89,7 +117,10 @@ impl StorageError {
     /// The breaker is open; `wait` says for how long.
     pub(crate) fn interrupted(wait: std::time::Duration) -> Self {
         let retry_after_s = Some(wait.as_secs_f64());
-        Self::new(ErrorKind::Unavailable { retry_after_s }, "the store failed too often and is given a break")
+        Self::new(
+            ErrorKind::Unavailable { retry_after_s },
+            "the store failed too often and is not asked for a while",
+        )
     }
 
     pub(crate) fn closed() -> Self {
@@ -107,14 +138,19 @@ impl StorageError {
         Self::new(ErrorKind::Internal, message)
     }
 
-    /// The same failure, met while COMMIT ran. Where the log was written but not synced, it may or may not hold
-    /// the transaction; where it could not be written, it does not.
+    /// Reads the failure as one of COMMIT. A log that was written but not synced may or may not hold the
+    /// transaction; a log that could not be written does not hold it.
     pub(crate) fn during_commit(self) -> Self {
         if !matches!(self.code, ffi::SQLITE_IOERR_FSYNC | ffi::SQLITE_IOERR_DIR_FSYNC) {
             return self;
         }
-        let message = format!("whether the commit took place is not known: {}", self.message);
+        let message = format!("the commit may or may not have taken place: {}", self.message);
         Self::new(ErrorKind::CommitUnknown, message).with_code(self.code)
+    }
+
+    /// Returns true if the failure concerns one row or batch, and not the file.
+    pub(crate) fn is_corrupt(&self) -> bool {
+        self.kind == ErrorKind::Corrupt
     }
 
     fn from_sqlite(code: i32, message: String) -> Self {
@@ -136,6 +172,11 @@ impl StorageError {
     }
 }
 
+/// Makes the sentence for a value that breaks a rule.
+fn rule_broken(field: &str, rule: &str, given: impl std::fmt::Display) -> String {
+    format!("{field} must be {rule}; got {given}")
+}
+
 impl From<libsql::Error> for StorageError {
     fn from(error: libsql::Error) -> Self {
         match error {
@@ -154,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_says_whether_a_retry_can_help() {
+    fn sqlite_codes_map_to_retryable_and_final_failures() {
         let retryable = |code| StorageError::from_sqlite(code, String::new()).retryable;
         assert!(retryable(ffi::SQLITE_BUSY_SNAPSHOT) && retryable(ffi::SQLITE_FULL));
         assert!(retryable(ffi::SQLITE_IOERR_WRITE));
@@ -163,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_sync_that_failed_leaves_a_commit_in_doubt() {
+    fn only_a_failed_sync_makes_a_commit_unknown() {
         let failed = |code| StorageError::from_sqlite(code, String::new()).during_commit().kind;
         assert_eq!(failed(ffi::SQLITE_IOERR_FSYNC), ErrorKind::CommitUnknown);
         assert!(matches!(failed(ffi::SQLITE_IOERR_WRITE), ErrorKind::Unavailable { .. }));

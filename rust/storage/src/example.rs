@@ -8,7 +8,8 @@ use tacit_kernels::lru::Limits;
 use tacit_kernels::trajectory::Complexity;
 
 use crate::{
-    Batch, CacheFile, Durability, EpisodeRecord, Kind, NoteRecord, Options, Receipt, Result, State, Store,
+    Batch, CacheFile, Durability, EpisodeRecord, EpisodeState, Options, Receipt, RecordKind, Result,
+    SideRecord, Store,
 };
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -19,7 +20,7 @@ pub(crate) fn id(number: u64) -> Id {
     id
 }
 
-/// Packed facts about pattern `number`, with the packed contents of it.
+/// Packed facts about pattern `number`, with its packed content.
 pub(crate) fn taught(number: u64, successes: f64) -> (Vec<u8>, Vec<u8>) {
     let fact = Fact { pattern: id(number), kind: 0, occurrences: 3, successes };
     let content = PatternContent { pattern: id(number), kind: 0, content: vec![0x90] };
@@ -37,7 +38,7 @@ pub(crate) fn episode<'a>(number: u64, payload: &'a [u8], facts: &'a [u8]) -> Ep
         domain: "retail",
         agent: None,
         complexity: Complexity::Simple,
-        state: State::Learned,
+        state: EpisodeState::Learned,
         started_at: 0,
         ended_at: number as i64 * 86_400_000_000,
         base: Some(1.0),
@@ -56,7 +57,7 @@ pub(crate) fn put(number: u64) -> Batch {
     batch
 }
 
-/// A batch of one episode whose content contradicts `put(number)`.
+/// A batch of one episode with another content than `put(number)`.
 pub(crate) fn contradiction(number: u64) -> Batch {
     let mut batch = Batch::default();
     batch.put(&EpisodeRecord { digest: [9; 16], ..episode(number, &[], &[]) }, &[]).unwrap();
@@ -70,8 +71,8 @@ pub(crate) fn removal(number: u64) -> Batch {
 }
 
 /// A heuristic, or its deletion.
-pub(crate) fn note(number: u64, record: Option<&[u8]>) -> NoteRecord<'_> {
-    NoteRecord { kind: Kind::Heuristic, id: id(number), namespace: "default", record }
+pub(crate) fn side_record(number: u64, record: Option<&[u8]>) -> SideRecord<'_> {
+    SideRecord { kind: RecordKind::Heuristic, id: id(number), namespace: "default", subject: None, record }
 }
 
 pub(crate) fn options(folder: &Path) -> Options {
@@ -81,7 +82,7 @@ pub(crate) fn options(folder: &Path) -> Options {
         readers: 2,
         busy_timeout: Duration::from_secs(5),
         cache: Limits::default(),
-        cache_file: CacheFile::Beside,
+        cache_file: CacheFile::NextToDatabase,
     }
 }
 

@@ -1,101 +1,41 @@
-//! The durable store (libSQL), the cache in front of it (redb) and how the two keep together.
+//! The durable store (libSQL), the cache in front of it (redb) and their agreement.
 
 mod batch;
 mod cache;
+mod change;
 mod durable;
+mod episode_record;
 mod error;
 #[cfg(test)]
 mod example;
-mod note;
+mod files;
+mod options;
+mod pattern;
 mod record;
+mod scan;
+mod side_record;
 mod tiered;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tacit_kernels::facts::Id;
-use tacit_kernels::lru::Limits;
 
 use crate::tiered::Tiered;
 
-pub use crate::batch::{Batch, Change, Changes, EpisodeRecord, Op, Receipt, State, Sums};
+pub use crate::batch::{Batch, Expectation, Receipt};
+pub use crate::change::{Change, Changes, Op};
+pub use crate::durable::{Compaction, DamagedRow};
+pub use crate::episode_record::{EpisodeRecord, EpisodeState};
 pub use crate::error::{ErrorKind, Result, StorageError};
-pub use crate::note::NoteRecord;
-pub use crate::record::Kind;
+pub use crate::options::{CacheFile, Durability, Options, StatValue};
+pub use crate::pattern::without_detail;
+pub use crate::record::RecordKind;
+pub use crate::scan::{Filters, ScanPage};
+pub use crate::side_record::SideRecord;
 pub use crate::tiered::Commit;
-
-/// How a store is opened.
-#[derive(Debug, Clone)]
-pub struct Options {
-    pub path: PathBuf,
-    pub durability: Durability,
-    /// How many connections read at the same time.
-    pub readers: usize,
-    /// How long a lock of another process is waited for.
-    pub busy_timeout: Duration,
-    /// What is kept in memory of what was read.
-    pub cache: Limits,
-    pub cache_file: CacheFile,
-}
-
-/// Where what was read outlives the process. The file is disposable.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CacheFile {
-    None,
-    /// Beside the store, under its name with `-cache` after it.
-    Beside,
-    At(PathBuf),
-}
-
-/// One entry of [`Store::stats`].
-#[derive(Debug, Clone, PartialEq)]
-pub enum Figure {
-    Count(i64),
-    Share(f64),
-    Word(String),
-}
-
-/// What an acknowledged commit survives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// The loss of power.
-    Durable,
-    /// The death of the process; the loss of power may cost the last commits, never the file.
-    Fast,
-}
-
-impl Durability {
-    pub fn from_name(name: &str) -> Result<Self> {
-        match name {
-            "durable" => Ok(Self::Durable),
-            "fast" => Ok(Self::Fast),
-            _ => Err(StorageError::invalid("durability", "must be durable or fast", name)),
-        }
-    }
-}
-
-/// Which rows a scan gives back. What is `None` is not looked at. Notes are filtered by namespace alone.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Filters<'a> {
-    pub namespace: Option<&'a str>,
-    pub domain: Option<&'a str>,
-    pub task_key: Option<&'a str>,
-    pub agent: Option<&'a str>,
-    pub external_id: Option<&'a str>,
-    pub state: Option<State>,
-}
-
-/// One page of a scan, in the order of ids.
-#[derive(Debug, Clone, Copy)]
-pub struct Page<'a> {
-    /// The last id of the page before.
-    pub after: Option<Id>,
-    pub limit: usize,
-    pub newest_first: bool,
-    pub filters: Filters<'a>,
-}
 
 /// A store of experience. A commit is all or nothing, durable when it is acknowledged, and harmless when repeated.
 ///
@@ -107,7 +47,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store at `options.path`; creates it where there is none. The folder must exist.
+    /// Opens the store at `options.path`, or creates it. The folder must exist.
     pub fn open(options: &Options) -> Result<Self> {
         let tiered = Arc::new(Tiered::open(options)?);
         Ok(Self { tiered: RwLock::new(Some(tiered)), process: process::id() })
@@ -118,57 +58,105 @@ impl Store {
         self.opened()?.submit(batch)
     }
 
-    /// What a receipt says about where a commit is durable.
+    /// Returns the place that a receipt names.
     pub fn name(&self) -> Result<String> {
         Ok(self.opened()?.name())
     }
 
-    /// The value of `kind` under `id`.
-    pub fn get(&self, kind: Kind, id: Id) -> Result<Option<Arc<[u8]>>> {
-        Ok(self.get_many(kind, &[id])?.pop().flatten())
-    }
-
-    /// The values of `ids`, in their order; none where there is no such row.
+    /// Returns the value of `kind` under `id`. A damaged row is an error.
     ///
-    /// What another process removed may be served for some milliseconds more, but not once [`Store::sequence`]
-    /// has counted its removal.
-    pub fn get_many(&self, kind: Kind, ids: &[Id]) -> Result<Vec<Option<Arc<[u8]>>>> {
-        self.opened()?.get_many(kind, ids)
+    /// `namespace` matters for patterns alone: it selects whose detail comes with the content. A pattern without a
+    /// namespace comes without detail.
+    pub fn get(&self, kind: RecordKind, id: Id, namespace: Option<&str>) -> Result<Option<Arc<[u8]>>> {
+        self.opened()?.get(kind, id, namespace)
     }
 
-    /// The rows of `page` with their ids.
-    pub fn scan(&self, kind: Kind, page: &Page<'_>) -> Result<Vec<(Id, Vec<u8>)>> {
+    /// Returns the values of `ids`, in their order; `None` stands for an absent or damaged row.
+    ///
+    /// A row that another process removed may be served for some milliseconds more, but not once
+    /// [`Store::sequence`] has counted its removal.
+    pub fn get_many(
+        &self,
+        kind: RecordKind,
+        ids: &[Id],
+        namespace: Option<&str>,
+    ) -> Result<Vec<Option<Arc<[u8]>>>> {
+        self.opened()?.get_many(kind, ids, namespace)
+    }
+
+    /// Returns the version of an episode or a side record; `None` means that it is absent. Reads no record.
+    ///
+    /// The version is the number of the change that wrote the row last.
+    pub fn version(&self, kind: RecordKind, id: Id) -> Result<Option<i64>> {
+        self.opened()?.version(kind, &id)
+    }
+
+    /// Returns the version and the value of an episode or a side record, read together.
+    pub fn versioned(&self, kind: RecordKind, id: Id) -> Result<Option<(i64, Vec<u8>)>> {
+        self.opened()?.versioned(kind, &id)
+    }
+
+    /// Returns the rows of `page` with their ids. Damaged rows are left out.
+    pub fn scan(&self, kind: RecordKind, page: &ScanPage<'_>) -> Result<Vec<(Id, Vec<u8>)>> {
         self.opened()?.scan(kind, page)
     }
 
-    /// What changed after the change numbered `since`, oldest first. A put that was removed later is left out, and so
-    /// is a note that was written again.
-    pub fn changes(&self, since: i64, limit: usize) -> Result<Changes> {
-        self.opened()?.changes(since, limit)
+    /// Returns the changes after the one numbered `since`, oldest first.
+    ///
+    /// The stretch leaves out a put that was removed later, a side record that was written again, and damaged rows.
+    /// A `since` between 0 and the horizon fails with [`ErrorKind::ResyncRequired`]. A reader that began at 0 hands
+    /// on the horizon of its first stretch as `began`, and may read on until the horizon moves.
+    pub fn changes(&self, since: i64, limit: usize, began: Option<i64>) -> Result<Changes> {
+        self.opened()?.changes(since, limit, began)
     }
 
-    /// The newest change's number, whichever process made it.
+    /// Returns the number of the newest change, of whichever process.
     pub fn sequence(&self) -> Result<i64> {
         self.opened()?.sequence()
     }
 
-    /// The sums of everything up to a change, and that change's number.
-    pub fn sums(&self) -> Result<Sums> {
-        self.opened()?.sums()
-    }
-
-    /// The episodes that wait to be learned from, oldest first.
+    /// Returns the episodes that wait to be learned from, oldest first.
     pub fn pending(&self, limit: usize) -> Result<Vec<Id>> {
         self.opened()?.pending(limit)
     }
 
-    /// Named counts of what is stored and how it is held.
-    pub fn stats(&self) -> Result<Vec<(&'static str, Figure)>> {
+    /// Reads every row and returns the unreadable ones.
+    pub fn damaged(&self) -> Result<Vec<DamagedRow>> {
+        self.opened()?.damaged()
+    }
+
+    /// Returns the number of unreadable rows that this process met. Reads nothing.
+    pub fn damaged_count(&self) -> Result<usize> {
+        Ok(self.opened()?.damaged_count())
+    }
+
+    /// Removes every unreadable row and returns them.
+    pub fn remove_damaged(&self) -> Result<Vec<DamagedRow>> {
+        self.opened()?.remove_damaged()
+    }
+
+    /// Prunes the change log but for its newest `keep` numbers.
+    pub fn compact(&self, keep: i64) -> Result<Compaction> {
+        self.opened()?.compact(keep)
+    }
+
+    /// Copies the store to `target`, as of one moment, while it is in use. Refuses an existing file.
+    pub fn back_up(&self, target: &Path) -> Result<()> {
+        self.opened()?.back_up(target)
+    }
+
+    /// Returns the backups that migrations left beside the file.
+    pub fn schema_backups(&self) -> Result<Vec<PathBuf>> {
+        Ok(self.opened()?.schema_backups())
+    }
+
+    /// Returns named figures of the stored rows and of the cache.
+    pub fn stats(&self) -> Result<Vec<(&'static str, StatValue)>> {
         self.opened()?.stats()
     }
 
-    /// Refuses further commits and lands those that were submitted; true once that is done and the files are
-    /// closed, false where it takes longer than `patience`. Closing a closed store is true at once.
+    /// Refuses further commits and finishes those that were submitted. Returns true once the files are closed, false
+    /// if that takes longer than `patience`. Closing a closed store returns true at once.
     pub fn close(&self, patience: Duration) -> bool {
         let Ok(tiered) = self.opened() else { return true };
         let has_closed = tiered.close(patience);
@@ -188,8 +176,8 @@ impl Store {
 }
 
 impl Drop for Store {
-    /// Signals the writer and waits for nobody. What a forked child inherited is left alone: closing it would
-    /// harm the parent's files.
+    /// Signals the writer and does not wait. A forked child leaks what it inherited: closing it would harm the
+    /// parent's files.
     fn drop(&mut self) {
         if self.process != process::id() {
             std::mem::forget(self.tiered.get_mut().map(Option::take));

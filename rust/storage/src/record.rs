@@ -1,8 +1,8 @@
-//! Framed, versioned, hashed bytes of one value.
+//! The frame of a record: version, hash and value.
 //!
 //! A frame is 14 bytes and the value: version, kind, length of the value (u32), hash (u64), all little-endian.
-//! The hash covers the value, the header and the id under which it is stored, so that neither a flipped bit
-//! nor a value that ended up under another id goes unnoticed.
+//! The hash covers the value, the header and the id of the row, so that it detects a flipped bit as well as a
+//! value that was moved under another id.
 
 use tacit_kernels::facts::Id;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
@@ -12,10 +12,10 @@ use crate::error::{Result, StorageError};
 pub(crate) const VERSION: u8 = 1;
 pub(crate) const HEADER: usize = 14;
 
-/// What a record is of. The numbers are part of the storage format.
+/// The kinds of records. The numbers are part of the storage format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
-pub enum Kind {
+pub enum RecordKind {
     Episode = 1,
     Pattern = 2,
     Embedding = 3,
@@ -29,25 +29,25 @@ pub enum Kind {
     Promotion = 11,
 }
 
-impl Kind {
-    pub const ALL: [Kind; 11] = [
-        Kind::Episode,
-        Kind::Pattern,
-        Kind::Embedding,
-        Kind::Receipt,
-        Kind::Credit,
-        Kind::Heuristic,
-        Kind::Cluster,
-        Kind::Audit,
-        Kind::Merge,
-        Kind::Retirement,
-        Kind::Promotion,
+impl RecordKind {
+    pub const ALL: [RecordKind; 11] = [
+        RecordKind::Episode,
+        RecordKind::Pattern,
+        RecordKind::Embedding,
+        RecordKind::Receipt,
+        RecordKind::Credit,
+        RecordKind::Heuristic,
+        RecordKind::Cluster,
+        RecordKind::Audit,
+        RecordKind::Merge,
+        RecordKind::Retirement,
+        RecordKind::Promotion,
     ];
 
     pub fn from_name(name: &str) -> Result<Self> {
         let found = Self::ALL.into_iter().find(|kind| kind.name() == name);
         found.ok_or_else(|| {
-            StorageError::invalid("kind", "must be episode, pattern, embedding or a kind of note", name)
+            StorageError::invalid("kind", "episode, pattern, embedding or a kind of side record", name)
         })
     }
 
@@ -56,37 +56,37 @@ impl Kind {
         found.ok_or_else(|| StorageError::corrupt(format!("a record of the unknown kind {number}")))
     }
 
-    /// Whether it is kept beside the episodes, replaced and deleted.
-    pub fn is_note(self) -> bool {
-        !matches!(self, Kind::Episode | Kind::Pattern | Kind::Embedding)
+    /// Returns true for a kind that is kept beside the episodes and may be replaced and deleted.
+    pub fn is_side_record(self) -> bool {
+        !matches!(self, RecordKind::Episode | RecordKind::Pattern | RecordKind::Embedding)
     }
 
     pub fn name(self) -> &'static str {
         match self {
-            Kind::Episode => "episode",
-            Kind::Pattern => "pattern",
-            Kind::Embedding => "embedding",
-            Kind::Receipt => "receipt",
-            Kind::Credit => "credit",
-            Kind::Heuristic => "heuristic",
-            Kind::Cluster => "cluster",
-            Kind::Audit => "audit",
-            Kind::Merge => "merge",
-            Kind::Retirement => "retirement",
-            Kind::Promotion => "promotion",
+            RecordKind::Episode => "episode",
+            RecordKind::Pattern => "pattern",
+            RecordKind::Embedding => "embedding",
+            RecordKind::Receipt => "receipt",
+            RecordKind::Credit => "credit",
+            RecordKind::Heuristic => "heuristic",
+            RecordKind::Cluster => "cluster",
+            RecordKind::Audit => "audit",
+            RecordKind::Merge => "merge",
+            RecordKind::Retirement => "retirement",
+            RecordKind::Promotion => "promotion",
         }
     }
 
-    /// The most bytes one value may have.
+    /// The limit of one value in bytes.
     pub fn limit(self) -> usize {
         match self {
-            Kind::Episode => 10 << 20,
-            Kind::Heuristic => 100 << 10,
+            RecordKind::Episode => 10 << 20,
+            RecordKind::Heuristic => 100 << 10,
             _ => 1 << 20,
         }
     }
 
-    /// Refuses a value that is larger than its kind's limit.
+    /// Refuses a value above the limit of its kind.
     pub fn check(self, bytes: usize) -> Result<()> {
         if bytes <= self.limit() {
             Ok(())
@@ -96,21 +96,21 @@ impl Kind {
     }
 }
 
-/// `value` framed for storage under `id`.
-pub(crate) fn frame(kind: Kind, id: &Id, value: &[u8]) -> Vec<u8> {
+/// Frames `value` for storage under `id`.
+pub(crate) fn frame(kind: RecordKind, id: &Id, value: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(HEADER + value.len());
     begin(&mut bytes);
     bytes.extend_from_slice(value);
     finish(kind, id, bytes)
 }
 
-/// Leaves room for the header; what is appended after it becomes the value.
+/// Leaves room for the header; the bytes that are appended after it become the value.
 pub(crate) fn begin(bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(&[0; HEADER]);
 }
 
-/// Fills in the header of bytes that [`begin`] started.
-pub(crate) fn finish(kind: Kind, id: &Id, mut bytes: Vec<u8>) -> Vec<u8> {
+/// Fills in the header of a frame that [`begin`] started.
+pub(crate) fn finish(kind: RecordKind, id: &Id, mut bytes: Vec<u8>) -> Vec<u8> {
     let length = (bytes.len() - HEADER) as u32;
     let hash = hash_of(kind as u8, id, length, &bytes[HEADER..]);
     bytes[0] = VERSION;
@@ -120,8 +120,8 @@ pub(crate) fn finish(kind: Kind, id: &Id, mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// The value inside `bytes`, if they are what was framed as `kind` under `id`.
-pub(crate) fn open<'a>(kind: Kind, id: &Id, bytes: &'a [u8]) -> Result<&'a [u8]> {
+/// Returns the value of a frame, if its hash is that of a `kind` stored under `id`.
+pub(crate) fn open<'a>(kind: RecordKind, id: &Id, bytes: &'a [u8]) -> Result<&'a [u8]> {
     let damaged = || StorageError::corrupt(format!("the {} {} is damaged", kind.name(), hexadecimal(id)));
     let (header, value) = bytes.split_at_checked(HEADER).ok_or_else(damaged)?;
     let expected = hash_of(kind as u8, id, value.len() as u32, value);
@@ -130,6 +130,14 @@ pub(crate) fn open<'a>(kind: Kind, id: &Id, bytes: &'a [u8]) -> Result<&'a [u8]>
         && header[2..6] == (value.len() as u32).to_le_bytes()
         && header[6..] == expected.to_le_bytes();
     if intact { Ok(value) } else { Err(damaged()) }
+}
+
+/// Refuses a name that is no namespace.
+pub(crate) fn check_namespace(name: &str) -> Result<()> {
+    if (1..=128).contains(&name.chars().count()) {
+        return Ok(());
+    }
+    Err(StorageError::invalid("namespace", "1 to 128 characters", name))
 }
 
 fn hash_of(kind: u8, id: &Id, length: u32, value: &[u8]) -> u64 {
@@ -153,50 +161,50 @@ mod tests {
     const ID: Id = [7; 16];
 
     #[test]
-    fn every_single_bit_flip_is_caught() {
+    fn opening_detects_every_single_bit_flip() {
         for length in [0, 1, 3, 16, 17, 128, 129, 240, 241, 1_100] {
             let value: Vec<u8> = (0..length).map(|each| (each * 31 % 251) as u8).collect();
-            let framed = frame(Kind::Episode, &ID, &value);
+            let framed = frame(RecordKind::Episode, &ID, &value);
             for bit in 0..framed.len() * 8 {
                 let mut flipped = framed.clone();
                 flipped[bit / 8] ^= 1 << (bit % 8);
-                assert!(open(Kind::Episode, &ID, &flipped).is_err(), "bit {bit} of {length} bytes");
+                assert!(open(RecordKind::Episode, &ID, &flipped).is_err(), "bit {bit} of {length} bytes");
             }
         }
     }
 
     #[test]
-    fn a_value_under_another_id_or_kind_is_caught() {
-        let framed = frame(Kind::Episode, &ID, b"value");
-        assert!(open(Kind::Episode, &[8; 16], &framed).is_err());
-        assert!(open(Kind::Pattern, &ID, &framed).is_err());
+    fn opening_under_another_id_or_kind_fails() {
+        let framed = frame(RecordKind::Episode, &ID, b"value");
+        assert!(open(RecordKind::Episode, &[8; 16], &framed).is_err());
+        assert!(open(RecordKind::Pattern, &ID, &framed).is_err());
     }
 
     #[test]
-    fn a_value_beyond_its_limit_is_refused_and_one_at_its_limit_is_not() {
-        assert!(Kind::Pattern.check(1 << 20).is_ok());
-        assert!(Kind::Pattern.check((1 << 20) + 1).is_err());
+    fn check_refuses_a_value_above_its_limit_only() {
+        assert!(RecordKind::Pattern.check(1 << 20).is_ok());
+        assert!(RecordKind::Pattern.check((1 << 20) + 1).is_err());
     }
 
     proptest! {
         #[test]
-        fn a_framed_value_comes_back_as_it_was(value: Vec<u8>, id: Id) {
-            let framed = frame(Kind::Pattern, &id, &value);
-            prop_assert_eq!(open(Kind::Pattern, &id, &framed).unwrap(), &value[..]);
+        fn opening_returns_the_framed_value(value: Vec<u8>, id: Id) {
+            let framed = frame(RecordKind::Pattern, &id, &value);
+            prop_assert_eq!(open(RecordKind::Pattern, &id, &framed).unwrap(), &value[..]);
         }
 
         #[test]
-        fn a_shortened_or_lengthened_frame_is_caught(value: Vec<u8>, cut in 1..20usize) {
-            let framed = frame(Kind::Pattern, &ID, &value);
-            prop_assert!(open(Kind::Pattern, &ID, &framed[..framed.len().saturating_sub(cut)]).is_err());
+        fn opening_detects_a_shortened_or_lengthened_frame(value: Vec<u8>, cut in 1..20usize) {
+            let framed = frame(RecordKind::Pattern, &ID, &value);
+            prop_assert!(open(RecordKind::Pattern, &ID, &framed[..framed.len().saturating_sub(cut)]).is_err());
             let mut longer = framed;
             longer.extend(vec![0; cut]);
-            prop_assert!(open(Kind::Pattern, &ID, &longer).is_err());
+            prop_assert!(open(RecordKind::Pattern, &ID, &longer).is_err());
         }
 
         #[test]
-        fn no_bytes_make_opening_panic(bytes: Vec<u8>) {
-            prop_assert!(open(Kind::Embedding, &ID, &bytes).is_err());
+        fn opening_never_panics(bytes: Vec<u8>) {
+            prop_assert!(open(RecordKind::Embedding, &ID, &bytes).is_err());
         }
     }
 }

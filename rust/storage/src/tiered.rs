@@ -7,34 +7,37 @@ use std::time::{Duration, Instant};
 use tacit_kernels::breaker::{CircuitBreaker, Limits, Permit};
 use tacit_kernels::facts::Id;
 
-use crate::batch::{Batch, Changes, Receipt, Sums};
-use crate::cache::{Cache, Position};
-use crate::durable::{self, Durable};
+use crate::batch::{Batch, Receipt};
+use crate::cache::Cache;
+use crate::change::{Changes, LogPosition};
+use crate::durable::{Compaction, DamagedRow, Durable, PendingCommit, schema_backups};
 use crate::error::{ErrorKind, Result, StorageError};
-use crate::record::Kind;
-use crate::{CacheFile, Figure, Options, Page};
+use crate::options::{CacheFile, Options, StatValue};
+use crate::pattern::pattern_key;
+use crate::record::RecordKind;
+use crate::scan::ScanPage;
 
-/// For so long a value may be served from the cache without asking whether another process removed it.
+/// A cached value younger than this is served without asking for removals by other processes.
 const FRESH_FOR: Duration = Duration::from_millis(10);
 
-/// A failing disk of one's own is looked at again soon: nobody else suffers from the question.
+/// The break of a failing disk is short: nobody else suffers from asking it again.
 const FIRST_BREAK: Duration = Duration::from_secs(1);
 const LONGEST_BREAK: Duration = Duration::from_secs(30);
 
 /// A value, shared with the cache.
-pub(crate) type Value = Arc<[u8]>;
+pub(crate) type SharedValue = Arc<[u8]>;
 
-/// The durable side with what stands before it.
+/// The durable side with the cache in front of it.
 pub(crate) struct Tiered {
     durable: Durable,
-    cache: Mutex<Compared>,
-    /// Reading goes on where writing fails, and the other way round.
-    reads: Guard,
-    writes: Guard,
+    cache: Mutex<ComparedCache>,
+    /// Reads and writes fail independently of each other.
+    reads: BreakerGuard,
+    writes: BreakerGuard,
 }
 
-/// The cache, and when it was last compared with the store.
-struct Compared {
+/// The cache, and the time of its last comparison with the store.
+struct ComparedCache {
     cache: Cache,
     at: Option<Instant>,
 }
@@ -42,127 +45,197 @@ struct Compared {
 impl Tiered {
     pub(crate) fn open(options: &Options) -> Result<Self> {
         let durable = Durable::open(options)?;
-        let path = match &options.cache_file {
-            CacheFile::None => None,
-            CacheFile::Beside => Some(beside(durable.path())),
-            CacheFile::At(path) => Some(path.clone()),
+        let (path, is_ours_by_name) = match &options.cache_file {
+            CacheFile::None => (None, false),
+            CacheFile::NextToDatabase => (Some(next_to(durable.path())), true),
+            CacheFile::At(path) => (Some(path.clone()), false),
         };
-        let cache = Cache::new(options.cache, path, durable.position()?);
-        let cache = Mutex::new(Compared { cache, at: None });
-        Ok(Self { durable, cache, reads: Guard::new(), writes: Guard::new() })
+        let cache = Cache::new(options.cache, path, is_ours_by_name, durable.position()?);
+        let cache = Mutex::new(ComparedCache { cache, at: None });
+        Ok(Self { durable, cache, reads: BreakerGuard::new(), writes: BreakerGuard::new() })
     }
 
-    /// What a receipt says about where a commit is durable.
+    /// Returns the place that a receipt names.
     pub(crate) fn name(&self) -> String {
         format!("libsql:{}", self.durable.path().display())
     }
 
     pub(crate) fn submit(self: &Arc<Self>, batch: Batch) -> Result<Commit> {
         let call = self.writes.admit()?;
-        let removed = batch.removed.clone();
-        let commit = self.durable.submit(batch);
-        Ok(Commit { commit, tiered: Arc::clone(self), call: Some(call), removed })
+        let touched: Vec<Id> =
+            batch.removed.iter().chain(batch.states.iter().map(|(id, _)| id)).copied().collect();
+        let removes = !batch.removed.is_empty();
+        let rewritten = match self.durable.quarantine().len() {
+            0 => Vec::new(),
+            _ => batch.side_records.iter().map(|each| each.id).collect(),
+        };
+        let pending = self.durable.submit(batch);
+        Ok(Commit { pending, tiered: Arc::clone(self), call: Some(call), touched, rewritten, removes })
     }
 
-    /// The values of `ids`, in their order; none where there is no such row.
+    /// Returns the values of `ids`, in their order; `None` stands for an absent or damaged row.
     ///
-    /// Notes are never held: they are replaced, which nothing held would notice.
-    pub(crate) fn get_many(&self, kind: Kind, ids: &[Id]) -> Result<Vec<Option<Value>>> {
-        if kind.is_note() {
-            let found = self.reads.call(|| self.durable.get_many(kind, ids))?;
-            return Ok(found.into_iter().map(|value| value.map(Value::from)).collect());
+    /// Side records are never cached: they are replaced, and no cached copy would notice. Neither are patterns without
+    /// a namespace.
+    pub(crate) fn get_many(
+        &self,
+        kind: RecordKind,
+        ids: &[Id],
+        namespace: Option<&str>,
+    ) -> Result<Vec<Option<SharedValue>>> {
+        let is_shared_pattern = kind == RecordKind::Pattern && namespace.is_none();
+        if kind.is_side_record() || is_shared_pattern {
+            return self.read(kind, ids, namespace);
         }
         let now = Instant::now();
-        // Where the store cannot be asked, what is held is served as it was last known to be.
+        // A store that cannot be asked leaves the cached values as they were last known.
         let compared = self.compare_if_due(now);
-        let (held, position) = self.held(kind, ids, now);
-        if held.iter().all(Option::is_some) {
-            return Ok(held);
+        let keys = cache_keys(kind, ids, namespace);
+        let (cached, position) = self.cached(kind, keys.as_deref().unwrap_or(ids), now);
+        if cached.iter().all(Option::is_some) {
+            return Ok(cached);
         }
         compared?;
-        self.fill(kind, ids, held, position, now)
+        let absent: Vec<Id> =
+            ids.iter().zip(&cached).filter(|(_, v)| v.is_none()).map(|(id, _)| *id).collect();
+        let found = self.read(kind, &absent, namespace)?;
+        let absent = cache_keys(kind, &absent, namespace).unwrap_or(absent);
+        self.keep(kind, &absent, &found, position, now);
+        let mut found = found.into_iter();
+        Ok(cached.into_iter().map(|value| value.or_else(|| found.next().flatten())).collect())
     }
 
-    fn held(&self, kind: Kind, ids: &[Id], now: Instant) -> (Vec<Option<Value>>, Position) {
+    fn read(
+        &self,
+        kind: RecordKind,
+        ids: &[Id],
+        namespace: Option<&str>,
+    ) -> Result<Vec<Option<SharedValue>>> {
+        let found = self.reads.call(|| self.durable.get_many(kind, ids, namespace))?;
+        Ok(found.into_iter().map(|value| value.map(SharedValue::from)).collect())
+    }
+
+    /// Returns the value of one row; a damaged one is an error.
+    pub(crate) fn get(
+        &self,
+        kind: RecordKind,
+        id: Id,
+        namespace: Option<&str>,
+    ) -> Result<Option<SharedValue>> {
+        let value = self.get_many(kind, &[id], namespace)?.pop().flatten();
+        match value {
+            None => self.durable.quarantine().failure(kind, &id).map_or(Ok(None), Err),
+            found => Ok(found),
+        }
+    }
+
+    pub(crate) fn version(&self, kind: RecordKind, id: &Id) -> Result<Option<i64>> {
+        self.reads.call(|| self.durable.version(kind, id))
+    }
+
+    pub(crate) fn versioned(&self, kind: RecordKind, id: &Id) -> Result<Option<(i64, Vec<u8>)>> {
+        self.reads.call(|| self.durable.versioned(kind, id))
+    }
+
+    fn cached(&self, kind: RecordKind, keys: &[Id], now: Instant) -> (Vec<Option<SharedValue>>, LogPosition) {
         let mut compared = self.lock();
         if compared.cache.is_unattached() {
             self.attach(&mut compared.cache);
         }
         let cache = &mut compared.cache;
-        (ids.iter().map(|id| cache.get(kind, *id, now)).collect(), cache.position)
+        (keys.iter().map(|key| cache.get(kind, *key, now)).collect(), cache.position)
     }
 
-    /// Opens the cache's file and catches up with what was removed since it was written.
+    /// Opens the cache's file and carries out the removals since it was written.
     fn attach(&self, cache: &mut Cache) {
         let is_known = |position| self.durable.has(position).unwrap_or(false);
         let Some(written) = cache.attach(&self.durable.uuid(), is_known) else { return };
         let since = written.sequence.min(cache.position.sequence);
         match self.durable.removals(since) {
-            Ok((removed, position)) => cache.forget(&removed, position),
+            Ok((Some(removed), position)) => cache.forget(&removed, position),
+            Ok((None, position)) => cache.clear(position),
             Err(_) => cache.close(),
         }
     }
 
-    /// Reads what is not `held` and keeps it, unless removals were carried out in the meantime.
-    fn fill(
+    /// Caches values that were read, unless removals were carried out in the meantime.
+    fn keep(
         &self,
-        kind: Kind,
-        ids: &[Id],
-        held: Vec<Option<Value>>,
-        position: Position,
+        kind: RecordKind,
+        keys: &[Id],
+        values: &[Option<SharedValue>],
+        position: LogPosition,
         now: Instant,
-    ) -> Result<Vec<Option<Value>>> {
-        let absent: Vec<Id> = ids.iter().zip(&held).filter(|(_, v)| v.is_none()).map(|(id, _)| *id).collect();
-        let found = self.reads.call(|| self.durable.get_many(kind, &absent))?;
-        let found: Vec<Option<Value>> = found.into_iter().map(|value| value.map(Value::from)).collect();
+    ) {
         let cache = &mut self.lock().cache;
         if cache.position == position {
-            for (id, value) in absent.iter().zip(&found) {
-                value.iter().for_each(|value| cache.keep(kind, *id, value, now));
+            for (key, value) in keys.iter().zip(values) {
+                value.iter().for_each(|value| cache.keep(kind, *key, value, now));
             }
         }
-        let mut found = found.into_iter();
-        Ok(held.into_iter().map(|value| value.or_else(|| found.next().flatten())).collect())
     }
 
-    pub(crate) fn scan(&self, kind: Kind, page: &Page<'_>) -> Result<Vec<(Id, Vec<u8>)>> {
+    pub(crate) fn scan(&self, kind: RecordKind, page: &ScanPage<'_>) -> Result<Vec<(Id, Vec<u8>)>> {
         self.reads.call(|| self.durable.scan(kind, page))
     }
 
-    pub(crate) fn changes(&self, since: i64, limit: usize) -> Result<Changes> {
-        self.reads.call(|| self.durable.changes(since, limit))
-    }
-
-    pub(crate) fn sums(&self) -> Result<Sums> {
-        self.reads.call(|| self.durable.sums())
+    pub(crate) fn changes(&self, since: i64, limit: usize, began: Option<i64>) -> Result<Changes> {
+        self.reads.call(|| self.durable.changes(since, limit, began))
     }
 
     pub(crate) fn pending(&self, limit: usize) -> Result<Vec<Id>> {
         self.reads.call(|| self.durable.pending(limit))
     }
 
-    /// The newest change's number. What other processes removed up to it is gone from the cache.
+    /// Returns the number of the newest change. Removals of other processes up to it are carried out on the cache.
     pub(crate) fn sequence(&self) -> Result<i64> {
         self.compare(Instant::now())
     }
 
-    pub(crate) fn stats(&self) -> Result<Vec<(&'static str, Figure)>> {
+    pub(crate) fn damaged(&self) -> Result<Vec<DamagedRow>> {
+        self.reads.call(|| self.durable.damaged())
+    }
+
+    pub(crate) fn damaged_count(&self) -> usize {
+        self.durable.quarantine().len()
+    }
+
+    pub(crate) fn remove_damaged(&self) -> Result<Vec<DamagedRow>> {
+        let rows = self.writes.call(|| self.durable.remove_damaged())?;
+        self.compare(Instant::now())?;
+        Ok(rows)
+    }
+
+    pub(crate) fn compact(&self, keep: i64) -> Result<Compaction> {
+        self.writes.call(|| self.durable.compact(keep))
+    }
+
+    pub(crate) fn back_up(&self, target: &Path) -> Result<()> {
+        self.durable.back_up(target)
+    }
+
+    pub(crate) fn schema_backups(&self) -> Vec<PathBuf> {
+        schema_backups(self.durable.path())
+    }
+
+    pub(crate) fn stats(&self) -> Result<Vec<(&'static str, StatValue)>> {
         let mut stats = self.reads.call(|| self.durable.stats())?;
         let compared = self.lock();
         let metrics = compared.cache.metrics();
         stats.extend([
-            ("durable", Figure::Word(self.name())),
-            ("cache", Figure::Word(compared.cache.name().to_owned())),
-            ("cache_entries", Figure::Count(metrics.len as i64)),
-            ("cache_bytes", Figure::Count(metrics.bytes as i64)),
-            ("cache_hits", Figure::Count(metrics.hits as i64)),
-            ("cache_misses", Figure::Count(metrics.misses as i64)),
-            ("cache_evictions", Figure::Count(metrics.evictions as i64)),
-            ("cache_expirations", Figure::Count(metrics.expirations as i64)),
-            ("cache_hit_rate", Figure::Share(metrics.hit_rate())),
-            ("reads_breaker", Figure::Word(self.reads.state().to_owned())),
-            ("writes_breaker", Figure::Word(self.writes.state().to_owned())),
+            ("durable", StatValue::Text(self.name())),
+            ("cache", StatValue::Text(compared.cache.name().to_owned())),
+            ("cache_entries", StatValue::Int(metrics.len as i64)),
+            ("cache_bytes", StatValue::Int(metrics.bytes as i64)),
+            ("cache_hits", StatValue::Int(metrics.hits as i64)),
+            ("cache_misses", StatValue::Int(metrics.misses as i64)),
+            ("cache_evictions", StatValue::Int(metrics.evictions as i64)),
+            ("cache_expirations", StatValue::Int(metrics.expirations as i64)),
+            ("cache_hit_rate", StatValue::Float(metrics.hit_rate())),
+            ("reads_breaker", StatValue::Text(self.reads.state().to_owned())),
+            ("writes_breaker", StatValue::Text(self.writes.state().to_owned())),
         ]);
+        stats.extend(compared.cache.problem().map(|problem| ("cache_problem", StatValue::Text(problem))));
         Ok(stats)
     }
 
@@ -171,24 +244,39 @@ impl Tiered {
         if is_fresh { Ok(()) } else { self.compare(now).map(drop) }
     }
 
-    /// Carries out on the cache what was removed from the store; returns how far the store has come.
+    /// Carries out removals of the store on the cache; returns the number of the newest change.
     fn compare(&self, now: Instant) -> Result<i64> {
         let since = self.lock().cache.position;
         let (removed, position) = self.reads.call(|| self.durable.removals(since.sequence))?;
         let mut compared = self.lock();
         if compared.cache.position == since {
-            compared.cache.forget(&removed, position);
+            match removed {
+                Some(removed) => compared.cache.forget(&removed, position),
+                None => compared.cache.clear(position),
+            }
             compared.at = Some(now);
         }
         Ok(position.sequence)
     }
 
-    /// What this process removed is not served again; what others removed is looked for at the next read.
-    fn forget(&self, removed: &[Id]) {
+    /// Drops the rows that this process removed from the cache; the next read asks for removals by others.
+    fn forget(&self, touched: &[Id]) {
+        self.durable.quarantine().release(touched);
         let mut compared = self.lock();
+        if compared.cache.is_unattached() {
+            // The file may hold the removed values, although nothing was read from it yet.
+            self.attach(&mut compared.cache);
+        }
         let position = compared.cache.position;
-        compared.cache.forget(removed, position);
+        compared.cache.forget(touched, position);
         compared.at = None;
+    }
+
+    /// Deletes the backups of migrations: they hold the content of an episode that was removed.
+    fn remove_schema_backups(&self) {
+        for backup in self.schema_backups() {
+            let _ = std::fs::remove_file(backup);
+        }
     }
 
     /// See [`crate::Store::close`].
@@ -196,17 +284,25 @@ impl Tiered {
         self.durable.stop();
         let has_stopped = self.durable.has_stopped(patience);
         if has_stopped {
+            // The file must not outlive values that other processes removed.
+            let _ = self.compare(Instant::now());
             self.lock().cache.close();
         }
         has_stopped
     }
 
-    fn lock(&self) -> MutexGuard<'_, Compared> {
+    fn lock(&self) -> MutexGuard<'_, ComparedCache> {
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn beside(database: &Path) -> PathBuf {
+/// Returns the cache's keys of patterns, which differ between namespaces; `None` means that the ids are the keys.
+fn cache_keys(kind: RecordKind, ids: &[Id], namespace: Option<&str>) -> Option<Vec<Id>> {
+    let name = namespace.filter(|_| kind == RecordKind::Pattern)?;
+    Some(ids.iter().map(|id| pattern_key(name, id)).collect())
+}
+
+fn next_to(database: &Path) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
     name.push("-cache");
     PathBuf::from(name)
@@ -214,21 +310,32 @@ fn beside(database: &Path) -> PathBuf {
 
 /// A commit on its way.
 pub struct Commit {
-    commit: durable::Commit,
+    pending: PendingCommit,
     tiered: Arc<Tiered>,
-    call: Option<Call>,
-    removed: Vec<Id>,
+    call: Option<AdmittedCall>,
+    /// The episodes that the batch removes or changes.
+    touched: Vec<Id>,
+    /// The side records that the batch may make readable again.
+    rewritten: Vec<Id>,
+    removes: bool,
 }
 
 impl Commit {
-    /// The outcome, if it is known within about `patience`. Giving up waiting does not take the commit back.
+    /// Returns the outcome, if it is known within about `patience`. Giving up does not take the commit back.
     pub fn wait(&mut self, patience: Duration) -> Option<Result<Receipt>> {
-        let outcome = self.commit.wait(patience)?;
+        let outcome = self.pending.wait(patience)?;
         if let Some(call) = self.call.take() {
             self.tiered.writes.ended(call, outcome.as_ref().err());
         }
-        if outcome.is_ok() && !self.removed.is_empty() {
-            self.tiered.forget(&self.removed);
+        let has_changed = outcome.as_ref().is_ok_and(|receipt| receipt.committed > 0);
+        if has_changed && !self.rewritten.is_empty() {
+            self.tiered.durable.quarantine().release(&self.rewritten);
+        }
+        if has_changed && !self.touched.is_empty() {
+            self.tiered.forget(&self.touched);
+            if self.removes {
+                self.tiered.remove_schema_backups();
+            }
         }
         Some(outcome)
     }
@@ -243,15 +350,15 @@ impl Drop for Commit {
 }
 
 /// A circuit breaker around one side of the store.
-struct Guard(Mutex<CircuitBreaker>);
+struct BreakerGuard(Mutex<CircuitBreaker>);
 
 /// One admitted call.
-struct Call {
+struct AdmittedCall {
     permit: Permit,
     began: Instant,
 }
 
-impl Guard {
+impl BreakerGuard {
     fn new() -> Self {
         let limits = Limits { open_for: FIRST_BREAK, longest_open: LONGEST_BREAK, ..Limits::default() };
         Self(Mutex::new(CircuitBreaker::new(limits)))
@@ -264,14 +371,14 @@ impl Guard {
         outcome
     }
 
-    fn admit(&self) -> Result<Call> {
+    fn admit(&self) -> Result<AdmittedCall> {
         let began = Instant::now();
         let permit = self.lock().admit(began).map_err(StorageError::interrupted)?;
-        Ok(Call { permit, began })
+        Ok(AdmittedCall { permit, began })
     }
 
-    /// Only what says something about the disk counts as a failure.
-    fn ended(&self, call: Call, error: Option<&StorageError>) {
+    /// Counts a failure only if it says something about the disk.
+    fn ended(&self, call: AdmittedCall, error: Option<&StorageError>) {
         let now = Instant::now();
         let latency = now.saturating_duration_since(call.began);
         let has_failed = error.is_some_and(|error| {
@@ -284,7 +391,7 @@ impl Guard {
         }
     }
 
-    fn cancelled(&self, call: Call) {
+    fn cancelled(&self, call: AdmittedCall) {
         self.lock().cancelled(call.permit);
     }
 
@@ -305,10 +412,10 @@ mod tests {
     use crate::example::{close, commit, id, open, options, put, removal};
 
     fn is_there(store: &Store, number: u64) -> bool {
-        store.get(Kind::Episode, id(number)).unwrap().is_some()
+        store.get(RecordKind::Episode, id(number), None).unwrap().is_some()
     }
 
-    fn figure(store: &Store, name: &str) -> Figure {
+    fn stat(store: &Store, name: &str) -> StatValue {
         let stats = store.stats().unwrap();
         stats.into_iter().find(|(found, _)| *found == name).unwrap().1
     }
@@ -318,16 +425,16 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_once_is_served_from_the_cache() {
+    fn a_second_read_is_served_from_the_cache() {
         let folder = tempfile::tempdir().unwrap();
         let store = open(folder.path());
         commit(&store, put(1)).unwrap();
         assert!((0..3).all(|_| is_there(&store, 1)));
-        assert_eq!(figure(&store, "cache_hits"), Figure::Count(2));
+        assert_eq!(stat(&store, "cache_hits"), StatValue::Int(2));
     }
 
     #[test]
-    fn what_this_store_removed_is_gone_at_once() {
+    fn a_removed_episode_is_gone_at_once() {
         let folder = tempfile::tempdir().unwrap();
         let store = open(folder.path());
         for number in 0..50 {
@@ -339,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_store_removed_is_gone_once_its_change_was_counted() {
+    fn an_episode_that_another_store_removed_is_gone_after_its_change_is_counted() {
         let folder = tempfile::tempdir().unwrap();
         let (one, other) = (open(folder.path()), without_file(folder.path()));
         for number in 0..20 {
@@ -352,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cache_file_catches_up_with_what_was_removed_while_nobody_had_it() {
+    fn a_cache_file_follows_removals_that_happened_while_it_was_closed() {
         let folder = tempfile::tempdir().unwrap();
         let store = open(folder.path());
         commit(&store, put(1)).unwrap();
@@ -364,11 +471,11 @@ mod tests {
         close(&other);
         let store = open(folder.path());
         assert!(!is_there(&store, 1) && is_there(&store, 2));
-        assert_eq!(figure(&store, "cache"), Figure::Word("redb".to_owned()));
+        assert_eq!(stat(&store, "cache"), StatValue::Text("redb".to_owned()));
     }
 
     #[test]
-    fn a_cache_ahead_of_its_store_is_thrown_away() {
+    fn a_cache_ahead_of_its_store_is_discarded() {
         let folder = tempfile::tempdir().unwrap();
         let store = open(folder.path());
         commit(&store, put(1)).unwrap();
@@ -394,7 +501,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_fails_too_often_is_given_a_break_and_still_reads() {
+    fn a_failing_store_opens_its_breaker_and_still_reads() {
         let folder = tempfile::tempdir().unwrap();
         let impatient = Options { busy_timeout: Duration::ZERO, ..options(folder.path()) };
         let store = Store::open(&impatient).unwrap();

@@ -267,7 +267,7 @@ def test_doctor_finds_nothing_wrong_with_a_sound_memory(filled: Tacit) -> None:
     assert (answer.status, "WRONG" in answer.out) == (0, False)
     data = filled("doctor", "--json").data
     assert data["ok"]
-    assert {"versions", "file", "disk", "schema", "rows", "sums", "cache"} <= {
+    assert {"versions", "file", "disk", "schema", "damage", "rows", "cache"} <= {
         each["name"] for each in data["checks"]
     }
 
@@ -275,19 +275,43 @@ def test_doctor_finds_nothing_wrong_with_a_sound_memory(filled: Tacit) -> None:
 @pytest.mark.parametrize(
     ("damage", "found"),
     [
-        ("UPDATE episode SET record = CAST(substr(record, 1, length(record) - 1) AS BLOB)", "rows"),
-        ("UPDATE pattern SET record = CAST(substr(record, 1, length(record) - 1) AS BLOB)", "patterns"),
-        ("UPDATE sum SET trials = trials + 1", "sums"),
+        (
+            "UPDATE episode SET record = zeroblob(99) WHERE rowid = (SELECT min(rowid) FROM episode)",
+            "episode",
+        ),
+        (
+            "UPDATE pattern SET record = zeroblob(99) WHERE rowid = (SELECT min(rowid) FROM pattern)",
+            "pattern",
+        ),
     ],
-    ids=["rows", "patterns", "sums"],
+    ids=["episode", "pattern"],
 )
-def test_doctor_finds_what_was_damaged(filled: Tacit, database: Path, damage: str, found: str) -> None:
+def test_doctor_names_a_damaged_row_and_repair_removes_it(
+    filled: Tacit, database: Path, damage: str, found: str
+) -> None:
     with sqlite3.connect(database) as connection:
         connection.execute(damage)
     connection.close()
     answer = filled("doctor", "--json")
     assert answer.status == 1
-    assert found in [each["name"] for each in answer.data["checks"] if not each["ok"]]
+    (check,) = (each for each in answer.data["checks"] if each["name"] == "damage")
+    assert check["detail"].startswith(f"1 unreadable: {found} ")
+    (removed,) = filled("repair", "--json").data["removed"]
+    assert removed["kind"] == found
+    assert removed["id"] in check["detail"]
+    assert filled("doctor").status == 0
+    assert filled("repair").out == ""
+
+
+def test_a_backup_is_a_memory_of_its_own_and_replaces_no_file(filled: Tacit, tmp_path: Path) -> None:
+    copy = tmp_path / "copy.db"
+    data = filled("backup", copy, "--json").data
+    assert (data["path"], data["bytes"]) == (str(copy), copy.stat().st_size)
+    episodes = filled("episodes", "--json").data
+    assert filled("episodes", "--db", copy, "--json").data == episodes
+    refused = filled("backup", copy)
+    assert (refused.status, refused.err.count("\n")) == (1, 1)
+    assert filled("backup", tmp_path / "other.db", "--db", tmp_path / "absent.db").status == 1
 
 
 def test_doctor_says_of_another_file_that_it_is_not_a_memory(tacit: Tacit, database: Path) -> None:

@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tacit.errors import ConflictError
-from tacit.model.record import Batch, EpisodeRecord, Receipt
+from tacit.errors import ConflictError, VersionConflictError
+from tacit.model.record import Batch, EpisodeRecord, EpisodeStateChange, Expect, Filters, Receipt
 from tacit.storage import InMemoryStore, NativeStore, Store
 from tacit.testing import episode_record
 
@@ -31,6 +31,12 @@ batches = st.builds(
     Batch,
     st.lists(records(), max_size=4).map(tuple),
     st.lists(numbers, max_size=3).map(tuple),
+    states=st.lists(
+        st.builds(EpisodeStateChange, numbers, st.sampled_from(["learned", "pending"])), max_size=1
+    ).map(tuple),
+    expect=st.lists(
+        st.builds(Expect, st.just("episode"), numbers, st.none() | st.integers(1, 12)), max_size=1
+    ).map(tuple),
 )
 
 
@@ -48,6 +54,8 @@ def outcome(store: Store, batch: Batch) -> tuple[object, ...]:
         receipt: Receipt = store.commit(batch)
     except ConflictError as error:
         return error.external_id, error.namespace
+    except VersionConflictError as error:
+        return error.args
     return receipt.sequence, receipt.committed, receipt.unchanged
 
 
@@ -56,8 +64,11 @@ def everything(store: Store) -> tuple[object, ...]:
     return (
         store.sequence(),
         store.get_many("episode", ids),
+        [store.version("episode", id) for id in ids],
+        store.scan("pattern"),
+        store.scan("pattern", filters=Filters(namespace="other")),
         store.scan("embedding", newest_first=True, limit=3),
-        store.scan("episode", namespace="other", external_id="a"),
+        store.scan("episode", filters=Filters(namespace="other", external_id="a")),
         store.pending(),
         list(store.changes(0)),
         list(store.changes(3, limit=2)),

@@ -96,7 +96,7 @@ def test_changes_are_packed_until_they_are_asked_for(tmp_path: Path) -> None:
         assert list(changes) == list(changes)
 
 
-@pytest.mark.parametrize("unpack", [_native.unpack_sums, _native.unpack_facts, _native.unpack_contents])
+@pytest.mark.parametrize("unpack", [_native.unpack_facts, _native.unpack_contents])
 def test_bytes_that_are_not_packed_are_refused(unpack: Any) -> None:
     with pytest.raises(ValidationError):
         unpack(b"\xff\xff\xff\xff\xff")

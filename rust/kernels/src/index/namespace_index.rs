@@ -78,7 +78,7 @@ pub(super) struct NamespaceIndex {
     pub(super) results: Runs,
     pub(super) taught: Taught,
     pub(super) domains: FxHashMap<u32, Domain>,
-    namespace: Box<str>,
+    pub(super) namespace: Box<str>,
     /// The ways out of each error that were taken here, with the patterns that they are.
     pub(super) recoveries: FxHashMap<u64, Vec<(u32, Id)>>,
     /// The error that a way out is one of.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::durable::queries::{Connection, Pragmas};
 use crate::error::{Result, StorageError};
 
-/// How long a caller waits for a connection that others hold.
+/// The longest wait for a connection that others hold.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// At most `size` connections, opened when they are first needed and kept until the pool is dropped.
@@ -16,12 +16,12 @@ pub(crate) struct Pool {
     path: PathBuf,
     pragmas: Pragmas,
     size: usize,
-    state: Mutex<State>,
+    state: Mutex<PoolState>,
     returned: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct PoolState {
     idle: Vec<Connection>,
     open: usize,
 }
@@ -38,9 +38,9 @@ impl Pool {
         }
     }
 
-    /// A connection that nobody else uses, until the lease is dropped.
+    /// Lends a connection until the lease is dropped.
     pub(crate) fn lease(&self) -> Result<Lease<'_>> {
-        let waiting = |state: &mut State| state.idle.is_empty() && state.open >= self.size;
+        let waiting = |state: &mut PoolState| state.idle.is_empty() && state.open >= self.size;
         let (mut state, _) = self
             .returned
             .wait_timeout_while(self.lock(), PATIENCE, waiting)
@@ -64,7 +64,7 @@ impl Pool {
         Ok(connection)
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PoolState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

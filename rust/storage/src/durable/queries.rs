@@ -1,7 +1,7 @@
-//! SQL as the rest of the crate sees it: one connection with its prepared statements.
+//! One SQL connection with its prepared statements.
 //!
 //! The statements of libsql keep their state after use, ignore errors of binding and hand out live cursors.
-//! [`Connection`] is the only place that touches them: every run binds all parameters, is drained and is reset.
+//! [`Connection`] alone uses them: every run binds all parameters, is drained and is reset.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,13 +15,13 @@ use crate::error::{Result, StorageError};
 
 /// A connection to a local file, for one thread at a time.
 ///
-/// The statements stand first: they are dropped before what they belong to.
+/// The statements stand first: they are dropped before their connection.
 pub(crate) struct Connection {
     statements: FxHashMap<String, libsql::Statement>,
     connection: libsql::Connection,
 }
 
-/// How a connection treats the disk and its neighbours.
+/// The settings of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pragmas {
     pub(crate) busy_timeout: Duration,
@@ -32,7 +32,7 @@ pub(crate) struct Pragmas {
 }
 
 impl Connection {
-    /// Opens `path`; creates it where `create` allows it. Nothing is written by opening.
+    /// Opens `path`; creates it if `create` is set. Opening writes nothing.
     pub(crate) fn open(path: &Path, create: bool) -> Result<Self> {
         let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
         flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
@@ -47,10 +47,11 @@ impl Connection {
         self.set("cache_size", -pragmas.cache_kib)?;
         self.set("synchronous", pragmas.synchronous)?;
         self.set("foreign_keys", 1)?;
+        self.set("secure_delete", 1)?;
         self.set("query_only", i64::from(pragmas.query_only))
     }
 
-    /// How long a lock that another connection holds is waited for.
+    /// Sets the longest wait for a lock of another connection.
     pub(crate) fn wait_for_others(&mut self, busy_timeout: Duration) -> Result<()> {
         self.set("busy_timeout", busy_timeout.as_millis() as i64)
     }
@@ -66,7 +67,7 @@ impl Connection {
         }
     }
 
-    /// Runs statements without parameters, one after another; what they return is thrown away.
+    /// Runs statements without parameters, one after another, and drops their rows.
     pub(crate) fn script(&self, sql: &str) -> Result<()> {
         block_on(self.connection.execute_batch(sql))?;
         Ok(())
@@ -79,7 +80,7 @@ impl Connection {
         Ok(block_on(statement.execute(values))?)
     }
 
-    /// What `read` makes of each row, in order.
+    /// Maps each row, in order.
     pub(crate) fn rows<T>(
         &mut self,
         sql: &str,
@@ -96,7 +97,7 @@ impl Connection {
         Ok(found)
     }
 
-    /// What `read` makes of the first row.
+    /// Maps the first row.
     pub(crate) fn row<T>(
         &mut self,
         sql: &str,
@@ -109,13 +110,13 @@ impl Connection {
         block_on(cursor.next())?.map(|row| read(&Row(row))).transpose()
     }
 
-    /// The one whole number that a statement returns.
+    /// Returns the one whole number of a statement.
     pub(crate) fn number(&mut self, sql: &str, values: Vec<Value>) -> Result<i64> {
         let found = self.row(sql, values, |row| row.integer(0))?;
         found.ok_or_else(|| StorageError::internal(format!("no row from {sql:?}")))
     }
 
-    /// Runs `body` inside a transaction that holds the write lock: all of it lands, or none.
+    /// Runs `body` inside a transaction that holds the write lock: all of it is written, or nothing is.
     pub(crate) fn transaction<T>(&mut self, body: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         self.execute("BEGIN IMMEDIATE", vec![])?;
         match body(self) {
@@ -143,7 +144,7 @@ impl Connection {
         outcome.map(drop)
     }
 
-    /// Leaves the transaction that is open, if one is. A failure leaves nothing to do: the next BEGIN reports it.
+    /// Leaves the open transaction, if there is one. The next BEGIN reports a failure.
     pub(crate) fn roll_back(&mut self) {
         if !self.connection.is_autocommit() {
             let _ = self.execute("ROLLBACK", vec![]);
@@ -165,7 +166,7 @@ impl Connection {
     }
 }
 
-/// Puts a statement back to its start however its run ended: a live cursor keeps the log from being cut.
+/// Resets a statement however its run ended: a live cursor keeps the write-ahead log from being cut.
 struct Reset<'a>(&'a libsql::Statement);
 
 impl Drop for Reset<'_> {
@@ -174,12 +175,12 @@ impl Drop for Reset<'_> {
     }
 }
 
-/// One row under the cursor. Stored text is read as a BLOB: libsql cuts text at a NUL and panics where it is
+/// One row under the cursor. Stored text is read as a BLOB: libsql cuts text at a NUL and panics on text that is
 /// not UTF-8.
 pub(crate) struct Row(libsql::Row);
 
 impl Row {
-    /// Text is refused unread: it can only be a damaged file's, and libsql panics where it is not UTF-8.
+    /// Refuses text unread: only a damaged file has text here, and libsql panics on text that is not UTF-8.
     fn value(&self, column: i32) -> Result<Value> {
         match self.0.column_type(column)? {
             ValueType::Text => Err(wrong_type(column)),
@@ -190,13 +191,6 @@ impl Row {
     pub(crate) fn integer(&self, column: i32) -> Result<i64> {
         match self.value(column)? {
             Value::Integer(value) => Ok(value),
-            _ => Err(wrong_type(column)),
-        }
-    }
-
-    pub(crate) fn real(&self, column: i32) -> Result<f64> {
-        match self.value(column)? {
-            Value::Real(value) => Ok(value),
             _ => Err(wrong_type(column)),
         }
     }
@@ -217,7 +211,7 @@ impl Row {
         self.blob(column)?.try_into().map_err(|_| StorageError::corrupt("an id that has not 16 bytes"))
     }
 
-    /// A word of SQLite's own, such as the value of a PRAGMA.
+    /// Reads a word of SQLite's own, such as the value of a PRAGMA.
     pub(crate) fn word(&self, column: i32) -> Result<String> {
         match self.0.get_value(column)? {
             Value::Text(word) => Ok(word),
@@ -225,7 +219,7 @@ impl Row {
         }
     }
 
-    /// Text that was selected as a BLOB.
+    /// Reads text that was selected as a BLOB.
     pub(crate) fn text(&self, column: i32) -> Result<String> {
         String::from_utf8(self.blob(column)?).map_err(|_| StorageError::corrupt("text that is not UTF-8"))
     }
@@ -237,6 +231,10 @@ fn wrong_type(column: i32) -> StorageError {
 
 pub(crate) fn blob(bytes: &[u8]) -> Value {
     Value::Blob(bytes.to_vec())
+}
+
+pub(crate) fn optional_blob(bytes: Option<&Id>) -> Value {
+    bytes.map_or(Value::Null, |bytes| blob(bytes))
 }
 
 pub(crate) fn text(text: &str) -> Value {
@@ -259,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_statement_that_is_used_again_takes_its_new_parameters() {
+    fn a_reused_statement_takes_its_new_parameters() {
         let (_folder, mut connection) = scratch();
         for value in 1..=3i64 {
             connection.execute("INSERT INTO number VALUES (?)", vec![value.into()]).unwrap();
@@ -298,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn text_where_none_was_written_is_an_error_whatever_its_bytes() {
+    fn reading_text_as_another_type_is_an_error() {
         let (_folder, mut connection) = scratch();
         let damaged = "SELECT CAST(x'61ff62' AS TEXT)";
         assert!(connection.row(damaged, vec![], |row| row.blob(0)).is_err());

@@ -1,35 +1,65 @@
-//! Whose file it is and which schema it has; brings an older one up to date.
+//! The schema of a store's file: checks whose file it is, and brings an older schema up to date.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::durable::backup::back_up_schema;
 use crate::durable::queries::{Connection, blob};
+use crate::durable::rewrite;
 use crate::error::{ErrorKind, Result, StorageError};
 
-/// "taci": what SQLite's header says about whose file this is.
+/// "taci": the application id in SQLite's header.
 const APPLICATION: i64 = 0x7461_6369;
 
-/// Every schema there has been, oldest first. Add at the end; never edit what stands.
-const MIGRATIONS: &[(&str, &str)] = &[
-    ("001_experience", include_str!("schema/001_experience.sql")),
-    ("002_note", include_str!("schema/002_note.sql")),
+/// One step from a schema to the next.
+struct Migration {
+    name: &'static str,
+    sql: &'static str,
+    /// Rewrites rows after the SQL. The file is backed up before such a step.
+    rewrite: Option<fn(&mut Connection) -> Result<()>>,
+}
+
+/// Every schema there has been, oldest first. Add at the end; never edit a released step.
+const MIGRATIONS: &[Migration] = &[
+    Migration { name: "001_experience", sql: include_str!("schema/001_experience.sql"), rewrite: None },
+    Migration { name: "002_note", sql: include_str!("schema/002_note.sql"), rewrite: None },
+    Migration {
+        name: "003_namespaces_of_patterns",
+        sql: include_str!("schema/003_namespaces_of_patterns.sql"),
+        rewrite: Some(rewrite::namespaces_of_patterns),
+    },
 ];
 
 /// The schema that this version writes.
 pub(crate) const NEWEST: i64 = MIGRATIONS.len() as i64;
 
-/// Refuses a file of somebody else's or of a newer tacit; creates or updates the schema of any other.
+/// Creates the schema of a new file and updates that of an older one. Refuses a file that is not tacit's, or that a
+/// newer tacit wrote, before anything is touched.
 pub(crate) fn prepare(path: &Path, patience: Duration) -> Result<()> {
     let mut connection = Connection::open(path, true)?;
     connection.wait_for_others(patience)?;
-    if connection.snapshot(version)? == NEWEST {
+    let found = connection.snapshot(version)?;
+    let mode = connection.row("PRAGMA journal_mode", vec![], |row| row.word(0))?;
+    if mode.as_deref() != Some("wal") {
+        use_write_ahead_log(&mut connection, patience)?;
+    }
+    if found == NEWEST {
         return Ok(());
     }
-    use_write_ahead_log(&mut connection, patience)?;
+    connection.set("secure_delete", 1)?;
+    if found > 0 && rewrites_rows(found) {
+        back_up_schema(&mut connection, path, found)?;
+    }
     migrate(&mut connection, MIGRATIONS)
 }
 
-/// The schema of the file; 0 where it is empty. Runs inside a transaction: another process may be initialising.
+/// Returns true if a step beyond the schema `found` rewrites rows.
+fn rewrites_rows(found: i64) -> bool {
+    MIGRATIONS.iter().skip(found as usize).any(|step| step.rewrite.is_some())
+}
+
+/// Returns the schema of the file; 0 for an empty file. Runs inside a transaction, because another process may be
+/// initialising the file.
 fn version(connection: &mut Connection) -> Result<i64> {
     let application = connection.number("PRAGMA application_id", vec![])?;
     let version = connection.number("PRAGMA user_version", vec![])?;
@@ -52,7 +82,7 @@ fn supported(connection: &mut Connection, version: i64) -> Result<i64> {
     }
 }
 
-/// SQLite does not wait for the lock that this change needs, so we do.
+/// Switches to the write-ahead log. SQLite does not wait for the lock that this needs, so this function does.
 fn use_write_ahead_log(connection: &mut Connection, patience: Duration) -> Result<()> {
     let deadline = Instant::now() + patience;
     loop {
@@ -71,17 +101,20 @@ fn is_busy(error: &StorageError) -> bool {
     matches!(error.kind, ErrorKind::Unavailable { .. })
 }
 
-/// The claim and the change land together: two processes cannot both apply a migration.
-fn migrate(connection: &mut Connection, migrations: &[(&str, &str)]) -> Result<()> {
-    for (number, (name, sql)) in (1..).zip(migrations) {
+/// Applies each step in a transaction that records it: two processes cannot both apply one.
+fn migrate(connection: &mut Connection, migrations: &[Migration]) -> Result<()> {
+    for (number, step) in (1..).zip(migrations) {
         connection.transaction(|inner| {
             if version(inner)? >= number {
                 return Ok(());
             }
-            inner.script(sql)?;
-            inner.execute("INSERT INTO migration VALUES (?, ?)", vec![number.into(), (*name).into()])?;
+            inner.script(step.sql)?;
+            inner.execute("INSERT INTO migration VALUES (?, ?)", vec![number.into(), step.name.into()])?;
             if number == 1 {
                 identify(inner)?;
+            }
+            if let Some(rewrite) = step.rewrite {
+                rewrite(inner)?;
             }
             inner.script(&format!("PRAGMA user_version = {number}"))
         })?;
@@ -118,9 +151,9 @@ mod tests {
         assert_eq!(connection.number("SELECT count(*) FROM meta", vec![]).unwrap(), 1);
     }
 
-    /// A file as each earlier version left it, with an episode's change in it.
+    /// A file as each earlier version left it, with one change in it.
     #[test]
-    fn a_file_of_every_earlier_schema_is_brought_up_to_date_and_keeps_what_it_holds() {
+    fn a_file_of_every_earlier_schema_is_updated_and_keeps_its_rows() {
         for earlier in 1..MIGRATIONS.len() {
             let (_folder, path) = path();
             let mut connection = Connection::open(&path, true).unwrap();
@@ -139,7 +172,42 @@ mod tests {
     }
 
     #[test]
-    fn several_that_open_a_new_file_at_once_initialise_it_once() {
+    fn rows_are_rewritten_after_a_backup_and_an_empty_file_needs_none() {
+        let (folder, path) = path();
+        let mut connection = Connection::open(&path, true).unwrap();
+        use_write_ahead_log(&mut connection, PATIENCE).unwrap();
+        migrate(&mut connection, &MIGRATIONS[..2]).unwrap();
+        drop(connection);
+        prepare(&path, PATIENCE).unwrap();
+        let backup = folder.path().join("store.db.schema-2.bak");
+        let mut copy = Connection::open(&backup, false).unwrap();
+        assert_eq!(version(&mut copy).unwrap(), 2);
+        assert_eq!(copy.number("SELECT count(*) FROM tombstone", vec![]).unwrap(), 0);
+        let names = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name());
+        assert!(names.into_iter().all(|name| !name.to_str().unwrap().contains(".tmp")));
+        let fresh = folder.path().join("fresh.db");
+        prepare(&fresh, PATIENCE).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+    }
+
+    /// The name of the copy is taken by a folder: the file system refuses it as it would without room.
+    #[test]
+    fn a_store_that_cannot_be_backed_up_is_not_migrated() {
+        let (_folder, path) = path();
+        let mut connection = Connection::open(&path, true).unwrap();
+        use_write_ahead_log(&mut connection, PATIENCE).unwrap();
+        migrate(&mut connection, &MIGRATIONS[..2]).unwrap();
+        let draft = format!("{}.schema-2.{}.tmp", path.display(), std::process::id());
+        std::fs::create_dir(&draft).unwrap();
+        let error = prepare(&path, PATIENCE).unwrap_err();
+        assert!(error.message.contains("is backed up before it is updated"), "{error}");
+        assert_eq!(version(&mut connection).unwrap(), 2);
+        std::fs::remove_dir(&draft).unwrap();
+        prepare(&path, PATIENCE).unwrap();
+    }
+
+    #[test]
+    fn concurrent_openers_initialise_a_new_file_once() {
         let (_folder, path) = path();
         std::thread::scope(|scope| {
             let opened: Vec<_> = (0..4).map(|_| scope.spawn(|| prepare(&path, PATIENCE))).collect();
@@ -164,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_of_somebody_elses_is_refused_and_left_as_it_was() {
+    fn a_foreign_file_is_refused_and_left_unchanged() {
         let (_folder, path) = path();
         Connection::open(&path, true).unwrap().script("CREATE TABLE theirs (value)").unwrap();
         let before = std::fs::read(&path).unwrap();

@@ -1,4 +1,4 @@
-//! One thread that writes: it drains a bounded queue into group commits and answers after COMMIT.
+//! The writing thread: it drains a bounded queue into group commits and answers after COMMIT.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,16 +7,16 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::batch::{Batch, Receipt};
-use crate::durable::landing::Landing;
+use crate::durable::committer::Committer;
 use crate::error::{Result, StorageError};
 
-/// What one transaction takes at most, beyond its first batch.
+/// The limits of one transaction, beyond its first batch.
 const GROUP_OPERATIONS: usize = 512;
 const GROUP_BYTES: usize = 4 << 20;
-/// What may wait for the writer; callers wait for room beyond it.
+/// The limits of the queue; callers wait for room beyond them.
 const QUEUE_BATCHES: usize = 4_096;
 const QUEUE_BYTES: usize = 64 << 20;
-/// How long the writer waits at most for callers that it expects to come back, and for how many of them.
+/// The longest wait for callers that are expected to come back, and the number of them.
 const LINGER: Duration = Duration::from_millis(2);
 const AWAITED_CALLERS: usize = 64;
 
@@ -28,27 +28,27 @@ pub(crate) struct Writer {
 
 #[derive(Default)]
 struct Shared {
-    queue: Mutex<Queue>,
+    queue: Mutex<CommitQueue>,
     arrived: Condvar,
     room: Condvar,
     stopped: Condvar,
 }
 
 #[derive(Default)]
-struct Queue {
+struct CommitQueue {
     requests: VecDeque<Request>,
     bytes: usize,
     is_closing: bool,
     is_stopped: bool,
 }
 
-/// A batch, and whom to tell.
+/// A batch and the ticket of its caller.
 struct Request {
     batch: Batch,
     ticket: Arc<Ticket>,
 }
 
-/// Where the outcome of one batch will stand.
+/// The place for the outcome of one batch.
 #[derive(Default)]
 struct Ticket {
     outcome: Mutex<Option<Result<Receipt>>>,
@@ -66,21 +66,21 @@ impl Ticket {
 }
 
 impl Drop for Request {
-    /// Nobody waits for ever, whatever became of the writer. An outcome that stands already stays.
+    /// Resolves the ticket as closed, so that no caller waits for ever. An outcome that is there stays.
     fn drop(&mut self) {
         self.ticket.settle(Err(StorageError::closed()));
     }
 }
 
 /// A commit on its way.
-pub(crate) struct Commit {
+pub(crate) struct PendingCommit {
     shared: Arc<Shared>,
     waiting: Option<Request>,
     ticket: Arc<Ticket>,
 }
 
-impl Commit {
-    /// The outcome, if it is known within about `patience`. Giving up waiting does not take the commit back.
+impl PendingCommit {
+    /// Returns the outcome, if it is known within about `patience`. Giving up does not take the commit back.
     pub(crate) fn wait(&mut self, patience: Duration) -> Option<Result<Receipt>> {
         if let Some(request) = self.waiting.take() {
             self.waiting = self.shared.enqueue(request, patience);
@@ -99,33 +99,33 @@ impl Commit {
 }
 
 impl Writer {
-    /// Starts the thread, which owns `landing` from now on.
-    pub(crate) fn start(landing: Landing) -> Result<Self> {
+    /// Starts the thread, which owns `committer` from now on.
+    pub(crate) fn start(committer: Committer) -> Result<Self> {
         let shared = Arc::<Shared>::default();
         let inner = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("tacit-writer".to_owned())
-            .spawn(move || run(&inner, landing))
+            .spawn(move || run(&inner, committer))
             .map_err(|error| StorageError::unavailable(format!("no thread for the writer: {error}")))?;
         Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 
-    /// Hands `batch` over; whether and when it landed is what the [`Commit`] tells.
-    pub(crate) fn submit(&self, batch: Batch) -> Commit {
+    /// Hands `batch` over; the [`PendingCommit`] tells its outcome.
+    pub(crate) fn submit(&self, batch: Batch) -> PendingCommit {
         let ticket = Arc::<Ticket>::default();
         let request = Request { batch, ticket: Arc::clone(&ticket) };
         let waiting = self.shared.enqueue(request, Duration::ZERO);
-        Commit { shared: Arc::clone(&self.shared), waiting, ticket }
+        PendingCommit { shared: Arc::clone(&self.shared), waiting, ticket }
     }
 
-    /// Asks the thread to end once everything that was handed over has landed.
+    /// Asks the thread to end once everything that was handed over is committed.
     pub(crate) fn stop(&self) {
         lock(&self.shared.queue).is_closing = true;
         self.shared.arrived.notify_all();
         self.shared.room.notify_all();
     }
 
-    /// Whether the thread has ended within `patience` after [`Writer::stop`].
+    /// Returns true if the thread ended within `patience` after [`Writer::stop`].
     pub(crate) fn has_stopped(&self, patience: Duration) -> bool {
         let queue = lock(&self.shared.queue);
         let (queue, _) = self
@@ -154,7 +154,7 @@ impl Drop for Writer {
 }
 
 impl Shared {
-    /// Gives the request back where there was no room within `patience`.
+    /// Gives the request back if there was no room within `patience`.
     fn enqueue(&self, request: Request, patience: Duration) -> Option<Request> {
         let (mut queue, _) = self
             .room
@@ -173,10 +173,10 @@ impl Shared {
         None
     }
 
-    /// What the next transaction lands; none once the store is closed and the queue is empty.
+    /// Takes the next group; `None` once the store is closed and the queue is empty.
     ///
-    /// The `answered` callers of the last group may come back: with those that came in the meantime they are waited
-    /// for, a moment at most. A caller that is alone is never waited for.
+    /// The `answered` callers of the last group may come back: the writer waits a moment for them and for those
+    /// that came in the meantime. It never waits for a caller that is alone.
     fn next_group(&self, answered: usize, linger: Duration) -> Option<Vec<Request>> {
         let mut queue = lock(&self.queue);
         let expected = (answered + queue.requests.len()).min(AWAITED_CALLERS);
@@ -188,7 +188,7 @@ impl Shared {
             return None;
         }
         if queue.requests.len() < expected {
-            let coming = |queue: &mut Queue| queue.requests.len() < expected && !queue.is_closing;
+            let coming = |queue: &mut CommitQueue| queue.requests.len() < expected && !queue.is_closing;
             let waited = self.arrived.wait_timeout_while(queue, linger, coming);
             (queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
         }
@@ -199,7 +199,7 @@ impl Shared {
     }
 }
 
-impl Queue {
+impl CommitQueue {
     fn is_full(&self) -> bool {
         self.requests.len() >= QUEUE_BATCHES || self.bytes >= QUEUE_BYTES
     }
@@ -219,27 +219,26 @@ impl Queue {
     }
 }
 
-fn run(shared: &Shared, mut landing: Landing) {
+fn run(shared: &Shared, mut committer: Committer) {
     let (mut answered, mut linger) = (0, LINGER);
     while let Some(group) = shared.next_group(answered, linger) {
         let started = Instant::now();
-        let outcomes = land(&mut landing, &group);
+        let outcomes = commit(&mut committer, &group);
         // Waiting longer than a commit takes would cost more than it saves.
         linger = started.elapsed().min(LINGER);
         settle(&group, outcomes);
         answered = group.len();
     }
-    let _ = catch_unwind(AssertUnwindSafe(|| landing.finish()));
-    drop(landing);
+    drop(committer);
     lock(&shared.queue).is_stopped = true;
     shared.stopped.notify_all();
 }
 
 /// A fault in our own code fails this group and no later one.
-fn land(landing: &mut Landing, group: &[Request]) -> Vec<Result<Receipt>> {
+fn commit(committer: &mut Committer, group: &[Request]) -> Vec<Result<Receipt>> {
     let batches: Vec<&Batch> = group.iter().map(|request| &request.batch).collect();
-    catch_unwind(AssertUnwindSafe(|| landing.land(&batches))).unwrap_or_else(|_| {
-        landing.recover();
+    catch_unwind(AssertUnwindSafe(|| committer.commit_group(&batches))).unwrap_or_else(|_| {
+        committer.recover();
         batches.iter().map(|_| Err(StorageError::internal("the writer panicked"))).collect()
     })
 }
@@ -259,7 +258,7 @@ mod tests {
     use super::*;
     use crate::error::ErrorKind;
     use crate::example::{close, commit, contradiction, id, open, put, removal};
-    use crate::record::Kind;
+    use crate::record::RecordKind;
 
     const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -276,14 +275,15 @@ mod tests {
         let landed: Vec<bool> = outcomes.iter().map(Result::is_ok).collect();
         assert_eq!(landed, [true, false, false, true, true, true]);
         assert!(matches!(outcomes[1].as_ref().unwrap_err().kind, ErrorKind::Conflict { .. }));
-        let there = store.get_many(Kind::Episode, &[1, 2, 3, 4, 7].map(id)).unwrap();
+        let there = store.get_many(RecordKind::Episode, &[1, 2, 3, 4, 7].map(id), None).unwrap();
         let there: Vec<bool> = there.iter().map(Option::is_some).collect();
         assert_eq!(there, [false, true, true, true, false]);
-        assert_eq!(store.sequence().unwrap(), 5);
+        // Four puts, a removal, and the removal of the pattern that the removed episode alone named.
+        assert_eq!(store.sequence().unwrap(), 6);
     }
 
     #[test]
-    fn callers_at_once_are_all_answered() {
+    fn concurrent_callers_all_get_an_answer() {
         let folder = tempfile::tempdir().unwrap();
         let store = open(folder.path());
         std::thread::scope(|scope| {
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_submitted_before_closing_lands_and_what_comes_after_is_refused() {
+    fn closing_commits_earlier_batches_and_refuses_later_ones() {
         let folder = tempfile::tempdir().unwrap();
         let store = open(folder.path());
         let mut commits: Vec<_> = (0..50).map(|number| store.submit(put(number)).unwrap()).collect();
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_nobody_answers_is_answered_when_it_is_dropped() {
+    fn dropping_a_request_resolves_its_ticket_as_closed() {
         let ticket = Arc::<Ticket>::default();
         drop(Request { batch: Batch::default(), ticket: Arc::clone(&ticket) });
         assert_eq!(lock(&ticket.outcome).take(), Some(Err(StorageError::closed())));
@@ -324,7 +324,8 @@ mod tests {
             (0..operations).for_each(|number| batch.remove(id(number)));
             Request { batch, ticket: Arc::default() }
         };
-        let mut queue = Queue { requests: [600, 300, 200, 100].map(request).into(), ..Queue::default() };
+        let mut queue =
+            CommitQueue { requests: [600, 300, 200, 100].map(request).into(), ..CommitQueue::default() };
         assert_eq!([(); 3].map(|()| queue.take_group().len()), [1, 2, 1]);
     }
 

@@ -1,0 +1,55 @@
+"""`tacit repair` and `tacit backup`: work on the file of a memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import StorageError
+from ..storage import NativeStore
+from . import console
+from .options import AsJson, Database, configured
+
+
+def repair(database: Database = None, as_json: AsJson = False) -> None:
+    """Remove rows that cannot be read.
+
+    A damaged episode goes with everything it taught, a damaged pattern until an episode names it again. Every other
+    row stays as it is.
+    """
+    with _opened(database) as store:
+        rows = store.remove_damaged()
+    if as_json:
+        removed = [{"kind": row.kind, "id": row.id.hex(), "message": row.message} for row in rows]
+        console.say_json({"removed": removed})
+        return
+    for row in rows:
+        console.say(f"{row.kind} {row.id.hex()}")
+    console.note(f"{len(rows):,} unreadable rows removed" if rows else "no unreadable rows")
+
+
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The copy; it must not exist.")],
+    database: Database = None,
+    as_json: AsJson = False,
+) -> None:
+    """Copy a memory to a new file while it is in use.
+
+    The copy is as of one moment, readable by its owner alone, and holds no deleted content.
+    """
+    with _opened(database) as store:
+        store.backup(file)
+    size = file.expanduser().stat().st_size
+    if as_json:
+        console.say_json({"path": str(file), "bytes": size})
+    else:
+        console.note(f"{file}: {size:,} bytes")
+
+
+def _opened(database: str | None) -> NativeStore:
+    path = Path(configured(database).database).expanduser()
+    if not path.is_file():
+        raise StorageError(f"--db must be the file of a memory; got {path}")
+    return NativeStore(path)
