@@ -106,6 +106,10 @@ class RecallSettings:
     """The least number of episodes that the words and the vector each propose."""
     diversity: float = 0.0
     """0 takes the most relevant candidates, 1 the most different (MMR); attempts at one task give one hit."""
+    relevance_floor: float = 0.15
+    """How alike an episode's text and the task's must be, by words or by vector, for the episode to be comparable.
+
+    An episode of the same domain, or one that begins with the steps so far, is comparable in any case. 0: no floor."""
     half_life_days: float = 30.0
     """The age at which the recency signal has fallen to a half."""
     patterns: int = 5
@@ -243,7 +247,15 @@ class Settings:
 _MOST = 2**63 - 1
 _MORE_THAN_NONE = {"prior_episodes", "half_life_days", "usual_seconds", "usual_steps", "cache_ttl_s"}
 _AT_LEAST_ONE = {"candidates", "neighbours", "readers", "min_points", "min_episodes", "min_trials"}
-_SHARES = {"duration_share", "diversity", "eps", "similarity", "plan_similarity", "false_discoveries"}
+_SHARES = {
+    "duration_share",
+    "diversity",
+    "relevance_floor",
+    "eps",
+    "similarity",
+    "plan_similarity",
+    "false_discoveries",
+}
 _PARTS = {"extractors", "inducers", "embedder", "redactor"}
 _CHOICES = {"durability": ("durable", "fast"), "cache": ("auto", "memory")}
 

@@ -25,6 +25,10 @@ from ..storage.base import Store
 from .rules import applicable, reconciled
 
 DAY_S = 86_400.0
+_SAME = 0.5
+"""The context's value from which the domain is the same, and the share of the steps so far that an episode began with."""
+_LEXICAL_SHARE = 0.3
+"""Lexical values are this much smaller than those of vectors: the floor of a memory without vectors."""
 _SHOWN_RUNS = 3
 """Successes of a hit's task that the answer carries."""
 
@@ -123,10 +127,12 @@ class Retriever:
         # The standing comes first: the index then counts merged patterns as one, in a process just started too.
         standing = self._standing_of(namespace)
         rows, missing, nearest = self._choose(query, limit)
+        rows = [row for row in rows if self._is_comparable(row)]
+        nearest = nearest if rows else []
         hits = self._hits(namespace, rows)
-        rules = applicable(
-            standing, context, steps, (tool for hit in hits for tool in hit.tools), self.settings.heuristics
-        )
+        tools = (tool for hit in hits for tool in hit.tools)
+        most = self.settings.heuristics if hits or steps else 0
+        rules = applicable(standing, context, steps, tools, most)
         worked, failed = self._behind(query, nearest, standing)
         worked, rules, failed = reconciled(worked, rules, failed)
         return Recall(
@@ -164,6 +170,15 @@ class Retriever:
             diversity=self.settings.diversity,
             **_asked(query),
         )
+
+    def _is_comparable(self, row: HitRow) -> bool:
+        """True if the texts are alike, or else the domain or the steps so far."""
+        floor = self.settings.relevance_floor
+        values = {signal: value for signal, value, _ in row.reasons}
+        if "vector" not in values:
+            floor *= _LEXICAL_SHARE
+        alike = max(values.get("lexical", 0.0), values.get("vector", 0.0)) >= floor
+        return alike or max(values.get("context", 0.0), values.get("steps", 0.0)) >= _SAME
 
     def _hits(self, namespace: str, rows: Sequence[HitRow]) -> tuple[Hit, ...]:
         """The hits with the best successes of their tasks, read from the store together."""
