@@ -31,6 +31,7 @@ CHANGED: dict[str, str] = {
     "suggest in lab": _RARITY,
     "predict in lab": _RARITY,
     "playbook lab": _RARITY,
+    "recall of an unknown task": "nothing stored is comparable: no hits, patterns or next steps",
     "recall in an empty namespace": "`degraded` says that nothing comparable is known",
 }
 

@@ -318,14 +318,18 @@ def test_rules_apply_to_the_steps_of_a_recall_once_they_are_stored(memory: Memor
     assert 'when pay fails with "payment was refused", use look' in recalled.to_prompt(max_tokens=2_000)
 
 
-def test_a_pitfall_is_sure_and_nothing_is_both_recommended_and_warned_of(memory: Memory) -> None:
-    fill(memory, [run("pay!", "pay!", succeeds=False)] * 3)
-    assert memory.recall("Buy a lamp").pitfalls == ()
-    fill(memory, [run("pay!", "pay!", succeeds=False)] * 3)
+def test_a_pitfall_is_surely_worse_than_the_alternatives_and_never_recommended(memory: Memory) -> None:
+    fill(memory, [run("pay!", "pay!", succeeds=False)] * 6)
+    assert memory.recall("Buy a lamp").pitfalls == ()  # every run does it
+    fill(memory, [run("pay!", "look", "pay")] * 6)
     recalled = memory.recall("Buy a lamp")
     assert recalled.pitfalls
     assert all(pattern.high < 0.5 for pattern in recalled.pitfalls)
+    assert all(pattern.odds_high is not None and pattern.odds_high < 1.0 for pattern in recalled.pitfalls)
     assert {each.id for each in recalled.pitfalls}.isdisjoint(each.id for each in recalled.patterns)
+    playbook = memory.playbook("Buy a lamp", arguments=False)
+    assert [step.tool for step in playbook.steps] == ["pay", "look", "pay"]
+    assert not any("look" in pattern.text.split(":")[-1] for pattern in playbook.pitfalls)
 
 
 def test_old_evidence_counts_for_less_where_a_half_life_is_set() -> None:

@@ -367,12 +367,12 @@ def test_an_approach_counts_the_episodes_that_took_it() -> None:
     assert index.approach("other", approach) == (0, 0.0)
 
 
-def test_the_patterns_behind_the_nearest_are_those_that_work_and_those_that_fail() -> None:
-    good, bad = fact(b"g" * 16, 1, 1.0), fact(b"b" * 16, 1, 0.0)
-    attempts = [Attempt(number, f"cancel {number}", facts=good + bad) for number in range(4)]
-    attempts.append(Attempt(9, "mug", facts=fact(b"x" * 16, 1, 1.0)))
+def test_the_patterns_behind_the_nearest_are_those_that_work_and_those_that_are_worse_than_others() -> None:
+    good, bad, common = fact(b"g" * 16, 1, 1.0), fact(b"b" * 16, 1, 0.0), fact(b"c" * 16, 1, 0.0)
+    attempts = [Attempt(number, f"cancel {number}", facts=good + common) for number in range(6)]
+    attempts += [Attempt(number, f"cancel {number}", base=0.0, facts=bad + common) for number in range(6, 14)]
     index = index_of(attempts)
-    nearest = [(attempt.id, 0.5) for attempt in attempts[:4]]
+    nearest = [(attempt.id, 0.5) for attempt in attempts]
     work, fail = index.patterns_behind("default", nearest)
     assert ([row.id for row in work], [row.id for row in fail]) == ([b"g" * 16], [b"b" * 16])
     assert index.patterns_behind("other", nearest) == ([], [])

@@ -28,6 +28,7 @@ from ..model.pattern import is_undecided
 from ..model.recall import NOTHING_COMPARABLE, Reason, Recall
 from ..storage import Store, catch_up
 from .question import record_of
+from .rules import is_part_of
 
 if TYPE_CHECKING:
     from .._native import SuggestedRow, SummaryRow
@@ -107,21 +108,25 @@ class Advisor:
         )
 
     def playbook(self, asked: Episode, recalled: Recall, *, limit: int, arguments: bool) -> Playbook:
-        """See `Memory.playbook`; pitfalls and rules are those that were recalled for the task."""
+        """See `Memory.playbook`; pitfalls and rules are those that were recalled for the task.
+
+        A pitfall that the plan itself does is left out. Without a comparable episode there is no plan.
+        """
         record = record_of(asked)
         success = self.predict(asked)
         plan = self._models.plan(record, limit)
-        tools = [tool for tool, _ in plan.steps]
+        planned = plan.steps if recalled.hits else []
+        tools = [tool for tool, _ in planned]
         filled = self._plan_arguments(asked.namespace, record, tools) if arguments else [[] for _ in tools]
-        steps = zip(plan.steps, filled, strict=True)
+        steps = zip(planned, filled, strict=True)
         return Playbook(
             id=recalled.id,
             task=asked.task,
             steps=tuple(PlanStep(tool, share, _arguments(row)) for (tool, share), row in steps),
             success=success,
-            pitfalls=recalled.pitfalls,
+            pitfalls=tuple(each for each in recalled.pitfalls if not is_part_of(each, tools)),
             heuristics=recalled.heuristics,
-            episodes=tuple(as_text(id) for id in plan.episodes),
+            episodes=tuple(as_text(id) for id in plan.episodes) if recalled.hits else (),
             degraded=tuple(dict.fromkeys((*recalled.degraded, *success.degraded))),
         )
 

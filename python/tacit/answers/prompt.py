@@ -29,7 +29,7 @@ from ..model.advice import (
 from ..model.episode import Json, Step
 from ..model.pattern import Heuristic, Pattern
 from ..model.recall import Hit, NextStep, Recall, Run
-from .rules import StepSymbol, moves_of
+from .rules import StepSymbol, is_part_of, moves_of
 
 CountTokens: TypeAlias = Callable[[str], int]
 
@@ -265,6 +265,7 @@ class _Stated:
     room: int
     calls: set[str] = field(default_factory=set)
     lessons: set[str] = field(default_factory=set)
+    plans: list[list[str]] = field(default_factory=list)
     moves: set[StepSymbol] = field(default_factory=set)
 
     # --- attempts ---
@@ -288,14 +289,14 @@ class _Stated:
 
     def _new_calls(self, run: Run, *, whole: bool = False) -> list[_Call]:
         """The calls of a success that were not shown yet, or all of them."""
-        self._note_moves(run)
+        self._note_plan(run)
         calls = [(number, step, _call(step, self.room)) for number, step in enumerate(_succeeded(run))]
         new = calls if whole else [each for each in calls if each[2] not in self.calls]
         self.calls.update(call for _, _, call in calls)
         return new
 
-    def _note_moves(self, run: Run) -> None:
-        self.moves.update(_moves(step.tool for step in _succeeded(run)))
+    def _note_plan(self, run: Run) -> None:
+        self.plans.append([step.tool for step in _succeeded(run)])
 
     # --- lessons ---
 
@@ -321,9 +322,8 @@ class _Stated:
     def patterns(self, patterns: Iterable[Pattern]) -> Iterator[Line]:
         """Ways of working that beat their alternatives, each move once."""
         for number, pattern in enumerate(patterns):
-            moves = moves_of(pattern)
-            if _is_decided(pattern, better=True) and not (moves and moves <= self.moves):
-                self.moves |= moves
+            if _is_decided(pattern, better=True) and not self._is_stated(pattern):
+                self.moves |= moves_of(pattern)
                 yield Line(
                     "pattern", (f"worked, {_odds(pattern)}: {escaped(pattern.text)}",), (_USUAL, number)
                 )
@@ -331,13 +331,17 @@ class _Stated:
     def pitfalls(self, pitfalls: Iterable[Pattern]) -> Iterator[Line]:
         """Ways of working that do decidedly worse than their alternatives and are no part of what is shown."""
         for number, pattern in enumerate(pitfalls):
-            moves = moves_of(pattern)
-            if _is_decided(pattern, better=False) and not (moves and moves <= self.moves):
+            if _is_decided(pattern, better=False) and not self._is_stated(pattern):
                 yield Line(
                     "pitfall",
                     (f"avoid, {_odds(pattern)}: {escaped(pattern.text)}",),
                     (_LESSONS, 2_000 + number),
                 )
+
+    def _is_stated(self, pattern: Pattern) -> bool:
+        """True if a rule, another pattern or a plan says the same."""
+        moves = moves_of(pattern)
+        return (bool(moves) and moves <= self.moves) or any(is_part_of(pattern, plan) for plan in self.plans)
 
 
 def _won(calls: Sequence[_Call], head: Line, rank: int, *, early: bool) -> Iterator[Line]:
@@ -417,14 +421,6 @@ def _changed_arguments(run: Run) -> Iterator[str]:
         if changes and len(stated) <= (_LONG_VALUE if len(changed) < len(after) else _SHORT_CHANGE):
             error = escaped(failed.error or failed.status or "error", _SAID[1])
             yield f'after {escaped(failed.tool)} failed with "{error}" it worked with {stated}'
-
-
-def _moves(tools: Iterable[str]) -> Iterator[StepSymbol]:
-    """Each tool after the one before it; the first after nothing."""
-    before: str | None = None
-    for tool in tools:
-        yield before, None, tool
-        before = tool
 
 
 def _is_decided(pattern: Pattern, *, better: bool) -> bool:
@@ -546,7 +542,7 @@ def playbook_lines(playbook: Playbook, max_tokens: int) -> list[Line]:
     if not playbook.steps:
         return []
     stated = _Stated(room=max_tokens * BYTES_PER_TOKEN)
-    stated.moves.update(_moves(step.tool for step in playbook.steps))
+    stated.plans.append([step.tool for step in playbook.steps])
     odds = _prediction(playbook.success)
     count = len(playbook.episodes)
     head = Line("plan", (f"plan from {count} success{'es' if count != 1 else ''}; {odds}",), (0,))

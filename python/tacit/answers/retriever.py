@@ -22,13 +22,13 @@ from ..model.pattern import Pattern, is_undecided
 from ..model.recall import NOTHING_COMPARABLE, Hit, NextStep, Reason, Recall
 from ..model.usage import Usage
 from ..storage.base import Store
-from .rules import applicable, reconciled
+from .rules import applicable, is_part_of, reconciled
 
 DAY_S = 86_400.0
 _SAME = 0.5
-"""The context's value from which the domain is the same, and the share of the steps so far that an episode began with."""
+"""The least value of the context for the same domain, and of the steps so far for the same beginning."""
 _LEXICAL_SHARE = 0.3
-"""Lexical values are this much smaller than those of vectors: the floor of a memory without vectors."""
+"""The share of the floor that holds for words alone: their values are smaller than those of vectors."""
 _SHOWN_RUNS = 3
 """Successes of a hit's task that the answer carries."""
 
@@ -134,7 +134,7 @@ class Retriever:
         most = self.settings.heuristics if hits or steps else 0
         rules = applicable(standing, context, steps, tools, most)
         worked, failed = self._behind(query, nearest, standing)
-        worked, rules, failed = reconciled(worked, rules, failed)
+        worked, rules, failed = reconciled(worked, rules, _uncontradicted(failed, hits))
         return Recall(
             id=new_id(),
             task=task,
@@ -266,6 +266,13 @@ def _asked(query: Query) -> dict[str, Any]:
         "tags": list(context.tags),
         "tools": list(query.tools),
     }
+
+
+def _uncontradicted(pitfalls: tuple[Pattern, ...], hits: Sequence[Hit]) -> tuple[Pattern, ...]:
+    """The pitfalls that the best hit does not do, if it is a success."""
+    if not hits or hits[0].outcome != "success":
+        return pitfalls
+    return tuple(each for each in pitfalls if not is_part_of(each, hits[0].tools))
 
 
 def _hit(row: HitRow, payload: bytes, attempts: int, successes: int) -> Hit:

@@ -7,6 +7,7 @@ from itertools import islice, pairwise
 from typing import TypeVar
 
 from .._native import error_class
+from ..model.advice import FINISH
 from ..model.context import TaskContext
 from ..model.episode import Step
 from ..model.maintenance import ANY_ERROR, FIRST_ERROR, MaintenanceState
@@ -96,6 +97,21 @@ def reconciled(
 
 def _left(advice: tuple[_Advice, ...], dropped: set[str]) -> tuple[_Advice, ...]:
     return tuple(each for each in advice if each.id not in dropped)
+
+
+def is_part_of(advice: Pattern | Heuristic, tools: Sequence[str]) -> bool:
+    """True if a run of these tools does as the advice says: such a pitfall contradicts the run."""
+    moves = moves_of(advice)
+    if moves:
+        return moves <= frozenset(_moves_of_run(tools))
+    if isinstance(advice, Pattern) and advice.kind == "context_pattern":
+        return bool(tools) and frozenset(tools) >= frozenset(advice.content["approach"])
+    return False
+
+
+def _moves_of_run(tools: Sequence[str]) -> Iterator[StepSymbol]:
+    """Each tool after the one before it, the first after nothing, and the end after the last."""
+    yield from ((before, None, tool) for before, tool in zip((None, *tools), (*tools, FINISH), strict=True))
 
 
 def moves_of(advice: Pattern | Heuristic) -> frozenset[StepSymbol]:

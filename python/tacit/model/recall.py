@@ -105,12 +105,13 @@ class NextStep:
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """What memory has to say about a task.
+    """The answer of a memory about a task.
 
-    `id` is the receipt. `hits` are similar episodes, best first; `patterns` stand behind them with their evidence;
+    `id` is the receipt. `hits` are similar episodes, best first; `patterns` are theirs, with their evidence;
     `heuristics` are rules that apply, once maintenance induced some; `pitfalls` are ways of working that surely fail
-    more often than not; no move is both recommended and warned of. `next_steps` is what usually came next;
-    `degraded` names what the answer did without. `to_prompt` renders it for a model.
+    more often than not and surely do worse than the alternatives. No move is both recommended and warned of.
+    `next_steps` are the usual next tools; `degraded` names the parts that are missing. `to_prompt` renders the answer
+    for a model.
     """
 
     id: str

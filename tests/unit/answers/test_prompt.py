@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tacit import Memory
+from tacit import Memory, RecallSettings, Settings
 from tacit.errors import ValidationError
 from tacit.model.advice import Argument, Fix, Fixes, PlanStep, Playbook, Prediction, SuggestedStep, Suggestion
 from tacit.model.episode import Outcome, Step
@@ -384,3 +384,25 @@ def test_a_prompt_can_be_rendered_after_the_memory_is_closed() -> None:
         recall = memory.recall("Deploy the site")
     assert 'push {"to": "live"}' in recall.to_prompt()
     assert msgspec.json.decode(msgspec.json.encode(recall))["hits"][0]["attempts"] == 1
+
+
+def test_an_unrelated_question_gets_no_hits_patterns_plan_or_text() -> None:
+    with Memory() as memory:
+        for number in range(30):
+            with memory.episode(f"Cancel order {number} and refund it", domain="retail") as episode:
+                episode.log("cancel", parameters={"order": number}, output="done")
+                episode.succeed()
+        recall = memory.recall("Bake a sourdough bread with a crisp crust", domain="cooking")
+        assert (recall.hits, recall.patterns, recall.pitfalls, recall.next_steps) == ((), (), (), ())
+        assert recall.degraded == ("nothing_comparable",)
+        assert recall.to_prompt() == ""
+        playbook = memory.playbook("Bake a sourdough bread with a crisp crust", domain="cooking")
+        assert (playbook.steps, playbook.to_prompt()) == ((), "")
+        assert "nothing_comparable" in playbook.degraded
+        assert memory.recall("Bake a sourdough bread", domain="retail").hits  # the domain is the same
+        assert memory.recall("Order 7: cancel it").hits
+    lenient = Settings(recall=RecallSettings(relevance_floor=0.0))
+    with Memory(settings=lenient) as memory:
+        with memory.episode("Cancel an order") as episode:
+            episode.succeed()
+        assert memory.recall("Bake a sourdough bread").hits

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tacit import Heuristic, Pattern, Step, TaskContext
-from tacit.answers.rules import applicable, reconciled
+from tacit.answers.rules import applicable, is_part_of, reconciled
 from tacit.maintenance.state import complete
 from tacit.model.maintenance import MaintenanceState
 
@@ -118,3 +120,27 @@ def test_different_states_do_not_contradict_each_other() -> None:
     good = pattern("good", 0.8, 0.9, tools=["look", "ask"])
     bad = pattern("bad", 0.0, 0.1, kind="error_recovery", tool="look", error="lost", next="ask")
     assert reconciled((good,), (), (bad,)) == ((good,), (), (bad,))
+
+
+@pytest.mark.parametrize(
+    ("advice", "is_part"),
+    [
+        (pattern("s", 0, 1, tools=["look", "pay"]), True),
+        (pattern("s", 0, 1, tools=["pay", "look"]), False),
+        (pattern("d", 0, 1, "decision_point", after="look", result="ok", condition=None, choose="pay"), True),
+        (
+            pattern("d", 0, 1, "decision_point", after="pay", result="ok", condition=None, choose="<finish>"),
+            True,
+        ),
+        (pattern("d", 0, 1, "decision_point", after=None, result=None, condition=None, choose="look"), True),
+        (pattern("r", 0, 1, "error_recovery", tool="look", error="lost", next="pay"), False),
+        (pattern("a", 0, 1, "context_pattern", approach=["look", "pay"], context={}), True),
+        (pattern("a", 0, 1, "context_pattern", approach=["look", "ask"], context={}), False),
+    ],
+)
+def test_a_run_does_what_a_part_of_it_says(advice: Pattern, is_part: bool) -> None:
+    assert is_part_of(advice, ("look", "pay")) is is_part
+
+
+def test_an_empty_run_does_nothing() -> None:
+    assert not is_part_of(pattern("a", 0, 1, "context_pattern", approach=["look"], context={}), ())

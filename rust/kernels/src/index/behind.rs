@@ -87,12 +87,12 @@ impl Side {
         if self == Self::Working { low } else { 1.0 - high }
     }
 
-    /// Worse than the alternatives is not recommended; what fails more surely than not, though no worse than the
-    /// alternatives do, is.
+    /// Patterns worse than their alternatives are not recommended. A pitfall surely fails more often than not and is
+    /// surely worse than its alternatives, so a pattern that every comparable episode shows is none.
     fn admits(self, behind: &Behind) -> bool {
         match self {
             Self::Working => behind.contrast.high >= 1.0,
-            Self::Failing => behind.summary.high < 0.5 && behind.contrast.low <= 1.0,
+            Self::Failing => behind.summary.high < 0.5 && behind.contrast.high < 1.0,
         }
     }
 }
@@ -129,8 +129,8 @@ impl<'a> BehindNearest<'a> {
         self.best(limit, Side::Working)
     }
 
-    /// Those of which it is certain, within their interval, that they fail more often than not, and that are not
-    /// better than their alternatives, by support times the lower bound of their failure.
+    /// Patterns that fail more often than not and are worse than their alternatives, both beyond their intervals, by
+    /// support times the lower bound of their failure.
     pub(super) fn failing(&mut self, limit: usize) -> Vec<Behind> {
         self.best(limit, Side::Failing)
     }
