@@ -364,9 +364,8 @@ def _left_out(report: Report) -> Iterator[Padding]:
     for each in report.left_out:
         reasons.setdefault((each.question, each.what, each.reason), []).append(console.plain(each.dataset))
     for (question, what, reason), datasets in reasons.items():
-        yield Text.assemble(
-            (f"  {question} {console.plain(what)}", "bold"), f" ({', '.join(datasets)}): {reason}"
-        )
+        head = (f"{question} {console.plain(what)}", "bold")
+        yield Padding(Text.assemble(head, f" ({', '.join(datasets)}): {reason}"), (0, 0, 0, 2))
 
 
 # --- live ---

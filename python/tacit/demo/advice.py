@@ -1,4 +1,4 @@
-"""What an agent may be told while it works, and what it makes of it."""
+"""The advice that an agent gets while it works, and its use of it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..model.recall import NextStep
 from .language import Intent, read_back, understand
 
 Concept: TypeAlias = tuple[str, ...]
-"""What a name can stand for: (thing,) for a table, (thing, word, table) for a column, ("form", family) for a style."""
+"""The meaning of a name: (thing,) for a table, (thing, word, table) for a column, ("form", family) for a style."""
 
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Past episodes that are like the question, the ways of working behind them, and what usually came next."""
+    """Similar past episodes, the ways of working behind them, and the usual next steps."""
 
     episodes: tuple[Episode, ...] = ()
     patterns: tuple[Pattern, ...] = ()
@@ -26,10 +26,10 @@ class Advice:
 
 
 class Adviser(Protocol):
-    """Whom the agent can ask. An empty answer changes nothing of what it does."""
+    """An adviser that the agent can ask. An empty answer changes none of its steps."""
 
     def advise(self, about: str) -> Advice:
-        """What is known about a question, or a few words of one, at this point of the attempt."""
+        """The experience with a question, or a few words of one, at this point of the attempt."""
         ...
 
 
@@ -51,9 +51,9 @@ class _Record:
 
 
 class Beliefs:
-    """What the agent gathered from advice: names that answered words, tables and columns that are there.
+    """The names that the agent learned from advice: names that answered words, tables and columns that exist.
 
-    Read from the parameters and results of recalled steps. Nothing here was known before an adviser told it.
+    They are read from the parameters and results of recalled steps.
     """
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ class Beliefs:
                 self._discredit_form(episode.task, step.parameters["sql"])
 
     def _credit(self, task: str, sql: str, *, accepted: bool) -> None:
-        """The last query before a submission is what was submitted."""
+        """The submitted query: the last one before a submission."""
         intent = understand(task)
         read = read_back(intent, sql) if intent else None
         if intent is None or read is None:
@@ -122,27 +122,27 @@ class Beliefs:
         return best if records[best].is_proven else None
 
     def worth(self, concept: Concept, name: str) -> float:
-        """Above 1 where the name answered the concept, 1 where nothing is known, less the more often it failed."""
+        """Above 1 if the name answered the concept, 1 if nothing is known, less for each failure."""
         record = self._records[concept].get(name) if concept in self._records else None
         return record.worth if record else 1.0
 
     def proven(self, concept: Concept) -> str | None:
-        """The name that answered the concept best; None where none did more often than not."""
+        """The name that answered the concept best; `None` if none did more often than not."""
         return self._proven.get(concept)
 
     def is_taken(self, concept: Concept, name: str) -> bool:
-        """Whether the name is known to stand for another concept of the same kind."""
+        """True for a name that stands for another concept of the same kind."""
         return any(
             known == name and other != concept and _same_kind(other, concept)
             for other, known in self._proven.items()
         )
 
     def means_elsewhere(self, word: str, name: str) -> bool:
-        """Whether a column of this name answered the same word in some table."""
+        """True if a column of this name answered the same word in some table."""
         return any(known == name and other[1:2] == (word,) for other, known in self._proven.items())
 
     def success_of(self, tool: str, *, after: str | None, error: str | None) -> float | None:
-        """How often going on with `tool` did its job after that tool or that error; None where nobody knows."""
+        """The share of successes of `tool` after that tool or that error; `None` without experience."""
         for pattern in self._patterns.values():
             if _is_choice(pattern, tool, after, error):
                 return pattern.mean
@@ -170,7 +170,7 @@ def _is_choice(pattern: Pattern, tool: str, after: str | None, error: str | None
 
 
 def _names_error(known: str, error: str) -> bool:
-    """Whether an error is of a known class: what stands before the colon says what went wrong."""
+    """True for an error of a known class: the part before the colon."""
     return known.split(":")[0].strip().lower() == error.split(":")[0].strip().lower()
 
 

@@ -1,7 +1,7 @@
-"""A small scripted agent: it reads a question, looks around a strange database, and answers in SQL.
+"""A small scripted agent: it reads a question, explores a strange database, and answers in SQL.
 
-It knows English (`language.understand`), SQL templates (the forms of the families) and how legacy names tend to be
-made (`guessing`). What it knows of a schema it has from its tools in this attempt, or from its adviser.
+It knows English (`language.understand`), SQL templates (the forms of the families) and the usual making of legacy
+names (`guessing`). Its knowledge of a schema comes from its tools in this attempt, or from its adviser.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SPARED = 3
 def act(question: str, tools: ToolBox, adviser: Adviser, salt: int) -> None:
     """Works at a question until an answer is submitted or the steps are used up.
 
-    `salt` settles what the agent is undecided about: equal salts and equal advice lead to equal steps.
+    `salt` settles the agent's undecided choices: equal salts and equal advice lead to equal steps.
     """
     intent = understand(question)
     if intent is not None:
@@ -70,7 +70,7 @@ class _Attempt:
             self.tools.submit(self.rows)
 
     def _turn(self) -> bool:
-        """One or two steps; False where nothing is left to be done."""
+        """Takes one or two steps; False if nothing is left to be done."""
         plan = self.planner.plan(may_look=self.tools.left > SPARED)
         missing = plan.missing(self.intent)
         if missing is None:
@@ -83,7 +83,7 @@ class _Attempt:
     # --- looking ---
 
     def _look_into(self, plan: Plan, slot: str) -> bool:
-        """A column of a table is missing: see what there is; where none is left to try, it was the wrong table."""
+        """Handles a missing column: looks at the table, and drops it if no column is left to try."""
         table = plan.names[slot]
         if table in self.planner.columns:
             self.planner.refute(slot, plan.names)
@@ -117,7 +117,7 @@ class _Attempt:
         return self._try(guesses[0], tool, slot)
 
     def _choose(self, tools: Sequence[str], after: str | None, error: str | None) -> str:
-        """The tool that did its job most often here; any of them where nobody knows."""
+        """The tool with the most successes here; any of them without experience."""
         undecided = self.rng.choice(tools)
         worth = {tool: self.planner.beliefs.success_of(tool, after=after, error=error) for tool in tools}
         if not any(worth.values()):
@@ -156,7 +156,7 @@ class _Attempt:
         return True
 
     def _take_back(self, error: str, plan: Plan) -> None:
-        """What the engine says is not so."""
+        """Takes in the engine's error message."""
         if error.startswith("ambiguous"):
             self.planner.refute_form(plan.form)
             return
@@ -166,9 +166,10 @@ class _Attempt:
             self.planner.refute(slot, plan.names)
 
     def _doubt(self, plan: Plan) -> None:
-        """An empty answer: of the names that decide which rows there are, the least certain one is wrong.
+        """Handles an empty answer: of the names that choose the rows, the least certain one is wrong, or the table
+        is.
 
-        Or it is the wrong table altogether. What to think first is a matter of experience.
+        Experience says which of the two to suspect first.
         """
         slots, names = self.intent.family.slots, plan.names
         deciding = [slot for slot in ("attribute", "name", "link", "key") if slot in names]

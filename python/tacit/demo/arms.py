@@ -1,7 +1,7 @@
-"""Arms of the experiment: what stands behind the agent while the questions, the tools and the budget stay the same.
+"""Arms of the experiment: different advisers, with the same questions, tools and budget.
 
-`without` has nobody to ask, `with` has a memory. The other two are controls with a memory that cannot help by being
-right: `random` is told of episodes drawn at random, `shuffled` remembers each attempt with the outcome of another.
+`without` has no adviser, `with` has a memory. Two controls have a memory that cannot help by being right: `random`
+recalls episodes drawn at random, `shuffled` remembers each attempt with the outcome of another.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ AGENT = "scripted"
 
 
 class Attempt(Adviser, Protocol):
-    """One question under an arm: an adviser that is told every step and, at the end, how it went."""
+    """One question under an arm: an adviser that sees every step and, at the end, the outcome."""
 
     def log(
         self,
@@ -36,11 +36,11 @@ class Attempt(Adviser, Protocol):
         """Takes a step."""
 
     def end(self, accepted: bool | None) -> None:
-        """Takes the outcome; None where no answer was submitted."""
+        """Takes the outcome; `None` if no answer was submitted."""
 
 
 class Arm(Protocol):
-    """What an agent has behind it."""
+    """The adviser of an agent."""
 
     name: str
 
@@ -71,9 +71,9 @@ class _Alone:
 
 
 class Remembering:
-    """An agent with a memory: every attempt is an episode, and what it is told is recalled.
+    """An agent with a memory: every attempt is an episode, and advice is recalled.
 
-    `hits` is how many episodes a recall may bring.
+    `hits` is the most episodes of a recall.
     """
 
     name = "with"
@@ -87,7 +87,7 @@ class Remembering:
         return _Remembered(self, self.episode(question))
 
     def episode(self, question: Question) -> Recorder:
-        """What is recorded of a question."""
+        """The recorded form of a question."""
         return self.memory.episode(
             question.text,
             domain=DOMAIN,
@@ -106,7 +106,7 @@ class _Remembered:
         self._recoveries: tuple[Pattern, ...] | None = None
 
     def advise(self, about: str) -> Advice:
-        """The episodes that are like it, the patterns behind them, and every way out of an error that was seen."""
+        """The similar episodes, the patterns behind them, and every fix of an error that was seen."""
         recall = self.episode.recall(about, limit=self.arm.hits)
         return Advice(
             episodes=tuple(self.arm.memory.get(hit.episode_id) for hit in recall.hits),
@@ -124,7 +124,7 @@ class _Remembered:
         self.episode.log(tool, parameters=parameters, latency_ms=latency_ms, **result)
 
     def end(self, accepted: bool | None) -> None:
-        """Completes the episode, which is learned from."""
+        """Completes the episode, so that the memory learns from it."""
         if accepted:
             self.episode.succeed("accepted")
         elif accepted is None:
@@ -134,7 +134,7 @@ class _Remembered:
 
 
 class RandomlyReminded(Remembering):
-    """A control: as much experience, recorded in the same way, but what comes to mind has nothing to do with it."""
+    """A control: as much experience, recorded in the same way, but recalled episodes are unrelated."""
 
     name = "random"
 
@@ -195,4 +195,4 @@ ARMS: dict[str, Callable[[Memory, int], Arm]] = {
     "random": lambda memory, seed: RandomlyReminded(memory, seed=seed),
     "shuffled": lambda memory, seed: WronglyTold(memory, seed=seed),
 }
-"""Each arm by its name, made from an empty memory of its own and a seed for what it draws."""
+"""The arms by name, each made from an empty memory of its own and a seed for its draws."""

@@ -32,7 +32,7 @@ _VOWELS = re.compile("[aeiou]")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked, and the true answer, which only the judge looks at."""
+    """A question and its true answer, which only the judge sees."""
 
     number: int
     text: str
@@ -43,7 +43,7 @@ class Question:
 
 @dataclass(slots=True)
 class _Table:
-    """Where a noun's rows are, and what its attributes are called there."""
+    """The table of a noun, and the names of its attributes there."""
 
     noun: Noun
     name: str
@@ -73,14 +73,14 @@ class Database:
         return [name for (name,) in self._engine.execute("SELECT name FROM sqlite_master ORDER BY name")]
 
     def columns(self, table: str) -> list[list[str]]:
-        """The names and types of a table's columns. Raises `sqlite3.OperationalError` where there is no such table."""
+        """The names and types of a table's columns. Raises `sqlite3.OperationalError` for an unknown table."""
         self._engine.execute(f'SELECT * FROM "{table}" LIMIT 0')
         return [
             list(row) for row in self._engine.execute("SELECT name, type FROM pragma_table_info(?)", [table])
         ]
 
     def questions(self, count: int) -> Iterator[Question]:
-        """Questions that have one answer which is not empty, none of them asked twice."""
+        """Questions with one non-empty answer, none of them twice."""
         rng = random.Random(f"questions {self.seed}")
         families = [family for family in FAMILIES for _ in range(family.weight)]
         asked: set[str] = set()
@@ -92,7 +92,7 @@ class Database:
                 yield Question(len(asked), drawn[0], family.name, len(family.tables) > 1, drawn[1])
 
     def _draw(self, family: Family, rng: random.Random) -> tuple[str, str] | None:
-        """A question of the family with its answer; None where what was drawn has no clear answer."""
+        """A question of the family with its answer; `None` if the drawn one has no clear answer."""
         places = self._draw_nouns(family, rng)
         intent = Intent(family, places)
         names = {slot: self._true_name(intent, slot) for slot in family.slots}
@@ -122,7 +122,7 @@ class Database:
         return self._tables[intent.places[of]].columns[intent.word(slot)]
 
     def _draw_literals(self, family: Family, names: dict[str, str], rng: random.Random) -> dict[str, str]:
-        """A value that is there and a limit that leaves something on either side, where the question needs them."""
+        """A value in the table, and a limit that leaves rows on either side, if the question needs them."""
         literals: dict[str, str] = {}
         if any("{value}" in phrasing for phrasing in family.phrasings):
             of = "attribute" if "attribute" in names else "name"
@@ -143,7 +143,7 @@ class Database:
     def _has_one_answer(
         self, intent: Intent, form: str, names: dict[str, str], rows: list[list[Any]]
     ) -> bool:
-        """Whether the answer survives a tie being broken the other way."""
+        """True if the answer does not depend on the order of ties."""
         sql = intent.write(form, names)
         if "ORDER BY" not in sql:
             return True
@@ -151,12 +151,12 @@ class Database:
         return rows == other_way == self.execute(sql.replace(" DESC", " DESC, 1 ASC"))
 
     def close(self) -> None:
-        """Lets go of the engine."""
+        """Closes the engine."""
         self._engine.close()
 
 
 def judge(question: Question, answer: Sequence[Any]) -> bool:
-    """Whether the rows of an answer are the true ones, in their order."""
+    """True for an answer with the true rows, in their order."""
     return normalised(answer) == question.answer
 
 
@@ -228,7 +228,7 @@ class _Builder:
         table.columns[owner.word] = self._untaken(body, ("ref", "of", "no"), taken)
 
     def _called(self, word: str, synonyms: Sequence[str], deck: str) -> str:
-        """What somebody once shortened the word to, or another word for it, or a code."""
+        """An abbreviation of the word, another word for it, or a code."""
         manner = self._draw_manner(deck)
         if manner == "shortened":
             return self._shortened(word)
@@ -237,7 +237,7 @@ class _Builder:
         return f"{self.rng.choice(_CODES)}{self.rng.choice(_CODES)}{self.rng.randint(10, 99)}"
 
     def _draw_manner(self, deck: str) -> str:
-        """From a deck of ten that is shuffled again when it is used up, so that no seed is all luck or none."""
+        """Draws from a deck of ten that is shuffled again when it is used up, so that no seed is all luck or none."""
         if not self.decks[deck]:
             cards = [manner for manner, cards in _MANNERS[deck].items() for _ in range(cards)]
             self.decks[deck] = self.rng.sample(cards, len(cards))
@@ -300,7 +300,7 @@ class _Builder:
         return [round(self.rng.uniform(1, most), 2) for _ in range(count)]
 
     def _leave_a_stale_copy(self, table: _Table) -> None:
-        """A table that is called what everybody would call it, with plain names and rows of long ago."""
+        """A table with the obvious name, plain column names and old rows."""
         columns = [("name", "TEXT")]
         columns += [(word, "TEXT") for word in table.noun.texts if word in table.columns]
         columns += [(word, "REAL") for word in table.noun.numbers if word in table.columns]

@@ -1,4 +1,4 @@
-"""The experiment: the same questions for every arm, and what came of them."""
+"""The experiment: the same questions for every arm, and their results."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ BUDGET = 10
 """Steps an attempt may take, the submission included."""
 _TICK_NS = 1_000_000
 _TRIED = 10
-"""How often a way of working must have been tried to be told about."""
+"""The least number of trials of a way of working that is reported."""
 _GAVE_UP = "<gave up>"
 
 
@@ -43,7 +43,7 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One use of a tool; `error` is None where it went well."""
+    """One use of a tool; `error` is `None` if it worked."""
 
     tool: str
     parameters: dict[str, Any]
@@ -53,7 +53,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """What an arm did about a question; `reminders` are the tasks of the first episodes that came to mind."""
+    """An arm's attempt at a question; `reminders` are the tasks of the first recalled episodes."""
 
     arm: str
     accepted: bool
@@ -63,7 +63,7 @@ class Transcript:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One question and what each arm did about it."""
+    """One question and the attempts of all arms at it."""
 
     number: int
     question: str
@@ -93,11 +93,11 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """What came out of `run`.
+    """The result of `run`.
 
-    `known_before` is how many episodes the memory held at the start; `path` is where it is kept, None where it was
-    temporary. `recoveries`, `sequences` and `pitfalls` are what the arm "with" learned. `example` is a late question
-    that only that arm answered right, None where there is none.
+    `known_before` is the number of episodes in the memory at the start; `path` is its file, `None` for a temporary
+    one. `recoveries`, `sequences` and `pitfalls` were learned by the arm "with". `example` is a late question that
+    only that arm answered right, `None` if there is none.
     """
 
     seed: int
@@ -130,8 +130,8 @@ def run(
 ) -> DemoResult:
     """Lets the agent answer the questions of a seed once under each arm.
 
-    `database` keeps the memory of the arm "with" in a file; without it, it is gone afterwards. `arms` are names of
-    `ARMS`. `progress` is told the arm and the questions answered. Equal arguments give equal curves. Raises
+    `database` keeps the memory of the arm "with" in a file; without it, that memory is temporary. `arms` are names of
+    `ARMS`. `progress` gets the arm and the questions answered. Equal arguments give equal curves. Raises
     `ValidationError` for numbers or arms that make no sense.
     """
     _check(episodes, budget, arms)
@@ -190,7 +190,7 @@ def _clock() -> Callable[[], int]:
 
 
 class _Questions:
-    """The questions of a seed, which every arm gets in the same order, and what the arms did about them."""
+    """The questions of a seed, in the same order for every arm, and the attempts of the arms."""
 
     def __init__(self, seed: int, episodes: int, budget: int) -> None:
         self.seed = seed
@@ -234,7 +234,7 @@ class _Questions:
 
 
 class _Watched:
-    """An attempt, with a note of what was done and of what came to mind first."""
+    """An attempt, with a note of its steps and of the first recalled episodes."""
 
     def __init__(self, inner: Attempt) -> None:
         self.inner = inner
@@ -281,7 +281,7 @@ def _learned(memory: Memory) -> dict[str, tuple[Pattern, ...]]:
 
 
 def _apart(patterns: Sequence[Pattern]) -> tuple[Pattern, ...]:
-    """The first three sequences of which none is a part of another."""
+    """The first three sequences that are not part of one another."""
     chosen: list[Pattern] = []
     for pattern in patterns:
         if not any(_overlap(pattern, other) for other in chosen):

@@ -1,4 +1,4 @@
-"""How an experienced reader guesses at legacy names: general knowledge, none of it about any one schema."""
+"""Guesses at legacy names from general knowledge, none of it about any one schema."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def _is_within(part: str, word: str) -> bool:
 
 
 def fits(kind: Kind, column_type: str) -> bool:
-    """Whether a column of this type can be of the kind."""
+    """True for a type that a column of the kind can have."""
     return column_type in _TYPES.get(kind, ())
 
 
 def spellings(word: str) -> tuple[str, ...]:
-    """What one would call its table without having looked."""
+    """The obvious name of its table."""
     return plural(word), word
 
 

@@ -1,7 +1,7 @@
-"""The questions there are, and the SQL that answers each once its names are known.
+"""The questions of the demo, and the SQL that answers each once its names are known.
 
 A family pairs phrasings with SQL in which every name of a table or column is a slot. It says nothing of any schema:
-whoever asks fills it from the truth, whoever answers from what was found out or remembered.
+the judge fills it from the truth, the agent from experience.
 """
 
 from __future__ import annotations
@@ -55,18 +55,20 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A question as it was understood: its family and what its places say ("thing" -> "order", "value" -> "'open'")."""
+    """A question as it was understood: its family and the content of its places ("thing" -> "order", "value" ->
+    "'open'").
+    """
 
     family: Family
     places: Mapping[str, str]
 
     def word(self, slot: str) -> str:
-        """What the slot's name stands for."""
+        """The concept that the slot's name stands for."""
         word = self.family.slots[slot].word
         return self.places.get(word, word)
 
     def concept(self, slot: str) -> tuple[str, ...]:
-        """What has to be known to fill the slot: equal for equal words, whatever the question."""
+        """The knowledge that fills the slot: equal for equal words in every question."""
         of = self.family.slots[slot].of
         return (self.places[of], self.word(slot)) if of else (self.word(slot),)
 
@@ -89,7 +91,7 @@ def _family(name: str, phrasings: tuple[str, ...], sql: str, /, **slots: Slot) -
 
 
 def _joining(name: str, phrasings: tuple[str, ...], sql: str, /, **slots: Slot) -> Family:
-    """Two tables; `sql` writes each column with the letter of its table, which the plain form leaves out."""
+    """Two tables; `sql` prefixes each column with the letter of its table, the plain form does not."""
     plain = sql.replace(_JOINED, _PLAIN).replace("a.", "").replace("b.", "")
     shared = {"thing": _THING, "owner": _OWNER, "link": _LINK, "key": _KEY}
     return Family(name, phrasings, {"plain": plain, "qualified": sql}, {**shared, **slots})
@@ -170,7 +172,7 @@ def say(phrasing: str, places: Mapping[str, str]) -> str:
 
 
 def understand(question: str) -> Intent | None:
-    """The question's family and places; None where it is none of the known phrasings."""
+    """The question's family and places; `None` for an unknown phrasing."""
     for family, pattern in _PHRASINGS:
         if match := pattern.fullmatch(question):
             places = {place: _SINGULAR.get(word, word) for place, word in match.groupdict().items()}
@@ -187,7 +189,7 @@ def read_back(intent: Intent, sql: str) -> tuple[str, dict[str, str]] | None:
 
 
 def _pattern(template: str, part: Mapping[str, str]) -> re.Pattern[str]:
-    """A regular expression that finds in a text what `template` was filled with; a place met again must be equal."""
+    """A regular expression that finds the fillings of `template` in a text; a repeated place must be equal."""
     seen: set[str] = set()
     out = []
     for place, plain in _split(template):

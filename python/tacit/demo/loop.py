@@ -8,7 +8,7 @@ from ..evaluation.loop import Attempt, LiveReport, summed_up
 from .experiment import SEED, run
 
 ARMS = {"learned": "with", "empty": "without", "random": "random", "placebo": "shuffled"}
-"""What an evaluation calls an arm, and what the demo does."""
+"""The evaluation's name of an arm, and the arm of the demo."""
 SEEDS = range(SEED, SEED + 5)
 
 

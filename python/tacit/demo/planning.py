@@ -1,4 +1,4 @@
-"""How the agent fills the slots of a query: from what worked before, else from what it sees and its looks."""
+"""The agent's choice of names for the slots of a query: from experience, else from the schema and likeness."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CONVINCED = 1.1
 LIKELY = 0.8
 """How good a table must look to be described before the others are listed."""
 UNSEEN_FIT = 0.3
-"""What the columns of a table are taken to be worth before they are seen."""
+"""The assumed worth of a table's columns before they are seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class Plan:
 
 @dataclass(slots=True)
 class Planner:
-    """What was seen, what was told and what turned out wrong, made into plans.
+    """The agent's knowledge of the schema, its advice and its failed guesses, made into plans.
 
-    `salt` settles what is equally likely.
+    `salt` settles ties.
     """
 
     intent: Intent
@@ -56,14 +56,14 @@ class Planner:
         self.columns[table] = columns
 
     def unseen(self, slot: str, ranked: list[str]) -> str | None:
-        """The table to describe next, None where the list of tables should be asked for first or nothing is left."""
+        """The table to describe next; `None` if the tables should be listed first, or nothing is left."""
         name = next((name for name in ranked if name not in self.columns), None)
         if name is not None and not self.has_list and self._table_look(slot, name) < LIKELY:
             return None
         return name
 
     def plan(self, may_look: bool) -> Plan:
-        """The names that seem best now; a doubtful table is named only where the agent may not look further."""
+        """The best names so far; a doubtful table is named only if the agent may not explore further."""
         family = self.intent.family
         ranked = {slot: self._ranked(slot) for slot in family.tables}
         names: dict[str, str] = {}
@@ -79,13 +79,13 @@ class Planner:
         return Plan(names, self._form(), ranked)
 
     def concept(self, slot: str, names: dict[str, str]) -> Concept:
-        """What the slot's name answers; a column does so within its table."""
+        """The concept that the slot's name answers; a column does so within its table."""
         of = self.intent.family.slots[slot].of
         concept = self.intent.concept(slot)
         return (*concept, names[of]) if of else concept
 
     def is_proven(self, slot: str, names: dict[str, str]) -> bool:
-        """Whether experience has a name for the slot."""
+        """True if experience has a name for the slot."""
         of = self.intent.family.slots[slot].of
         return (not of or of in names) and self._proven(self.concept(slot, names)) is not None
 
@@ -119,7 +119,7 @@ class Planner:
         return seen[0]
 
     def _table_look(self, slot: str, name: str) -> float:
-        """Likeness of the name and fit of the columns; less where it failed, or where it stands for something else."""
+        """Likeness of the name and fit of the columns, less if it failed or stands for another concept."""
         word = self.intent.word(slot)
         look = likeness(word, name) - 0.5 * likeness_to_others(word, name)
         look += fit(self.columns[name], self._wanted(slot)) if name in self.columns else UNSEEN_FIT
@@ -149,7 +149,7 @@ class Planner:
         return [name for name in named if (concept, name) not in self.wrong]
 
     def _column_look(self, concept: Concept) -> Callable[[str], tuple[float, float]]:
-        """Likeness, more where the same name answered the word elsewhere, less where it failed or is taken."""
+        """Likeness, more if the same name answered the word elsewhere, less if it failed or is taken."""
         word = concept[1]
 
         def look(name: str) -> tuple[float, float]:
@@ -161,7 +161,7 @@ class Planner:
         return look
 
     def least_certain(self, slots: Sequence[str], names: dict[str, str]) -> str:
-        """The one whose name is most likely to be wrong: what experience has no name for comes first."""
+        """The slot that is most likely wrong: slots without a name from experience come first."""
 
         def certainty(slot: str) -> tuple[bool, tuple[float, float]]:
             concept = self.concept(slot, names)

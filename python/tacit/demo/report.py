@@ -29,7 +29,7 @@ _BAR = 12
 
 
 def print_report(result: DemoResult, console: Console | None = None) -> None:
-    """Prints what the demo showed: the curves, what was learned, one question both ways, and what to try next."""
+    """Prints the curves, the patterns that were learned, one question both ways, and commands to try next."""
     from rich.console import Console
 
     out = console or Console(highlight=False)
@@ -182,7 +182,7 @@ def _transcript(transcript: Transcript) -> list[RenderableType]:
 
 
 def _use_line(number: int, use: Use) -> RenderableType:
-    """What was asked, wrapped below itself, and what came back, cut to one line."""
+    """The call, wrapped below itself, and its result, cut to one line."""
     from rich.table import Table
     from rich.text import Text
 

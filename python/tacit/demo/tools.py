@@ -1,4 +1,4 @@
-"""What the agent can do: four tools over a real engine, with its real errors, every use of them logged."""
+"""The agent's tools: four over a real engine, with its real errors, every use logged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .database import Database, Question, judge
 
 
 class StepLog(Protocol):
-    """Where steps go: what `tacit.Recorder.log` takes of one."""
+    """The log of steps: the part of `tacit.Recorder.log` that the tools use."""
 
     def __call__(self, tool: str, *, parameters: Any, latency_ms: float, **result: Any) -> object:
         """Takes `output=` of a step that went well, `error=` of one that did not."""
@@ -20,7 +20,7 @@ class StepLog(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a tool answered: an output, or an error's message."""
+    """The result of a tool: an output, or an error's message."""
 
     output: Any = None
     error: str | None = None
@@ -50,7 +50,7 @@ class ToolBox:
         return self._use("query", {"sql": sql}, lambda: self._database.execute(sql))
 
     def submit(self, answer: Sequence[Any]) -> Result:
-        """Ends the attempt: "accepted", or an error where the answer is wrong."""
+        """Ends the attempt: "accepted", or an error for a wrong answer."""
         return self._use("submit", {"answer": answer}, lambda: self._judged(answer))
 
     def _judged(self, answer: Sequence[Any]) -> str:

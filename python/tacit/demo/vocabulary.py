@@ -1,4 +1,4 @@
-"""The English of the demo: what the rows of its databases are about, and the values they hold."""
+"""The English of the demo: the nouns of its databases, and their values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Noun:
-    """A kind of thing: what it is called, by whom it is called otherwise, what is known of it, what it belongs to."""
+    """A kind of thing: its name, its other names, its attributes, and the kinds it belongs to."""
 
     word: str
     synonyms: tuple[str, ...]
@@ -41,7 +41,7 @@ policy: coverage insurance; category status country currency; amount risk durati
 route: tour journey; region country priority status; distance duration cost; vehicle warehouse
 bonus: reward premium; category currency status grade; amount tax age; employee
 """
-"""A noun: what else it is called; its attributes that are texts; those that are numbers; what it can belong to."""
+"""A noun: its other names, its attributes that are texts, those that are numbers, and the nouns it can belong to."""
 
 _SYNONYMS = """
 city: town place
@@ -113,13 +113,13 @@ def _nouns(text: str) -> Iterator[Noun]:
 NOUNS = tuple(_nouns(_NOUNS))
 
 SYNONYMS = dict(_listed(_SYNONYMS))
-"""What a legacy schema may call an attribute instead."""
+"""Legacy names of an attribute."""
 
 VALUES = dict(_listed(_VALUES))
-"""What an attribute that is a text can be; several tables share them, so a value does not give its table away."""
+"""Values of text attributes; several tables share them, so a value does not give its table away."""
 
 SYLLABLES = tuple(_SYLLABLES.split())
-"""What proper names are made of."""
+"""The parts of proper names."""
 
 
 def plural(word: str) -> str:

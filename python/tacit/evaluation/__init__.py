@@ -1,7 +1,7 @@
-"""Does a memory help? Recorded runs are replayed: what it learned from some is asked about the others.
+"""Measures of the help that a memory gives: it learns from some recorded runs and is asked about the others.
 
-`load_file` and `load_memory` read what there is, `evaluate` asks the questions and reports rows beside their baselines
-and controls. `docs/guides/evaluation.md` says what each question means and what none of them can show.
+`load_file` and `load_memory` read the runs; `evaluate` asks the questions and reports rows beside their baselines and
+controls. `docs/guides/evaluation.md` explains each question and its limits.
 """
 
 from ..errors import LeakError

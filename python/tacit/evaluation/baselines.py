@@ -1,6 +1,6 @@
-"""What advice is held against: well-known methods that get the same episodes and the same fields.
+"""The baselines of advice: well-known methods that get the same episodes and the same fields.
 
-Each is a pure function of what is known and what is asked. Those that need scikit-learn are not there without it.
+Each is a pure function of the known and the asked episodes. Those that need scikit-learn are absent without it.
 """
 
 from __future__ import annotations
@@ -31,21 +31,23 @@ CHAIN = "chain by domain, agent"
 
 
 class NextTools:
-    """The baselines of the next tool at some positions; what they show is read once, for all folds."""
+    """The baselines of the next tool at some positions; the features of the positions are read once, for all
+    folds.
+    """
 
     def __init__(self, positions: Sequence[Position]) -> None:
         self._positions = positions
         self._shown: trained.Shown | None = None
 
     def train(self) -> NextTools:
-        """Reads what the positions show, for the baselines that are trained on it."""
+        """Reads the features of the positions, for the baselines that are trained on them."""
         self._shown = trained.shown(self._positions) if texts.is_available() else None
         return self
 
     def scores(self, known: Rows, asked: Rows) -> dict[str, Scores]:
-        """What each baseline says at the positions `asked`, from those that are `known`.
+        """The scores of each baseline at the positions `asked`, learned from the positions `known`.
 
-        Without `train` only those that count are there.
+        Without `train` only the counting baselines are there.
         """
         found = self.counted(known, asked)
         if self._shown is None:
@@ -68,7 +70,7 @@ class NextTools:
         return found
 
     def counted(self, known: Rows, asked: Rows) -> dict[str, Scores]:
-        """Those of the baselines that only count: they need nothing but NumPy, and take no time."""
+        """The baselines that only count: they need NumPy alone, and take no time."""
         ours, theirs = ([self._positions[row] for row in rows] for rows in (known, asked))
         return {
             "Markov-2": markov(ours, theirs),
@@ -187,7 +189,7 @@ def similarities(plans: Sequence[Plan]) -> Figures:
 
 @dataclass(frozen=True)
 class Attempts:
-    """Of each attempt its task, agent, domain and text, and whether it succeeded."""
+    """The task, agent, domain and text of each attempt, and its success."""
 
     tasks: tuple[str, ...]
     agents: tuple[Hashable, ...]
@@ -214,14 +216,14 @@ def known_task(attempts: Attempts) -> dict[str, Figures]:
 
 
 def _others(groups: Rows, came: Figures, overall: Figures) -> Figures:
-    """The mean of the others of one's group, with one more that went like the whole."""
+    """The leave-one-out mean of the attempt's group, with one more attempt that went like the whole."""
     sums, counts = np.bincount(groups, came)[groups], np.bincount(groups)[groups]
     mean: Figures = (sums - came + overall) / counts
     return mean
 
 
 def unseen_task(known: Attempts, asked: Attempts) -> dict[str, Figures]:
-    """The chance of each attempt at a task of which nothing is known: from its agent and from tasks like it."""
+    """The chance of each attempt at an unseen task, from its agent and from similar tasks."""
     overall = float(known.successes.mean())
     of_agent = _means(known.agents, known.successes, overall)
     agents = np.array([of_agent.get(agent, overall) for agent in asked.agents])
@@ -236,7 +238,7 @@ def unseen_task(known: Attempts, asked: Attempts) -> dict[str, Figures]:
 
 
 def _means(groups: Sequence[Hashable], came: Figures, overall: float) -> dict[Hashable, float]:
-    """Of each group, with one more that went like the whole."""
+    """The mean of each group, with one more attempt that went like the whole."""
     sums: Counter[Hashable] = Counter()
     counts = Counter(groups)
     for group, success in zip(groups, came.tolist(), strict=True):
@@ -255,7 +257,7 @@ def _near_tasks(known: Attempts, asked: Attempts, overall: float) -> Figures:
 
 
 def _near_attempts(known: Attempts, asked: Attempts) -> Figures:
-    """The share of success of the agent's own five nearest attempts; others count where it has fewer."""
+    """The share of success of the agent's own five nearest attempts; attempts of other agents fill up the five."""
     cosines = texts.all_words_tf_idf(asked.texts, known.texts)
     mine = np.array([[agent == other for other in known.agents] for agent in asked.agents])
     return _of_nearest(np.where(mine, cosines, cosines - 2), known.successes)
@@ -287,7 +289,7 @@ def _logistic(known: Attempts, asked: Attempts) -> Figures:
 
 
 def _words(text: str) -> list[str]:
-    """Its words of two characters and more; the text itself where it has none."""
+    """The words of two characters and more; the text itself if it has none."""
     return re.findall(r"\w\w+", text.lower()) or [text]
 
 

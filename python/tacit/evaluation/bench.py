@@ -20,12 +20,12 @@ from .rows import Measured
 T = TypeVar("T")
 Change = Callable[[Sequence[Episode], Random], Sequence[Episode]]
 Progress = Callable[[str, int, int], None]
-"""Is told what is being done, how much of it is done, and how much there is."""
+"""Is called with the name of the work, the items done and all items."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """What a memory is filled with: the episodes themselves, or a control made of them."""
+    """The content of a memory: the episodes themselves, or a control made of them."""
 
     name: str
     change: Change
@@ -74,8 +74,8 @@ PLACEBO = Arm("placebo", _wrong_outcomes)
 class Bench:
     """A dataset, and the memories that know a part of it; each is filled once and kept until `close`.
 
-    `limit` caps the queries of a question; which ones are asked depends on their tasks alone. `seed` settles what the
-    controls draw.
+    `limit` caps the queries of a question; the choice depends on their tasks alone. `seed` is the seed of the
+    controls' draws.
     """
 
     def __init__(
@@ -95,11 +95,11 @@ class Bench:
         self._replays: dict[tuple[str, int | None, int, bool], Replay] = {}
 
     def but_fold(self, fold: int, arm: Arm = LEARNED, *, successes: bool = False, draw: int = 0) -> Replay:
-        """A memory of all episodes outside a fold, of the successes among them only where asked for."""
+        """A memory of all episodes outside a fold, or of the successes among them."""
         return self._kept(arm, fold, draw, successes)
 
     def whole(self, arm: Arm = LEARNED, *, successes: bool = False, draw: int = 0) -> Replay:
-        """A memory of all episodes, to be asked inside `Replay.without` what is held out."""
+        """A memory of all episodes; held-out ones are removed with `Replay.without` before a question."""
         return self._kept(arm, None, draw, successes)
 
     @contextmanager
@@ -113,7 +113,7 @@ class Bench:
             replay.close()
 
     def training(self, fold: int, *, successes: bool = False) -> tuple[Episode, ...]:
-        """The episodes outside a fold: what a memory is given, and all that a baseline may be fitted on."""
+        """The episodes outside a fold: the memory is given these, and baselines are fitted on them."""
         return tuple(
             episode
             for episode in self.dataset.episodes
@@ -150,14 +150,14 @@ class Bench:
                 yield measured.of(name, chosen)
 
     def each(self, what: str, items: Sequence[T]) -> Iterator[T]:
-        """The items, while whoever watches is told how far it is."""
+        """The items, reporting the progress through them."""
         for number, item in enumerate(items):
             if self._progress is not None and number % 16 == 0:
                 self._progress(f"{self.dataset.name}: {what}", number, len(items))
             yield item
 
     def close(self) -> None:
-        """Makes sure that no memory holds more than it was given, and lets go of them."""
+        """Checks that no memory holds more than it was given, and closes them."""
         try:
             for replay in self._replays.values():
                 replay.check()
@@ -179,7 +179,7 @@ class Bench:
 
 
 def memory_at_rest(settings: Settings | None = None) -> Memory:
-    """An empty memory in RAM whose clock stands still: equal episodes give equal answers, whenever they are asked."""
+    """An empty memory in RAM with a clock that stands still: equal episodes give equal answers at any time."""
     now = time.time_ns()
     return Memory(settings=settings, clock=lambda: now)
 

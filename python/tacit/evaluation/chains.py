@@ -11,7 +11,7 @@ from .positions import Position, Scores, columns_of, tools_after
 
 Columns = NDArray[np.int64]
 Group = Callable[[Position], Hashable]
-"""What positions have in common that are counted together."""
+"""The property that positions share if they are counted together."""
 
 _LONGEST = 3
 _TIE = 1e-3
@@ -34,7 +34,7 @@ def by_domain_and_agent(position: Position) -> Hashable:
 
 
 def markov(known: Sequence[Position], asked: Sequence[Position], *, order: int = 2) -> Scores:
-    """The shares of what followed the last `order` tools, or fewer where those never came."""
+    """The shares of the tools that followed the last `order` tools, or fewer if those never came."""
     tools = tools_after(known)
     came = columns_of(known, tools)
     histories = _histories([*known, *asked], order)
@@ -49,7 +49,7 @@ def markov(known: Sequence[Position], asked: Sequence[Position], *, order: int =
 def interpolated(known: Sequence[Position], asked: Sequence[Position], groups: Sequence[Group]) -> Scores:
     """Shares after the last 0 to 3 tools, of each group in turn, each smoothed with those before it.
 
-    With c the counts of a history, n their sum and u how many tools they hold: p = (c + u p') / (n + u), p' the
+    With c the counts of a history, n their sum and u the number of their tools: p = (c + u p') / (n + u), p' the
     shares so far, at first all equal (Witten and Bell 1991).
     """
     tools = tools_after(known)
@@ -98,7 +98,9 @@ def _numbered(values: Sequence[Hashable]) -> Columns:
 
 
 def _followers(codes: Columns, came: Columns, width: int) -> NDArray[np.float64]:
-    """What followed each asked history where it was known: the known codes come first, one for each of `came`."""
+    """The counts of the tools that followed each asked history; the known codes come first, one for each of
+    `came`.
+    """
     known, asked = codes[: len(came)], codes[len(came) :]
     there, rows = np.unique(known, return_inverse=True)
     counts = np.bincount(rows * width + came, minlength=len(there) * width).reshape(len(there), width)

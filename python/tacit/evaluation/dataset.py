@@ -1,4 +1,4 @@
-"""What is evaluated on: recorded episodes, and what is known of their tasks beside them."""
+"""The data of an evaluation: recorded episodes, and the gold solutions of their tasks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..model.ids import as_text
 
 FOLDS = 5
 MOST_SLICES = 5
-"""A dataset of more domains than this is not told domain by domain: too little would stand behind each."""
+"""The most domains that are reported one by one; with more each would rest on too little."""
 _PAGE = 1_000
 
 
@@ -41,7 +41,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Gold:
-    """What is known of a task beside its episodes. It is never shown to a memory."""
+    """The known solution of a task. It is never shown to a memory."""
 
     task_key: str
     task: str
@@ -50,12 +50,12 @@ class Gold:
     write_tools: frozenset[str] = frozenset()
     tables: frozenset[str] = frozenset()
     label: str | None = None
-    """What kind of task it is, where the file says so."""
+    """The kind of the task, if the file says so."""
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Ended episodes with an outcome, each with a task key, in a fixed order; `gold` by task key where there is any.
+    """Ended episodes with an outcome, each with a task key, in a fixed order; `gold` by task key, if it is known.
 
     The order is that of the file, or of their start in a store; ids and order are the same each time.
     """
@@ -81,12 +81,12 @@ class Dataset:
         return tuple(sorted({fold_of(key) for key in self.tasks}))
 
     def slices(self) -> tuple[str, ...]:
-        """What an answer is told for: "all", and each domain where there are a few."""
+        """The slices of the report: "all", and each domain if there are a few."""
         domains = Counter(episode.context.domain for episode in self.episodes)
         return ("all", *sorted(domains)) if 2 <= len(domains) <= MOST_SLICES else ("all",)
 
     def without(self, fields: Iterable[str]) -> Dataset:
-        """The same, with nothing told of some fields of its episodes: "domain" or "agent".
+        """The same dataset without some fields of its episodes: "domain" or "agent".
 
         Raises `ValidationError` for another field.
         """
@@ -118,7 +118,7 @@ def task_of(episode: Episode) -> str:
 
 
 def is_success(episode: Episode) -> bool:
-    """Whether the whole task was done."""
+    """True for an episode that did the whole task."""
     return episode.outcome is not None and episode.outcome.kind == "success"
 
 
@@ -128,7 +128,7 @@ def tools_of(episode: Episode) -> tuple[str, ...]:
 
 
 def in_slice(episode: Episode, slice: str) -> bool:
-    """Whether an answer about the episode counts in a slice."""
+    """True for an episode that counts in a slice."""
     return slice in ("all", episode.context.domain)
 
 
@@ -158,9 +158,10 @@ _TASKS = msgspec.json.Decoder(_Task)
 
 
 def load_file(path: str | Path, *, format: str = "jsonl") -> Dataset:
-    """The runs of a file as `tacit import` reads them, with what the file of tasks beside it knows.
+    """The runs of a file as `tacit import` reads them, with the gold solutions of the file of tasks beside it.
 
-    Raises `ValidationError` for a file that cannot be opened or holds no run, `UnknownNameError` for a format.
+    Raises `ValidationError` for a file that cannot be opened or holds no run, `UnknownNameError` for an unknown
+    format.
     """
     episodes: list[Episode] = []
     refused: list[Refusal] = []
@@ -219,9 +220,9 @@ def _canonical(arguments: Any) -> str:
 
 
 def load_memory(memory: Memory, *, name: str = "memory") -> tuple[Dataset, ...]:
-    """What a memory holds, one dataset for each source its episodes came from.
+    """The episodes of a memory, one dataset for each source.
 
-    Raises `ValidationError` where it holds no ended episode with an outcome.
+    Raises `ValidationError` for a memory without an ended episode with an outcome.
     """
     by_source: dict[str, list[Episode]] = defaultdict(list)
     for episode in reversed(list(all_episodes(memory))):
@@ -278,5 +279,5 @@ def _placed(episode: Episode, number: int) -> Episode:
 
 
 def _id_at(number: int) -> str:
-    """A UUID of version 7 whose time is the place: ids order as the episodes do."""
+    """A UUID of version 7 with the place as its time: ids order as the episodes do."""
     return as_text(number.to_bytes(6, "big") + b"\x70\x00\x80\x00" + number.to_bytes(6, "big"))

@@ -1,4 +1,4 @@
-"""An evaluation: every question of every dataset, then what they say together."""
+"""An evaluation: every question on every dataset, then the figures over all datasets together."""
 
 from __future__ import annotations
 
@@ -36,11 +36,10 @@ def evaluate(
     make_memory: MakeMemory | None = None,
     progress: Progress | None = None,
 ) -> Report:
-    """Asks a memory what was recorded, holds it against baselines and controls, and reports both.
+    """Asks a memory about recorded runs, compares it with baselines and controls, and reports both.
 
-    `ask` names the questions, all of them where it is empty. `limit` caps the queries of each. `make_memory` makes
-    the empty memory that is evaluated: a `Memory` with the default settings in RAM unless told otherwise. Equal
-    arguments give equal reports.
+    `ask` names the questions; empty means all. `limit` caps the queries of each. `make_memory` makes the empty memory
+    that is evaluated; the default is a `Memory` in RAM. Equal arguments give equal reports.
 
     A question that raises an exception is listed in `Report.left_out` with `failed` set; the other questions are
     reported all the same. Raises `UnknownNameError` for an unknown question, and `LeakError` if a memory knew an
@@ -68,7 +67,7 @@ def _asked(names: Sequence[str]) -> list[Question]:
 
 
 class _Gathered:
-    """What was found so far."""
+    """The answers so far."""
 
     def __init__(self) -> None:
         self.rows: list[Row] = []

@@ -1,4 +1,4 @@
-"""Question B3: do the groups that a memory finds among successes agree with what kinds of tasks they were."""
+"""Question B3: agreement of the clusters that a memory finds among successes with the kinds of their tasks."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _STARTS = 10
 
 @questions.register("B3")
 class Grouping:
-    """Agreement with the domain, and with the kind of task where the file of tasks has one. Has no target."""
+    """Agreement with the domain, and with the kind of task if the file of tasks has one. It has no target."""
 
     name = "B3"
-    title = "groups successes as they are labelled"
+    title = "clusters successes as they are labelled"
 
     def ask(self, bench: Bench) -> Iterator[Answer]:
-        """The adjusted Rand index of the memory's groups, over all successes, each left alone being a group."""
+        """The adjusted Rand index of the memory's clusters over all successes; a success left alone is a cluster."""
         episodes = [episode for episode in bench.dataset.episodes if is_success(episode)]
         labels = _labels(bench, episodes)
         if not labels:
-            yield LeftOut(self.name, bench.dataset.name, "all", "its successes are all labelled alike")
+            yield LeftOut(self.name, bench.dataset.name, "all", "all its successes have one label")
             return
         groups = _found(bench, episodes)
-        reason = "equals the memory: groups are made of the steps of successes, texts do not enter"
+        reason = "equals the memory: clusters are made of the steps of successes, texts do not enter"
         yield LeftOut(self.name, bench.dataset.name, "control random", reason)
         for slice, label in labels.items():
             yield Total(
@@ -50,7 +50,7 @@ class Grouping:
 
 
 def _labels(bench: Bench, episodes: Sequence[Episode]) -> dict[str, list[Hashable]]:
-    """The labellings that tell episodes apart, equal ones once."""
+    """The labellings that separate episodes, equal ones once."""
     gold = bench.dataset.gold
     kinds: list[Hashable] = [gold[key].label if (key := task_of(each)) in gold else None for each in episodes]
     domains: list[Hashable] = [each.context.domain for each in episodes]
@@ -61,7 +61,7 @@ def _labels(bench: Bench, episodes: Sequence[Episode]) -> dict[str, list[Hashabl
 
 
 def _found(bench: Bench, episodes: Sequence[Episode]) -> list[Hashable]:
-    """Each success belongs to the group whose typical plan is most like its own; without groups all stand alone."""
+    """The cluster of each success: the one with the most similar plan. Without clusters each success stands alone."""
     plans = [cluster.plan for cluster in bench.whole().memory.clusters(limit=_MOST)]
     if not plans:
         return list(range(len(episodes)))
@@ -77,7 +77,7 @@ def _nearest(plan: tuple[str, ...], plans: Sequence[tuple[str, ...]]) -> int:
 
 
 def _by_kmeans(episodes: Sequence[Episode], label: Sequence[Hashable], seed: int) -> dict[str, float]:
-    """By the tools, and the pairs of neighbouring tools, that are used at all; as many groups as there are labels."""
+    """k-means by the tools in use, and by pairs of neighbouring tools; as many groups as there are labels."""
     groups = len(set(label))
     return {
         name: adjusted_rand(_kmeans(_bags(episodes, parts), groups, seed), label)
@@ -91,7 +91,7 @@ def _pairs(episode: Episode) -> tuple[Hashable, ...]:
 
 
 def _bags(episodes: Sequence[Episode], parts: Callable[[Episode], Sequence[Hashable]]) -> NDArray[np.float32]:
-    """Which parts stand in each episode, scaled to length 1."""
+    """The parts that stand in each episode, scaled to length 1."""
     columns: dict[Hashable, int] = {}
     for episode in episodes:
         for part in parts(episode):

@@ -37,7 +37,7 @@ _T_BEYOND = 2.131
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What an agent is given; `data` is for `act` and `judge`, the memory does not see it."""
+    """A task for an agent; `data` is for `act` and `judge`, the memory does not see it."""
 
     text: str
     domain: str = "general"
@@ -47,9 +47,9 @@ class Task:
 Act = Callable[[Task, Recorder], Any]
 """Works at a task, logs its steps in the episode, may ask it for advice, and returns an answer."""
 Judge = Callable[[Task, Any], bool]
-"""Whether the answer is right. Nothing but its verdict reaches the memory."""
+"""Judges an answer. Nothing but the verdict reaches the memory."""
 Change = Callable[[Episode, Sequence[Episode], Random], Episode | None]
-"""What is kept of an episode, given those before it; None keeps nothing."""
+"""Makes the episode that is kept, given those before it; `None` keeps nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ ARMS: Mapping[str, Change] = {
     "random": _under_another_task,
     "placebo": _with_another_outcome,
 }
-"""What the memory keeps of each episode: the learned memory, and the controls in its place."""
+"""The episode that the memory keeps of each attempt: the learned memory, and the controls in its place."""
 
 
 def live(
@@ -124,10 +124,10 @@ def live(
     make_memory: Callable[[], Memory] = Memory,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> LiveReport:
-    """Lets an agent do the tasks of each seed under each arm, one after another, and sums up what came of it.
+    """Lets an agent do the tasks of each seed under each arm, one after another, and sums up the attempts.
 
     `tasks` are those of every seed, in an order that the seed draws, or a function of the seed. The agent gets the
-    open episode: what it logs there is remembered, what it asks there comes from the arm's memory. An exception in
+    open episode: steps that it logs there are remembered, and answers come from the arm's memory. An exception in
     `act` or `judge` ends the evaluation. Raises `ValidationError` for fewer than two seeds or an unknown arm.
     """
     for arm in arms:
@@ -177,7 +177,7 @@ class _Loop:
         return Attempt(success, len(episode.steps))
 
     def _keep(self, episode: Episode) -> None:
-        """Puts what the arm makes of the episode in its place."""
+        """Replaces the episode by the one that the arm makes of it."""
         kept = self._change(episode, self._past, self._draw)
         self._past.append(episode)
         if kept is episode:

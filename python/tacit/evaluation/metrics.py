@@ -23,15 +23,15 @@ class Difference:
 
     @property
     def counts(self) -> bool:
-        """Whether it is beyond two standard errors."""
+        """True for a difference beyond two standard errors."""
         return abs(self.mean) > 2 * self.standard_error
 
 
 def paired(ours: Sequence[float], theirs: Sequence[float], tasks: Sequence[Hashable]) -> Difference:
-    """The mean of `ours - theirs`, with the error that is robust against queries of one task going together.
+    """The mean of `ours - theirs`, with an error that is robust to dependence between queries of one task.
 
-    With m the mean of n differences d, and G tasks: sqrt(G / (G - 1) * sum over tasks of (sum of d - m)^2) / n
-    (Liang and Zeger 1986). Not a number where there is only one task.
+    With m the mean of n differences d, and G tasks: sqrt(G / (G - 1) * sum over tasks of (sum of d - m)^2) / n (Liang
+    and Zeger 1986). Not a number for a single task.
     """
     differences = np.asarray(ours, dtype=np.float64) - np.asarray(theirs, dtype=np.float64)
     mean = float(differences.mean())
@@ -55,25 +55,25 @@ def _discounted(gains: Sequence[float]) -> float:
 
 
 def hit(gains: Sequence[float], depth: int) -> float:
-    """1 where one of the first `depth` has the full gain of 1, else 0."""
+    """1 if one of the first `depth` has the full gain of 1, else 0."""
     return float(any(gain >= 1 for gain in gains[:depth]))
 
 
 def reciprocal_rank(gains: Sequence[float]) -> float:
-    """1 / the place of the first with the full gain of 1; 0 where none has it."""
+    """1 / the place of the first with the full gain of 1; 0 if none has it."""
     return next((1 / place for place, gain in enumerate(gains, 1) if gain >= 1), 0.0)
 
 
 def within(ranked: Sequence[str], truth: str, depth: int) -> float:
-    """1 where the truth is among the first `depth`, else 0."""
+    """1 if the truth is among the first `depth`, else 0."""
     return float(truth in ranked[:depth])
 
 
 def separations(happened: Sequence[bool], probabilities: Sequence[float]) -> list[float]:
-    """A value for each query, whose mean is the area under the ROC curve, ties counted half.
+    """A value for each query, with the area under the ROC curve as their mean, ties counted half.
 
     The value is the area plus the query's influence on it (DeLong 1988): paired differences of these values have the
-    standard error of the difference of two areas. Not a number where only one outcome happened.
+    standard error of the difference of two areas. Not a number if only one outcome happened.
     """
     truth = np.asarray(happened, dtype=bool)
     scores = np.asarray(probabilities, dtype=np.float64)
@@ -93,10 +93,10 @@ def _share_below(ordered: NDArray[np.float64], scores: NDArray[np.float64]) -> N
 
 
 def shares(parts: Sequence[float], wholes: Sequence[float]) -> list[float]:
-    """A value for each query, whose mean is sum(parts) / sum(wholes).
+    """A value for each query, with sum(parts) / sum(wholes) as their mean.
 
     The value is the ratio plus the query's influence on it: paired differences of such values have the standard error
-    of the difference of two ratios. Not a number where the wholes are all 0.
+    of the difference of two ratios. Not a number if the wholes are all 0.
     """
     whole = math.fsum(wholes)
     if not whole:
@@ -106,7 +106,7 @@ def shares(parts: Sequence[float], wholes: Sequence[float]) -> list[float]:
 
 
 def squared_errors(happened: Sequence[bool], probabilities: Sequence[float]) -> list[float]:
-    """A value for each query, whose mean is the Brier score (Brier 1950); lower is better."""
+    """A value for each query, with the Brier score as their mean (Brier 1950); lower is better."""
     pairs = zip(happened, probabilities, strict=True)
     return [(probability - truth) ** 2 for truth, probability in pairs]
 

@@ -1,4 +1,4 @@
-"""B4: whether the step that came next is the one that the memory suggests, with the arguments that it had."""
+"""Question B4: the next step that the memory suggests, against the step that came, with its arguments."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .rows import Curve, LeftOut, Measured
 
 
 def shuffled(episodes: Sequence[Episode], draw: Random) -> Sequence[Episode]:
-    """The same episodes with the steps of all of them dealt out anew, as many to each as it had."""
+    """The same episodes with the steps of all of them shuffled among them, as many to each as it had."""
     steps = [step for episode in episodes for step in episode.steps]
     draw.shuffle(steps)
     dealt = iter(steps)
@@ -35,14 +35,16 @@ def shuffled(episodes: Sequence[Episode], draw: Random) -> Sequence[Episode]:
 
 DEPTHS = (1, 3)
 SHUFFLED = Arm("shuffled", shuffled)
-"""Under wrong texts the steps so far still tell what comes next; in this memory nothing does."""
+"""The control of B4: under the texts of other tasks the steps so far still predict the next one, here nothing
+does.
+"""
 _CURVE_QUERIES = 2_000
 _LISTED = 10
 
 
 @questions.register("B4")
 class NextStep:
-    """Every position of the successes of a fold is asked about, of what the successes of the others taught."""
+    """Asks about every position of the successes of a fold; the memory knows the successes of the other folds."""
 
     name = "B4"
     title = "knows the next step"
@@ -147,7 +149,9 @@ def _answered(bench: Bench, asked: _Asked) -> _Found:
 def _suggested(
     bench: Bench, replay: Replay, positions: Sequence[Position], tools: tuple[str, ...], arm: Arm
 ) -> tuple[Scores, list[SuggestedStep | None]]:
-    """What a memory says of each tool, nothing where it does not list one; and its first suggestions."""
+    """The probability that a memory gives each tool, 0 for a tool that it does not list; and its first
+    suggestions.
+    """
     column = {tool: number for number, tool in enumerate(tools)}
     values = np.zeros((len(positions), len(tools)))
     first: list[SuggestedStep | None] = []
@@ -165,7 +169,7 @@ def _suggested(
 
 @dataclass(frozen=True)
 class _Case:
-    """A step whose tool was suggested first: the arguments it had, and those that each of several would have given."""
+    """A step that was suggested first: its true arguments, and those that each of several methods gives."""
 
     position: Position
     true: Mapping[str, Json]
@@ -180,7 +184,7 @@ class _Case:
 def _cases(
     positions: Sequence[Position], first: Sequence[SuggestedStep | None], known: Sequence[Episode]
 ) -> Iterator[_Case]:
-    """The steps whose tool was suggested first, where they have named arguments."""
+    """The steps that were suggested first, if they have named arguments."""
     right = [
         (position, step)
         for position, step in zip(positions, first, strict=True)
@@ -203,7 +207,7 @@ def _arguments_of(position: Position) -> Mapping[str, Json]:
 
 
 def named_arguments(parameters: Json) -> Mapping[str, Json]:
-    """The arguments of a step by name; none where they have no names."""
+    """The arguments of a step by name; empty if they have no names."""
     named: Mapping[str, Json] = parameters if isinstance(parameters, dict) else {}
     return named
 
@@ -221,7 +225,9 @@ class _Nearest:
         self._uses = [_uses(episode) for episode in known]
 
     def arguments(self, position: Position) -> Mapping[str, Json]:
-        """Those of the same use of the tool, the first for its first, or of the last where it used it less often."""
+        """The arguments of the same use of the tool (the first for the first), or of its last use if it was used
+        less often.
+        """
         before = [step.tool for step in position.episode.steps[: position.taken]].count(position.tool)
         for number in self._order[self._rows[position.episode.task]]:
             uses = self._uses[number].get(position.tool)

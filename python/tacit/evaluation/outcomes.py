@@ -27,10 +27,10 @@ _PARTS = 10
 _CURVE_QUERIES = 1_000
 
 Chances = Callable[[Arm, int], Figures]
-"""What a memory, filled in some way and for some draw, says of each attempt that is asked about."""
+"""The chance of each asked attempt, from a memory filled in some way and for some draw."""
 
 Training = Callable[[int], Sequence[Episode]]
-"""What is known while a fold is asked about."""
+"""The episodes that are known while a fold is asked about."""
 
 
 @questions.register("B6")
@@ -117,7 +117,7 @@ def _base_rate(bench: Bench, asked: Sequence[Episode]) -> Figures:
 
 
 def attempts_of(episodes: Sequence[Episode]) -> Attempts:
-    """What the baselines get of the episodes."""
+    """The fields of the episodes that the baselines get."""
     return Attempts(
         tasks=tuple(task_of(episode) for episode in episodes),
         agents=tuple(episode.agent for episode in episodes),
@@ -188,7 +188,7 @@ def _of_parts(
 
 @dataclass(frozen=True)
 class _Predicted:
-    """What was said of each attempt's chance, by whom. A control with several draws has a row for each."""
+    """The predicted chance of each attempt, by method. A control with several draws has a row for each."""
 
     slice: str
     asked: Sequence[Episode]
@@ -265,7 +265,7 @@ def _measured(bench: Bench, predicted: _Predicted, pool: str | None) -> Iterator
 
 
 def _calibrated(bench: Bench, predicted: _Predicted) -> Iterator[Curve]:
-    """What came by what was told, of the memory and of the baselines, each with the weight of its points."""
+    """Observed against predicted success, of the memory and of the baselines, each with the weight of its points."""
     came = [is_success(episode) for episode in predicted.asked]
     for name, chances in {"memory": predicted.memory, **predicted.baselines}.items():
         bins = calibration(came, chances.tolist())

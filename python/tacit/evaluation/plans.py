@@ -1,4 +1,4 @@
-"""B2: whether a plan merged from the successes of other tasks is like what succeeds at a task."""
+"""Question B2: the likeness of a plan merged from the successes of other tasks to the task's own successes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class PlanTransfer:
     title = "knows a plan for a new task"
 
     def ask(self, bench: Bench) -> Iterator[Answer]:
-        """The similarity of the memory's plan, and of the best of what it was merged from."""
+        """The similarity of the memory's plan, and of the best of the plans behind it."""
         successes = told_once([each for each in bench.dataset.episodes if is_success(each)])
         first = {task_of(episode): episode for episode in reversed(successes)}
         if len(first) < 2:
@@ -76,7 +76,7 @@ def _known(successes: Sequence[Episode]) -> Known:
 def _planned(
     bench: Bench, successes: Sequence[Episode], asked: Sequence[Episode], arm: Arm
 ) -> list[_Planned]:
-    """What a memory of all other tasks has for each."""
+    """The plans that a memory of all other tasks has for each task."""
     by_task: dict[str, list[Episode]] = {}
     for episode in successes:
         by_task.setdefault(task_of(episode), []).append(episode)
@@ -115,7 +115,7 @@ def _merged(arms: Mapping[Arm, Sequence[_Planned]], asked: Sequence[Episode], ba
 def _best_of_merged(
     arms: Mapping[Arm, Sequence[_Planned]], asked: Sequence[Episode], baselines: Plans
 ) -> Measured:
-    """Chosen afterwards: it tells what was found from what was made of it."""
+    """The best of the merged plans, chosen afterwards: it separates the search from the merging."""
     tasks = [task_of(episode) for episode in asked]
     told = {arm.name: [planned.best for planned in several] for arm, several in arms.items()}
     return Measured(
@@ -132,7 +132,7 @@ def _best_of_merged(
 
 
 def _best_held(bench: Bench, asked: Sequence[Episode], baselines: Plans) -> Iterator[Total]:
-    """What the best of all the plans that the memory holds would reach: no single one is better."""
+    """The likeness of the best of all stored plans: no single plan is better."""
     for name in bench.dataset.slices():
         tasks = [task_of(episode) for episode in asked if in_slice(episode, name)]
         if tasks:

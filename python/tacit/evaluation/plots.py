@@ -1,4 +1,4 @@
-"""Plots of a report as one SVG: quality by the amount of experience, and what came by what was told."""
+"""Plots of a report as one SVG: quality by the amount of experience, and observed by predicted success."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LEAST_HEIGHT = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A place in a plot; `weight` is the share of the queries behind it, None where all have as many."""
+    """A point of a plot; `weight` is the share of the queries behind it, `None` if all have as many."""
 
     x: float
     y: float
@@ -40,7 +40,7 @@ class Panel:
 
     @property
     def span(self) -> tuple[float, float]:
-        """The lowest and the highest of what is drawn; probabilities have all of 0 to 1."""
+        """The lowest and the highest drawn value; probabilities have all of 0 to 1."""
         if not self.is_learning:
             return 0.0, 1.0
         values = [point.y for points in self.lines.values() for point in points]
@@ -49,7 +49,7 @@ class Panel:
         return low - room, high + room
 
     def place(self, point: Point) -> tuple[float, float]:
-        """Where a point is in the panel."""
+        """The position of a point in the panel."""
         low, high = self.span
         across = _across(point.x, self._least) if self.is_learning else point.x
         up = (point.y - low) / (high - low)
@@ -64,7 +64,7 @@ class Panel:
 
     @property
     def marks(self) -> list[float]:
-        """What is written under the x axis."""
+        """The label of the x axis."""
         if not self.is_learning:
             return [0.0, 0.25, 0.5, 0.75, 1.0]
         return sorted({point.x for points in self.lines.values() for point in points})
@@ -77,7 +77,7 @@ def _across(share: float, least: float) -> float:
 def write(report: Report, path: str | Path) -> None:
     """Draws the curves of a report into an SVG file.
 
-    Raises `ValidationError` where the report has none, or the file cannot be written.
+    Raises `ValidationError` for a report without curves, or a file that cannot be written.
     """
     panels = panels_of(report.curves)
     if not panels:
@@ -89,7 +89,7 @@ def write(report: Report, path: str | Path) -> None:
 
 
 def panels_of(curves: Iterable[Curve]) -> list[Panel]:
-    """One panel for all curves of a question, dataset, kind and metric, in the order in which they come."""
+    """One panel for all curves of a question, dataset, kind and metric, in their order."""
     panels: dict[tuple[str, str, str, str], Panel] = {}
     for curve in curves:
         key = (curve.question, curve.dataset, curve.kind, curve.metric)

@@ -1,4 +1,4 @@
-"""Places in recorded episodes where the next tool is asked for, and how well a ranking of tools meets what came."""
+"""Positions in recorded episodes before a next tool, and the score of a ranking of tools there."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ..model.episode import Episode
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """An episode of which the first `taken` steps are known."""
+    """An episode with its first `taken` steps known."""
 
     episode: Episode
     taken: int
 
     @property
     def tool(self) -> str:
-        """What came next: a tool, or the end."""
+        """The tool that came next, or the end."""
         steps = self.episode.steps
         return steps[self.taken].tool if self.taken < len(steps) else FINISH
 
@@ -34,7 +34,8 @@ class Scores:
     values: NDArray[np.float64]
 
     def hits(self, truths: Sequence[str], depth: int) -> list[float]:
-        """For each position the chance that what came is among the best `depth`, equal scores in random order.
+        """For each position the chance that the tool that came is among the best `depth`, equal scores in random
+        order.
 
         A tool that is not among `tools` is a miss.
         """
@@ -64,6 +65,6 @@ def tools_after(positions: Iterable[Position]) -> tuple[str, ...]:
 
 
 def columns_of(positions: Iterable[Position], tools: Sequence[str]) -> NDArray[np.int64]:
-    """The number of what came next at each position among `tools`."""
+    """The number of the tool that came next at each position, among `tools`."""
     column = {tool: number for number, tool in enumerate(tools)}
     return np.array([column[position.tool] for position in positions], dtype=np.int64)

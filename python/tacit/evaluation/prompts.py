@@ -59,7 +59,7 @@ class PromptContent:
 
 @dataclass(frozen=True)
 class _Asked:
-    """A task that is asked about, the success that is looked for in the text, and what the memory must not hold."""
+    """A task, the success that is looked for in its text, and the episodes that the memory must not hold."""
 
     success: Episode
     held_out: tuple[Episode, ...] = ()
@@ -231,7 +231,7 @@ def _unescaped(line: str) -> str:
 
 
 def _folded(text: str) -> str:
-    """White space as one space, and none beside the punctuation of JSON."""
+    """The text with white space folded to one space, without white space beside the punctuation of JSON."""
     return re.sub(r"\s*([,:\[\]{}])\s*", r"\1", " ".join(text.split()))
 
 

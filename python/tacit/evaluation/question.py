@@ -1,4 +1,4 @@
-"""What a question of the evaluation is."""
+"""The protocol of a question of the evaluation."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ Answer: TypeAlias = Measured | Total | LeftOut | Rule | Curve
 
 
 class Question(Protocol):
-    """Something that can be asked of a memory and checked against what was recorded."""
+    """A question that a memory can be asked, checked against recorded runs."""
 
     name: str
     title: str
 
     def ask(self, bench: Bench) -> Iterator[Answer]:
-        """Figures for the bench's dataset, and whatever of it cannot be had, with the reason."""
+        """Yields figures for the bench's dataset, and a `LeftOut` with its reason for each figure that cannot be
+        had.
+        """
         ...
 
 

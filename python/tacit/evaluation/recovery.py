@@ -1,4 +1,4 @@
-"""Question B5: after an error, is the step that worked next the one that the memory puts first."""
+"""Question B5: the step that worked after an error, against the first fix of the memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FEW = 100
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A step that failed, counted from 0, and the tool of the next one, which worked."""
+    """A failed step, counted from 0, and the tool of the next step, which worked."""
 
     episode: Episode
     failed: int
@@ -38,7 +38,7 @@ class Event:
 
 
 def events_of(episodes: Sequence[Episode]) -> list[Event]:
-    """Every error whose next step worked."""
+    """Every error that was followed by a step that worked."""
     return [
         Event(episode, place, following.tool)
         for episode in episodes
@@ -52,10 +52,10 @@ class Recovery:
     """Asked by tool and error alone, then with the steps so far."""
 
     name = "B5"
-    title = "knows the way out of an error"
+    title = "knows the fix for an error"
 
     def ask(self, bench: Bench) -> Iterator[Answer]:
-        """How often the tool that worked is the first way out, or among the first three."""
+        """The share of events with the tool that worked as the first fix, or among the first three."""
         events = bench.capped(_answerable(bench), _task)
         left_out = partial(LeftOut, self.name, bench.dataset.name)
         if not events:
@@ -64,7 +64,7 @@ class Recovery:
         if len(events) < _FEW:
             yield left_out("certainty", f"only {len(events)} errors were followed by a step that worked")
         yield from _answers(bench, events, with_steps=False).measured(ALONE)
-        yield left_out("control random", "equals the memory: neither text nor domain decides on a way out")
+        yield left_out("control random", "equals the memory: neither text nor domain decides on a fix")
         yield from _answers(bench, events, with_steps=True).measured(WITH_STEPS)
         yield left_out(
             "control placebo", "outcomes of episodes do not enter, only whether the next step worked"
@@ -83,7 +83,7 @@ def _answerable(bench: Bench) -> list[Event]:
 
 @dataclass
 class _Answers:
-    """What each says to each event, best first."""
+    """The ranking of each method for each event, best first."""
 
     tasks: list[str] = field(default_factory=list)
     queries: list[str] = field(default_factory=list)
@@ -134,7 +134,7 @@ def _answers(bench: Bench, events: Sequence[Event], *, with_steps: bool) -> _Ans
 def _remembered(
     bench: Bench, fold: int, events: Sequence[Event], arm: Arm, with_steps: bool
 ) -> list[Sequence[str]]:
-    """The ways out that a memory names. An empty one names none."""
+    """The fixes that a memory names. An empty memory names none."""
     replay = bench.but_fold(fold, arm)
     watched = bench.each(f"B5, {arm.name}", events)
     return [
@@ -169,7 +169,7 @@ BASELINES: Mapping[str, Sequence[Key]] = {
 
 
 class Table:
-    """What worked after errors of one key, the most frequent first; then what worked after those of the next key."""
+    """The tools that worked after errors of one key, most frequent first; then those of the next key."""
 
     def __init__(self, events: Sequence[Event], keys: Sequence[Key]) -> None:
         self._keys = keys

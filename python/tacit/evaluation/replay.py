@@ -1,4 +1,4 @@
-"""A memory that knows a dataset but what is held out, filled and asked through its public verbs alone."""
+"""A memory of a dataset without its held-out part, filled and asked through its public verbs alone."""
 
 from __future__ import annotations
 
@@ -20,18 +20,17 @@ if TYPE_CHECKING:
     from ..model.advice import Fixes, Playbook, Prediction, Suggestion
 
 MakeMemory = Callable[[], Memory]
-"""Makes the empty memory that is evaluated; called anew for each part that is held out."""
+"""Makes the empty memory that is evaluated; called once for each held-out part."""
 
 
 class Replay:
     """A fresh memory that was given some episodes, and is asked about others.
 
-    What a question may contain is decided here and nowhere else: of the episode that is asked about, its task, domain
-    and agent, and the steps before the one that is asked for. Never its outcome, its later steps, or anything of its
-    file of tasks.
+    This class alone decides the content of a question: the task, domain and agent of the asked episode, and its steps
+    before the asked one. Never its outcome, its later steps, or anything of its file of tasks.
 
-    Raises `LeakError` where the memory holds anything that it was not given here, is asked about an episode that it
-    was given, or names an episode that it cannot know.
+    Raises `LeakError` if the memory holds anything that it was not given here, is asked about an episode that it was
+    given, or names an episode that it cannot know.
     """
 
     def __init__(self, make_memory: MakeMemory, given: Iterable[Episode]) -> None:
@@ -52,7 +51,7 @@ class Replay:
             self._tasks[task_of(episode)] += 1
 
     def close(self) -> None:
-        """Lets go of the memory."""
+        """Closes the memory."""
         self.memory.close()
 
     # --- what is asked ---
@@ -75,9 +74,9 @@ class Replay:
         return suggestion
 
     def recover(self, asked: Episode, failed: int, *, with_steps: bool = False, limit: int = 10) -> Fixes:
-        """Asks for the way out of the error of an episode's step `failed`, counted from 0.
+        """Asks for fixes for the error of an episode's step `failed`, counted from 0.
 
-        By its tool and error alone, or with the agent, the domain and the steps before it too.
+        The question has the tool and the error alone, or the agent, the domain and the steps before it too.
         """
         self._refuse_known(asked)
         step = asked.steps[failed]
@@ -89,7 +88,7 @@ class Replay:
         return self.memory.recover(step.error or "", tool=step.tool, limit=limit, **more)
 
     def predict(self, asked: Episode, *, known_task: bool = False) -> Prediction:
-        """Asks how an episode will end, from its task, domain and agent; `known_task` says which task it is."""
+        """Asks for the outcome of an episode, from its task, domain and agent, and its task key with `known_task`."""
         self._refuse_known(asked)
         return self.memory.predict(
             asked.task,
@@ -114,9 +113,9 @@ class Replay:
 
     @contextmanager
     def without(self, episodes: Sequence[Episode]) -> Iterator[Replay]:
-        """Forgets episodes for a while: what is asked meanwhile is asked of a memory that does not hold them.
+        """Forgets episodes for the length of the block: questions in it meet a memory without them.
 
-        For answers that rest on counts: a memory that has to be fitted anew for each question takes its time.
+        It suits answers that rest on counts; a memory that must be fitted again for each question takes its time.
         """
         mine = [self._given[episode.id] for episode in episodes if episode.id in self._given]
         for episode in mine:
@@ -141,7 +140,7 @@ class Replay:
                 raise LeakError(f"the memory holds an attempt at {key!r} that was to be held out")
 
     def check(self) -> None:
-        """Reads everything the memory holds: it must be what it was given here, no more and no less."""
+        """Reads everything that the memory holds and compares it with the given episodes."""
         held = Counter(_content(episode) for episode in all_episodes(self.memory))
         given = Counter(_content(episode) for episode in self._given.values())
         for content in held - given:
@@ -161,7 +160,7 @@ class Replay:
 
 
 def _content(episode: Episode) -> bytes:
-    """What an episode says, without what a memory adds to it."""
+    """The content of an episode, without the fields that a memory adds."""
     steps = tuple(replace(step, number=0, at=0) for step in episode.steps)
     bare = replace(
         episode, id="", started_at=0, ended_at=0, timed=True, steps=steps, reward=None, reflection=None

@@ -39,7 +39,7 @@ class _Header(msgspec.Struct):
 
 
 class _Queries(msgspec.Struct):
-    """A list of queries. `tasks` has a number for the task of each, in the order in which tasks are first met."""
+    """A list of queries. `tasks` has a number for the task of each, in order of appearance."""
 
     number: int
     ids: list[str]
@@ -380,7 +380,7 @@ def _verdict(difference: float, error: float | None, *, lower: bool) -> str | No
 
 
 def _pooled(pairs: Iterable[tuple[Result, _Pairs]]) -> Iterator[tuple[Result, _Pairs]]:
-    """The rows of each pool over all datasets that have them; a task of one dataset is none of another."""
+    """The rows of each pool over all datasets that have them; tasks of two datasets are never the same."""
     alike: dict[tuple[str, str, str], list[tuple[Result, _Pairs]]] = {}
     for result, one in pairs:
         if isinstance(result.figure, Measured) and result.figure.pool is not None:

@@ -1,4 +1,4 @@
-"""Question B1: does a task's text find the tasks that are like it."""
+"""Question B1: the similar tasks that a task's text finds."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FOUND = 100
 _WORD = re.compile(r"\w+")
 
 Gain = Callable[[str, str], float]
-"""How much a stored task has of what the task that is asked about needs: 1 is all of it."""
+"""The gain of a stored task for the asked one: 1 if it has all that is needed."""
 Judge = Callable[[Sequence[float], Sequence[float]], float]
 """Judges the gains of a ranking beside those that were there to be found."""
 METRICS: dict[str, Judge] = {
@@ -43,8 +43,8 @@ METRICS: dict[str, Judge] = {
 class QuerySet:
     """Tasks that are asked about by their text, and the episodes among which others are to be found.
 
-    `wordings` are the corpus as a baseline sees it: pairs of a task and a text. `itself` says whether the task that
-    is asked about may be found too, from other episodes of it.
+    `wordings` are the corpus as a baseline sees it: pairs of a task and a text. With `itself` the asked task may be
+    found too, from its other episodes.
     """
 
     slice: str
@@ -88,7 +88,7 @@ class TaskRetrieval:
 
 
 def query_sets(dataset: Dataset) -> Iterator[QuerySet | LeftOut]:
-    """What can be asked, by what is known of the tasks and by whether they were put in several ways."""
+    """The query sets of a dataset, by its gold solutions and its wordings."""
     first = {key: several[0] for key, several in dataset.tasks.items()}
     several = [key for key, attempts in dataset.tasks.items() if len({each.task for each in attempts}) > 1]
     worded = 2 * len(several) > len(dataset.tasks)
@@ -105,7 +105,7 @@ def query_sets(dataset: Dataset) -> Iterator[QuerySet | LeftOut]:
 
 
 def _by_task(dataset: Dataset, first: Mapping[str, Episode], gains: tuple[str, Gain]) -> QuerySet:
-    """Each task that a gain can be told of, once: of those with one and the same text only the first."""
+    """Each task with a known gain, once: only the first of those with the same text."""
     _, gain = gains
     told = {episode.task: key for key, episode in reversed(list(first.items())) if gain(key, key) >= 1}
     kept = {key: first[key] for key in first if key in set(told.values())}
@@ -136,7 +136,7 @@ def _is_itself(ours: str, other: str) -> float:
 
 
 def _with_equal(asked: Mapping[str, Episode], stored: Iterable[str], gain: Gain) -> list[Episode]:
-    """The tasks of which another one that is stored has everything they need."""
+    """The tasks for which another stored task has everything that is needed."""
     others = list(stored)
     return [
         episode
@@ -158,7 +158,7 @@ def gain_of(gold: Mapping[str, Gold]) -> tuple[str, Gain] | None:
 
 
 def _shared_changes(gold: Mapping[str, Gold]) -> Gain:
-    """Within the domain, the share of the tools that write which both solutions need."""
+    """The Jaccard similarity of the tools that write, within a domain."""
 
     def gain(ours: str, other: str) -> float:
         one, two = gold.get(ours), gold.get(other)
@@ -188,7 +188,7 @@ def _shared_tables(gold: Mapping[str, Gold]) -> Gain:
 
 
 def _used_tables(gold: Gold) -> frozenset[str]:
-    """Those of the tables that the solution names."""
+    """The tables that the solution names."""
     words = {word for action in gold.actions for word in _WORD.findall(action.arguments.lower())}
     return frozenset(table for table in gold.tables if table.lower() in words)
 
@@ -210,7 +210,7 @@ def _shared_plan(gold: Mapping[str, Gold]) -> Gain:
 
 
 def _way_there(gold: Mapping[str, Gold]) -> set[str]:
-    """The tools that nine of ten solutions use again and again, such as going somewhere: they tell none apart."""
+    """The tools that nine of ten solutions use again and again, such as moving: they separate no tasks."""
     solutions = [Counter(action.name for action in task.actions) for task in gold.values() if task.actions]
     again = Counter(name for solution in solutions for name, count in solution.items() if count > 1)
     return {name for name, count in again.items() if 10 * count >= 9 * len(solutions)}
@@ -246,7 +246,7 @@ def _measured(bench: Bench, asked: QuerySet) -> Iterator[Measured]:
 
 
 def _curve(bench: Bench, asked: QuerySet) -> Curve:
-    """The discounted gain by how much of what there is to be found is stored, the same tasks first for all."""
+    """The discounted gain by the share of tasks that is stored, the same tasks first for all methods."""
     queries = bench.capped(asked.queries, task_of)
     available = _gains(asked, queries, [_stored(asked, query) for query in queries])
     lines: dict[str, list[float]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""What comes out: rows of figures, what they were held against, and what could not be had."""
+"""The report: rows of figures, their baselines and controls, and the figures that cannot be had."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Measured:
 
     @property
     def query_ids(self) -> Sequence[str]:
-        """The id of each query: `queries`, or where there are none the task and a number."""
+        """The id of each query: `queries`, or if it is empty the task and a number."""
         if self.queries:
             return self.queries
         met: Counter[str] = Counter()
@@ -98,7 +98,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One figure of one question on one dataset, query by query where it has queries."""
+    """One figure of one question on one dataset, query by query if it has queries."""
 
     question: str
     dataset: str
@@ -107,11 +107,12 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule that a memory of the whole dataset names, with its evidence; of one agent's episodes where `agent` is set.
+    """A heuristic or a fix that a memory of the whole dataset names, with its evidence; `agent` restricts it to
+    one agent.
 
-    `odds_ratio` with its 95% interval compares the success of episodes that followed it with that of episodes that did
-    something else in the same place, within each agent and difficulty; `crude_odds_ratio` is the same without regard
-    to either. `undecided` says that the interval contains 1 or that there is none, `weak` that little stands behind it.
+    `odds_ratio` with its 95% interval compares the success of episodes that followed it with that of episodes that
+    took an alternative in the same place, within each agent and difficulty; `crude_odds_ratio` ignores both.
+    `undecided`: the interval contains 1, or there is none. `weak`: few episodes followed it.
     """
 
     dataset: str
@@ -136,7 +137,7 @@ class Row:
     """One figure of the memory beside those of its baselines and controls, on the same queries.
 
     `difference` is the memory's figure minus that of `best_baseline`; `standard_error` is that of the paired
-    difference, clustered by task, None where the figure is no mean over queries. Of the metrics "brier" and
+    difference, clustered by task, `None` for a figure that is no mean over queries. Of the metrics "brier" and
     "calibration_error" less is better.
     """
 
@@ -157,7 +158,7 @@ class Row:
 class Comparison:
     """The memory against one baseline or control of a row.
 
-    `verdict` is "better" or "worse" beyond two standard errors, else "level"; None without a standard error.
+    `verdict` is "better" or "worse" beyond two standard errors, else "level"; `None` without a standard error.
     """
 
     question: str
@@ -184,7 +185,7 @@ class Report:
     """The figures behind the rows, query by query; `to_json` leaves them out, `save_results` writes them."""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values; a figure that is not a number is None."""
+        """The report as plain values; a figure that is not a number is `None`."""
         parts = ("rows", "left_out", "comparisons", "rules", "curves")
         return {name: [_plain(asdict(each)) for each in getattr(self, name)] for name in parts}
 
@@ -227,12 +228,12 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """Points of a plot: how `y` goes with `x`, for the memory and what it is held against."""
+    """Points of a plot: `y` over `x`, for the memory and its baselines."""
 
     question: str
     dataset: str
     kind: str
-    """"learning" (x: share of the experience) or "calibration" (x: what was told, y: what came)."""
+    """"learning" (x: share of the experience) or "calibration" (x: predicted, y: observed)."""
     metric: str
     x: tuple[float, ...]
     lines: Mapping[str, tuple[float, ...]]
@@ -325,9 +326,9 @@ def _verdict(found: Difference, *, lower: bool) -> str:
 
 
 def pool(parts: Iterable[tuple[str, Measured]]) -> list[Measured]:
-    """Each figure over all datasets that have it: queries one after another, tasks told apart by dataset.
+    """Each figure over all datasets that have it: queries one after another, tasks kept apart by dataset.
 
-    What a part is held against is there where all parts have it; and the strongest baseline of each part, as one.
+    A baseline or control is kept if all parts have it; the strongest baseline of each part is added as one.
     """
     alike: dict[tuple[str | None, str], list[tuple[str, Measured]]] = {}
     for dataset, measured in parts:

@@ -1,4 +1,4 @@
-"""Which rules a memory draws from a dataset, and which of them it calls weak or undecided."""
+"""The heuristics and fixes that a memory draws from a dataset, with their marks weak and undecided."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .rows import LeftOut, Rule
 
 RECOVERIES = 50
 MIN_TRIALS = 3
-"""Ways out of an error that were taken less often are not listed."""
+"""Fixes with fewer trials are not listed."""
 HEURISTICS = 20
 _FIRM_TRIALS = 5
 _WIDE = 0.5
@@ -24,13 +24,13 @@ _MOST = 1_000
 
 @questions.register("rules")
 class Rules:
-    """No figure and no query: what a memory of all episodes would tell, to be read beside what is known of them."""
+    """Lists the heuristics and fixes of a memory of all episodes; it asks no query and has no figure."""
 
     name = "rules"
-    title = "names rules, and how sure they are"
+    title = "names heuristics and fixes, and how sure they are"
 
     def ask(self, bench: Bench) -> Iterator[Answer]:
-        """Ways out of errors, the most taken first; then heuristics, and those about a first error agent by agent."""
+        """Fixes for errors, most trials first; then heuristics, and those about a first error agent by agent."""
         memory = bench.whole().memory
         found = [*_recoveries(bench.dataset.name, memory), *_heuristics(bench, memory)]
         yield from found

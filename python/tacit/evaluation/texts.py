@@ -1,4 +1,4 @@
-"""Four well-known ways to find a similar text, as scikit-learn has them: what a memory's retrieval is held against."""
+"""Four well-known measures of text similarity from scikit-learn: the baselines of retrieval."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _TOPICS = 128
 
 
 def is_available() -> bool:
-    """Whether scikit-learn is there."""
+    """True if scikit-learn is installed."""
     return find_spec("sklearn") is not None
 
 
@@ -49,7 +49,7 @@ def _cosines(queries: Sequence[str], texts: Sequence[str], **options: Any) -> Si
 
 
 def _columns(vectorizer: Any, texts: Sequence[str]) -> Any:
-    """The matrix of some texts; None where there is nothing in any of them that could be counted."""
+    """The matrix of some texts; `None` if no text holds anything to count."""
     try:
         return vectorizer.fit_transform(texts)
     except ValueError as error:

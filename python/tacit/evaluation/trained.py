@@ -1,4 +1,4 @@
-"""Next tools by logistic regression and by nearest positions, as scikit-learn has them, on what a position shows."""
+"""Next tools by logistic regression and by nearest positions, as scikit-learn has them."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ Matrix = Any
 
 NEAREST = 30
 _SHARPNESS = 3
-"""Power of the cosine by which a near position counts."""
+"""The power of the cosine in the weight of a near position."""
 _ITERATIONS = 200
 _LATEST, _COUNTED = 20, 3
-"""Beyond these, a place in the episode and the uses of a tool are told apart no more."""
+"""The largest place in an episode, and use count of a tool, that are distinguished."""
 _TOLD_APART = 10
 _LEAST, _MOST_WORDS = 2, 5_000
 """Positions that must have a word, and how many words of results are looked at."""
@@ -34,9 +34,9 @@ _AT_ONCE = 1_000
 
 @dataclass(frozen=True)
 class Shown:
-    """What positions show, as matrices; made once, whatever is known and asked of them later.
+    """The features of positions as matrices, made once for all folds.
 
-    `history`: the last one, two and three tools, how often each was used, the place, how the last step went.
+    `history`: the last one, two and three tools, the use count of each, the place, the success of the last step.
     `places`: the place once more, each its own column. `fields`: domain and agent, alone and with the last tool.
     `task` and `result`: the words of the task and of the last result, counted.
     """
@@ -49,7 +49,7 @@ class Shown:
 
 
 def shown(positions: Sequence[Position]) -> Shown:
-    """What the positions show."""
+    """The features of the positions."""
     return Shown(
         history=_columns([_history(position) for position in positions]),
         places=_columns([{str(min(position.taken, _TOLD_APART)): 1.0} for position in positions]),
@@ -106,7 +106,7 @@ def _last_result(position: Position) -> str:
 
 
 def result_text(step: Step) -> str:
-    """What a step gave, its error included, as one text."""
+    """The result of a step, its error included, as one text."""
     return " ".join(_as_text(each) for each in (step.output, step.error) if each is not None)
 
 
@@ -116,14 +116,14 @@ def _as_text(value: Json) -> str:
 
 @dataclass(frozen=True)
 class Split:
-    """What is known and what is asked of the positions shown, weighted by what is known alone."""
+    """The features of the known and the asked positions, weighted by the known ones alone."""
 
     known: Shown
     asked: Shown
 
 
 def split(everything: Shown, known: Rows, asked: Rows) -> Split:
-    """Columns are those that something known has; words are weighted by TF-IDF among what is known."""
+    """The columns that a known position has; words are weighted by TF-IDF among the known positions."""
     pairs = {
         "history": _present(everything.history, known, asked),
         "places": _present(everything.places, known, asked),
@@ -156,7 +156,7 @@ def _weighted(counts: Matrix, known: Rows, asked: Rows, *, most: int | None) -> 
 
 
 def on_one_thread() -> AbstractContextManager[Any]:
-    """Where sums are made in one order: the same figures on every machine, and nobody else's processor is taken."""
+    """A block in which sums are made in one order, on one core: the figures are the same on every machine."""
     from threadpoolctl import threadpool_limits
 
     limits: AbstractContextManager[Any] = threadpool_limits(1)
@@ -181,7 +181,7 @@ def logistic(parts: Split, names: Sequence[str], came: Rows, tools: tuple[str, .
 
 
 def nearest(parts: Split, names: Sequence[str], came: Rows, tools: tuple[str, ...]) -> Scores:
-    """What came at the 30 positions of greatest cosine, each part of equal weight, by the cubes of their cosines."""
+    """The tools at the 30 positions of greatest cosine, each part of equal weight, by the cubes of their cosines."""
     from sklearn.preprocessing import normalize
 
     def even(side: Shown) -> Matrix:

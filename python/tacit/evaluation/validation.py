@@ -1,4 +1,4 @@
-"""Pattern validation: what patterns said about episodes that they had not seen, beside what came of those."""
+"""Pattern validation: the promises of patterns about held-out episodes, against the outcomes of those."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from .question import Answer, questions
 from .rows import LeftOut, Measured, Total
 
 MIN_TRIALS = 5
-"""How often a pattern must have been seen to say anything."""
+"""The least number of trials of a pattern that claims anything."""
 DRAWS = 3
 _MOST = 10_000
 _NOT_FROM_OUTCOMES = ("error_recovery",)
-"""Kinds whose evidence is what the next step came to, not the episode."""
+"""Kinds with the result of the next step as evidence, in place of the episode's outcome."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,9 @@ class Share:
 
     @classmethod
     def of(cls, pattern: Pattern) -> Share:
-        """One trial an episode, by its outcome; of an error recovery each occurrence, by what the next step came to."""
+        """The share of a pattern: one trial an episode, by its outcome; of an error recovery each occurrence, by
+        the next step.
+        """
         trials, went_well = pattern.episodes, pattern.outcomes
         if pattern.kind in _NOT_FROM_OUTCOMES:
             trials, went_well = pattern.trials, pattern.successes
@@ -47,7 +49,9 @@ class Share:
 
 @dataclass
 class _Told:
-    """What patterns said of the occurrences in each episode, and what came: sums an episode, and every pair."""
+    """The claims of patterns about the occurrences in each episode, and the results: sums by episode, and every
+    pair.
+    """
 
     right: list[float] = field(default_factory=list)
     claimed: list[float] = field(default_factory=list)
@@ -60,7 +64,7 @@ class _Told:
     came: list[float] = field(default_factory=list)
 
     def take(self, pairs: Sequence[tuple[Share, float]], usual: float) -> None:
-        """What stands in an episode: each pattern's share as it was known, and how far it did its job this time."""
+        """Adds the occurrences in an episode: the share of each pattern so far, and its result this time."""
         claimed = [(share.low > usual, ok) for share, ok in pairs]
         self.right.append(sum(ok for is_claimed, ok in claimed if is_claimed))
         self.claimed.append(sum(is_claimed for is_claimed, _ in claimed))
@@ -73,13 +77,13 @@ class _Told:
         self.came += [ok for _, ok in pairs]
 
     def usually(self) -> _Told:
-        """The same occurrences, told of by one that claims every pattern and says the usual share of each."""
+        """The same occurrences for a method that claims every pattern and predicts the usual share."""
         return replace(self, right=self.went_well, claimed=self.occurrences, errors=self.usual_errors)
 
 
 @questions.register("patterns")
 class Patterns:
-    """A pattern claims to do its job where its lower bound is above the usual share of its kind."""
+    """Counts a pattern as a claim if its lower bound is above the usual share of its kind."""
 
     name = "patterns"
     title = "patterns keep what they promise"
@@ -103,7 +107,7 @@ class Patterns:
 
 
 def _nothing_to_tell(told: _Told) -> str | None:
-    """Why a kind has no figures, where it has none."""
+    """The reason for a kind without figures; `None` if it has figures."""
     if not told.said:
         return f"no pattern of this kind was seen {MIN_TRIALS} times and again in another fold"
     if len(set(told.came)) < 2:
@@ -116,7 +120,7 @@ def _asked(bench: Bench) -> list[Episode]:
 
 
 def _told(bench: Bench, arm: Arm, draw: int) -> dict[str, _Told]:
-    """By kind, over the episodes of all folds, each told of by patterns from the other folds."""
+    """The claims by kind, over the episodes of all folds, each judged by patterns from the other folds."""
     found: dict[str, _Told] = defaultdict(_Told)
     finder = Hybrid()
     for fold in bench.dataset.folds:
@@ -211,7 +215,7 @@ _FIGURES: Mapping[str, Callable[[_Told], list[float]]] = {
 
 
 def _means(draws: Sequence[Sequence[float]]) -> list[float]:
-    """Of the draws in which there was a figure."""
+    """The mean over the draws that have a figure."""
     told = [draw for draw in draws if not any(map(math.isnan, draw))] or draws
     return [_mean(values) for values in zip(*told, strict=True)]
 

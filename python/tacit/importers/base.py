@@ -1,4 +1,4 @@
-"""What an importer is."""
+"""The protocol of an importer, and its results."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["Entry", "Importer", "Refusal", "importers"]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An episode, the line it stood on and that line's bytes.
+    """An episode, its line and the bytes of that line.
 
-    `left_out` names what the line held and the episode does not.
+    `left_out` names the fields of the line that an episode does not hold.
     """
 
     line: int
@@ -30,10 +30,10 @@ class Importer(Protocol):
     """Reads one form of recorded runs."""
 
     def read(self, source: Source) -> Iterator[Entry | Refusal]:
-        """An entry or a refusal for each line that says anything, in order and one at a time.
+        """An entry or a refusal for each line with content, in order and one at a time.
 
-        The same line gives an equal episode each time, with an `external_id`: that is what makes an import
-        repeatable. A time that the file does not give stays 0.
+        The same line gives an equal episode each time, with an `external_id`, so an import can be repeated. A time
+        that the file does not give stays 0.
         """
         ...
 

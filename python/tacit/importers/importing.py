@@ -1,4 +1,4 @@
-"""A file of runs into a memory: in chunks, repeatable, with an account of what was refused."""
+"""The import of a file of runs into a memory: in chunks, repeatable, with a list of refused lines."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from ..memory import Memory
 
 _CHUNK = 64
-"""Lines that are read before what they hold is committed; the chunk of `Memory.add_many`."""
+"""Lines that are read before they are committed together; the chunk of `Memory.add_many`."""
 _CHUNK_BYTES = 16_000_000
 """The same in bytes of lines, so that long lines do not pile up."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImportSummary:
-    """What came of an import.
+    """The result of an import.
 
     `imported` episodes are new, `unchanged` ones were there already, `refused` lists the lines that could not be
-    used. `truncated` counts the observations that were cut because the caller allowed it; `left_out` names the
-    fields that lines held and episodes do not.
+    used. `truncated` counts the observations that were cut with the caller's permission; `left_out` names the fields
+    of lines that episodes do not hold.
     """
 
     path: str
@@ -50,10 +50,10 @@ def import_file(
 
     `path` may be "-" for standard input. A line that cannot be used is refused with its number and the reason, and
     the rest is imported. An observation beyond the memory's limit is such a reason, unless `truncate="observation"`
-    allows to cut it. `progress` is told after each chunk how many bytes of how many were read.
+    allows to cut it. `progress` gets the bytes read and all bytes of the file after each chunk.
 
-    Raises `ValidationError` for a file that cannot be opened, `UnknownNameError` for a format nobody knows, and
-    `StorageError` where the store fails: what was imported until then stays.
+    Raises `ValidationError` for a file that cannot be opened, `UnknownNameError` for an unknown format, and
+    `StorageError` if the store fails; the lines imported until then stay.
     """
     if truncate not in (None, "observation"):
         raise ValidationError("truncate", "must be None or 'observation'", repr(truncate))
@@ -80,7 +80,7 @@ def _chunks(entries: Iterable[Entry | Refusal]) -> Iterator[list[Entry | Refusal
 
 
 class _Run:
-    """One import while it goes on."""
+    """The state of one import."""
 
     def __init__(self, memory: Memory, *, cuts: bool) -> None:
         self._memory = memory
@@ -92,7 +92,7 @@ class _Run:
         self._left_out: set[str] = set()
 
     def take(self, chunk: list[Entry | Refusal], source: Source) -> None:
-        """One commit for the chunk; where that fails one for each of it, so that only the culprits are refused."""
+        """Commits the chunk at once; if that fails, line by line, so that only the faulty lines are refused."""
         self._refused += [each for each in chunk if isinstance(each, Refusal)]
         entries = [self._prepared(each) for each in chunk if isinstance(each, Entry)]
         try:

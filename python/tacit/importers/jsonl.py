@@ -58,7 +58,7 @@ class _TaskExtra(msgspec.Struct):
 
 
 class _Task(msgspec.Struct):
-    """All that is read of a task: what its solution would be is skipped by the decoder."""
+    """The fields that are read of a task: the decoder skips its solution."""
 
     source: str
     task_id: str
@@ -77,7 +77,7 @@ class Jsonl:
     """One run a line; `docs/guides/importing.md` has the fields.
 
     A file called `X.episodes.jsonl` or `X.episodes.jsonl.gz` is read with its neighbour `X.tasks.jsonl` (or `.gz`),
-    of which only the difficulty is taken.
+    for the difficulty of its tasks.
     """
 
     def read(self, source: Source) -> Iterator[Entry | Refusal]:
@@ -115,7 +115,7 @@ def _read_tasks(path: str, complexities: dict[tuple[str, str], Complexity]) -> I
 
 
 def tasks_beside(path: str | Path) -> Path | None:
-    """The file of tasks that belongs to a file of episodes, where it is called so and there is one."""
+    """The file of tasks beside a file of episodes; `None` if there is none."""
     name = Path(path).name.removesuffix(".gz")
     if not name.endswith(".episodes.jsonl"):
         return None
@@ -150,7 +150,7 @@ def _entry(line: Line, complexities: dict[tuple[str, str], Complexity]) -> Entry
 
 
 def _left_out(values: dict[str, Any]) -> frozenset[str]:
-    """The names of what stands in the line and in no field: it is not stored."""
+    """The names of the line's fields that are not stored."""
     steps = (step.keys() - _STEP_FIELDS for step in values["steps"])
     return frozenset().union(
         values.keys() - _RUN_FIELDS,
@@ -174,12 +174,12 @@ def _episode(run: _Run, complexity: Complexity) -> Episode:
 
 
 def _external_id(run: _Run) -> str:
-    """What tells a run from every other: a list, so that no two can be spelled the same."""
+    """The identity of a run: a list as JSON, so that no two are spelled the same."""
     return msgspec.json.encode([run.source, run.task_id, run.model, run.trial]).decode()
 
 
 def _metadata(run: _Run) -> dict[str, Json]:
-    """The run's own notes, what the user said first, and a reward that says more than the outcome."""
+    """The run's own notes, the first message of its user, and a reward that says more than the outcome."""
     told: dict[str, Json] = {}
     if run.first_user_message is not None:
         told["first_user_message"] = run.first_user_message
@@ -210,7 +210,7 @@ def _step(step: _Step, model: str) -> Step:
 
 
 def _failure(step: _Step) -> tuple[Json, str]:
-    """What a failed step gave beside its error, and the error; the observation is the error where there is none."""
+    """The output of a failed step beside its error, and the error: the observation, if there is no other."""
     if step.error is not None:
         return (None if step.observation == step.error else step.observation), step.error
     if isinstance(step.observation, str):

@@ -1,4 +1,4 @@
-"""Lines of a file that nobody vouches for."""
+"""Lines of an untrusted file."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ class Refusal:
 
 
 class Source:
-    """A file of lines, plain or gzipped (its first bytes tell), read one line at a time; "-" is standard input.
+    """A file of lines, plain or gzipped by its first bytes, read one line at a time; "-" is standard input.
 
-    Raises `ValidationError` where the file cannot be opened.
+    Raises `ValidationError` for a file that cannot be opened.
     """
 
     def __init__(self, path: str | Path, *, line_bytes: int = LINE_BYTES) -> None:
         self.path: str = str(path)
         self.size: int = 0
-        """The file's bytes; 0 where that is not known."""
+        """The file's bytes; 0 if they are not known."""
         self._line_bytes = line_bytes
         self._raw = self._open()
         self._lines: IO[bytes] = self._raw
@@ -66,11 +66,11 @@ class Source:
 
     @property
     def position(self) -> int:
-        """How many of the file's bytes were read."""
+        """The bytes of the file that were read."""
         return self._raw.tell() if self.size else 0
 
     def lines(self) -> Iterator[Line | Refusal]:
-        """Every line that is not blank; a refusal for one that is too long, and for where reading ends early."""
+        """Every line with content; a refusal for a line that is too long, and for an early end of reading."""
         number = 0
         while True:
             number += 1
@@ -87,7 +87,7 @@ class Source:
                 yield Line(number, content)
 
     def _next(self, *, first: bool) -> bytes | None:
-        """The next line, empty at the end, None where it is too long."""
+        """The next line, empty at the end, `None` if it is too long."""
         content = self._lines.readline(self._line_bytes + 1)
         if len(content) > self._line_bytes:
             while content and not content.endswith(b"\n"):
@@ -100,7 +100,7 @@ class Source:
         return Refusal(line, reason, self.path)
 
     def close(self) -> None:
-        """Lets go of the file."""
+        """Closes the file."""
         if self.path != "-":
             self._lines.close()
             self._raw.close()
@@ -115,9 +115,9 @@ class Source:
 
 
 def check_readable(path: str | Path) -> None:
-    """Raises `ValidationError` where a file cannot be opened.
+    """Raises `ValidationError` for a file that cannot be opened.
 
-    A pipe is taken as it is: opening it and letting go would lose what its other end has written.
+    A pipe is not opened: that would lose the bytes that its other end has written.
     """
     if str(path) != "-" and not Path(path).is_fifo():
         Source(path).close()
