@@ -7,7 +7,7 @@ HOUSE := tests/unit/test_layers.py tests/unit/test_package.py tests/unit/test_im
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet --upgrade \
 	--custom-compile-command "make lock"
 
-.PHONY: help demo test test-rust test-python test-oldest test-newest check check-python check-types check-rust bench docs wheel wheel-test build format lock clean
+.PHONY: help demo test test-rust test-python test-oldest test-newest check check-python check-types check-rust mutants bench docs wheel wheel-test build format lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ check-types: .venv/built .venv/installed-dev
 
 bench: .venv/built .venv/installed-dev .venv/installed-bench ## Each operation beside its yardstick; BENCH="-k top_ten" chooses
 	env -u OPENBLAS_CORETYPE $(BIN)/pytest benchmarks --timeout=0 $(BENCH)
+
+mutants: .venv/built .venv/installed-dev ## Small faults that the tests must notice; MODULES="memory.py credit" SAMPLE=200 SEED=1
+	$(BIN)/python -m tests.mutants $(MODULES) --sample $(or $(SAMPLE),200) --seed $(or $(SEED),1)
 
 docs: .venv/built .venv/installed-docs ## The documentation as a site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -16,8 +16,8 @@ class FaultyStore(InMemoryStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self.before: Callable[[], None] | None = None
-        self.after: Callable[[], None] | None = None
+        self.before: Callable[[], object] | None = None
+        self.after: Callable[[], object] | None = None
 
     def commit(self, batch: Batch) -> Receipt:
         """As `InMemoryStore.commit`, between the two."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tacit import Heuristic, Pattern, Step, TaskContext
-from tacit.answers.rules import applicable, is_part_of, reconciled
+from tacit.answers.rules import applicable, is_part_of, moves_of, reconciled
 from tacit.maintenance.state import complete
 from tacit.model.maintenance import MaintenanceState
 
@@ -144,3 +144,16 @@ def test_a_run_does_what_a_part_of_it_says(advice: Pattern, is_part: bool) -> No
 
 def test_an_empty_run_does_nothing() -> None:
     assert not is_part_of(pattern("a", 0, 1, "context_pattern", approach=["look"], context={}), ())
+
+
+def test_a_condition_or_another_kind_names_no_move() -> None:
+    decided = {"after": "a", "result": "ok", "condition": None, "choose": "b"}
+    assert moves_of(pattern_of("decision_point", decided)) == {("a", None, "b")}
+    assert moves_of(pattern_of("decision_point", decided | {"condition": "late"})) == frozenset()
+    recovery = {"tool": "a", "error": "no table", "next": "b"}
+    assert moves_of(pattern_of("error_recovery", recovery)) == {("a", "no table", "b")}
+    assert moves_of(pattern_of("context_pattern", {"approach": ["a", "b"], "context": {}})) == frozenset()
+
+
+def pattern_of(kind: str, content: dict[str, Any]) -> Pattern:
+    return Pattern("0" * 32, kind, content, 1, 1.0, 0.5, 0.1, 0.9, 1, 1.0)

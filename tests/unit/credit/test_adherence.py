@@ -56,3 +56,12 @@ def test_a_rule_is_followed_where_its_action_meets_its_condition(
     when: dict[str, Any], do: dict[str, Any], since: int, followed: bool
 ) -> None:
     assert matches_action(rule(when, do), TAKEN, "solo", since) is followed
+
+
+def test_the_last_step_stands_before_no_choice_at_the_start() -> None:
+    run = trajectory_of(
+        Episode("t", steps=(Step("a", status="ok"), Step("b", status="ok")), outcome=Outcome.success())
+    )
+    assert not matches_action(rule({"after": "b", "result": "ok"}, {"tools": ["a"]}), run, None, 0)
+    assert matches_action(rule({"after": None, "result": None}, {"tools": ["a"]}), run, None, 0)
+    assert not matches_action(rule({"after": None, "result": None}, {"tools": ["b"]}), run, None, 0)

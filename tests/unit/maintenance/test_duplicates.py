@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tacit.maintenance.duplicates import Described, merges, similarity
+from tacit.model.maintenance import Merge
 
 NEXT_ID = iter(range(1, 10_000))
 
@@ -95,3 +99,53 @@ def test_ways_out_with_different_tools_are_never_merged() -> None:
 
 def test_a_strangers_kind_is_left_alone() -> None:
     assert merges([pattern("habit", text="a"), pattern("habit", text="a")], 0.5) == []
+
+
+domains = st.sampled_from([("retail",), ("air",), ("air", "retail")])
+episodes = st.integers(1, 3)
+few = st.text("ab", min_size=2, max_size=5)
+errors = st.sampled_from(["payment was refused", "payments was refused", "payment was refuse", "no table"])
+described = st.one_of(
+    st.builds(lambda tools, n, where: sequence(tools, episodes=n, domains=where), few, episodes, domains),
+    st.builds(
+        lambda error, next, n, where: recovery(error, next=next, episodes=n, domains=where),
+        errors,
+        st.sampled_from(["look", "wait"]),
+        episodes,
+        domains,
+    ),
+    st.builds(
+        decision, st.one_of(errors, st.sampled_from(["ok", "none"])), st.sampled_from([None, "x", "xy"])
+    ),
+    st.builds(lambda tools: approach("".join(dict.fromkeys(tools))), st.text("abcdef", max_size=8)),
+)
+
+
+def by_comparing_all(patterns: list[Described], threshold: float, standing: set[bytes]) -> list[Merge]:
+    """Every pair is compared, and merged from the most similar on."""
+
+    def rank(each: Described) -> tuple[int, bytes]:
+        return -each.episodes, each.id
+
+    pairs = combinations(sorted(patterns, key=rank), 2)
+    alike = [(-similarity(one, other), rank(one), rank(other), one, other) for one, other in pairs]
+    merged: dict[bytes, Merge] = {}
+    for likeness, *_, one, other in sorted(alike, key=lambda each: each[:3]):
+        if -likeness >= threshold and not {one.id, other.id} & merged.keys() and other.id not in standing:
+            standing.add(one.id)
+            merged[other.id] = Merge(one.id.hex(), other.id.hex(), -likeness, one.kind)
+    return sorted(merged.values(), key=lambda merge: merge.merged)
+
+
+@given(st.lists(described, max_size=12, unique_by=lambda each: repr((each.kind, each.content))), st.data())
+def test_comparing_few_pairs_finds_the_same_as_comparing_all(
+    patterns: list[Described], data: st.DataObject
+) -> None:
+    threshold = data.draw(st.sampled_from([0.86, 0.9, 0.95]))
+    standing = data.draw(st.sets(st.sampled_from([each.id for each in patterns]))) if patterns else set()
+    assert merges(patterns, threshold, standing) == by_comparing_all(patterns, threshold, set(standing))
+
+
+def test_a_likeness_of_exactly_the_threshold_merges() -> None:
+    one, other = sequence("abcde"), sequence("abcdf")
+    assert len(merges([one, other], similarity(one, other))) == 1

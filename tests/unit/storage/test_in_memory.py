@@ -1,0 +1,116 @@
+"""The store in memory: pages, removals, conflicts within one batch, and its end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tacit.errors import ConflictError, StorageError, ValidationError
+from tacit.model.record import Batch
+from tacit.storage import InMemoryStore
+from tacit.testing import episode_record
+
+RECORDS = tuple(episode_record(number) for number in range(5))
+IDS = [record.id for record in RECORDS]
+
+
+@pytest.fixture
+def store() -> InMemoryStore:
+    store = InMemoryStore()
+    store.commit(Batch(RECORDS))
+    return store
+
+
+def ids(rows: list[tuple[bytes, bytes]]) -> list[bytes]:
+    return [id for id, _ in rows]
+
+
+def test_a_page_begins_after_the_last_of_the_page_before(store: InMemoryStore) -> None:
+    assert ids(store.scan("episode", limit=2)) == IDS[:2]
+    assert ids(store.scan("episode", limit=2, after=IDS[1])) == IDS[2:4]
+    assert ids(store.scan("episode", limit=2, after=IDS[4])) == []
+
+
+def test_a_page_of_the_newest_goes_backwards(store: InMemoryStore) -> None:
+    assert ids(store.scan("episode", limit=2, newest_first=True)) == [IDS[4], IDS[3]]
+    assert ids(store.scan("episode", limit=2, newest_first=True, after=IDS[3])) == [IDS[2], IDS[1]]
+    assert ids(store.scan("episode", limit=2, newest_first=True, after=IDS[0])) == []
+
+
+def test_a_page_may_begin_after_an_episode_that_is_gone(store: InMemoryStore) -> None:
+    store.commit(Batch(removed=(IDS[2],)))
+    assert ids(store.scan("episode", after=IDS[2])) == IDS[3:]
+    assert ids(store.scan("episode", after=IDS[2], newest_first=True)) == [IDS[1], IDS[0]]
+
+
+def test_changes_come_in_stretches_that_join(store: InMemoryStore) -> None:
+    first = store.changes(0, limit=2)
+    assert ([change.sequence for change in first], first.last) == ([1, 2], 2)
+    rest = store.changes(first.last)
+    assert ([change.sequence for change in rest], rest.last) == ([3, 4, 5], 5)
+    assert (len(store.changes(5)), store.changes(5).last, store.sequence()) == (0, 5, 5)
+
+
+def test_a_removed_put_is_left_out_of_the_changes(store: InMemoryStore) -> None:
+    receipt = store.commit(Batch(removed=(IDS[0], bytes(16))))
+    assert (receipt.sequence, receipt.committed, receipt.unchanged) == (6, 1, 1)
+    changes = [(change.sequence, change.op, change.id) for change in store.changes(0)]
+    assert changes == [*((n, "put", IDS[n - 1]) for n in range(2, 6)), (6, "remove", IDS[0])]
+
+
+def test_a_conflict_leaves_nothing_of_its_batch(store: InMemoryStore) -> None:
+    before = list(store.changes(0)), store.stats()
+    taken = episode_record(7, external_id="a")
+    other = episode_record(8, external_id="a", digest=b"x" * 16)
+    with pytest.raises(ConflictError):
+        store.commit(Batch((taken, other), removed=(IDS[1],)))
+    assert (list(store.changes(0)), store.stats()) == before
+    assert store.scan("episode", external_id="a") == []
+    assert store.get("episode", IDS[1]) is not None
+
+
+def test_an_external_id_is_free_once_its_episode_is_removed(store: InMemoryStore) -> None:
+    taken = episode_record(7, external_id="a")
+    again = episode_record(8, external_id="a", digest=b"x" * 16)
+    store.commit(Batch((taken,)))
+    store.commit(Batch((again,), removed=(taken.id,)))
+    assert ids(store.scan("episode", external_id="a")) == [again.id]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda store: store.commit(Batch()),
+        lambda store: store.get("episode", IDS[0]),
+        lambda store: store.get_many("episode", IDS),
+        lambda store: store.scan("episode"),
+        lambda store: store.changes(0),
+        lambda store: store.sequence(),
+        lambda store: store.pending(),
+        lambda store: store.stats(),
+    ],
+)
+def test_a_closed_store_refuses_every_question(store: InMemoryStore, ask: Callable[[Any], object]) -> None:
+    store.close()
+    store.close()
+    with pytest.raises(StorageError, match="closed"):
+        ask(store)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda store: store.get("nothing", IDS[0]),
+        lambda store: store.get("episode", b"short"),
+        lambda store: store.get_many("episode", [b"short"]),
+        lambda store: store.scan("nothing"),
+        lambda store: store.scan("episode", after=b"short"),
+    ],
+)
+def test_a_kind_or_an_id_that_there_is_not_is_refused(
+    store: InMemoryStore, ask: Callable[[Any], object]
+) -> None:
+    with pytest.raises(ValidationError):
+        ask(store)
