@@ -1,1 +1,1 @@
-"""What tacit costs, beside the yardsticks that say what it may cost."""
+"""Benchmarks of tacit, each beside a yardstick."""

@@ -1,4 +1,4 @@
-"""Next steps and ways out of an error, beside dicts of counts that answer with less; learning anew."""
+"""Next steps and fixes for an error, beside dicts of counts that answer with less; and fitting again."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def learn(advisor: Advisor, runs: list[dict[str, Any]], due: list[bytes] | None)
 
 
 class Suggest:
-    """Five next steps of a run that was recorded so far. The dicts say what the counts say; the native answer is made
+    """Five next steps of a run that was recorded so far. The dicts give the counts alone; the native answer is made
     of counts and features, explained, and starts at the record."""
 
     params: ClassVar = [[1_000, 10_000], ["native", "dicts"]]
@@ -93,7 +93,7 @@ class Recover:
 
 
 class Learn:
-    """Learning anew from `n` runs of some 11 next steps each; the newest 20,000 next steps count."""
+    """Fitting again on `n` runs of some 11 next steps each; the newest 20,000 next steps count."""
 
     params: ClassVar = [[200, 2_000], [50, 400]]
     param_names: ClassVar = ["n", "tools"]

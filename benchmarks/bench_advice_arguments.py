@@ -15,7 +15,7 @@ TOOLS = ["get_order", "pay_order", "get_user"]
 
 
 class Fill:
-    """`native` reads the open episode and fills what it can; `nearest episode` copies from the most similar task."""
+    """`native` fills the arguments that the open episode decides; `nearest episode` copies the most similar task."""
 
     params: ClassVar = [[100, 1_000], ["native", "nearest episode"]]
     param_names: ClassVar = ["n", "implementation"]

@@ -87,7 +87,7 @@ def filled(n: int) -> tuple[Runs, Advisor, reference.NearestTasks]:
 
 
 class Asked:
-    """What both questions share: a filled memory, and the next question at every call."""
+    """The part that both questions share: a filled memory, and the next question at every call."""
 
     params: ClassVar = [[1_000, 10_000, 100_000], ["native", "numpy"]]
     param_names: ClassVar = ["n", "implementation"]

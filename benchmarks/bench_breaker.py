@@ -1,4 +1,4 @@
-"""bench_breaker.py: what a circuit breaker costs a call from Python, beside other packages and one by hand."""
+"""The cost of a circuit breaker to a call from Python, beside other packages and one by hand."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 
 class Import:
-    """A fresh interpreter imports the package, or nothing, or what a script of one's own would need."""
+    """A fresh interpreter imports the package, or nothing, or the modules of a hand-written script."""
 
     params: ClassVar = [["native", "bare python", "json and sqlite3"]]
     param_names: ClassVar = ["implementation"]

@@ -1,4 +1,4 @@
-"""Recall from the resident index by all signals, beside an exact cosine alone; what an episode costs."""
+"""Recall from the resident index by all signals, beside an exact cosine alone; the cost of adding an episode."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ ENTRIES, TTL_S = 2_000, 3_600.0
 
 
 class Cached:
-    """What is looked up is there, but for `time_misses`. `lru-dict` has no age limit: it marks the floor."""
+    """Every key that is looked up is there, but for `time_misses`. `lru-dict` has no age limit: it marks the floor."""
 
     params: ClassVar = [["native", "cachetools", "moka", "lru-dict"]]
     param_names: ClassVar = ["implementation"]

@@ -122,7 +122,7 @@ class Get:
 
 
 class CatchUp:
-    """What an index asks: whether there is news, and all the news."""
+    """The questions of an index: if there are changes, and all the changes."""
 
     params = (["native", "sqlite3"],)
     param_names: ClassVar = ["implementation"]

@@ -51,7 +51,7 @@ def log_as_json(steps: list[dict[str, Any]]) -> list[str]:
 
 
 class NearestRows:
-    """Rows in sqlite beside one matrix of their vectors: what a careful afternoon brings."""
+    """Rows in sqlite beside one matrix of their vectors: a careful afternoon's work."""
 
     def __init__(self, texts: list[str], dimension: int = 384) -> None:
         self.embedder = HashedEmbedder(dimension=dimension)
@@ -148,7 +148,7 @@ def odds_ratio(strata: NDArray[np.float64]) -> tuple[float, float, float]:
 
 
 def weighted_sums(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The weighted mean of what is present in each row."""
+    """The weighted mean of the values present in each row."""
     present = ~np.isnan(values)
     sums = np.where(present, values, 0.0) @ weights
     totals = present @ weights
@@ -180,7 +180,7 @@ def diversify(
 
 
 def decode_records(payloads: list[bytes]) -> list[Any]:
-    """What the payloads hold, as Python values."""
+    """The values of the payloads, as Python objects."""
     return [msgspec.msgpack.decode(payload) for payload in payloads]
 
 
@@ -251,7 +251,7 @@ class BackOff:
 
 
 class Recoveries:
-    """Ways out of errors by a table of (tool, class): what came next where it worked."""
+    """Fixes by a table of (tool, error class): the next steps that worked."""
 
     def __init__(self) -> None:
         self.table: dict[tuple[str, str], Counter[str]] = {}

@@ -89,7 +89,7 @@ class Case:
 
     @property
     def measured(self) -> str:
-        """What a case has in common with its yardsticks: all but the implementation."""
+        """The parameters that a case shares with its yardsticks: all but the implementation."""
         return f"{self.operation}[{', '.join(map(str, self.params[:-1]))}]"
 
     def __str__(self) -> str:

@@ -336,6 +336,6 @@ def asked(run: dict[str, Any], steps: int) -> dict[str, Any]:
 
 
 def learned(run: dict[str, Any], number: int) -> Change:
-    """The change by which a store tells of the run."""
+    """The change that a store hands out for the run."""
     times = {"started_at": 0, "ended_at": 0}
     return Change(number + 1, "put", _record({**run, **times}, b"", "", b""), _id(number))

@@ -1,4 +1,4 @@
-"""What every test may ask for."""
+"""Fixtures and settings that every test shares."""
 
 from __future__ import annotations
 

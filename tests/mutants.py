@@ -320,7 +320,7 @@ def is_killed(mutant: Mutant, tests: list[str], seconds: float, folder: Path) ->
 
 
 def probe(chosen: list[Mutant], covered: CoverageMap, workers: int) -> Iterator[tuple[Mutant, str]]:
-    """What became of each mutant: killed, survived, or uncovered."""
+    """Runs each mutant and yields its fate: killed, survived, or uncovered."""
     with tempfile.TemporaryDirectory() as scratch:
         folders: SimpleQueue[Path] = SimpleQueue()
         for number in range(workers):

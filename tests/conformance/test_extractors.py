@@ -1,4 +1,4 @@
-"""Ours keep the promises that strangers' extractors are held to, and a broken promise is told."""
+"""Ours keep the promises that strangers' extractors are held to, and a broken promise is named."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_columns_and_value_give_the_same_findings() -> None:
 
 
 class Habit:
-    """Breaks a promise where a subclass says so."""
+    """Breaks the promises that a subclass names."""
 
     def extract(self, episode: Episode) -> Iterator[Finding]:
         yield Finding("habit", {"steps": len(episode.steps)})

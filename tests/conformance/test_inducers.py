@@ -1,4 +1,4 @@
-"""Ours keep the promises that strangers' inducers are held to, and a broken promise is told."""
+"""Ours keep the promises that strangers' inducers are held to, and a broken promise is named."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Size:
 
 
 class Counts:
-    """Breaks a promise where a subclass says so."""
+    """Breaks the promises that a subclass names."""
 
     def induce(self, history: History) -> Iterable[Induced]:
         medians = history.index.medians(history.namespace, history.domain or "general")

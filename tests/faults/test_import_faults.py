@@ -1,4 +1,4 @@
-"""An import that was killed: what was committed is whole, and importing again completes it without a duplicate."""
+"""An import that was killed: the committed part is whole, and importing again completes it without a duplicate."""
 
 from __future__ import annotations
 

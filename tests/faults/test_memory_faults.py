@@ -1,4 +1,4 @@
-"""What a memory survives: commits that land and raise all the same, faulty embedders, values of the wrong kind."""
+"""A memory survives commits that land and raise all the same, faulty embedders, values of the wrong kind."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_the_order_of_keys_is_not_content() -> None:
 
 @dataclass
 class Faulty:
-    """An embedder that does what it is told to."""
+    """An embedder that returns the row it is given."""
 
     name: str = "faulty"
     dimension: int = 4

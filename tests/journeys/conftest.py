@@ -15,7 +15,7 @@ MakeMemory = Callable[..., Memory]
 
 @pytest.fixture(params=["memory", "file"])
 def make_memory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[MakeMemory]:
-    """Makes memories; takes what `Memory` takes but the database."""
+    """Makes memories; takes the arguments of `Memory` but the database."""
     made: list[Memory] = []
 
     def make(**options: Any) -> Memory:

@@ -1,4 +1,4 @@
-"""What to do next, through the public API, in RAM and on a real file."""
+"""Advice on the next step through the public API, in RAM and on a real file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def memory(make_memory: MakeMemory) -> Memory:
 
 
 def cancel(memory: Memory, order: int, **head: Any) -> str:
-    """Looked up, refused, done: what works."""
+    """The way that works: looked up, refused, done."""
     with memory.episode(f"Cancel order {order}", task_key=f"cancel-{order}", **{**ASKED, **head}) as episode:
         payment = f"card_{order}"
         episode.log(
@@ -50,7 +50,7 @@ def cancel(memory: Memory, order: int, **head: Any) -> str:
 
 
 def lose(memory: Memory, order: int) -> str:
-    """What does not work, by another agent on another kind of task."""
+    """A way that does not work, by another agent on another kind of task."""
     with memory.episode(
         f"Find parcel {order}", task_key=f"find-{order}", domain="post", agent="clerk"
     ) as episode:
@@ -251,7 +251,7 @@ def test_advice_forgets_what_is_forgotten(make_memory: MakeMemory) -> None:
 def test_nothing_that_was_learned_from_a_forgotten_episode_is_said_any_more(
     make_memory: MakeMemory,
 ) -> None:
-    """As a memory answers that never held it, however little of what was learned from is gone."""
+    """As a memory answers that never held it, however few of its episodes are gone."""
     memory, other = make_memory(), make_memory()
     notes = [_run("Read a note", "read", {}) for _ in range(62)]
     plain = _run("Deploy build 9", "log_in", {})

@@ -1,4 +1,4 @@
-"""The loop is closed: what was recalled and used is credited with how it went, and later answers change."""
+"""The loop is closed: memories that were recalled and used are credited with the outcome, and later answers change."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BAD = ("guess", "refund_all", "apologise", "escalate")
 def run(
     memory: Memory, task: str, tools: tuple[str, ...], *, well: bool, recall: bool = False
 ) -> Recall | None:
-    """One episode of these steps; what was recalled for it."""
+    """Records one episode of these steps and returns its recall."""
     with memory.episode(task, domain="retail") as episode:
         answer = episode.recall() if recall else None
         for tool in tools:
@@ -135,7 +135,7 @@ def test_one_outcome_is_one_trial_however_much_was_recalled_and_used(memory: Mem
 
 
 def weight_of(store: Store) -> float:
-    """What all credit comes to, read from the store."""
+    """The sum of all credit, read from the store."""
     uses = b"".join(msgspec.msgpack.decode(record)["uses"] for _, record in store.scan("credit"))
     return sum(weight for _, weight, _ in struct.iter_unpack("<16sdd", uses))
 
@@ -150,7 +150,7 @@ def test_what_was_shown_and_not_used_is_counted_and_not_credited(memory: Memory)
 
 
 def test_an_outcome_counts_against_what_was_to_be_expected() -> None:
-    """Where everything succeeds, one more success says little; where everything fails, it says much."""
+    """Among successes one more success says little; among failures it says much."""
     credited = []
     for well in (True, False):
         memory = Memory()
@@ -230,7 +230,7 @@ def test_completing_again_credits_nothing_more(path: Path) -> None:
 
 
 class _Interrupted(InMemoryStore):
-    """Runs something in another thread while it commits an episode, and goes on once that is over, or waits."""
+    """Runs something in another thread while it commits an episode, and continues once that is over, or waits."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The demo shows what it claims: with its memory the agent learns, and nothing but the memory makes the difference."""
+"""The demo keeps its promise: with its memory the agent learns, and nothing but the memory makes the difference."""
 
 from __future__ import annotations
 

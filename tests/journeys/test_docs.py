@@ -1,4 +1,4 @@
-"""What the documentation shows runs: a page's snippets one after another, as a reader would type them."""
+"""The documentation's snippets run: those of a page one after another, as a reader would type them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FENCE = re.compile(r"^```(?P<language>[^\n]*)\n(?P<code>.*?)^```$", re.MULTILINE
 
 
 def script_of(page: Path) -> str:
-    """The Python of a page, every line where it stands there, so that a traceback points into the page."""
+    """The Python of a page, every line at its place there, so that a traceback points into the page."""
     text = page.read_text()
     lines = [""] * text.count("\n")
     for fence in (match for match in FENCE.finditer(text) if match["language"].startswith("py")):

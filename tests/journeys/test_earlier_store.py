@@ -1,4 +1,4 @@
-"""A store that an earlier version wrote opens and gives back what it held; changed answers are listed."""
+"""A store that an earlier version wrote opens and gives back its content; changed answers are listed."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def schema_of(path: Path) -> int:
 
 
 def differences(then: Any, now: Any, place: str = "") -> Iterator[str]:
-    """Everything of `then` that `now` says otherwise or not at all; what `now` says beside it is no difference."""
+    """Yields each part of `then` that `now` lacks or says otherwise; additions in `now` are no difference."""
     if isinstance(then, dict) and isinstance(now, dict):
         for name, value in then.items():
             name_now = name if name in now else RENAMED.get(name, name)

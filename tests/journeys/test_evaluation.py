@@ -25,7 +25,7 @@ FURNITURE = ("lamp", "table", "mirror", "drawer", "basin", "carpet")
 
 
 def searched(number: int, trial: int) -> dict[str, Any]:
-    """An attempt at one of twenty-four tasks; looking first is what works."""
+    """An attempt at one of twenty-four tasks; only looking first works."""
     thing, looked = FURNITURE[number % 6], trial % 2 == 0
     failed = step("take", ok=False, error="nothing in sight", observation=None)
     return run(

@@ -1,4 +1,4 @@
-"""The ends of what the verbs accept, the sizes they default to, and the clock they date things by."""
+"""The limits of each verb, the sizes it defaults to, and the clock they date things by."""
 
 from __future__ import annotations
 

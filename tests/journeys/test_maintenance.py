@@ -1,4 +1,4 @@
-"""Maintenance through the public API: what it decides, that it lasts, and that it can be taken back."""
+"""Maintenance through the public API: its decisions, that they last, and that they can be taken back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recording without naming ids: how a block or a call ends, and what then becomes of the episode."""
+"""Recording without naming ids: how a block or a call ends, and how its episode ends with it."""
 
 from __future__ import annotations
 

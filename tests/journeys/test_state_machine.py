@@ -1,4 +1,4 @@
-"""A memory under any order of its verbs holds what a plain dict holds, and sums what its episodes add up to."""
+"""A memory under any order of its verbs holds the same as a plain dict, and its sums are those of its episodes."""
 
 from __future__ import annotations
 
@@ -189,7 +189,7 @@ class SharedStore(Meanwhile, InMemoryStore):
 
 
 class MemoryMachine(RuleBasedStateMachine):
-    """The verbs in any order; `reopened` makes the same memory again from what is stored."""
+    """The verbs in any order; `reopened` makes the same memory again from its store."""
 
     ids = Bundle("ids")
     answers = Bundle("answers")
@@ -478,7 +478,7 @@ class FileMachine(MemoryMachine):
 
 
 class InMemoryMachine(MemoryMachine):
-    """In RAM: a second memory over the same store knows what the first one knew."""
+    """In RAM: a second memory over the same store knows as much as the first."""
 
     def reopened(self) -> Memory:
         if not hasattr(self, "store"):

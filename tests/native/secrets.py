@@ -65,7 +65,7 @@ def _password(rng: Random) -> str:
 
 @dataclass(frozen=True)
 class Format:
-    """A published format: how to make a key, and the name it usually stands under where that is needed."""
+    """A published format: how to make a key, and the name it usually stands under if one is needed."""
 
     name: str
     make: Make

@@ -1,4 +1,4 @@
-"""What episodes chose, how they compare and what merging does, against a few lines of Python over the episodes."""
+"""The choices of episodes, their comparison, and merging, against a few lines of Python over the episodes."""
 
 from __future__ import annotations
 

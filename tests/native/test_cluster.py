@@ -58,7 +58,7 @@ def cosine(matrix: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def is_between_two_rows(distances: NDArray[np.float64], eps: float) -> bool:
-    """Whether no distance is so close to `eps` that the order of a sum decides."""
+    """Returns True if no distance is so close to `eps` that the order of a sum decides."""
     return bool((np.abs(distances - eps) > 1e-9).all())
 
 

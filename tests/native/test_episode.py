@@ -1,4 +1,4 @@
-"""The growing record: what is logged comes back as it was, or is refused by name."""
+"""The growing record: a logged value comes back as it was, or is refused by name."""
 
 from __future__ import annotations
 

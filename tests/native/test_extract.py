@@ -48,7 +48,7 @@ def runs(tools: list[str]) -> Counter[str]:
 
 
 def _rests(window: list[str], length: int) -> set[tuple[str, ...]]:
-    """The rest of a run, whose last step is the window's last: what is passed over lies inside."""
+    """The rest of a run, whose last step is the window's last: skipped steps lie inside."""
     inner = combinations(window[1:-1], length - 2)
     return {(*rest, window[-1]) for rest in inner}
 

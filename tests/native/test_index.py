@@ -27,7 +27,7 @@ LEXICAL_ONLY = [1, 0, 0, 0, 0, 0, 0, 0]
 
 @dataclass(frozen=True)
 class Attempt:
-    """What a test says of one episode."""
+    """One episode, as a test describes it."""
 
     number: int
     task: str
@@ -173,7 +173,7 @@ def features(text: str) -> set[str]:
 
 
 def wanted(text: str) -> dict[str, float]:
-    """What each feature of a query counts: the 4-grams of a word share the root of their number."""
+    """The weight of each feature of a query: the 4-grams of a word share the root of their number."""
     found: dict[str, float] = {}
     for word in words(text):
         weight = 0.1 if word == "the" else 1.0

@@ -40,7 +40,7 @@ MESSAGE_WORDS = st.lists(
 
 
 def reference_words(text: str) -> list[str]:
-    """ASCII letters only: a name whole, then cut at underscores and where a capital starts a word."""
+    """ASCII letters only: a name whole, then cut at underscores and at capitals that start a word."""
     found = []
     for name in re.findall(r"[A-Za-z_]+", text):
         name = name.strip("_")

@@ -1,4 +1,4 @@
-"""What type checkers know of the public verbs. Run by `make check` through mypy and pyright, never executed."""
+"""The types that checkers infer for the public verbs. Run by `make check` through mypy and pyright, never executed."""
 # pyright: reportUnnecessaryTypeIgnoreComment=true
 
 from __future__ import annotations

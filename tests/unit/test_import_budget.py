@@ -1,4 +1,4 @@
-"""What importing tacit must not drag in: the budget is held by names, because a clock would not be fair."""
+"""Modules that importing tacit must not load: the budget is held by names, because a clock would not be fair."""
 
 from __future__ import annotations
 

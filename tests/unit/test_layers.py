@@ -80,7 +80,7 @@ def runtime_nodes(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def imported_modules(source: str, package: str) -> Iterator[str]:
-    """The absolute names of what `source`, a module of `package`, imports when it runs."""
+    """The absolute names of the modules that `source`, a module of `package`, imports when it runs."""
     for node in runtime_nodes(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -1,4 +1,4 @@
-"""What `import tacit` offers: every public name can be reached, is documented, and is free until used."""
+"""The public names of `import tacit`: each can be reached, is documented, and is free until used."""
 
 from __future__ import annotations
 

@@ -22,13 +22,13 @@ import tacit
 ROOT = Path(__file__).resolve().parents[2]
 
 # Per 100 non-empty lines of doc comments and docstrings: the words "what" and "where". The aim is 6 everywhere.
-WHAT_AND_WHERE = {"rust": 29.3, "python": 38.7, "tests": 24.8, "docs": 16.7}
+WHAT_AND_WHERE = {"rust": 27.3, "python": 33.0, "tests": 1.0, "docs": 14.5}
 
 # Sentences of documentation that do not begin with their subject. The aim is 0.
-RIDDLES = {"rust": 313, "python": 239, "tests": 29, "docs": 47}
+RIDDLES = {"rust": 309, "python": 227, "tests": 0, "docs": 45}
 
 # Words that nobody uses any more, or uses in another sense. The aim is 0.
-ARCHAIC = {"rust": 33, "python": 47, "tests": 8, "docs": 12}
+ARCHAIC = {"rust": 32, "python": 46, "tests": 0, "docs": 12}
 
 # Type names that stand for several types within one crate. The aim is 0.
 SHARED_TYPE_NAMES = {"advice": 11, "bindings": 0, "kernels": 15, "storage": 2}

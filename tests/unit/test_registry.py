@@ -1,4 +1,4 @@
-"""Names to factories, and what is said of a name that none bears."""
+"""Names to factories, and the message for an unknown name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A failure beside a success: when they are of the same task, and what was different."""
+"""A failure beside a success: when they are of the same task, and how they differ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model is given: whole calls that won, data only, within the budget, each lesson once."""
+"""The text for a model: whole calls that won, data only, within the budget, each lesson once."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from tests.unit.importers.runs import run, step, write
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command printed, and its exit status."""
+    """The output of a command, and its exit status."""
 
     status: int
     out: str
@@ -52,7 +52,7 @@ def tacit(database: Path, monkeypatch: pytest.MonkeyPatch) -> Tacit:
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
-    """Forty runs: where `take` fails, `look` is the way out; the odd ones fail."""
+    """Forty runs: after `take` fails, `look` is the fix; the odd ones fail."""
     recovered = [step("take", ok=False, error="no lamp in sight"), step("look"), step("take")]
     lines = [
         run(number, steps=recovered, outcome={"success": number % 2 == 0}, model=f"model-{number % 3}")

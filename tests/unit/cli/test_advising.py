@@ -1,4 +1,4 @@
-"""What to do next, from the shell."""
+"""Advice on the next step, from the shell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A rule counts as followed where its action was taken under its condition, and nowhere else."""
+"""A rule counts as followed only if its action was taken under its condition."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which memories an ended episode used, by what kind of answer showed them."""
+"""The memories that an ended episode used, by the kind of answer that showed them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def notes(draft: ClosedEpisode, *answers: tuple[Answer, int]) -> tuple[SideRecor
 
 
 def credited(*answers: tuple[Answer, int], outcome: Outcome | None = None) -> dict[str, float]:
-    """What each memory was credited with, as parts of a trial."""
+    """The credit of each memory, as parts of a trial."""
     found: dict[str, float] = {}
     for note in notes(ended(outcome or Outcome.success()), *answers):
         if note.kind == "credit":

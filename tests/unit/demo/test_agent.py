@@ -26,7 +26,7 @@ class Nobody:
 
 
 class Steps(list[tuple[str, Any, Any]]):
-    """What was logged."""
+    """The logged calls."""
 
     def __call__(self, tool: str, *, parameters: Any, latency_ms: float, **result: Any) -> None:
         assert latency_ms >= 0
@@ -41,7 +41,7 @@ def attempt(database: Database, question: Question, adviser: Any, salt: int = 7)
 
 
 class OnlyTools:
-    """Four tools and a count, nothing else: what the agent asks of them is written down."""
+    """Four tools and a count, nothing else: the agent's calls are written down."""
 
     def __init__(self, tools: ToolBox) -> None:
         object.__setattr__(self, "_tools", tools)

@@ -1,4 +1,4 @@
-"""Each baseline on data where its answer can be worked out by hand."""
+"""Each baseline on data small enough to work out its answer by hand."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_chain_by_domain_tells_domains_apart() -> None:
 
 
 def ambiguous() -> list[Position]:
-    """After "find" only the task's words say how it goes on."""
+    """After "find" only the task's words say how it continues."""
     kinds = [("fetch parcel", FETCH), ("clean kitchen", CLEAN)] * 8
     return positions_of(episode(f"{text} {number}", tools) for number, (text, tools) in enumerate(kinds))
 

@@ -12,7 +12,7 @@ TASKS = [Task(f"open the {room}", "house", door) for room, door in DOORS.items()
 
 
 def act(task: Task, episode: Recorder) -> str:
-    """Does what worked at the same task before, else what is not known to have failed."""
+    """Repeats a success at the same task, else tries an action that has not failed yet."""
     tried = {
         hit.tools[-1]: hit.outcome
         for hit in episode.recall(limit=20).hits

@@ -1,4 +1,4 @@
-"""What is held out is held out: a leak, however it came about, stops the evaluation."""
+"""Held-out episodes stay held out: a leak, however it came about, stops the evaluation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def dataset() -> Dataset:
 
 
 class Leaking(CountingMemory):
-    """A memory that is also given what somebody slips it."""
+    """A memory that somebody slips further episodes."""
 
     def __init__(self, slipped: Iterable[Episode]) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ SECRET = "secret"
 
 
 class Spy(Memory):
-    """Notes what it is asked with."""
+    """Notes the arguments of each question."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -45,7 +45,7 @@ def episode(
 def world(tasks: int = 24) -> Dataset:
     """Two kinds of tasks that begin alike, which only the text tells apart; a careful agent and a hasty one.
 
-    The hasty one fails at what is to be cleaned.
+    The hasty one fails at cleaning.
     """
     return Dataset("toy", prepared(list(_attempts(tasks))))
 
@@ -66,7 +66,7 @@ def _attempts(tasks: int) -> Iterator[Episode]:
 
 
 class CountingMemory(Memory):
-    """Answers by counting what the episodes of most shared words did."""
+    """Answers by counting the next steps of the episodes with the most shared words."""
 
     def __init__(self) -> None:
         now = time.time_ns()

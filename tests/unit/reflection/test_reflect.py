@@ -1,4 +1,4 @@
-"""What a reflection says, sentence by sentence, from one episode and from history."""
+"""The sentences of a reflection, one by one, from one episode and from history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The native store's own ways: where its file lies, how it is opened, and what its packed values say."""
+"""The native store alone: the place of its file, its opening, and its packed values."""
 
 from __future__ import annotations
 
