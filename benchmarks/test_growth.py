@@ -15,7 +15,16 @@ from typing import Any
 
 import pytest
 
-from tacit._native import HashedEmbedder, Index, OpenEpisode, Trajectory, encode_json, error_class, words
+from tacit._native import (
+    HashedEmbedder,
+    Index,
+    RecordBuilder,
+    Redactor,
+    Trajectory,
+    encode_json,
+    error_class,
+    words,
+)
 
 MOST = 12.0
 # Characters: eight times as many are more than an observation may have by default, and stay within the caches.
@@ -63,16 +72,17 @@ SHAPES: dict[str, str] = {
     "null characters": "\0",
 }
 EMBEDDER = HashedEmbedder()
+REDACTOR = Redactor(bytes(32))
 
 
-def log(text: str, **step: Any) -> bytes:
-    episode = OpenEpisode({"task": "t"}, max_steps=9, max_bytes=1 << 30, max_observation=1 << 30)
-    episode.log(1, "tool", **{name: text for name in step})
+def log(**step: Any) -> bytes:
+    episode = RecordBuilder({"task": "t"}, max_steps=9, max_bytes=1 << 30, max_observation=1 << 30)
+    episode.log(1, "tool", **step)
     return episode.record({})
 
 
 def columns(text: str) -> Trajectory:
-    return Trajectory(log(text, error=text, action=text))
+    return Trajectory(log(error=text, action=text))
 
 
 def recall(text: str) -> object:
@@ -85,11 +95,13 @@ READERS: dict[str, Callable[[str], object]] = {
     "words": words,
     "words, version 1": partial(words, text_version=1),
     "embed_packed": lambda text: EMBEDDER.embed_packed([text]),
-    "log an output": lambda text: log(text, output=text),
-    "log an error": lambda text: log(text, error=text),
+    "log an output": lambda text: log(output=text),
+    "log an error": lambda text: log(error=text),
     "encode_json": lambda text: encode_json({"a": text}, "value"),
     "Trajectory": columns,
     "similar": recall,
+    "redact_text": REDACTOR.redact_text,
+    "redact_record": lambda text: REDACTOR.redact_record(log(output=text)),
 }
 
 

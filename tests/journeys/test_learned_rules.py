@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tacit import Heuristic, Memory
-from tacit._native import false_discovery_shares
+from tacit._native import benjamini_hochberg
 from tacit.importers import import_file
 from tacit.inducers import Heuristics
 from tacit.testing import example_history
@@ -112,6 +112,6 @@ def test_with_outcomes_shuffled_nothing_is_promoted(sql: Memory, service: Memory
             history = example_history(shuffled)
             rows = history.index.compared("default", min_episodes=10)
             beyond = (rows.odds_low > 1) | (rows.odds_high < 1)
-            promoted += int(((false_discovery_shares(rows.chances) <= 0.05) & beyond).sum())
+            promoted += int(((benjamini_hochberg(rows.p_values) <= 0.05) & beyond).sum())
             promoted += sum(each.state == "proven" for each in Heuristics().induce(history))
     assert promoted <= 2

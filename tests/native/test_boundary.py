@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tacit._native import CircuitBreaker, Finding, Findings, OpenEpisode, encode_json
+from tacit._native import CircuitBreaker, Finding, Findings, RecordBuilder, encode_json
 from tacit.errors import ValidationError
 
 # Each call is made with every one of its sizes replaced by each of these, in a process of 2 GiB.
@@ -29,10 +29,10 @@ Lru(bytes={n}).insert(b"a", b"b")
 Lru(ttl_s=float({n}), cleanup_every_s=float({n})).insert(b"a", b"b")
 HashedEmbedder(dimension={n}).embed_packed(["a b"])
 Index("e", {n})
-OpenEpisode({{}}, max_steps={n}, max_bytes=10_000, max_observation=100).log(1, "t")
-OpenEpisode({{}}, max_steps=5, max_bytes={n}, max_observation=100).log(1, "t")
-OpenEpisode({{}}, max_steps=5, max_bytes=1_000, max_observation={n}).log(1, "t", output="o", truncate=True)
-OpenEpisode({{}}, max_steps=5, max_bytes=1_000, max_observation=9).log({n}, "t", tokens={n})
+RecordBuilder({{}}, max_steps={n}, max_bytes=10_000, max_observation=100).log(1, "t")
+RecordBuilder({{}}, max_steps=5, max_bytes={n}, max_observation=100).log(1, "t")
+RecordBuilder({{}}, max_steps=5, max_bytes=1_000, max_observation={n}).log(1, "t", output="o", truncate=True)
+RecordBuilder({{}}, max_steps=5, max_bytes=1_000, max_observation=9).log({n}, "t", tokens={n})
 Finding("kind", {{}}, occurrence={n})
 tool_sequences(TRAJECTORY, min_length={n}, max_length=5, max_skipped=1, limit=5)
 tool_sequences(TRAJECTORY, min_length=2, max_length={n}, max_skipped=1, limit=5)
@@ -88,7 +88,7 @@ from tacit.testing.stores import episode_record
 resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))
 ID = b"i" * 16
 HEAD = {{"task": "cancel the order", "namespace": "default"}}
-EPISODE = OpenEpisode(HEAD, max_steps=9, max_bytes=9_999, max_observation=99)
+EPISODE = RecordBuilder(HEAD, max_steps=9, max_bytes=9_999, max_observation=99)
 EPISODE.log(1, "get", output="o")
 EPISODE.log(2, "cancel", error="no such order")
 TRAJECTORY = Trajectory(EPISODE.record({{}}))
@@ -151,8 +151,8 @@ class HostileText(str):
 HOSTILE: Any = Hostile()
 
 
-def open_episode() -> OpenEpisode:
-    return OpenEpisode({}, max_steps=9, max_bytes=9_999, max_observation=99)
+def open_episode() -> RecordBuilder:
+    return RecordBuilder({}, max_steps=9, max_bytes=9_999, max_observation=99)
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def open_episode() -> OpenEpisode:
         lambda: encode_json([{"a": {HOSTILE: 1}}], "value"),
         lambda: open_episode().log(1, "t", parameters={HOSTILE: 1}),
         lambda: open_episode().log(1, "t", metadata={HOSTILE: 1}),
-        lambda: OpenEpisode({HOSTILE: 1}, max_steps=9, max_bytes=99, max_observation=9),
+        lambda: RecordBuilder({HOSTILE: 1}, max_steps=9, max_bytes=99, max_observation=9),
         lambda: open_episode().record({HOSTILE: 1}),
         lambda: Finding("kind", {HOSTILE: 1}),
         lambda: Findings.merge([("a", [HOSTILE])]),

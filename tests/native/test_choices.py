@@ -196,7 +196,7 @@ def test_an_episode_that_comes_after_a_merge_counts_for_the_survivor() -> None:
     assert evidence(history.index) == evidence(fresh.index)
     assert history.index.knows("default", row.id)
     nearest = [(bytes(8) + (0x8000_0000_0000_0000 + n).to_bytes(8, "big"), 1.0) for n in range(3)]
-    worked, _ = history.index.patterns_behind("default", nearest)
+    worked, _ = history.index.supporting_patterns("default", nearest)
     assert row.id not in {each.id for each in worked}
 
 

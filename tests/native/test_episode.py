@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tacit._native import OpenEpisode, encode_json, extend_record, new_id
+from tacit._native import RecordBuilder, encode_json, extend_record, new_id
 from tacit.errors import TooLargeError, ValidationError
 from tacit.model.episode import Episode
 
@@ -25,13 +25,13 @@ json_values = st.recursive(
 )
 
 
-def opened(**limits: int) -> OpenEpisode:
-    return OpenEpisode(
+def opened(**limits: int) -> RecordBuilder:
+    return RecordBuilder(
         {"task": "do it"}, **{"max_steps": 3, "max_bytes": 10_000, "max_observation": 100, **limits}
     )
 
 
-def decoded(episode: OpenEpisode) -> Episode:
+def decoded(episode: RecordBuilder) -> Episode:
     return msgspec.msgpack.decode(episode.record({}), type=Episode)
 
 

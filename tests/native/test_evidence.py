@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tacit._native import beta_interval, chance, decay, false_discovery_shares, lift, odds_ratio
+from tacit._native import benjamini_hochberg, beta_interval, decay, lift, odds_ratio, p_value
 from tacit.errors import ValidationError
 
 COUNTS = st.tuples(*[st.integers(0, 30) | st.integers(0, 300).map(lambda tenths: tenths / 10)] * 4)
@@ -123,23 +123,23 @@ def reference_chance(strata: list[tuple[float, ...]]) -> float:
 def test_the_chance_of_a_difference_is_that_of_mantel_and_haenszels_test(
     strata: list[tuple[float, ...]],
 ) -> None:
-    found = chance(np.array(strata, float).reshape(-1, 4))
+    found = p_value(np.array(strata, float).reshape(-1, 4))
     assert found == pytest.approx(reference_chance(strata), rel=1e-5, abs=1e-300)
 
 
 @given(st.lists(st.floats(0, 1), max_size=40))
 def test_the_share_of_false_discoveries_is_the_smallest_level_that_takes_a_comparison_in(
-    chances: list[float],
+    p_values: list[float],
 ) -> None:
-    ranked = sorted(chances)
+    ranked = sorted(p_values)
     expected = [
         min(other * len(ranked) / rank for rank, other in enumerate(ranked, 1) if other >= each)
-        for each in chances
+        for each in p_values
     ]
-    assert false_discovery_shares(np.array(chances, float)) == pytest.approx([min(1, e) for e in expected])
+    assert benjamini_hochberg(np.array(p_values, float)) == pytest.approx([min(1, e) for e in expected])
 
 
-@pytest.mark.parametrize("chances", [[-0.1], [1.1], [math.nan]])
-def test_a_chance_outside_0_to_1_is_refused(chances: list[float]) -> None:
-    with pytest.raises(ValidationError, match="chances"):
-        false_discovery_shares(np.array(chances))
+@pytest.mark.parametrize("p_values", [[-0.1], [1.1], [math.nan]])
+def test_a_chance_outside_0_to_1_is_refused(p_values: list[float]) -> None:
+    with pytest.raises(ValidationError, match="p_values"):
+        benjamini_hochberg(np.array(p_values))

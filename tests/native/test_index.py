@@ -105,7 +105,7 @@ def index_of(attempts: Sequence[Attempt]) -> Index:
 
 
 def recall(index: Index, task: str, **arguments: object) -> list[HitRow]:
-    settings = {
+    settings: dict[str, Any] = {
         "now": NOW,
         "limit": 10,
         "vector": EMBEDDER.embed_packed([task])[0],
@@ -373,9 +373,9 @@ def test_the_patterns_behind_the_nearest_are_those_that_work_and_those_that_are_
     attempts += [Attempt(number, f"cancel {number}", base=0.0, facts=bad + common) for number in range(6, 14)]
     index = index_of(attempts)
     nearest = [(attempt.id, 0.5) for attempt in attempts]
-    work, fail = index.patterns_behind("default", nearest)
+    work, fail = index.supporting_patterns("default", nearest)
     assert ([row.id for row in work], [row.id for row in fail]) == ([b"g" * 16], [b"b" * 16])
-    assert index.patterns_behind("other", nearest) == ([], [])
+    assert index.supporting_patterns("other", nearest) == ([], [])
 
 
 def test_ways_out_of_an_error_are_ranked_by_how_well_they_are_proven() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from tacit._native import TEXT_VERSION, HashedEmbedder, Index, Trajectory, error
 from tacit.errors import ValidationError
 
 ASCII_TEXT = st.text(alphabet="abXY_ .-", max_size=40)
-FORMS = ("NFC", "NFD", "NFKC", "NFKD")
+FORMS: tuple[Literal["NFC", "NFD", "NFKC", "NFKD"], ...] = ("NFC", "NFD", "NFKC", "NFKD")
 WIDE = str.maketrans({chr(code): chr(code + 0xFEE0) for code in range(0x21, 0x7F)})
 HANGUL = "주문을 취소하고 환불해 주세요"
 # Letters, quotes, colons, digits and spaces in every neighbourhood, beside letters with several spellings.

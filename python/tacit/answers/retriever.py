@@ -200,7 +200,7 @@ class Retriever:
 
         What maintenance retired is neither, and what it found to be a pitfall is not recommended.
         """
-        worked, failed = self.index.patterns_behind(
+        worked, failed = self.index.supporting_patterns(
             query.namespace,
             nearest,
             patterns=self.settings.patterns,

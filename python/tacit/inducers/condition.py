@@ -117,7 +117,7 @@ class Condition:
             ((did, outcomes), (did, 1 - outcomes), (~did, outcomes), (~did, 1 - outcomes))
         ):
             strata[:, column] = np.bincount(places, np.where(chosen, share, 0.0), len(groups))
-        return Odds(*_native.odds_ratio(strata), _native.chance(strata))
+        return Odds(*_native.odds_ratio(strata), _native.p_value(strata))
 
     def where(self, mask: Mask, feature: str, value: Any, said: str) -> Condition:
         """The occurrences of which something more is true."""

@@ -163,7 +163,7 @@ class Heuristics:
         tried = [each for rule in rules if not rule.heuristic.weak for each in self._splits(rule)]
         if not tried:
             return []
-        shares = _native.false_discovery_shares(np.array([chance for chance, _, _ in tried]))
+        shares = _native.benjamini_hochberg(np.array([chance for chance, _, _ in tried]))
         best: dict[str, tuple[float, str, list[_Rule]]] = {}
         for (chance, feature, parts), share in zip(tried, shares, strict=True):
             parent = parts[0].heuristic.parents[0]
@@ -217,7 +217,7 @@ class Heuristics:
         compared = [rule for rule in rules if rule.odds.compares and not rule.heuristic.weak]
         judged = {rule.heuristic.id: rule.heuristic for rule in rules}
         if compared:
-            shares = _native.false_discovery_shares(np.array([rule.odds.chance for rule in compared]))
+            shares = _native.benjamini_hochberg(np.array([rule.odds.chance for rule in compared]))
             for rule, share in zip(compared, shares, strict=True):
                 if share <= self.false_discoveries and rule.heuristic.verdict == "better":
                     judged[rule.heuristic.id] = replace(rule.heuristic, state="proven")

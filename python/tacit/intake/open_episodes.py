@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from .._native import OpenEpisode as RecordBuilder
+from .._native import RecordBuilder
 from ..config import Limits
 from ..credit.receipts import RecallReceipt, feedback_of
 from ..errors import ValidationError

@@ -196,7 +196,7 @@ class Maintainer:
             yield StateChange(pattern.hex(), before.state(pattern), "candidate")
         if not len(rows):
             return
-        shares = _native.false_discovery_shares(rows.chances)
+        shares = _native.benjamini_hochberg(rows.p_values)
         low, high, last_seen = rows.odds_low, rows.odds_high, rows.last_seen
         oldest = int(last_seen.max()) - round(self.settings.retire_after_days * _DAY)
         for place, pattern in enumerate(rows.ids):

@@ -188,7 +188,7 @@ impl Advisor {
 mod tests {
     use super::*;
     use crate::run::tests::record;
-    use tacit_kernels::index::Row;
+    use tacit_kernels::index::EpisodeRow;
 
     #[test]
     fn an_episode_that_is_put_twice_is_held_once() {

@@ -10,9 +10,9 @@ use crate::error::{invalid, too_large};
 use crate::json;
 
 /// An open episode: validates each step and appends it to the record that will be stored.
-#[pyclass(frozen, name = "OpenEpisode", module = "tacit._native")]
-pub struct PyOpenEpisode {
-    episode: Mutex<episode::OpenEpisode>,
+#[pyclass(frozen, name = "RecordBuilder", module = "tacit._native")]
+pub struct PyRecordBuilder {
+    episode: Mutex<episode::RecordBuilder>,
     observation_limit: usize,
 }
 
@@ -31,7 +31,7 @@ struct StepFields<'a, 'py> {
 }
 
 #[pymethods]
-impl PyOpenEpisode {
+impl PyRecordBuilder {
     /// `head` holds the fields that are known at the start.
     #[new]
     #[pyo3(signature = (head, *, max_steps, max_bytes, max_observation))]
@@ -46,7 +46,7 @@ impl PyOpenEpisode {
             return Err(too_large("episode", &format!("at most {max_bytes} bytes"), fields.len()));
         }
         let limits = EpisodeLimits { steps: max_steps, bytes: max_bytes };
-        let episode = Mutex::new(episode::OpenEpisode::new(fields, count, limits));
+        let episode = Mutex::new(episode::RecordBuilder::new(fields, count, limits));
         Ok(Self { episode, observation_limit: max_observation })
     }
 
@@ -105,8 +105,8 @@ impl PyOpenEpisode {
     }
 }
 
-impl PyOpenEpisode {
-    fn lock(&self) -> MutexGuard<'_, episode::OpenEpisode> {
+impl PyRecordBuilder {
+    fn lock(&self) -> MutexGuard<'_, episode::RecordBuilder> {
         self.episode.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

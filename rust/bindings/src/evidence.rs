@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
-use tacit_kernels::evidence::{self, Contrast, Interval, Stratum};
+use tacit_kernels::evidence::{self, Interval, OddsRatio, Stratum};
 
 use crate::convert;
 use crate::error::invalid;
@@ -28,7 +28,7 @@ pub(crate) fn beta_interval(successes: f64, trials: f64) -> PyResult<(f64, f64, 
 /// succeeded and failed with the pattern, succeeded and failed without it.
 #[pyfunction]
 pub(crate) fn odds_ratio(strata: PyReadonlyArray2<'_, f64>) -> PyResult<(f64, f64, f64)> {
-    let Contrast { ratio, low, high, .. } = contrast(&strata)?;
+    let OddsRatio { ratio, low, high, .. } = odds_of(&strata)?;
     Ok((ratio, low, high))
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn odds_ratio(strata: PyReadonlyArray2<'_, f64>) -> PyResult<(f64, f6
 /// what they compare; 0 where nothing can be compared.
 #[pyfunction]
 pub(crate) fn lift(strata: PyReadonlyArray2<'_, f64>) -> PyResult<f64> {
-    Ok(contrast(&strata)?.lift)
+    Ok(odds_of(&strata)?.lift)
 }
 
 /// What evidence of that age still counts for: half of it after each `half_life_s`.
@@ -52,25 +52,25 @@ pub(crate) fn decay(age_s: f64, half_life_s: f64) -> PyResult<f64> {
 /// How likely a difference at least as large is by chance alone where a pattern makes none (the test of Mantel and
 /// Haenszel over the strata of `odds_ratio`); 1 where nothing can be compared.
 #[pyfunction]
-pub(crate) fn chance(strata: PyReadonlyArray2<'_, f64>) -> PyResult<f64> {
-    Ok(contrast(&strata)?.chance)
+pub(crate) fn p_value(strata: PyReadonlyArray2<'_, f64>) -> PyResult<f64> {
+    Ok(odds_of(&strata)?.p_value)
 }
 
-/// The chances of many comparisons, each raised to the smallest share of false discoveries at which it would still be
+/// The p_values of many comparisons, each raised to the smallest share of false discoveries at which it would still be
 /// a discovery (Benjamini and Hochberg).
 #[pyfunction]
-pub(crate) fn false_discovery_shares<'py>(
+pub(crate) fn benjamini_hochberg<'py>(
     py: Python<'py>,
-    chances: PyReadonlyArray1<'py, f64>,
+    p_values: PyReadonlyArray1<'py, f64>,
 ) -> PyResult<Bound<'py, PyArray1<f64>>> {
-    let chances = convert::row("chances", &chances)?;
-    match chances.iter().find(|chance| !(0.0..=1.0).contains(*chance)) {
-        Some(chance) => Err(invalid("chances", "must lie between 0 and 1", chance)),
-        None => Ok(evidence::false_discovery_shares(chances).into_pyarray(py)),
+    let p_values = convert::row("p_values", &p_values)?;
+    match p_values.iter().find(|p_value| !(0.0..=1.0).contains(*p_value)) {
+        Some(p_value) => Err(invalid("p_values", "must lie between 0 and 1", p_value)),
+        None => Ok(evidence::benjamini_hochberg(p_values).into_pyarray(py)),
     }
 }
 
-fn contrast(strata: &PyReadonlyArray2<'_, f64>) -> PyResult<Contrast> {
+fn odds_of(strata: &PyReadonlyArray2<'_, f64>) -> PyResult<OddsRatio> {
     let (counts, width) = convert::rows("strata", strata)?;
     if width != 4 {
         return Err(invalid("strata", "must have 4 columns", width));
@@ -79,5 +79,5 @@ fn contrast(strata: &PyReadonlyArray2<'_, f64>) -> PyResult<Contrast> {
         return Err(invalid("strata", "must be finite and not negative", count));
     }
     let (rows, _) = counts.as_chunks::<4>();
-    Ok(evidence::contrast(&rows.iter().map(Stratum::from).collect::<Vec<_>>()))
+    Ok(evidence::odds_ratio(&rows.iter().map(Stratum::from).collect::<Vec<_>>()))
 }

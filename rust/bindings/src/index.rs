@@ -6,12 +6,12 @@ use numpy::{Element, IntoPyArray, PyArray1, PyArray2, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
-use tacit_kernels::evidence::{Compared, Contrast, Decay, Interval, Order, Page, Slice, Summary};
-use tacit_kernels::facts::{Fact, Kind, decode_facts};
+use tacit_kernels::evidence::{Compared, Decay, Interval, OddsRatio, Order, Page, Slice, Summary};
+use tacit_kernels::facts::{Fact, PatternKind, decode_facts};
 use tacit_kernels::index::{
-    Behind, Change, Choice, Choices, Chooser, DEFAULT_WEIGHTS, Hit, Index, NextStep, NoteRow, PlanCluster,
-    Query, Row, SIGNALS, Signal, StepChoice, TaskAttempts, Unreadable, Usage, Weights, prepare,
-    prepare_notes,
+    Change, Choices, Chooser, DEFAULT_WEIGHTS, EpisodeRow, Hit, Index, NextStep, PlanCluster, Query,
+    RecallLimits, SIGNALS, SideRecordRow, Signal, StepChoice, SupportedPattern, TaskAttempts, Unreadable,
+    Usage, Weights, prepare, prepare_notes,
 };
 use tacit_kernels::text::TextVersion;
 use tacit_kernels::trajectory::Complexity;
@@ -142,7 +142,7 @@ impl PyIndex {
             half_life,
             weights,
         };
-        let choice = Choice { limit, neighbours, candidates, per_task, diversity, successes_only };
+        let choice = RecallLimits { limit, neighbours, candidates, per_task, diversity, successes_only };
         let found = py.detach(|| self.read().recall(&query, &choice));
         Ok((found.hits.into_iter().map(PyHit).collect(), names_of(found.missing), rows_of(py, found.nearest)))
     }
@@ -301,7 +301,7 @@ impl PyIndex {
         let page = Page { order: order_of(order)?, min_trials, limit, offset };
         let decay = decay_of(now, half_life_s)?;
         let slice = Slice { domain, agent, complexity: complexity.map(complexity_of).transpose()?, decay };
-        let kind = kind.map(|kind| Kind::from_name(kind) as u8);
+        let kind = kind.map(|kind| PatternKind::from_name(kind) as u8);
         Ok(py.detach(|| {
             let index = self.read();
             let patterns = index.ledger().patterns(namespace, kind, &slice, page);
@@ -377,7 +377,7 @@ impl PyIndex {
     /// surely fail more often than not. With a half-life, evidence counts for less the longer it lies before `now`.
     #[pyo3(signature = (namespace, nearest, *, patterns = 5, pitfalls = 3, now = 0, half_life_s = None))]
     #[allow(clippy::too_many_arguments)]
-    fn patterns_behind(
+    fn supporting_patterns(
         &self,
         py: Python<'_>,
         namespace: &str,
@@ -389,8 +389,8 @@ impl PyIndex {
     ) -> PyResult<(Vec<PySummary>, Vec<PySummary>)> {
         let slice = Slice { decay: decay_of(now, half_life_s)?, ..Slice::default() };
         let (work, fail) =
-            py.detach(|| self.read().patterns_behind(namespace, &nearest, &slice, patterns, pitfalls));
-        let rows = |behind: Vec<Behind>| behind.into_iter().map(PySummary::of).collect();
+            py.detach(|| self.read().supporting_patterns(namespace, &nearest, &slice, patterns, pitfalls));
+        let rows = |behind: Vec<SupportedPattern>| behind.into_iter().map(PySummary::of).collect();
         Ok((rows(work), rows(fail)))
     }
 
@@ -512,7 +512,7 @@ impl PyIndex {
     fn follow<'a>(
         &self,
         changes: impl Iterator<Item = Change<'a>>,
-        notes: impl Iterator<Item = NoteRow<'a>>,
+        notes: impl Iterator<Item = SideRecordRow<'a>>,
         sequence: i64,
     ) -> PyResult<i64> {
         let prepared =
@@ -542,7 +542,7 @@ pub(crate) fn last_of(changes: &Bound<'_, PyAny>, rows: &[PyChange]) -> PyResult
 /// A row of a native store's log as the index takes it; none where it is of no use to it.
 pub(crate) fn native_change(row: &tacit_storage::Change) -> Option<Change<'_>> {
     match row.episode() {
-        Some(episode) if episode.state == EpisodeState::Learned => Some(Change::Put(Row {
+        Some(episode) if episode.state == EpisodeState::Learned => Some(Change::Put(EpisodeRow {
             id: row.id,
             payload: episode.payload,
             facts: episode.facts,
@@ -555,14 +555,14 @@ pub(crate) fn native_change(row: &tacit_storage::Change) -> Option<Change<'_>> {
 }
 
 /// A row of a native store's log that says what was recalled or credited.
-fn native_note(row: &tacit_storage::Change) -> Option<NoteRow<'_>> {
+fn native_note(row: &tacit_storage::Change) -> Option<SideRecordRow<'_>> {
     let note = row.side_record()?;
     let is_credit = match note.kind {
         tacit_storage::RecordKind::Credit => true,
         tacit_storage::RecordKind::Receipt => false,
         _ => return None,
     };
-    Some(NoteRow { id: note.id, namespace: note.namespace, is_credit, record: note.record })
+    Some(SideRecordRow { id: note.id, namespace: note.namespace, is_credit, record: note.record })
 }
 
 /// One row of a store's change log: `tacit.model.record.Change`.
@@ -597,13 +597,15 @@ impl PyChange {
     /// An episode that is open, pending or abandoned is not found: it taught nothing yet.
     pub(crate) fn change(&self) -> Option<Change<'_>> {
         match &self.record {
-            Some(record) if &*self.op == "put" && &*record.state == "learned" => Some(Change::Put(Row {
-                id: self.id,
-                payload: &record.payload,
-                facts: &record.facts,
-                embedder: record.embedder.as_deref(),
-                embedding: &record.embedding,
-            })),
+            Some(record) if &*self.op == "put" && &*record.state == "learned" => {
+                Some(Change::Put(EpisodeRow {
+                    id: self.id,
+                    payload: &record.payload,
+                    facts: &record.facts,
+                    embedder: record.embedder.as_deref(),
+                    embedding: &record.embedding,
+                }))
+            }
             _ if &*self.op == "note" => None,
             _ => Some(Change::Remove(self.id)),
         }
@@ -612,14 +614,19 @@ impl PyChange {
 
 impl PyChange {
     /// What was recalled or credited.
-    fn note(&self) -> Option<NoteRow<'_>> {
+    fn note(&self) -> Option<SideRecordRow<'_>> {
         let note = self.note.as_ref()?;
         let is_credit = match &*note.kind {
             "credit" => true,
             "receipt" => false,
             _ => return None,
         };
-        Some(NoteRow { id: self.id, namespace: &note.namespace, is_credit, record: note.record.as_deref() })
+        Some(SideRecordRow {
+            id: self.id,
+            namespace: &note.namespace,
+            is_credit,
+            record: note.record.as_deref(),
+        })
     }
 }
 
@@ -659,19 +666,19 @@ impl PyHit {
 pub(crate) struct PySummary {
     id: PyId,
     summary: Summary,
-    contrast: Option<Contrast>,
+    odds_ratio: Option<OddsRatio>,
 }
 
 impl PySummary {
     /// What the evidence says, beside comparable episodes.
     fn beside(index: &Index, namespace: &str, id: PyId, summary: Summary, slice: &Slice<'_>) -> Self {
-        let contrast = index.contrast(namespace, &id, slice).filter(Contrast::compares);
-        Self { id, summary, contrast }
+        let odds_ratio = index.odds_ratio(namespace, &id, slice).filter(OddsRatio::is_defined);
+        Self { id, summary, odds_ratio }
     }
 
-    fn of(behind: Behind) -> Self {
-        let contrast = Some(behind.contrast).filter(Contrast::compares);
-        Self { id: behind.pattern, summary: behind.summary, contrast }
+    fn of(behind: SupportedPattern) -> Self {
+        let odds_ratio = Some(behind.odds_ratio).filter(OddsRatio::is_defined);
+        Self { id: behind.pattern, summary: behind.summary, odds_ratio }
     }
 }
 
@@ -731,7 +738,7 @@ impl PySummary {
     /// The odds ratio of success beside comparable episodes with its 95% interval; None where there are none.
     #[getter]
     fn odds(&self) -> Option<(f64, f64, f64)> {
-        self.contrast.map(|contrast| (contrast.ratio, contrast.low, contrast.high))
+        self.odds_ratio.map(|odds_ratio| (odds_ratio.ratio, odds_ratio.low, odds_ratio.high))
     }
 
     #[getter]
@@ -860,23 +867,23 @@ impl PyCompared {
     /// NaN where nothing can be compared.
     #[getter]
     fn odds<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
-        self.column(py, |each| each.contrast.ratio)
+        self.column(py, |each| each.odds_ratio.ratio)
     }
 
     #[getter]
     fn odds_low<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
-        self.column(py, |each| each.contrast.low)
+        self.column(py, |each| each.odds_ratio.low)
     }
 
     #[getter]
     fn odds_high<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
-        self.column(py, |each| each.contrast.high)
+        self.column(py, |each| each.odds_ratio.high)
     }
 
     /// How likely a difference at least as large is by chance alone.
     #[getter]
-    fn chances<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
-        self.column(py, |each| each.contrast.chance)
+    fn p_values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        self.column(py, |each| each.odds_ratio.p_value)
     }
 
     fn __len__(&self) -> usize {

@@ -35,9 +35,9 @@ mod _native {
     #[pymodule_export]
     use crate::embed::{PyHashedEmbedder, words};
     #[pymodule_export]
-    use crate::episode::{PyOpenEpisode, encode_json, extend_record, new_id};
+    use crate::episode::{PyRecordBuilder, encode_json, extend_record, new_id};
     #[pymodule_export]
-    use crate::evidence::{beta_interval, chance, decay, false_discovery_shares, lift, odds_ratio};
+    use crate::evidence::{benjamini_hochberg, beta_interval, decay, lift, odds_ratio, p_value};
     #[pymodule_export]
     use crate::extract::{
         PyFinding, PyFindings, context_patterns, decision_points, error_recoveries, tool_sequences,

@@ -17,7 +17,7 @@ pub struct PyTrajectory {
 
 #[pymethods]
 impl PyTrajectory {
-    /// Reads the record of an episode, as `OpenEpisode.record` makes it. The error classes are those of this version
+    /// Reads the record of an episode, as `RecordBuilder.record` makes it. The error classes are those of this version
     /// of the text functions (default: the newest).
     #[new]
     #[pyo3(signature = (record, text_version = None))]

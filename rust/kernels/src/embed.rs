@@ -33,21 +33,21 @@ impl HashedEmbedder {
     /// The vector of one text: of length 1, or zero for a text without a word.
     pub fn embed(&self, text: &str) -> Vec<f32> {
         let mut row = vec![0.0; self.dimension];
-        self.embed_into(text, &mut Features::default(), &mut row);
+        self.embed_into(text, &mut HashedFeatures::default(), &mut row);
         row
     }
 
     /// The vectors of many texts, one after another.
     pub fn embed_many<'a>(&self, texts: impl ExactSizeIterator<Item = &'a str>) -> Vec<f32> {
         let mut rows = vec![0.0; self.dimension * texts.len()];
-        let mut features = Features::default();
+        let mut features = HashedFeatures::default();
         for (text, row) in texts.zip(rows.chunks_exact_mut(self.dimension)) {
             self.embed_into(text, &mut features, row);
         }
         rows
     }
 
-    fn embed_into(&self, text: &str, features: &mut Features, row: &mut [f32]) {
+    fn embed_into(&self, text: &str, features: &mut HashedFeatures, row: &mut [f32]) {
         features.read(text);
         for (hash, value) in features.values() {
             let slot = ((hash >> 32) * self.dimension as u64) >> 32;
@@ -67,12 +67,12 @@ fn normalise(row: &mut [f32]) {
 
 /// The hashed features of one text with their weights, in the order of their hashes.
 #[derive(Default)]
-struct Features {
+struct HashedFeatures {
     marked: Marked,
     found: Vec<(u64, f32)>,
 }
 
-impl Features {
+impl HashedFeatures {
     fn read(&mut self, text: &str) {
         self.found.clear();
         text::words(text, |word| {

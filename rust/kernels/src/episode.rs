@@ -20,7 +20,7 @@ pub enum Full {
 
 /// The record of an open episode: the fields known at its start, and its steps so far.
 #[derive(Debug, Clone)]
-pub struct OpenEpisode {
+pub struct RecordBuilder {
     head: Vec<u8>,
     head_fields: u32,
     steps: Vec<u8>,
@@ -28,7 +28,7 @@ pub struct OpenEpisode {
     limits: EpisodeLimits,
 }
 
-impl OpenEpisode {
+impl RecordBuilder {
     /// `head` is the inside of a msgpack map of `head_fields` entries: keys and values, no map header.
     pub fn new(head: Vec<u8>, head_fields: u32, limits: EpisodeLimits) -> Self {
         Self { head, head_fields, steps: Vec::with_capacity(1024), step_count: 0, limits }
@@ -102,8 +102,8 @@ mod tests {
     const LIMITS: EpisodeLimits = EpisodeLimits { steps: 2, bytes: 100 };
     const STEP: &[u8] = b"\x82\xa4tool\xa4look\xa6status\xa2ok";
 
-    fn open() -> OpenEpisode {
-        OpenEpisode::new(b"\xa4task\xa4find".to_vec(), 1, LIMITS)
+    fn open() -> RecordBuilder {
+        RecordBuilder::new(b"\xa4task\xa4find".to_vec(), 1, LIMITS)
     }
 
     #[test]

@@ -8,7 +8,7 @@ pub type Id = [u8; 16];
 /// The kinds of patterns, as they are written in facts. The numbers are part of the storage format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
-pub enum Kind {
+pub enum PatternKind {
     ToolSequence = 0,
     DecisionPoint = 1,
     ErrorRecovery = 2,
@@ -19,22 +19,22 @@ pub enum Kind {
     Other = 255,
 }
 
-impl Kind {
-    pub const NAMED: [(Kind, &'static str); 6] = [
-        (Kind::ToolSequence, "tool_sequence"),
-        (Kind::DecisionPoint, "decision_point"),
-        (Kind::ErrorRecovery, "error_recovery"),
-        (Kind::ContextPattern, "context_pattern"),
-        (Kind::Cluster, "cluster"),
-        (Kind::Heuristic, "heuristic"),
+impl PatternKind {
+    pub const NAMED: [(PatternKind, &'static str); 6] = [
+        (PatternKind::ToolSequence, "tool_sequence"),
+        (PatternKind::DecisionPoint, "decision_point"),
+        (PatternKind::ErrorRecovery, "error_recovery"),
+        (PatternKind::ContextPattern, "context_pattern"),
+        (PatternKind::Cluster, "cluster"),
+        (PatternKind::Heuristic, "heuristic"),
     ];
 
-    pub fn from_name(name: &str) -> Kind {
-        Self::NAMED.iter().find(|(_, known)| *known == name).map_or(Kind::Other, |(kind, _)| *kind)
+    pub fn from_name(name: &str) -> PatternKind {
+        Self::NAMED.iter().find(|(_, known)| *known == name).map_or(PatternKind::Other, |(kind, _)| *kind)
     }
 
-    pub fn from_byte(byte: u8) -> Kind {
-        Self::NAMED.iter().find(|(kind, _)| *kind as u8 == byte).map_or(Kind::Other, |(kind, _)| *kind)
+    pub fn from_byte(byte: u8) -> PatternKind {
+        Self::NAMED.iter().find(|(kind, _)| *kind as u8 == byte).map_or(PatternKind::Other, |(kind, _)| *kind)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The in-memory retrieval index: everything that recall reads, kept in step with the store by its changes.
 
-use crate::evidence::{Compared, Contrast, Ledger, Slice, Summary};
-use crate::facts::{Fact, Id, Kind};
+use crate::evidence::{Compared, Ledger, OddsRatio, Slice, Summary};
+use crate::facts::{Fact, Id, PatternKind};
 use crate::msgpack::Malformed;
 use crate::names::Names;
 use crate::similarity::lcs::lcs_ratio;
@@ -10,7 +10,6 @@ use rustc_hash::FxHashMap;
 use std::sync::Mutex;
 
 mod attempts;
-mod behind;
 mod choices;
 mod counted;
 mod entry;
@@ -22,38 +21,39 @@ mod query;
 mod search;
 mod searchable;
 mod statistics;
+mod supporting;
 mod symbols;
 mod taught;
 mod usage;
 
 pub use attempts::TaskAttempts;
-pub use behind::Behind;
-use behind::{BehindNearest, best_used};
-pub use choices::{Choice as StepChoice, Choices, Chooser};
+pub use choices::{Choices, Chooser, StepChoice};
 use counted::Counted;
-pub use entry::{Entry, Recovery, Row, group_of};
+pub use entry::{Entry, EpisodeRow, Recovery, group_of};
 use merges::Merges;
 pub use namespace_index::MergePlan;
 use namespace_index::{Ledgers, NamespaceIndex};
 pub use plans::{PlanCluster, Plans};
-pub use query::{Choice, DEFAULT_WEIGHTS, Found, Hit, Query, SIGNALS, Signal, Weights};
+pub use query::{DEFAULT_WEIGHTS, Hit, Query, RecallLimits, Recalled, SIGNALS, Signal, Weights};
 use search::Scratch;
 pub use statistics::{Measures, Medians};
+pub use supporting::SupportedPattern;
+use supporting::{SupportingPatterns, best_used};
 use symbols::FINISH;
-pub use usage::{NoteRow, Noted, Usage};
+pub use usage::{SideRecordEntry, SideRecordRow, Usage};
 
 /// What the store says happened to one episode.
 #[derive(Clone, Copy, Debug)]
 pub enum Change<'a> {
     /// The episode is there and learned from, perhaps not for the first time.
-    Put(Row<'a>),
+    Put(EpisodeRow<'a>),
     /// The episode is gone, or not learned from yet.
     Remove(Id),
 }
 
 /// A change, ready to be applied.
 #[derive(Clone, Debug)]
-pub enum Prepared {
+pub enum PreparedChange {
     Put(Box<Entry>),
     Remove(Id),
 }
@@ -166,11 +166,11 @@ impl Index {
     }
 
     /// Applies changes that were prepared, and notes how far the store has been followed.
-    pub fn apply(&mut self, changes: impl IntoIterator<Item = Prepared>, sequence: i64) {
+    pub fn apply(&mut self, changes: impl IntoIterator<Item = PreparedChange>, sequence: i64) {
         for change in changes {
             match change {
-                Prepared::Put(entry) => self.put(&entry),
-                Prepared::Remove(id) => self.remove(&id),
+                PreparedChange::Put(entry) => self.put(&entry),
+                PreparedChange::Remove(id) => self.remove(&id),
             }
         }
         self.sequence = self.sequence.max(sequence);
@@ -183,7 +183,7 @@ impl Index {
     }
 
     /// Counts receipts and credits, each in the stead of what was counted under its id before.
-    pub fn count(&mut self, noted: impl IntoIterator<Item = Noted>) {
+    pub fn count(&mut self, noted: impl IntoIterator<Item = SideRecordEntry>) {
         for each in noted {
             let place = self.place_of(&each.namespace);
             self.counted.apply(each, place, &mut self.all);
@@ -259,8 +259,8 @@ impl Index {
     }
 
     /// The episodes that help most with a new task, best first.
-    pub fn recall(&self, query: &Query<'_>, choice: &Choice) -> Found {
-        let Some(space) = self.space(query.namespace) else { return Found::default() };
+    pub fn recall(&self, query: &Query<'_>, choice: &RecallLimits) -> Recalled {
+        let Some(space) = self.space(query.namespace) else { return Recalled::default() };
         self.with_scratch(|scratch| search::recall(space, &self.names, query, choice, scratch))
     }
 
@@ -324,7 +324,7 @@ impl Index {
 
     /// Trials and successes so far of the approach among these facts: what was done in such a context.
     pub fn approach(&self, namespace: &str, facts: &[Fact]) -> (u64, f64) {
-        let approach = facts.iter().find(|fact| fact.kind == Kind::ContextPattern as u8);
+        let approach = facts.iter().find(|fact| fact.kind == PatternKind::ContextPattern as u8);
         let summary = approach.and_then(|fact| self.summary(namespace, &fact.pattern, &Slice::default()));
         summary.map_or((0, 0.0), |summary| (summary.trials, summary.successes))
     }
@@ -402,19 +402,19 @@ impl Index {
 
     /// Success of the episodes with the pattern beside that of comparable ones: those of the same domain; for a way
     /// out of an error, those that took another way out of it first. Always within one agent and difficulty.
-    pub fn contrast(&self, namespace: &str, pattern: &Id, slice: &Slice<'_>) -> Option<Contrast> {
+    pub fn odds_ratio(&self, namespace: &str, pattern: &Id, slice: &Slice<'_>) -> Option<OddsRatio> {
         let (space, ledger) = (self.space(namespace)?, &self.ledgers.all);
         let pattern = space.merges.survivor(pattern);
         let (_, kind) = ledger.pattern(ledger.symbol(pattern)?)?;
-        Some(self.ledgers.contrast(space, namespace, pattern, kind, slice))
+        Some(self.ledgers.odds_ratio(space, namespace, pattern, kind, slice))
     }
 
-    /// Every pattern that at least `min_episodes` of the slice show, with its `contrast`, by id.
+    /// Every pattern that at least `min_episodes` of the slice show, with its `odds_ratio`, by id.
     pub fn compared(&self, namespace: &str, slice: &Slice<'_>, min_episodes: u64) -> Vec<Compared> {
         let Some(space) = self.space(namespace) else { return Vec::new() };
         let mut compared = self.ledgers.all.compared(namespace, slice, min_episodes);
-        for each in compared.iter_mut().filter(|each| each.kind == Kind::ErrorRecovery as u8) {
-            each.contrast = self.ledgers.contrast(space, namespace, &each.pattern, each.kind, slice);
+        for each in compared.iter_mut().filter(|each| each.kind == PatternKind::ErrorRecovery as u8) {
+            each.odds_ratio = self.ledgers.odds_ratio(space, namespace, &each.pattern, each.kind, slice);
         }
         compared
     }
@@ -443,14 +443,14 @@ impl Index {
 
     /// The patterns that stand behind the nearest episodes, each with its weight: those that mostly work, the higher
     /// the more their recalls helped, then those that surely fail more often than not.
-    pub fn patterns_behind(
+    pub fn supporting_patterns(
         &self,
         namespace: &str,
         nearest: &[(Id, f64)],
         slice: &Slice<'_>,
         patterns: usize,
         pitfalls: usize,
-    ) -> (Vec<Behind>, Vec<Behind>) {
+    ) -> (Vec<SupportedPattern>, Vec<SupportedPattern>) {
         let Some(place) = self.spaces.get(namespace) else { return Default::default() };
         let of_this_space = nearest.iter().filter_map(|(id, weight)| match self.homes.get(id) {
             Some((home, number)) if home == place => Some((*number, *weight)),
@@ -461,7 +461,7 @@ impl Index {
         self.with_scratch(|scratch| {
             let support = &mut scratch.support;
             let mut behind =
-                BehindNearest::of(&self.ledgers, space, namespace, slice, of_this_space, support);
+                SupportingPatterns::of(&self.ledgers, space, namespace, slice, of_this_space, support);
             (best_used(usages, behind.working(among), patterns), behind.failing(pitfalls))
         })
     }
@@ -491,7 +491,7 @@ impl Index {
         Some(self.all[*place as usize].runs.iter(*number).collect())
     }
 
-    fn named(&self, step: symbols::NextStep) -> NextStep {
+    fn named(&self, step: symbols::NextTool) -> NextStep {
         let tool = if step.tool == FINISH { None } else { self.names.name(step.tool).map(str::to_owned) };
         NextStep { tool, share: step.share, seen: step.seen, of: step.of, context: step.context }
     }
@@ -510,8 +510,10 @@ impl Index {
 }
 
 /// Reads all receipts and credits, or names the first that cannot be read.
-pub fn prepare_notes<'a>(rows: impl IntoIterator<Item = NoteRow<'a>>) -> Result<Vec<Noted>, Unreadable> {
-    let prepare = |row| Noted::read(&row).map_err(|why| Unreadable { id: row.id, why });
+pub fn prepare_notes<'a>(
+    rows: impl IntoIterator<Item = SideRecordRow<'a>>,
+) -> Result<Vec<SideRecordEntry>, Unreadable> {
+    let prepare = |row| SideRecordEntry::read(&row).map_err(|why| Unreadable { id: row.id, why });
     rows.into_iter().map(prepare).collect()
 }
 
@@ -522,13 +524,13 @@ pub fn prepare<'a>(
     embedder: &str,
     dimension: usize,
     text: TextVersion,
-) -> Result<Vec<Prepared>, Unreadable> {
+) -> Result<Vec<PreparedChange>, Unreadable> {
     let prepare = |change| match change {
         Change::Put(row) => match Entry::read(&row, embedder, dimension, text) {
-            Ok(entry) => Ok(Prepared::Put(Box::new(entry))),
+            Ok(entry) => Ok(PreparedChange::Put(Box::new(entry))),
             Err(why) => Err(Unreadable { id: row.id, why }),
         },
-        Change::Remove(id) => Ok(Prepared::Remove(id)),
+        Change::Remove(id) => Ok(PreparedChange::Remove(id)),
     };
     changes.into_iter().map(prepare).collect()
 }
@@ -547,10 +549,10 @@ mod tests {
     #[test]
     fn a_plan_is_refused_once_the_namespace_has_changed() {
         let mut index = Index::new("e", 1);
-        index.apply([Prepared::Put(entry(1)), Prepared::Put(entry(2))], 1);
+        index.apply([PreparedChange::Put(entry(1)), PreparedChange::Put(entry(2))], 1);
         let pairs = [([1; 16], [2; 16])];
         let plan = index.plan_merge("n", &pairs);
-        index.apply([Prepared::Put(entry(3))], 2);
+        index.apply([PreparedChange::Put(entry(3))], 2);
         assert!(!index.carry_out("n", plan));
         assert_eq!(index.survivor("n", &[1; 16]), [1; 16]);
         let plan = index.plan_merge("n", &pairs);

@@ -55,12 +55,12 @@ const NONE: u32 = u32::MAX;
 
 /// One entry and its neighbours in the order of use.
 struct Slot<K, V> {
-    entry: Option<Entry<K, V>>,
+    entry: Option<LruEntry<K, V>>,
     newer: u32,
     older: u32,
 }
 
-struct Entry<K, V> {
+struct LruEntry<K, V> {
     key: K,
     value: V,
     bytes: usize,
@@ -138,7 +138,7 @@ impl<K: Hash + Eq + Clone, V, S: BuildHasher> Lru<K, V, S> {
             return false;
         }
         self.make_room(bytes);
-        let row = self.place(Entry { key: key.clone(), value, bytes, inserted: now });
+        let row = self.place(LruEntry { key: key.clone(), value, bytes, inserted: now });
         self.rows.insert(key, row);
         self.metrics.bytes += bytes;
         self.metrics.len += 1;
@@ -206,7 +206,7 @@ impl<K: Hash + Eq + Clone, V, S: BuildHasher> Lru<K, V, S> {
     }
 
     /// Puts `entry` into a free slot, as the newest.
-    fn place(&mut self, entry: Entry<K, V>) -> u32 {
+    fn place(&mut self, entry: LruEntry<K, V>) -> u32 {
         let slot = Slot { entry: Some(entry), newer: NONE, older: NONE };
         let row = match self.free.pop() {
             Some(row) => {
@@ -223,7 +223,7 @@ impl<K: Hash + Eq + Clone, V, S: BuildHasher> Lru<K, V, S> {
     }
 
     /// Takes the entry out of its slot, its list and the map. The row is in use.
-    fn drop_row(&mut self, row: u32) -> Entry<K, V> {
+    fn drop_row(&mut self, row: u32) -> LruEntry<K, V> {
         self.unlink(row);
         let entry = self.slots[row as usize].entry.take().expect("a listed row holds an entry");
         self.rows.remove(&entry.key);

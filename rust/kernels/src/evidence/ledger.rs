@@ -7,10 +7,10 @@ use std::time::Duration;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::beta::Interval;
-use super::contrast::{self, Contrast, contrast};
 use super::half_life::decay;
+use super::odds_ratio::{self, OddsRatio, odds_ratio};
 use crate::facts::{Fact, Id};
-use cells::{Cell, Row, exact};
+use cells::{Cell, PatternSums, exact};
 
 /// Where facts are counted together: what is compared with what, and when it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +81,7 @@ pub struct Compared {
     pub kind: u8,
     pub episodes: u64,
     pub last_seen: i64,
-    pub contrast: Contrast,
+    pub odds_ratio: OddsRatio,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -110,7 +110,7 @@ impl Default for Page {
 
 /// A stratum without its namespace, its names interned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Stratum {
+struct StratumSymbols {
     domain: u32,
     agent: u32,
     complexity: u8,
@@ -126,7 +126,7 @@ struct Group {
 }
 
 impl Group {
-    fn of(stratum: &Stratum) -> Self {
+    fn of(stratum: &StratumSymbols) -> Self {
         Self { domain: stratum.domain, agent: stratum.agent, complexity: stratum.complexity }
     }
 }
@@ -138,12 +138,12 @@ const NO_AGENT: &str = "";
 
 /// Strings by number.
 #[derive(Clone, Debug, Default)]
-struct Names {
+struct Interner {
     names: Vec<Box<str>>,
     symbols: FxHashMap<Box<str>, u32>,
 }
 
-impl Names {
+impl Interner {
     fn intern(&mut self, name: &str) -> u32 {
         if let Some(&symbol) = self.symbols.get(name) {
             return symbol;
@@ -161,27 +161,27 @@ impl Names {
 
 /// Rows of some patterns of one namespace, counted beside a ledger.
 #[derive(Clone, Debug, Default)]
-pub struct CountedRows(FxHashMap<Id, (u8, Row)>);
+pub struct CountedRows(FxHashMap<Id, (u8, PatternSums)>);
 
 /// The sums by namespace, pattern and stratum. What was added in whatever order gives the same sums, and taking back
 /// what was added leaves none of it behind.
 #[derive(Clone, Debug)]
 pub struct Ledger {
-    names: Names,
-    strata: Vec<Stratum>,
-    stratum_symbols: FxHashMap<Stratum, u32>,
+    names: Interner,
+    strata: Vec<StratumSymbols>,
+    stratum_symbols: FxHashMap<StratumSymbols, u32>,
     /// By group, its strata.
     months: FxHashMap<Group, Vec<u32>>,
     patterns: Vec<(Id, u8)>,
     pattern_symbols: FxHashMap<Id, u32>,
-    namespaces: Names,
+    namespaces: Interner,
     /// By symbol of the namespace: a row for each pattern that has evidence there, by symbol of the pattern.
-    books: Vec<FxHashMap<u32, Row>>,
+    books: Vec<FxHashMap<u32, PatternSums>>,
 }
 
 impl Default for Ledger {
     fn default() -> Self {
-        let mut names = Names::default();
+        let mut names = Interner::default();
         names.intern(NO_AGENT);
         Self {
             names,
@@ -190,7 +190,7 @@ impl Default for Ledger {
             months: FxHashMap::default(),
             patterns: vec![(EVERY_EPISODE, u8::MAX)],
             pattern_symbols: FxHashMap::from_iter([(EVERY_EPISODE, 0)]),
-            namespaces: Names::default(),
+            namespaces: Interner::default(),
             books: Vec::new(),
         }
     }
@@ -241,7 +241,7 @@ impl Ledger {
         for fact in facts {
             let cell = episode.of(fact);
             let row = rows.0.entry(fact.pattern);
-            row.and_modify(|(_, row)| row.add(cell)).or_insert((fact.kind, Row::One(cell)));
+            row.and_modify(|(_, row)| row.add(cell)).or_insert((fact.kind, PatternSums::One(cell)));
         }
     }
 
@@ -308,7 +308,7 @@ impl Ledger {
         self.row(namespace, pattern).is_some()
     }
 
-    /// The share of these patterns that the namespace has never seen; 0 without facts.
+    /// The share of these patterns that the namespace has never totals; 0 without facts.
     pub fn novelty(&self, namespace: &str, facts: &[Fact]) -> f64 {
         let unseen = facts.iter().filter(|fact| !self.knows(namespace, &fact.pattern)).count();
         if facts.is_empty() { 0.0 } else { unseen as f64 / facts.len() as f64 }
@@ -337,16 +337,16 @@ impl Ledger {
 
     /// What the slice says about the pattern; `None` where it says nothing.
     pub fn summary(&self, namespace: &str, pattern: &Id, slice: &Slice<'_>) -> Option<Summary> {
-        let lens = self.lens(slice)?;
+        let filter = self.filter(slice)?;
         let symbol = self.symbol(pattern)?;
         let row = self.books[self.namespace(namespace)? as usize].get(&symbol)?;
-        self.summarise(symbol, row, &lens)
+        self.summarise(symbol, row, &filter)
     }
 
     /// Successes and trials of `summary`, decayed as the slice says: what its interval is made of.
     pub fn weighed(&self, namespace: &str, pattern: &Id, slice: &Slice<'_>) -> Option<(f64, f64)> {
-        let seen = self.seen(self.row(namespace, pattern)?, &self.lens(slice)?)?;
-        Some((seen.weighed_successes, seen.weighed_trials))
+        let totals = self.totals(self.row(namespace, pattern)?, &self.filter(slice)?)?;
+        Some((totals.decayed_successes, totals.decayed_trials))
     }
 
     /// How many episodes the slice holds, and the sum of their outcome shares.
@@ -363,15 +363,15 @@ impl Ledger {
         slice: &Slice<'_>,
         page: Page,
     ) -> Vec<(Id, Summary)> {
-        let (Some(book), Some(lens)) = (self.namespace(namespace), self.lens(slice)) else {
+        let (Some(book), Some(filter)) = (self.namespace(namespace), self.filter(slice)) else {
             return Vec::new();
         };
         let rows = &self.books[book as usize];
-        let mut ranked = self.rank(rows, kind, &lens, page);
+        let mut ranked = self.rank(rows, kind, &filter, page);
         keep_page(&mut ranked, page);
         ranked
             .into_iter()
-            .filter_map(|(_, id, symbol)| Some((id, self.summarise(symbol, &rows[&symbol], &lens)?)))
+            .filter_map(|(_, id, symbol)| Some((id, self.summarise(symbol, &rows[&symbol], &filter)?)))
             .collect()
     }
 
@@ -379,91 +379,97 @@ impl Ledger {
     ///
     /// `among` narrows "without" to episodes that show one of these patterns, in whatever domain: for a recovery, the
     /// other ways out of the same error.
-    pub fn contrast(
+    pub fn odds_ratio(
         &self,
         namespace: &str,
         pattern: &Id,
         among: Option<&[Id]>,
         slice: &Slice<'_>,
-    ) -> Contrast {
-        let (Some(lens), Some(book)) = (self.lens(slice), self.namespace(namespace)) else {
-            return contrast(&[]);
+    ) -> OddsRatio {
+        let (Some(filter), Some(book)) = (self.filter(slice), self.namespace(namespace)) else {
+            return odds_ratio(&[]);
         };
         let rows = &self.books[book as usize];
         let row = |id: &Id| rows.get(&self.symbol(id)?);
-        let Some(own) = row(pattern) else { return contrast(&[]) };
+        let Some(own) = row(pattern) else { return odds_ratio(&[]) };
         match among {
-            None => self.against_all(own, &mut Totals::of(self, rows, &lens)),
+            None => self.against_all(own, &mut GroupTotals::of(self, rows, &filter)),
             Some(others) => {
                 let others: FxHashSet<&Id> = others.iter().filter(|other| *other != pattern).collect();
-                self.against(own, others.into_iter().filter_map(row), &lens)
+                self.against(own, others.into_iter().filter_map(row), &filter)
             }
         }
     }
 
-    /// Every pattern that at least `min_episodes` of the slice show, compared as `contrast` does with all other
+    /// Every pattern that at least `min_episodes` of the slice show, compared as `odds_ratio` does with all other
     /// episodes, by id.
     pub fn compared(&self, namespace: &str, slice: &Slice<'_>, min_episodes: u64) -> Vec<Compared> {
-        let (Some(lens), Some(book)) = (self.lens(slice), self.namespace(namespace)) else {
+        let (Some(filter), Some(book)) = (self.filter(slice), self.namespace(namespace)) else {
             return Vec::new();
         };
         let rows = &self.books[book as usize];
-        let mut totals = Totals::of(self, rows, &lens);
+        let mut groups = GroupTotals::of(self, rows, &filter);
         let mut compared: Vec<Compared> = Vec::new();
         for (&symbol, row) in rows.iter().filter(|(symbol, _)| **symbol != 0) {
-            let Some(seen) = self.seen(row, &lens).filter(|seen| seen.episodes >= min_episodes) else {
+            let Some(totals) = self.totals(row, &filter).filter(|totals| totals.episodes >= min_episodes)
+            else {
                 continue;
             };
             let (pattern, kind) = self.patterns[symbol as usize];
-            let contrast = self.against_all(row, &mut totals);
+            let odds_ratio = self.against_all(row, &mut groups);
             compared.push(Compared {
                 pattern,
                 kind,
-                episodes: seen.episodes,
-                last_seen: seen.last_seen,
-                contrast,
+                episodes: totals.episodes,
+                last_seen: totals.last_seen,
+                odds_ratio,
             });
         }
         compared.sort_unstable_by_key(|each| each.pattern);
         compared
     }
 
-    fn against_all(&self, row: &Row, totals: &mut Totals<'_>) -> Contrast {
-        let mut strata: Vec<(Group, contrast::Stratum)> = Vec::new();
-        self.each_outcome(row, totals.lens, |group, succeeded, failed| {
+    fn against_all(&self, row: &PatternSums, groups: &mut GroupTotals<'_>) -> OddsRatio {
+        let mut strata: Vec<(Group, odds_ratio::Stratum)> = Vec::new();
+        self.each_outcome(row, groups.filter, |group, succeeded, failed| {
             let stratum = stratum_of(&mut strata, group);
             stratum.with_succeeded += succeeded;
             stratum.with_failed += failed;
         });
         for (group, stratum) in &mut strata {
-            let [succeeded, failed] = totals.of_group(*group);
+            let [succeeded, failed] = groups.of_group(*group);
             stratum.without_succeeded = (succeeded - stratum.with_succeeded).max(0.0);
             stratum.without_failed = (failed - stratum.with_failed).max(0.0);
         }
-        contrast_of(strata)
+        odds_ratio_of(strata)
     }
 
-    fn against<'a>(&self, row: &Row, others: impl Iterator<Item = &'a Row>, lens: &Lens) -> Contrast {
-        let mut strata: Vec<(Group, contrast::Stratum)> = Vec::new();
-        self.each_outcome(row, lens, |group, succeeded, failed| {
+    fn against<'a>(
+        &self,
+        row: &PatternSums,
+        others: impl Iterator<Item = &'a PatternSums>,
+        filter: &SliceFilter,
+    ) -> OddsRatio {
+        let mut strata: Vec<(Group, odds_ratio::Stratum)> = Vec::new();
+        self.each_outcome(row, filter, |group, succeeded, failed| {
             let stratum = stratum_of(&mut strata, Group { domain: u32::MAX, ..group });
             stratum.with_succeeded += succeeded;
             stratum.with_failed += failed;
         });
         for other in others {
-            self.each_outcome(other, lens, |group, succeeded, failed| {
+            self.each_outcome(other, filter, |group, succeeded, failed| {
                 let stratum = stratum_of(&mut strata, Group { domain: u32::MAX, ..group });
                 stratum.without_succeeded += succeeded;
                 stratum.without_failed += failed;
             });
         }
-        contrast_of(strata)
+        odds_ratio_of(strata)
     }
 
-    fn each_outcome(&self, row: &Row, lens: &Lens, mut tell: impl FnMut(Group, f64, f64)) {
+    fn each_outcome(&self, row: &PatternSums, filter: &SliceFilter, mut tell: impl FnMut(Group, f64, f64)) {
         for cell in row.cells() {
             let stratum = &self.strata[cell.stratum as usize];
-            if let Some(weight) = lens.weight(stratum) {
+            if let Some(weight) = filter.weight(stratum) {
                 let failed = f64::from(cell.episodes) - cell.outcomes;
                 tell(Group::of(stratum), weight * cell.outcomes, weight * failed);
             }
@@ -471,55 +477,62 @@ impl Ledger {
     }
 
     /// The matching patterns by what they are ordered by, unsorted.
-    fn rank(&self, rows: &FxHashMap<u32, Row>, kind: Option<u8>, lens: &Lens, page: Page) -> Vec<Ranked> {
+    fn rank(
+        &self,
+        rows: &FxHashMap<u32, PatternSums>,
+        kind: Option<u8>,
+        filter: &SliceFilter,
+        page: Page,
+    ) -> Vec<Ranked> {
         let mut confidences = Confidences::default();
         let is_wanted =
             |symbol: u32| symbol != 0 && kind.is_none_or(|kind| self.patterns[symbol as usize].1 == kind);
         let mut ranked = Vec::new();
         for (&symbol, row) in rows.iter().filter(|(symbol, _)| is_wanted(**symbol)) {
-            let Some(seen) = self.seen(row, lens) else { continue };
-            if seen.trials < page.min_trials {
+            let Some(totals) = self.totals(row, filter) else { continue };
+            if totals.trials < page.min_trials {
                 continue;
             }
             let key = match page.order {
-                Order::Confidence => confidences.of(seen.weighed_successes, seen.weighed_trials),
-                Order::Trials => seen.trials as f64,
-                Order::Recent => seen.last_seen as f64,
+                Order::Confidence => confidences.of(totals.decayed_successes, totals.decayed_trials),
+                Order::Trials => totals.trials as f64,
+                Order::Recent => totals.last_seen as f64,
             };
             ranked.push((key, self.patterns[symbol as usize].0, symbol));
         }
         ranked
     }
 
-    fn summarise(&self, symbol: u32, row: &Row, lens: &Lens) -> Option<Summary> {
-        let seen = self.seen(row, lens)?;
-        let interval = Interval::of(seen.weighed_successes, seen.weighed_trials);
+    fn summarise(&self, symbol: u32, row: &PatternSums, filter: &SliceFilter) -> Option<Summary> {
+        let totals = self.totals(row, filter)?;
+        let interval = Interval::of(totals.decayed_successes, totals.decayed_trials);
         let matching = row.cells().iter().map(|cell| &self.strata[cell.stratum as usize]);
-        let matching: Vec<&Stratum> = matching.filter(|stratum| lens.weight(stratum).is_some()).collect();
+        let matching: Vec<&StratumSymbols> =
+            matching.filter(|stratum| filter.weight(stratum).is_some()).collect();
         Some(Summary {
             kind: self.patterns[symbol as usize].1,
-            trials: seen.trials,
-            successes: seen.successes,
-            episodes: seen.episodes,
-            outcomes: seen.outcomes,
+            trials: totals.trials,
+            successes: totals.successes,
+            episodes: totals.episodes,
+            outcomes: totals.outcomes,
             mean: interval.mean,
             low: interval.low,
             high: interval.high,
-            last_seen: seen.last_seen,
+            last_seen: totals.last_seen,
             agents: self.named(matching.iter().map(|stratum| stratum.agent).filter(|&agent| agent != 0)),
             domains: self.named(matching.iter().map(|stratum| stratum.domain)),
         })
     }
 
-    /// The sums of the row's cells that the lens lets through; `None` where there are none.
-    fn seen(&self, row: &Row, lens: &Lens) -> Option<Seen> {
-        let mut seen = Seen::default();
+    /// The sums of the row's cells that the filter lets through; `None` where there are none.
+    fn totals(&self, row: &PatternSums, filter: &SliceFilter) -> Option<Totals> {
+        let mut totals = Totals::default();
         for cell in row.cells() {
-            if let Some(weight) = lens.weight(&self.strata[cell.stratum as usize]) {
-                seen.add(cell, weight);
+            if let Some(weight) = filter.weight(&self.strata[cell.stratum as usize]) {
+                totals.add(cell, weight);
             }
         }
-        (seen.episodes > 0).then_some(seen)
+        (totals.episodes > 0).then_some(totals)
     }
 
     fn named(&self, symbols: impl Iterator<Item = u32>) -> Vec<String> {
@@ -531,12 +544,12 @@ impl Ledger {
     }
 
     /// `None` where the slice names what no stratum has.
-    fn lens(&self, slice: &Slice<'_>) -> Option<Lens> {
+    fn filter(&self, slice: &Slice<'_>) -> Option<SliceFilter> {
         let symbol = |name: Option<&str>| match name {
             Some(name) => self.names.symbol(name).map(Some),
             None => Some(None),
         };
-        Some(Lens {
+        Some(SliceFilter {
             domain: symbol(slice.domain)?,
             agent: symbol(slice.agent)?,
             complexity: slice.complexity,
@@ -544,12 +557,12 @@ impl Ledger {
         })
     }
 
-    fn row(&self, namespace: &str, pattern: &Id) -> Option<&Row> {
+    fn row(&self, namespace: &str, pattern: &Id) -> Option<&PatternSums> {
         self.books[self.namespace(namespace)? as usize].get(&self.symbol(pattern)?)
     }
 
     fn sum(&self, book: usize, symbol: u32, cell: &Cell) -> Sum<'_> {
-        let Stratum { domain, agent, complexity, month } = self.strata[cell.stratum as usize];
+        let StratumSymbols { domain, agent, complexity, month } = self.strata[cell.stratum as usize];
         let (pattern, kind) = self.patterns[symbol as usize];
         let name = |symbol: u32| &*self.names.names[symbol as usize];
         Sum {
@@ -572,7 +585,7 @@ impl Ledger {
 
     fn put(&mut self, book: u32, symbol: u32, cell: Cell) {
         let rows = &mut self.books[book as usize];
-        rows.entry(symbol).and_modify(|row| row.add(cell)).or_insert(Row::One(cell));
+        rows.entry(symbol).and_modify(|row| row.add(cell)).or_insert(PatternSums::One(cell));
     }
 
     fn take(&mut self, book: u32, symbol: u32, cell: Cell) {
@@ -591,7 +604,7 @@ impl Ledger {
     }
 
     fn known_stratum(&self, key: StratumKey<'_>) -> Option<u32> {
-        let stratum = Stratum {
+        let stratum = StratumSymbols {
             domain: self.names.symbol(key.domain)?,
             agent: self.names.symbol(key.agent.unwrap_or(NO_AGENT))?,
             complexity: key.complexity,
@@ -601,7 +614,7 @@ impl Ledger {
     }
 
     fn stratum(&mut self, key: StratumKey<'_>) -> u32 {
-        let stratum = Stratum {
+        let stratum = StratumSymbols {
             domain: self.names.intern(key.domain),
             agent: self.names.intern(key.agent.unwrap_or(NO_AGENT)),
             complexity: key.complexity,
@@ -625,25 +638,25 @@ impl Ledger {
 }
 
 /// Successes and failures of all the slice's episodes by group, each worked out when it is first asked for.
-struct Totals<'a> {
+struct GroupTotals<'a> {
     ledger: &'a Ledger,
-    every_episode: Option<&'a Row>,
-    lens: &'a Lens,
+    every_episode: Option<&'a PatternSums>,
+    filter: &'a SliceFilter,
     known: FxHashMap<Group, [f64; 2]>,
 }
 
-impl<'a> Totals<'a> {
-    fn of(ledger: &'a Ledger, rows: &'a FxHashMap<u32, Row>, lens: &'a Lens) -> Self {
-        Self { ledger, every_episode: rows.get(&0), lens, known: FxHashMap::default() }
+impl<'a> GroupTotals<'a> {
+    fn of(ledger: &'a Ledger, rows: &'a FxHashMap<u32, PatternSums>, filter: &'a SliceFilter) -> Self {
+        Self { ledger, every_episode: rows.get(&0), filter, known: FxHashMap::default() }
     }
 
     fn of_group(&mut self, group: Group) -> [f64; 2] {
-        let Self { ledger, every_episode, lens, known } = self;
+        let Self { ledger, every_episode, filter, known } = self;
         *known.entry(group).or_insert_with(|| {
             let (mut succeeded, mut failed) = (0.0, 0.0);
             for month in ledger.months.get(&group).into_iter().flatten() {
                 let cell = every_episode.and_then(|row| row.cell(*month));
-                let weight = lens.weight(&ledger.strata[*month as usize]);
+                let weight = filter.weight(&ledger.strata[*month as usize]);
                 if let (Some(cell), Some(weight)) = (cell, weight) {
                     succeeded += weight * cell.outcomes;
                     failed += weight * (f64::from(cell.episodes) - cell.outcomes);
@@ -655,18 +668,18 @@ impl<'a> Totals<'a> {
 }
 
 /// The group's stratum, new where there was none. There are few: they are looked through.
-fn stratum_of(strata: &mut Vec<(Group, contrast::Stratum)>, group: Group) -> &mut contrast::Stratum {
+fn stratum_of(strata: &mut Vec<(Group, odds_ratio::Stratum)>, group: Group) -> &mut odds_ratio::Stratum {
     let place = strata.iter().rposition(|(known, _)| *known == group).unwrap_or_else(|| {
-        strata.push((group, contrast::Stratum::default()));
+        strata.push((group, odds_ratio::Stratum::default()));
         strata.len() - 1
     });
     &mut strata[place].1
 }
 
 /// The same sum in whatever order the episodes came.
-fn contrast_of(mut strata: Vec<(Group, contrast::Stratum)>) -> Contrast {
+fn odds_ratio_of(mut strata: Vec<(Group, odds_ratio::Stratum)>) -> OddsRatio {
     strata.sort_unstable_by_key(|(group, _)| *group);
-    contrast(&strata.into_iter().map(|(_, stratum)| stratum).collect::<Vec<_>>())
+    odds_ratio(&strata.into_iter().map(|(_, stratum)| stratum).collect::<Vec<_>>())
 }
 
 /// What a pattern is ordered by, its id, its symbol.
@@ -685,16 +698,16 @@ fn keep_page(ranked: &mut Vec<Ranked>, page: Page) {
 }
 
 /// A slice with its names looked up.
-struct Lens {
+struct SliceFilter {
     domain: Option<u32>,
     agent: Option<u32>,
     complexity: Option<u8>,
     decay: Option<Decay>,
 }
 
-impl Lens {
+impl SliceFilter {
     /// What the stratum's evidence counts for; `None` where it is outside the slice.
-    fn weight(&self, stratum: &Stratum) -> Option<f64> {
+    fn weight(&self, stratum: &StratumSymbols) -> Option<f64> {
         let is_inside = self.domain.is_none_or(|domain| domain == stratum.domain)
             && self.agent.is_none_or(|agent| agent == stratum.agent)
             && self.complexity.is_none_or(|complexity| complexity == stratum.complexity);
@@ -711,25 +724,25 @@ impl Decay {
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+struct Totals {
     trials: u64,
     successes: f64,
     episodes: u64,
     outcomes: f64,
     last_seen: i64,
-    weighed_trials: f64,
-    weighed_successes: f64,
+    decayed_trials: f64,
+    decayed_successes: f64,
 }
 
-impl Seen {
+impl Totals {
     fn add(&mut self, cell: &Cell, weight: f64) {
         self.last_seen = if self.episodes == 0 { cell.last_seen } else { self.last_seen.max(cell.last_seen) };
         self.trials += u64::from(cell.trials);
         self.successes += cell.successes;
         self.episodes += u64::from(cell.episodes);
         self.outcomes += cell.outcomes;
-        self.weighed_trials += weight * f64::from(cell.trials);
-        self.weighed_successes += weight * cell.successes;
+        self.decayed_trials += weight * f64::from(cell.trials);
+        self.decayed_successes += weight * cell.successes;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::finding::{Counted, FINISH, Found, keep, write_map, write_optional, write_str};
+use super::finding::{CountedFinding, FINISH, Found, keep, write_map, write_optional, write_str};
 use crate::text::TextVersion;
 use crate::trajectory::Trajectory;
 
@@ -11,7 +11,7 @@ const DECISION_WORDS: [&str; 7] = ["if", "when", "check", "verify", "validate", 
 const CONDITION_BYTES: usize = 80;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Choice<'a> {
+struct Decision<'a> {
     after: Option<&'a str>,
     /// `ok`, `none`, or the class of the error.
     result: Option<&'a str>,
@@ -24,23 +24,23 @@ pub fn decision_points(trajectory: &Trajectory, limit: usize) -> Vec<Found> {
     if trajectory.is_empty() {
         return Vec::new();
     }
-    let mut counts: FxHashMap<Choice<'_>, (usize, usize)> = FxHashMap::default();
+    let mut counts: FxHashMap<Decision<'_>, (usize, usize)> = FxHashMap::default();
     for step in 0..=trajectory.len() {
         counts.entry(choice_before(trajectory, step)).or_insert((0, step)).0 += 1;
     }
     let counted = counts
         .into_iter()
-        .map(|(choice, (count, first))| Counted { what: choice, rank: 0, count, first })
+        .map(|(choice, (count, first))| CountedFinding { what: choice, rank: 0, count, first })
         .collect();
     let share = trajectory.base.unwrap_or(0.0);
     keep(counted, limit).iter().map(|choice| finding(choice, share)).collect()
 }
 
-fn choice_before(trajectory: &Trajectory, step: usize) -> Choice<'_> {
+fn choice_before(trajectory: &Trajectory, step: usize) -> Decision<'_> {
     let choose = if step == trajectory.len() { FINISH } else { tool_at(trajectory, step) };
     match step.checked_sub(1) {
-        None => Choice { after: None, result: None, condition: None, choose },
-        Some(last) => Choice {
+        None => Decision { after: None, result: None, condition: None, choose },
+        Some(last) => Decision {
             after: Some(tool_at(trajectory, last)),
             result: Some(result_of(trajectory, last)),
             condition: condition_at(trajectory, last),
@@ -83,7 +83,7 @@ fn stated_condition(version: TextVersion, action: &str) -> String {
     condition
 }
 
-fn finding(choice: &Counted<Choice<'_>>, share: f64) -> Found {
+fn finding(choice: &CountedFinding<Decision<'_>>, share: f64) -> Found {
     let what = &choice.what;
     let mut content = Vec::with_capacity(128);
     write_map(&mut content, 4);

@@ -3,7 +3,7 @@
 use rmp::encode;
 use rustc_hash::FxHashMap;
 
-use crate::facts::{Fact, Id, Kind, PatternContent};
+use crate::facts::{Fact, Id, PatternContent, PatternKind};
 
 /// The choice of an episode that ends: no tool has this name.
 pub const FINISH: &str = "<finish>";
@@ -14,7 +14,7 @@ pub const GAVE_UP: &str = "<gave up>";
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {
     pub pattern: Id,
-    pub kind: Kind,
+    pub kind: PatternKind,
     /// The record of the pattern: a msgpack map of `kind`, `content` and, where there is one, `detail`.
     pub record: Vec<u8>,
     /// Where `content` lies within `record`.
@@ -49,7 +49,7 @@ impl Found {
             record.extend_from_slice(detail);
         }
         let pattern = pattern_id(kind, &record[content.clone()]);
-        Self { pattern, kind: Kind::from_name(kind), record, content, ok, found_by: 0 }
+        Self { pattern, kind: PatternKind::from_name(kind), record, content, ok, found_by: 0 }
     }
 }
 
@@ -116,15 +116,15 @@ impl Findings {
 }
 
 /// At most `limit` of the counted things: the more frequent first among equals of `rank`, then the earlier.
-pub(super) fn keep<T: Ord>(mut counted: Vec<Counted<T>>, limit: usize) -> Vec<Counted<T>> {
-    let key = |each: &Counted<T>| (each.rank, std::cmp::Reverse(each.count), each.first);
+pub(super) fn keep<T: Ord>(mut counted: Vec<CountedFinding<T>>, limit: usize) -> Vec<CountedFinding<T>> {
+    let key = |each: &CountedFinding<T>| (each.rank, std::cmp::Reverse(each.count), each.first);
     counted.sort_by(|one, other| key(one).cmp(&key(other)).then_with(|| one.what.cmp(&other.what)));
     counted.truncate(limit);
     counted
 }
 
 /// Something an episode shows, how often, and where first.
-pub(super) struct Counted<T> {
+pub(super) struct CountedFinding<T> {
     pub(super) what: T,
     pub(super) rank: usize,
     pub(super) count: usize,

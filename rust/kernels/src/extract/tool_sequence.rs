@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::finding::{Counted, Found, keep, write_array, write_map, write_str, write_strs};
+use super::finding::{CountedFinding, Found, keep, write_array, write_map, write_str, write_strs};
 use crate::trajectory::Trajectory;
 
 /// The longest run that can be asked for.
@@ -27,7 +27,7 @@ pub fn tool_sequences(trajectory: &Trajectory, lengths: RunLengths, limit: usize
     runs.into_iter().map(|run| finding(trajectory, &run, share)).collect()
 }
 
-fn count_runs(tools: &[u32], lengths: RunLengths) -> Vec<Counted<Run>> {
+fn count_runs(tools: &[u32], lengths: RunLengths) -> Vec<CountedFinding<Run>> {
     let mut counts: FxHashMap<Run, (usize, usize)> = FxHashMap::default();
     let mut here: Vec<Run> = Vec::new();
     for start in 0..tools.len() {
@@ -39,7 +39,10 @@ fn count_runs(tools: &[u32], lengths: RunLengths) -> Vec<Counted<Run>> {
             counts.entry(*run).or_insert((0, start)).0 += 1;
         }
     }
-    counts.into_iter().map(|(run, (count, first))| Counted { what: run, rank: run.1, count, first }).collect()
+    counts
+        .into_iter()
+        .map(|(run, (count, first))| CountedFinding { what: run, rank: run.1, count, first })
+        .collect()
 }
 
 fn runs_at(tools: &[u32], start: usize, lengths: RunLengths, into: &mut Vec<Run>) {
@@ -65,7 +68,7 @@ fn run_without(tools: &[u32], start: usize, length: usize, skipped: Option<usize
     Some((run, length))
 }
 
-fn finding(trajectory: &Trajectory, run: &Counted<Run>, share: f64) -> Found {
+fn finding(trajectory: &Trajectory, run: &CountedFinding<Run>, share: f64) -> Found {
     let tools = &run.what.0[..run.what.1];
     let mut content = Vec::with_capacity(64);
     write_map(&mut content, 1);

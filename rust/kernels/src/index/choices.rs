@@ -6,7 +6,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 /// One choice. Names are places in `Choices::names`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub struct Choice {
+pub struct StepChoice {
     /// Its place in `Choices::episodes`.
     pub episode: i32,
     /// How many steps had been taken.
@@ -47,7 +47,7 @@ pub struct Chooser {
 pub struct Choices {
     /// Sorted.
     pub names: Vec<String>,
-    pub choices: Vec<Choice>,
+    pub choices: Vec<StepChoice>,
     pub episodes: Vec<Chooser>,
     /// Tools in the order of their first use, each approach once.
     pub approaches: Vec<Vec<String>>,
@@ -110,7 +110,7 @@ impl Choices {
         for step in 0..=tools.len() {
             let last = step.checked_sub(1);
             errors += last.map_or(0, |last| i32::from(results[last] > OK));
-            self.choices.push(Choice {
+            self.choices.push(StepChoice {
                 episode,
                 step: step as i32,
                 after: last.map_or(-1, |last| places.of_name(tools[last])),

@@ -1,7 +1,7 @@
 //! What is counted of receipts and credits, so that it can be taken back.
 
 use super::namespace_index::NamespaceIndex;
-use super::usage::{Content, Credited, Noted, Used};
+use super::usage::{Content, Credited, SideRecordEntry, Used};
 use crate::facts::Id;
 use rustc_hash::FxHashMap;
 
@@ -23,7 +23,7 @@ struct Shown {
 
 impl Counted {
     /// Counts a receipt or a credit in the space at `place`, in the stead of what was counted under its id before.
-    pub(super) fn apply(&mut self, noted: Noted, place: u32, spaces: &mut [NamespaceIndex]) {
+    pub(super) fn apply(&mut self, noted: SideRecordEntry, place: u32, spaces: &mut [NamespaceIndex]) {
         match noted.content {
             Content::Receipt(content) => self.show(noted.id, content, place, spaces),
             Content::Credit(content) => self.credit(noted.id, content, place, spaces),
@@ -82,7 +82,7 @@ impl Counted {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::index::usage::{NoteRow, Usage};
+    use crate::index::usage::{SideRecordRow, Usage};
 
     const SHOWN: [Id; 2] = [[1; 16], [2; 16]];
 
@@ -105,17 +105,17 @@ mod tests {
         [vec![0x81], bin("uses", &uses.iter().flat_map(packed).collect::<Vec<u8>>())].concat()
     }
 
-    fn noted(id: u8, is_credit: bool, record: Option<&[u8]>) -> Noted {
-        Noted::read(&NoteRow { id: [id; 16], namespace: "n", is_credit, record }).unwrap()
+    fn noted(id: u8, is_credit: bool, record: Option<&[u8]>) -> SideRecordEntry {
+        SideRecordEntry::read(&SideRecordRow { id: [id; 16], namespace: "n", is_credit, record }).unwrap()
     }
 
-    fn after(order: &[Noted]) -> (Counted, Vec<NamespaceIndex>) {
+    fn after(order: &[SideRecordEntry]) -> (Counted, Vec<NamespaceIndex>) {
         let (mut counted, mut spaces) = (Counted::default(), vec![NamespaceIndex::new("n", 1)]);
         order.iter().for_each(|each| counted.apply(each.clone(), 0, &mut spaces));
         (counted, spaces)
     }
 
-    fn usages(order: &[Noted]) -> Vec<Option<Usage>> {
+    fn usages(order: &[SideRecordEntry]) -> Vec<Option<Usage>> {
         let (_, spaces) = after(order);
         SHOWN.iter().map(|memory| spaces[0].usages.of(memory)).collect()
     }
@@ -156,7 +156,12 @@ mod tests {
     #[test]
     fn what_is_malformed_is_named() {
         let read = |is_credit, record: &[u8]| {
-            Noted::read(&NoteRow { id: [1; 16], namespace: "n", is_credit, record: Some(record) })
+            SideRecordEntry::read(&SideRecordRow {
+                id: [1; 16],
+                namespace: "n",
+                is_credit,
+                record: Some(record),
+            })
         };
         assert!(read(false, &[0x80]).is_err());
         assert!(read(false, b"").is_err());

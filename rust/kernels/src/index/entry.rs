@@ -15,7 +15,7 @@ const MOST_STEP_FEATURES: usize = 48;
 
 /// What the store holds of one episode, as bytes.
 #[derive(Clone, Copy, Debug)]
-pub struct Row<'a> {
+pub struct EpisodeRow<'a> {
     pub id: Id,
     pub payload: &'a [u8],
     pub facts: &'a [u8],
@@ -66,7 +66,7 @@ pub struct Entry {
 impl Entry {
     /// Vectors of another embedder than the index's are left out: they are never compared. Another dimension is
     /// another embedder, whatever its name.
-    pub fn read(row: &Row<'_>, embedder: &str, dimension: usize, text: TextVersion) -> Result<Self> {
+    pub fn read(row: &EpisodeRow<'_>, embedder: &str, dimension: usize, text: TextVersion) -> Result<Self> {
         let trajectory = Trajectory::decode_in(text, row.payload)?;
         let vector = match row.embedder {
             Some(name) if name == embedder && row.embedding.len() == dimension * 4 => {

@@ -7,9 +7,9 @@ use super::statistics::{Measures, Statistics};
 use super::symbols::Runs;
 use super::taught::Taught;
 use super::usage::Usages;
-use crate::evidence::{Contrast, CountedRows, Ledger, Slice, StratumKey, month_of};
+use crate::evidence::{CountedRows, Ledger, OddsRatio, Slice, StratumKey, month_of};
 use crate::extract::{GAVE_UP, recovery_id};
-use crate::facts::{Fact, Id, Kind};
+use crate::facts::{Fact, Id, PatternKind};
 use crate::names::Names;
 use crate::simd::fetch;
 use crate::similarity::context::Context;
@@ -120,19 +120,19 @@ impl Ledgers {
 }
 
 impl Ledgers {
-    /// Success of the episodes with a pattern of this kind beside that of comparable ones: see `Index::contrast`.
-    pub(super) fn contrast(
+    /// Success of the episodes with a pattern of this kind beside that of comparable ones: see `Index::odds_ratio`.
+    pub(super) fn odds_ratio(
         &self,
         space: &NamespaceIndex,
         namespace: &str,
         pattern: &Id,
         kind: u8,
         slice: &Slice<'_>,
-    ) -> Contrast {
-        let others = if kind == Kind::ErrorRecovery as u8 { space.other_ways(pattern) } else { None };
+    ) -> OddsRatio {
+        let others = if kind == PatternKind::ErrorRecovery as u8 { space.other_ways(pattern) } else { None };
         match others {
-            Some(others) => self.first_ways.contrast(namespace, pattern, Some(&others), slice),
-            None => self.all.contrast(namespace, pattern, None, slice),
+            Some(others) => self.first_ways.odds_ratio(namespace, pattern, Some(&others), slice),
+            None => self.all.odds_ratio(namespace, pattern, None, slice),
         }
     }
 }
@@ -471,7 +471,12 @@ fn first_ways(ways: impl Iterator<Item = (u64, Id)>) -> Vec<Fact> {
     for (error, pattern) in ways {
         if !met.contains(&error) {
             met.push(error);
-            first.push(Fact { pattern, kind: Kind::ErrorRecovery as u8, occurrences: 1, successes: 0.0 });
+            first.push(Fact {
+                pattern,
+                kind: PatternKind::ErrorRecovery as u8,
+                occurrences: 1,
+                successes: 0.0,
+            });
         }
     }
     first

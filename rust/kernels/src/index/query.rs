@@ -81,7 +81,7 @@ pub struct Query<'a> {
 
 /// Which of the judged episodes become hits.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Choice {
+pub struct RecallLimits {
     pub limit: usize,
     /// How many of the nearest episodes are wanted beside the hits, however they went.
     pub neighbours: usize,
@@ -108,7 +108,7 @@ pub struct Hit {
 
 /// Hits, best first, and what the answer did without.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Found {
+pub struct Recalled {
     pub hits: Vec<Hit>,
     /// The nearest episodes and how near they are in 0 to 1, nearest first.
     pub nearest: Vec<(Id, f64)>,

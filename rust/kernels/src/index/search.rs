@@ -1,10 +1,10 @@
 //! One query over one namespace: propose candidates, judge each by every signal, choose the hits.
 
-use super::behind::Support;
 use super::entry::tag_symbol;
 use super::lexical::{Asked, Table, Wanted, bucket};
 use super::namespace_index::NamespaceIndex;
-use super::query::{Choice, Found, Hit, Query, SIGNALS, Signal, Weights, order};
+use super::query::{Hit, Query, RecallLimits, Recalled, SIGNALS, Signal, Weights, order};
+use super::supporting::Support;
 use super::symbols::{Prefix, pairs};
 use crate::facts::Id;
 use crate::names::Names;
@@ -45,20 +45,20 @@ pub(super) struct Scratch {
     task: Table,
     steps: Table,
     prefix: Prefix,
-    sums: Sums,
+    sums: CandidateSums,
     pub(super) support: Support,
 }
 
 /// A sum for every document, and which of them were touched.
 #[derive(Default)]
-struct Sums {
+struct CandidateSums {
     sums: Vec<f32>,
     /// The first `len` places hold what was touched, each once.
     touched: Vec<u32>,
     len: usize,
 }
 
-impl Sums {
+impl CandidateSums {
     fn fit(&mut self, documents: usize) {
         self.sums.resize(documents, 0.0);
         self.touched.resize(documents + 1, 0);
@@ -149,9 +149,9 @@ pub(super) fn recall(
     space: &NamespaceIndex,
     names: &Names,
     query: &Query<'_>,
-    choice: &Choice,
+    choice: &RecallLimits,
     scratch: &mut Scratch,
-) -> Found {
+) -> Recalled {
     let question = Question::of(query, space, names);
     let candidates = propose_enough(space, &question, choice, scratch);
     let judge = Judge::of(space, &question, names, scratch);
@@ -159,7 +159,7 @@ pub(super) fn recall(
     near.sort_unstable_by(|a, b| nearer(space, a, b));
     let nearest = near.iter().take(choice.neighbours).map(|near| (near.id, near.similarity)).collect();
     let judged = finalists(space, near, choice).into_iter().map(|near| judge.hit(near)).collect();
-    Found { hits: choose(space, judged, choice), nearest, missing: question.missing() }
+    Recalled { hits: choose(space, judged, choice), nearest, missing: question.missing() }
 }
 
 /// The nearer first, then what went better, then by id.
@@ -173,7 +173,7 @@ fn nearer(space: &NamespaceIndex, a: &Near, b: &Near) -> Ordering {
 fn propose_enough(
     space: &NamespaceIndex,
     question: &Question<'_>,
-    choice: &Choice,
+    choice: &RecallLimits,
     scratch: &mut Scratch,
 ) -> Vec<u32> {
     let mut wanted =
@@ -197,7 +197,7 @@ fn propose(
     space: &NamespaceIndex,
     question: &Question<'_>,
     wanted: usize,
-    choice: &Choice,
+    choice: &RecallLimits,
     scratch: &mut Scratch,
 ) -> Vec<u32> {
     let sums = &mut scratch.sums;
@@ -215,14 +215,19 @@ fn propose(
 
 /// Those that score the most by what can be added up without looking at each: the query's words by their rarity, the
 /// pairs of neighbouring tools that the steps so far have, and the domain, each by the weight it has in a score.
-fn by_sums(space: &NamespaceIndex, question: &Question<'_>, wanted: usize, sums: &mut Sums) -> Vec<u32> {
+fn by_sums(
+    space: &NamespaceIndex,
+    question: &Question<'_>,
+    wanted: usize,
+    sums: &mut CandidateSums,
+) -> Vec<u32> {
     add_words(space, question, sums);
     add_pairs(space, question, sums);
     add_domain(space, question, sums);
     largest(space, sums, wanted)
 }
 
-fn add_words(space: &NamespaceIndex, question: &Question<'_>, sums: &mut Sums) {
+fn add_words(space: &NamespaceIndex, question: &Question<'_>, sums: &mut CandidateSums) {
     let words = &question.wanted.words;
     let rarity = |word: u64| space.search.task.rarity(bucket(word)) + space.search.steps.rarity(bucket(word));
     let all: f32 = words.iter().map(|word| rarity(*word)).sum();
@@ -234,7 +239,7 @@ fn add_words(space: &NamespaceIndex, question: &Question<'_>, sums: &mut Sums) {
     }
 }
 
-fn add_pairs(space: &NamespaceIndex, question: &Question<'_>, sums: &mut Sums) {
+fn add_pairs(space: &NamespaceIndex, question: &Question<'_>, sums: &mut CandidateSums) {
     let value = question.weight(Signal::Steps).max(LEAST) / question.pairs.len().max(1) as f32;
     for pair in space.search.pairs.affordable(&question.pairs, BUDGET_OF_PAIRS, 0) {
         space.search.pairs.each(pair, |number| sums.add(number, value));
@@ -242,7 +247,7 @@ fn add_pairs(space: &NamespaceIndex, question: &Question<'_>, sums: &mut Sums) {
 }
 
 /// The newest of the domain may be candidates for that alone; of the others those that something else speaks for.
-fn add_domain(space: &NamespaceIndex, question: &Question<'_>, sums: &mut Sums) {
+fn add_domain(space: &NamespaceIndex, question: &Question<'_>, sums: &mut CandidateSums) {
     let Some(domain) = question.domain else { return };
     let newest =
         space.domains.get(&domain).into_iter().flat_map(|same| same.recent.iter().rev().take(SAME_DOMAIN));
@@ -253,7 +258,7 @@ fn add_domain(space: &NamespaceIndex, question: &Question<'_>, sums: &mut Sums) 
 }
 
 /// The documents with the `wanted` largest sums; ties by id. All sums are 0 again.
-fn largest(space: &NamespaceIndex, sums: &mut Sums, wanted: usize) -> Vec<u32> {
+fn largest(space: &NamespaceIndex, sums: &mut CandidateSums, wanted: usize) -> Vec<u32> {
     let mut keys = sums.take();
     if space.live < space.documents.len() {
         keys.retain(|key| space.alive[*key as u32 as usize]);
@@ -297,7 +302,7 @@ struct Near {
 }
 
 /// The nearest of the nearest tasks: not too many attempts at any one of them.
-fn finalists(space: &NamespaceIndex, near: Vec<Near>, choice: &Choice) -> Vec<Near> {
+fn finalists(space: &NamespaceIndex, near: Vec<Near>, choice: &RecallLimits) -> Vec<Near> {
     let tasks = TASKS.max(choice.limit.saturating_mul(TASKS_PER_HIT));
     let attempts = choice.per_task.saturating_mul(ATTEMPTS);
     let mut seen: FxHashMap<u64, usize> = FxHashMap::default();
@@ -443,7 +448,7 @@ impl<'a> Judge<'a> {
 }
 
 /// The hits among the judged: the best that are neither more attempts at one task than wanted nor too much alike.
-fn choose(space: &NamespaceIndex, mut judged: Vec<(u32, Hit)>, choice: &Choice) -> Vec<Hit> {
+fn choose(space: &NamespaceIndex, mut judged: Vec<(u32, Hit)>, choice: &RecallLimits) -> Vec<Hit> {
     judged.sort_unstable_by(|a, b| order(&a.1, &b.1));
     let most = if choice.diversity > 0.0 { choice.limit.saturating_mul(CHOSEN_AMONG) } else { choice.limit };
     let few = at_most(choice.per_task, judged, |(number, _)| space.groups[*number as usize]);
@@ -466,7 +471,7 @@ pub(super) fn similar(
     successes_only: bool,
     scratch: &mut Scratch,
 ) -> Vec<(Id, f64)> {
-    let choice = Choice {
+    let choice = RecallLimits {
         limit: 0,
         neighbours: limit,
         candidates: limit,

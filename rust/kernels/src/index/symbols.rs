@@ -114,7 +114,7 @@ const BACK_OFF: f64 = 1.0;
 
 /// One tool that may come next.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct NextStep {
+pub(super) struct NextTool {
     /// The tool's number; `FINISH` for none.
     pub tool: u32,
     /// The share of all that may come next: shares sum to 1.
@@ -128,7 +128,7 @@ pub(super) struct NextStep {
 
 /// What comes after `tools`, by runs with weights: each longer context (up to four last steps) corrects what the
 /// shorter ones say by as much as it has been seen. In no order.
-pub(super) fn next_steps(tools: &[u32], runs: &[(f64, Vec<u32>)]) -> Vec<NextStep> {
+pub(super) fn next_steps(tools: &[u32], runs: &[(f64, Vec<u32>)]) -> Vec<NextTool> {
     let mut shares: FxHashMap<u32, f64> = FxHashMap::default();
     let (mut seen, mut of, mut context) = (FxHashMap::default(), 0, 0);
     for length in 0..=tools.len().min(LONGEST_CONTEXT) {
@@ -146,7 +146,7 @@ pub(super) fn next_steps(tools: &[u32], runs: &[(f64, Vec<u32>)]) -> Vec<NextSte
     }
     shares
         .into_iter()
-        .map(|(tool, share)| NextStep {
+        .map(|(tool, share)| NextTool {
             tool,
             share,
             seen: seen.get(&tool).copied().unwrap_or(0),

@@ -48,7 +48,7 @@ impl Usage {
 
 /// What a store says of one recall; no record where it was deleted.
 #[derive(Clone, Copy, Debug)]
-pub struct NoteRow<'a> {
+pub struct SideRecordRow<'a> {
     pub id: Id,
     pub namespace: &'a str,
     pub is_credit: bool,
@@ -57,7 +57,7 @@ pub struct NoteRow<'a> {
 
 /// What was recalled for an episode, or what of a recall was used, ready to be applied.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Noted {
+pub struct SideRecordEntry {
     pub id: Id,
     pub(super) namespace: String,
     pub(super) content: Content,
@@ -77,8 +77,8 @@ pub(super) struct Used {
     helped: f64,
 }
 
-impl Noted {
-    pub fn read(row: &NoteRow<'_>) -> Result<Self> {
+impl SideRecordEntry {
+    pub fn read(row: &SideRecordRow<'_>) -> Result<Self> {
         let content = if row.is_credit {
             Content::Credit(row.record.map(read_credit).transpose()?)
         } else {

@@ -35,7 +35,7 @@ pub(super) trait Measure {
 
 /// The places of a pattern that hold each of its symbols.
 pub(super) struct Masks {
-    entries: Vec<Entry>,
+    entries: Vec<MaskEntry>,
     multiplier: u64,
     shift: u32,
     /// Whether each symbol stands where its hash points: a look-up is then one comparison and no branch.
@@ -48,7 +48,7 @@ pub(super) struct Masks {
 
 /// `found` is 0 in a free entry. It holds the mask itself where one block is enough, where its row begins otherwise.
 #[derive(Clone, Copy, Default)]
-struct Entry {
+struct MaskEntry {
     symbol: u64,
     found: u64,
 }
@@ -72,7 +72,7 @@ impl Masks {
         let slots = (pattern.len() * 16).next_power_of_two().max(16);
         let blocks = pattern.len().div_ceil(64);
         let mut masks = Self {
-            entries: vec![Entry::default(); slots],
+            entries: vec![MaskEntry::default(); slots],
             multiplier: 0x9E37_79B9_7F4A_7C15u64.wrapping_mul(2 * attempt + 1),
             shift: 64 - slots.trailing_zeros(),
             direct: true,

@@ -45,9 +45,9 @@ impl Cell {
     }
 }
 
-/// Most patterns are seen in one stratum; those take no memory beside the row itself.
+/// Most patterns are totals in one stratum; those take no memory beside the row itself.
 #[derive(Clone, Debug)]
-pub(super) enum Row {
+pub(super) enum PatternSums {
     One(Cell),
     Many(Box<Many>),
 }
@@ -60,7 +60,7 @@ pub(super) struct Many {
     successes: f64,
 }
 
-impl Row {
+impl PatternSums {
     pub(super) fn cells(&self) -> &[Cell] {
         match self {
             Self::One(cell) => std::slice::from_ref(cell),

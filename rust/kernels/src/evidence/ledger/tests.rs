@@ -136,9 +136,9 @@ fn a_contrast_compares_within_agents() {
         add(agent, 1.0, with, succeeded);
         add(agent, 0.0, with, failed);
     }
-    let found = ledger.contrast("default", &id(1), None, &Slice::default());
+    let found = ledger.odds_ratio("default", &id(1), None, &Slice::default());
     assert!((found.ratio - 1.0).abs() < 1e-12 && found.is_undecided());
-    assert!(ledger.contrast("other", &id(1), None, &Slice::default()).ratio.is_nan());
+    assert!(ledger.odds_ratio("other", &id(1), None, &Slice::default()).ratio.is_nan());
 }
 
 #[test]
@@ -148,9 +148,9 @@ fn a_contrast_among_alternatives_leaves_other_episodes_out() {
         (0..times)
             .for_each(|_| ledger.add(key("sql", "small"), Some(outcome), &[fact(number, 1, outcome)], MAY));
     }
-    let among = ledger.contrast("default", &id(1), Some(&[id(2)]), &Slice::default());
+    let among = ledger.odds_ratio("default", &id(1), Some(&[id(2)]), &Slice::default());
     assert!((among.ratio - 4.0).abs() < 1e-12 && !among.is_undecided());
-    assert_eq!(among, ledger.contrast("default", &id(1), Some(&[id(1), id(2)]), &Slice::default()));
+    assert_eq!(among, ledger.odds_ratio("default", &id(1), Some(&[id(1), id(2)]), &Slice::default()));
 }
 
 #[test]

@@ -114,9 +114,9 @@ impl Quantised {
     fn candidates(&self, query: &[f32], k: usize) -> Vec<(f32, u32)> {
         let mut codes = vec![0; self.width];
         let (scale, residual) = encode(query, &mut codes);
-        let query = Query { codes: &codes, scale, residual };
+        let query = QuantisedQuery { codes: &codes, scale, residual };
         let quantised = self;
-        dispatch!(bounds(quantised: &Quantised, query: Query, k: usize) -> Vec<(f32, u32)>)
+        dispatch!(bounds(quantised: &Quantised, query: QuantisedQuery, k: usize) -> Vec<(f32, u32)>)
     }
 }
 
@@ -128,7 +128,7 @@ pub struct Code {
 }
 
 /// A query in the form of the rows.
-struct Query<'a> {
+struct QuantisedQuery<'a> {
     codes: &'a [i8],
     scale: f32,
     residual: f32,
@@ -136,7 +136,7 @@ struct Query<'a> {
 
 /// For units q and r with codes q' and r': |q.r - q'.r'| <= |q - q'| |r| + |q'| |r - r'|, and |q'| <= 1 + |q - q'|.
 #[inline(always)]
-fn bounds<const FUSED: bool>(rows: &Quantised, query: Query, k: usize) -> Vec<(f32, u32)> {
+fn bounds<const FUSED: bool>(rows: &Quantised, query: QuantisedQuery, k: usize) -> Vec<(f32, u32)> {
     let mut lower = Leaders::new(k);
     let mut floor = f32::NEG_INFINITY;
     let mut candidates = Vec::new();

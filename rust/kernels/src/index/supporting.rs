@@ -2,7 +2,7 @@
 
 use super::namespace_index::{Ledgers, NamespaceIndex};
 use super::usage::Usages;
-use crate::evidence::{Contrast, Interval, Slice, Summary};
+use crate::evidence::{Interval, OddsRatio, Slice, Summary};
 use crate::facts::Id;
 use rustc_hash::FxHashMap;
 
@@ -13,14 +13,14 @@ const MOST_INTERVALS: usize = 8_192;
 
 /// A pattern behind the nearest episodes.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Behind {
+pub struct SupportedPattern {
     pub pattern: Id,
     /// The weights of the nearest episodes that show it, summed.
     pub support: f64,
     /// What all the namespace's evidence says of it.
     pub summary: Summary,
     /// Its episodes beside those that are comparable.
-    pub contrast: Contrast,
+    pub odds_ratio: OddsRatio,
 }
 
 /// What is worked out on the way and needed again by the next question.
@@ -63,7 +63,7 @@ impl Support {
 }
 
 /// The patterns of some episodes with the weight of the episodes that show them.
-pub(super) struct BehindNearest<'a> {
+pub(super) struct SupportingPatterns<'a> {
     ledgers: &'a Ledgers,
     space: &'a NamespaceIndex,
     namespace: &'a str,
@@ -89,15 +89,15 @@ impl Side {
 
     /// Patterns worse than their alternatives are not recommended. A pitfall surely fails more often than not and is
     /// surely worse than its alternatives, so a pattern that every comparable episode shows is none.
-    fn admits(self, behind: &Behind) -> bool {
+    fn admits(self, behind: &SupportedPattern) -> bool {
         match self {
-            Self::Working => behind.contrast.high >= 1.0,
-            Self::Failing => behind.summary.high < 0.5 && behind.contrast.high < 1.0,
+            Self::Working => behind.odds_ratio.high >= 1.0,
+            Self::Failing => behind.summary.high < 0.5 && behind.odds_ratio.high < 1.0,
         }
     }
 }
 
-impl<'a> BehindNearest<'a> {
+impl<'a> SupportingPatterns<'a> {
     pub(super) fn of(
         ledgers: &'a Ledgers,
         space: &'a NamespaceIndex,
@@ -125,18 +125,18 @@ impl<'a> BehindNearest<'a> {
 
     /// Those that succeed more often than not and are not worse than their alternatives, by support times the lower
     /// bound of their success.
-    pub(super) fn working(&mut self, limit: usize) -> Vec<Behind> {
+    pub(super) fn working(&mut self, limit: usize) -> Vec<SupportedPattern> {
         self.best(limit, Side::Working)
     }
 
     /// Patterns that fail more often than not and are worse than their alternatives, both beyond their intervals, by
     /// support times the lower bound of their failure.
-    pub(super) fn failing(&mut self, limit: usize) -> Vec<Behind> {
+    pub(super) fn failing(&mut self, limit: usize) -> Vec<SupportedPattern> {
         self.best(limit, Side::Failing)
     }
 
     /// At most half (rounded up) are of one kind, as long as there are others.
-    fn best(&mut self, limit: usize, side: Side) -> Vec<Behind> {
+    fn best(&mut self, limit: usize, side: Side) -> Vec<SupportedPattern> {
         let (mut chosen, mut left_over): (Vec<Likely>, Vec<Likely>) = Default::default();
         for each in self.likely(limit, side) {
             let alike = chosen.iter().filter(|other| other.kind == each.kind).count();
@@ -146,7 +146,7 @@ impl<'a> BehindNearest<'a> {
             .into_iter()
             .chain(left_over)
             .filter_map(|each| Some((self.behind(&each)?, each)).filter(|(behind, _)| side.admits(behind)));
-        let mut best: Vec<(Behind, Likely)> = admitted.take(limit).collect();
+        let mut best: Vec<(SupportedPattern, Likely)> = admitted.take(limit).collect();
         best.sort_unstable_by(|a, b| a.1.order(&b.1));
         best.into_iter().map(|(behind, _)| behind).collect()
     }
@@ -186,18 +186,23 @@ impl<'a> BehindNearest<'a> {
         likely
     }
 
-    fn behind(&self, likely: &Likely) -> Option<Behind> {
+    fn behind(&self, likely: &Likely) -> Option<SupportedPattern> {
         let Likely { pattern, support, .. } = *likely;
         let summary = self.ledgers.all.summary(self.namespace, &pattern, self.slice)?;
-        let contrast = self.ledgers.contrast(self.space, self.namespace, &pattern, summary.kind, self.slice);
-        Some(Behind { pattern, support, summary, contrast })
+        let odds_ratio =
+            self.ledgers.odds_ratio(self.space, self.namespace, &pattern, summary.kind, self.slice);
+        Some(SupportedPattern { pattern, support, summary, odds_ratio })
     }
 }
 
 /// The best of these patterns: support times the lower bound of success, times twice the effectiveness.
-pub(super) fn best_used(usages: &Usages, mut behind: Vec<Behind>, limit: usize) -> Vec<Behind> {
+pub(super) fn best_used(
+    usages: &Usages,
+    mut behind: Vec<SupportedPattern>,
+    limit: usize,
+) -> Vec<SupportedPattern> {
     if usages.is_credited() {
-        let worth = |each: &Behind| {
+        let worth = |each: &SupportedPattern| {
             each.support * each.summary.low * 2.0 * usages.effectiveness(&each.pattern).unwrap_or(0.5)
         };
         behind.sort_by(|a, b| worth(b).total_cmp(&worth(a)).then(a.pattern.cmp(&b.pattern)));

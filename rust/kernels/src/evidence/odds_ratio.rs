@@ -30,7 +30,7 @@ impl Stratum {
     }
 
     /// A stratum in which all or none have the pattern compares nothing.
-    fn compares(&self) -> bool {
+    fn is_informative(&self) -> bool {
         self.with() > 0.0 && self.without() > 0.0
     }
 
@@ -46,7 +46,7 @@ impl Stratum {
 
 /// The common odds ratio over strata (Mantel-Haenszel) with its 95% interval (Robins, Breslow and Greenland).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Contrast {
+pub struct OddsRatio {
     /// How many times the odds of success are with the pattern; NaN where nothing could be compared.
     pub ratio: f64,
     pub low: f64,
@@ -55,14 +55,14 @@ pub struct Contrast {
     pub lift: f64,
     /// How likely a difference at least as large is by chance alone (Mantel and Haenszel's test, two-sided, with the
     /// correction for continuity); 1 where nothing could be compared.
-    pub chance: f64,
+    pub p_value: f64,
 }
 
-impl Contrast {
-    const UNKNOWN: Self = Self { ratio: f64::NAN, low: 0.0, high: f64::INFINITY, lift: 0.0, chance: 1.0 };
+impl OddsRatio {
+    const UNKNOWN: Self = Self { ratio: f64::NAN, low: 0.0, high: f64::INFINITY, lift: 0.0, p_value: 1.0 };
 
     /// Whether any stratum had episodes with the pattern and episodes without it.
-    pub fn compares(&self) -> bool {
+    pub fn is_defined(&self) -> bool {
         !self.ratio.is_nan()
     }
 
@@ -76,10 +76,10 @@ impl Contrast {
 ///
 /// Strata that compare nothing count for nothing. Where one side never failed or never succeeded in any of them, half
 /// an episode is added to each cell, so that the ratio stays finite and the interval wide.
-pub fn contrast(strata: &[Stratum]) -> Contrast {
-    let comparing: Vec<Stratum> = strata.iter().copied().filter(Stratum::compares).collect();
+pub fn odds_ratio(strata: &[Stratum]) -> OddsRatio {
+    let comparing: Vec<Stratum> = strata.iter().copied().filter(Stratum::is_informative).collect();
     if comparing.is_empty() {
-        return Contrast::UNKNOWN;
+        return OddsRatio::UNKNOWN;
     }
     let mut sums = Sums::over(&comparing);
     if sums.for_it <= 0.0 || sums.against_it <= 0.0 {
@@ -88,17 +88,17 @@ pub fn contrast(strata: &[Stratum]) -> Contrast {
     }
     let ratio = sums.for_it / sums.against_it;
     let margin = 1.959_963_984_540_054 * sums.variance().sqrt();
-    Contrast {
+    OddsRatio {
         ratio,
         low: ratio * (-margin).exp(),
         high: ratio * margin.exp(),
         lift: difference(&comparing),
-        chance: chance(&comparing),
+        p_value: p_value(&comparing),
     }
 }
 
 /// Of a difference that is at least as large where with and without are alike. Every stratum compares.
-fn chance(strata: &[Stratum]) -> f64 {
+fn p_value(strata: &[Stratum]) -> f64 {
     let (mut excess, mut variance) = (0.0, 0.0);
     for stratum in strata.iter().filter(|stratum| stratum.total() > 1.0) {
         let total = stratum.total();
@@ -132,16 +132,16 @@ fn normal_tails(deviations: f64) -> f64 {
     (t * (series - z * z).exp()).min(1.0)
 }
 
-/// The chances of many comparisons, each raised to the smallest share of false discoveries at which it would still be
+/// The p_values of many comparisons, each raised to the smallest share of false discoveries at which it would still be
 /// one (Benjamini and Hochberg): taking all that are at most q, no more than a share q of them is chance on average.
-pub fn false_discovery_shares(chances: &[f64]) -> Vec<f64> {
-    let mut order: Vec<usize> = (0..chances.len()).collect();
-    order.sort_unstable_by(|a, b| chances[*b].total_cmp(&chances[*a]));
-    let mut shares = vec![1.0; chances.len()];
+pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<f64> {
+    let mut order: Vec<usize> = (0..p_values.len()).collect();
+    order.sort_unstable_by(|a, b| p_values[*b].total_cmp(&p_values[*a]));
+    let mut shares = vec![1.0; p_values.len()];
     let mut least = 1.0_f64;
     for (place, index) in order.into_iter().enumerate() {
-        let rank = chances.len() - place;
-        least = least.min(chances[index] * chances.len() as f64 / rank as f64);
+        let rank = p_values.len() - place;
+        least = least.min(p_values[index] * p_values.len() as f64 / rank as f64);
         shares[index] = least;
     }
     shares
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn one_stratum_gives_the_odds_ratio_and_its_standard_interval() {
-        let found = contrast(&[stratum([20.0, 10.0], [10.0, 20.0])]);
+        let found = odds_ratio(&[stratum([20.0, 10.0], [10.0, 20.0])]);
         let margin = 1.959_963_984_540_054 * (2.0 / 20.0 + 2.0 / 10.0_f64).sqrt();
         assert!((found.ratio - 4.0).abs() < 1e-12);
         assert!((found.low - 4.0 * (-margin).exp()).abs() < 1e-9);
@@ -221,41 +221,41 @@ mod tests {
         // The strong agent succeeds in 80% and has the habit often; the weak one in 20%, and has it rarely.
         let strata = [stratum([64.0, 16.0], [16.0, 4.0]), stratum([4.0, 16.0], [16.0, 64.0])];
         let pooled = stratum([68.0, 32.0], [32.0, 68.0]);
-        assert!(!contrast(&[pooled]).is_undecided());
-        assert!(contrast(&strata).is_undecided() && (contrast(&strata).ratio - 1.0).abs() < 1e-12);
+        assert!(!odds_ratio(&[pooled]).is_undecided());
+        assert!(odds_ratio(&strata).is_undecided() && (odds_ratio(&strata).ratio - 1.0).abs() < 1e-12);
     }
 
     #[test]
     fn the_chance_of_a_difference_is_that_of_the_test_of_mantel_and_haenszel() {
         // One stratum: excess 5, variance 30 * 30 * 30 * 30 / (60² * 59), so (5 - .5) / 1.9528 = 2.3044 deviations.
-        let found = contrast(&[stratum([20.0, 10.0], [10.0, 20.0])]);
-        assert!((found.chance - 0.021_200).abs() < 1e-4, "{}", found.chance);
-        assert_eq!(contrast(&[stratum([5.0, 5.0], [5.0, 5.0])]).chance, 1.0);
+        let found = odds_ratio(&[stratum([20.0, 10.0], [10.0, 20.0])]);
+        assert!((found.p_value - 0.021_200).abs() < 1e-4, "{}", found.p_value);
+        assert_eq!(odds_ratio(&[stratum([5.0, 5.0], [5.0, 5.0])]).p_value, 1.0);
         assert!((normal_tails(1.959_963_984_540_054) - 0.05).abs() < 1e-7);
         assert!((normal_tails(6.0) / 1.973_175_290_075e-9 - 1.0).abs() < 1e-6);
     }
 
     #[test]
     fn of_many_comparisons_those_below_their_share_of_the_level_are_discoveries() {
-        let shares = false_discovery_shares(&[0.01, 0.5, 0.02, 0.03, 1.0]);
+        let shares = benjamini_hochberg(&[0.01, 0.5, 0.02, 0.03, 1.0]);
         let expected = [0.05, 0.625, 0.05, 0.05, 1.0];
         assert!(shares.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-12), "{shares:?}");
-        assert!(false_discovery_shares(&[]).is_empty());
+        assert!(benjamini_hochberg(&[]).is_empty());
     }
 
     #[test]
     fn nothing_to_compare_is_undecided() {
         let one_sided = stratum([5.0, 1.0], [0.0, 0.0]);
         for strata in [&[][..], &[Stratum::default()], &[one_sided]] {
-            let found = contrast(strata);
+            let found = odds_ratio(strata);
             assert!(found.ratio.is_nan() && found.is_undecided() && found.lift == 0.0);
         }
     }
 
     #[test]
     fn a_side_that_never_failed_has_a_finite_ratio() {
-        let few = contrast(&[stratum([2.0, 0.0], [1.0, 1.0])]);
-        let many = contrast(&[stratum([200.0, 0.0], [100.0, 100.0])]);
+        let few = odds_ratio(&[stratum([2.0, 0.0], [1.0, 1.0])]);
+        let many = odds_ratio(&[stratum([200.0, 0.0], [100.0, 100.0])]);
         assert!(few.ratio.is_finite() && few.is_undecided());
         assert!(many.ratio.is_finite() && !many.is_undecided());
     }
@@ -263,7 +263,7 @@ mod tests {
     #[test]
     fn evidence_that_has_all_but_faded_is_undecided() {
         for faded in [1e-100, 1e-200, 1e-300] {
-            let found = contrast(&[stratum([2.0 * faded, faded], [faded, 2.0 * faded])]);
+            let found = odds_ratio(&[stratum([2.0 * faded, faded], [faded, 2.0 * faded])]);
             assert!(found.is_undecided() && found.low < 0.1 && found.high > 10.0, "{found:?}");
         }
     }
@@ -281,7 +281,7 @@ mod tests {
                 .iter()
                 .map(|s| stratum([s.without_succeeded, s.without_failed], [s.with_succeeded, s.with_failed]))
                 .collect();
-            let (found, mirrored) = (contrast(&strata), contrast(&exchanged));
+            let (found, mirrored) = (odds_ratio(&strata), odds_ratio(&exchanged));
             prop_assert!((found.ratio * mirrored.ratio - 1.0).abs() < 1e-9);
             prop_assert!((found.low * mirrored.high - 1.0).abs() < 1e-9);
             prop_assert!((found.lift + mirrored.lift).abs() < 1e-9);
