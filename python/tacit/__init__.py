@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         TooLargeError,
         UnavailableError,
         UnknownEpisodeError,
+        UnknownMaintenanceError,
         UnknownNameError,
         UnknownRecallError,
         ValidationError,
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from .model.learned import Learned
     from .model.maintenance import Maintenance, Merge, StateChange
     from .model.pattern import Alternative, Cluster, Contrast, Finding, Heuristic, Pattern
+    from .model.query import Asking, EpisodeHead
     from .model.recall import Hit, NextStep, Reason, Recall, Run
     from .model.usage import Usage
     from .recorder import Recorder, recorded
@@ -97,6 +99,7 @@ _HOMES = {
         "TooLargeError",
         "UnavailableError",
         "UnknownEpisodeError",
+        "UnknownMaintenanceError",
         "UnknownNameError",
         "UnknownRecallError",
         "ValidationError",
@@ -118,6 +121,7 @@ _HOMES = {
     "model.learned": ("Learned",),
     "model.maintenance": ("Maintenance", "Merge", "StateChange"),
     "model.pattern": ("Alternative", "Cluster", "Contrast", "Finding", "Heuristic", "Pattern"),
+    "model.query": ("Asking", "EpisodeHead"),
     "model.recall": ("Hit", "NextStep", "Reason", "Recall", "Run"),
     "model.usage": ("Usage",),
     "recorder": ("Recorder", "recorded"),
@@ -127,6 +131,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "Alternative",
     "Argument",
+    "Asking",
     "AsyncMemory",
     "Backoff",
     "CircuitBreaker",
@@ -140,6 +145,7 @@ __all__ = [
     "Episode",
     "EpisodeClosedError",
     "EpisodeError",
+    "EpisodeHead",
     "EvidenceSettings",
     "Finding",
     "Fix",
@@ -183,6 +189,7 @@ __all__ = [
     "TooLargeError",
     "UnavailableError",
     "UnknownEpisodeError",
+    "UnknownMaintenanceError",
     "UnknownNameError",
     "UnknownRecallError",
     "Usage",

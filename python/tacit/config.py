@@ -34,6 +34,10 @@ class Limits:
     namespace_characters: int = 128
     name_bytes: int = 500
     """The bytes of a domain, language, framework, agent, source, task key or external id."""
+    open_episodes: int = 10_000
+    """Episodes that one process may hold open."""
+    answers: int = 1_000
+    """Answers that an open episode keeps for its credit; the oldest are dropped first."""
 
 
 @dataclass(frozen=True, slots=True)

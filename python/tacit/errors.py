@@ -7,7 +7,8 @@
     ├── UnknownRecallError        no recall of an episode has that id
     ├── UnknownNameError          a name that no registry knows
     ├── ValidationError           a field, its limit and what was given (also a ValueError)
-    │   └── TooLargeError         what was given is larger than its limit
+    │   ├── TooLargeError         the value is larger than its limit
+    │   └── UnknownMaintenanceError   no maintenance run has that id
     ├── ConflictError             the same external id, another content
     ├── LeakError                 an evaluated memory knows what it is asked about
     └── StorageError
@@ -88,20 +89,42 @@ class UnknownNameError(TacitError, LookupError):
 
 
 class ValidationError(TacitError, ValueError):
-    """A value breaks a rule: `field` names it, `limit` is the rule, `size` what was given."""
+    """A value breaks a rule: `field` names it, `rule` follows "must be", `value` is the given one or its size."""
 
-    def __init__(self, field: str, limit: str, size: str) -> None:
-        super().__init__(field, limit, size)
+    def __init__(self, field: str, rule: str, value: str) -> None:
+        super().__init__(field, rule, value)
         self.field = field
-        self.limit = limit
-        self.size = size
+        self.rule = rule
+        self.value = value
 
     def __str__(self) -> str:
-        return f"{self.field}: {self.limit}, got {self.size}"
+        return refusal(self.field, self.rule, self.value)
 
 
 class TooLargeError(ValidationError):
     """A value is larger than its limit."""
+
+
+class UnknownMaintenanceError(ValidationError):
+    """No maintenance run of the namespace has this id."""
+
+    def __init__(self, audit_id: str, *rest: str) -> None:
+        super().__init__("audit_id", "the id of a maintenance run", repr(audit_id))
+        self.args = (audit_id,)
+        self.audit_id = audit_id
+
+    def __str__(self) -> str:
+        return f"no maintenance run {self.audit_id!r}; `tacit maintain` prints the id"
+
+
+def refusal(field: str, rule: str, value: str) -> str:
+    """The text of every refusal: `{field} must be {rule}; got {value}`.
+
+    A rule may bring its verb: "must have 16 bytes", "not be empty". An empty `value` is left out.
+    """
+    verb = "" if rule.startswith("must ") else "must " if rule.startswith("not ") else "must be "
+    given = "" if value in ("", "''") else f"; got {value}"
+    return f"{field} {verb}{rule}{given}"
 
 
 class ConflictError(TacitError):

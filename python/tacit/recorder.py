@@ -7,13 +7,14 @@ import inspect
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import EllipsisType, TracebackType
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, Literal, ParamSpec, TypeVar, Unpack, cast
 
 from .errors import EpisodeClosedError, StorageError, ValidationError
 from .memory import Memory
 from .model.advice import Fixes, Playbook, Prediction, Suggestion
-from .model.episode import Episode, Json, Outcome
+from .model.episode import Episode, Json, Outcome, Step
 from .model.learned import Learned
+from .model.query import EPISODE_HEAD, Asking, EpisodeHead, check_keywords
 from .model.recall import Recall
 
 P = ParamSpec("P")
@@ -23,18 +24,29 @@ R = TypeVar("R")
 class Recorder:
     """One episode while it goes on; `Memory.episode` makes it.
 
-    End it with `succeed`, `fail` or `partial`. Leaving the `with` block by an exception fails it with the exception's
-    message and lets the exception pass; leaving without a word closes it as abandoned. Where `succeed`, `fail` or
-    `partial` raise because the store failed, that says nothing about the task: the episode stays open, and
+    End it with `succeed`, `fail` or `partial`. An exception that leaves the `with` block fails it with the
+    exception's message and passes; a block that ends without a verdict closes it as abandoned. If `succeed`, `fail`
+    or `partial` raise because the store failed, that says nothing about the task: the episode stays open, and
     `memory.complete(episode.id, outcome)` may end it later.
+
+    Example:
+        >>> from tacit import Memory
+        >>> memory = Memory()
+        >>> with memory.episode("Cancel order 17", domain="retail") as episode:
+        ...     advice = episode.recall(limit=5)
+        ...     number = episode.log("cancel_order", parameters={"order_id": 17}, output="cancelled")
+        ...     learned = episode.succeed("refunded to the card")
+        >>> learned.state
+        'learned'
     """
 
-    def __init__(self, memory: Memory, episode_id: str, task: str, asked: dict[str, Any]) -> None:
+    def __init__(self, memory: Memory, episode_id: str, task: str, asking: Asking) -> None:
         self.memory = memory
         self.id = episode_id
         self.learned: Learned | None = None
+        """Everything the episode taught; `None` while it goes on."""
         self._task = task
-        self._asked = asked
+        self._asking = asking
         self._tools: list[str] = []
         self._not_stored: BaseException | None = None
 
@@ -50,7 +62,7 @@ class Recorder:
         latency_ms: float | None = None,
         tokens: int | None = None,
         metadata: dict[str, Json] | None = None,
-        truncate: str | None = None,
+        truncate: Literal["observation"] | None = None,
     ) -> int:
         """Appends a step; as `Memory.log`."""
         number = self.memory.log(
@@ -69,43 +81,57 @@ class Recorder:
         self._tools.append(tool)
         return number
 
-    def recall(self, task: str | None = None, *, limit: int = 5, **asked: Any) -> Recall:
-        """`Memory.recall` for this episode's task and context and the steps it has taken.
+    def recall(
+        self,
+        task: str | None = None,
+        *,
+        steps: Sequence[Step | str] | None = None,
+        limit: int = 5,
+        **asking: Unpack[Asking],
+    ) -> Recall:
+        """`Memory.recall` for this episode's task and context after its steps so far.
 
-        The answer is a receipt: the episode's ending credits what was used of it.
+        `task`, `steps` and the keywords of `Memory.recall` override those of the episode. The answer is a receipt:
+        the episode's ending credits the memories that were used.
         """
-        asked = {**self._asked, "steps": self._tools, "episode_id": self._open_id, **asked}
-        return self.memory.recall(self._task if task is None else task, limit=limit, **asked)
+        asked: Asking = {**self._asking, **asking}
+        return self.memory.recall(
+            self._task if task is None else task,
+            steps=self._tools if steps is None else steps,
+            limit=limit,
+            episode_id=self._open_id,
+            **asked,
+        )
 
     def suggest(self, *, limit: int = 5) -> Suggestion:
-        """`Memory.suggest` for this episode's task, context and agent, after the steps it has taken; a receipt too."""
-        steps = self._so_far().steps
-        asked = {**self._who(), "episode_id": self._open_id}
-        return self.memory.suggest(steps, task=self._task, limit=limit, **asked)
+        """`Memory.suggest` for this episode's task, context and agent after its steps so far; a receipt too."""
+        episode = self._so_far()
+        return self.memory.suggest(
+            episode.steps, task=self._task, limit=limit, episode_id=self._open_id, **_asking_of(episode)
+        )
 
     def recover(self, error: str, *, tool: str | None = None, limit: int = 5) -> Fixes:
-        """`Memory.recover` after the steps it has taken; `tool` may be left out where the last of them failed."""
-        return self.memory.recover(error, tool=tool, steps=self._so_far().steps, limit=limit, **self._who())
+        """`Memory.recover` after the steps so far; `tool` may be left out if the last of them failed."""
+        episode = self._so_far()
+        return self.memory.recover(error, tool=tool, steps=episode.steps, limit=limit, **_asking_of(episode))
 
     def predict(self) -> Prediction:
         """`Memory.predict` for this episode's task, context and agent."""
-        return self.memory.predict(self._task, task_key=self._so_far().task_key, **self._who())
+        episode = self._so_far()
+        return self.memory.predict(self._task, task_key=episode.task_key, **_asking_of(episode))
 
     def playbook(self, *, limit: int = 5) -> Playbook:
         """`Memory.playbook` for this episode's task, context and agent; a receipt too."""
-        return self.memory.playbook(self._task, limit=limit, **self._who(), episode_id=self._open_id)
+        asking = _asking_of(self._so_far())
+        return self.memory.playbook(self._task, limit=limit, episode_id=self._open_id, **asking)
 
     @property
     def _open_id(self) -> str | None:
-        """The episode whose receipts the answers are, while it goes on."""
+        """The episode's id while it goes on: its answers are receipts."""
         return self.id if self.learned is None else None
 
     def _so_far(self) -> Episode:
         return self.memory.get(self.id)
-
-    def _who(self) -> dict[str, Any]:
-        episode = self._so_far()
-        return {"context": episode.context, "agent": episode.agent, "namespace": episode.namespace}
 
     def succeed(self, verdict: str | None = None, *, artifacts: Sequence[str] = ()) -> Learned:
         """Ends the episode as a success."""
@@ -141,28 +167,44 @@ class Recorder:
             self._complete(Outcome.abandoned())
         else:
             with suppress(EpisodeClosedError):  # an ending that was interrupted may have come about
-                self._complete(Outcome.failure(_told(error)))
+                self._complete(Outcome.failure(_described(error)))
+
+
+def _asking_of(episode: Episode) -> Asking:
+    return {"context": episode.context, "agent": episode.agent, "namespace": episode.namespace}
 
 
 def recorded(
-    memory: Memory, task: str | None = None, **head: Any
+    memory: Memory, task: str | None = None, **head: Unpack[EpisodeHead]
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """A decorator that makes each call of a function an episode; of an `async def`, each that is awaited.
 
-    The task is `task`, else the function's name; the call is one step of the tool that bears the function's name.
-    Returning succeeds, raising fails and raises again. Takes what `Memory.start` takes. Raises `ValidationError` for
-    a generator: its call returns before it has done anything.
+    The task is `task`, else the function's name; the call is one step, and its tool has the function's name.
+    Returning succeeds, raising fails and raises again. Takes the keywords of `Memory.start`. Raises
+    `ValidationError` for a generator: its call returns before it has done anything.
+
+    Example:
+        >>> import tacit
+        >>> memory = tacit.Memory()
+        >>> @tacit.recorded(memory, domain="arithmetic")
+        ... def add(a: int, b: int) -> int:
+        ...     return a + b
+        >>> add(1, 2)
+        3
+        >>> [episode.task for episode in memory.episodes()]
+        ['add']
     """
+    check_keywords("recorded", head, EPISODE_HEAD, ("memory", "task"))
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
             raise ValidationError("function", "a function that returns, or an async def", "a generator")
         tool = function.__name__
-        told = tool.replace("_", " ") if task is None else task
+        text = tool.replace("_", " ") if task is None else task
 
         @functools.wraps(function)
         def call(*arguments: P.args, **named: P.kwargs) -> R:
-            episode = memory.episode(told, **head)
+            episode = memory.episode(text, **head)
             try:
                 result = function(*arguments, **named)
             except BaseException as error:
@@ -175,7 +217,7 @@ def recorded(
         async def awaited(*arguments: P.args, **named: P.kwargs) -> Any:
             import asyncio
 
-            episode = memory.episode(told, **head)
+            episode = memory.episode(text, **head)
             try:
                 result = await cast(Any, function(*arguments, **named))
             except BaseException as error:
@@ -195,12 +237,12 @@ def _end(episode: Recorder, tool: str, error: BaseException | None = None) -> No
         episode.log(tool, output=None)
         episode.succeed()
     else:
-        episode.log(tool, error=_told(error))
-        episode.fail(_told(error))
+        episode.log(tool, error=_described(error))
+        episode.fail(_described(error))
 
 
-def _told(error: BaseException) -> str:
-    """The exception in a line that fits where it is kept."""
+def _described(error: BaseException) -> str:
+    """The exception in a line, cut to 10,000 characters."""
     message = str(error)
-    told = f"{type(error).__name__}: {message}" if message else type(error).__name__
-    return told.encode("utf-8", "replace").decode()[:10_000]
+    line = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    return line.encode("utf-8", "replace").decode()[:10_000]

@@ -421,9 +421,9 @@ def test_a_page_of_episodes_is_newest_first_and_filtered(memory: Memory) -> None
         ({"metadata": {"a": math.nan}}, "metadata"),
         ({"metadata": {"a": {1, 2}}}, "metadata"),
         ({"context": "airline"}, "context"),
-        ({"context": {"domain": "airline"}, "domain": "retail"}, "context: must be of type TaskContext"),
-        ({"metadata": [1]}, "metadata: must be of type Mapping"),
-        ({"namespace": "x" * 600}, "namespace: 1 to 128 characters, got 600"),
+        ({"context": {"domain": "airline"}, "domain": "retail"}, "context must be a TaskContext"),
+        ({"metadata": [1]}, "metadata must be a mapping"),
+        ({"namespace": "x" * 600}, "namespace must be at most 128 characters; got 600"),
     ],
 )
 def test_a_start_that_breaks_a_rule_is_refused_by_the_field(
@@ -445,11 +445,11 @@ def test_tokens_that_are_no_count_are_refused(memory: Memory, tokens: Any) -> No
 @pytest.mark.parametrize(
     ("given", "complaint"),
     [
-        ({"steps": ("look",)}, "step 1: step: must be of type Step, got str"),
-        ({"steps": None}, "steps: a sequence"),
-        ({"steps": (Step("look"), Step(""))}, "step 2: tool: must not be empty"),
-        ({"steps": (Step("look", output=math.nan),)}, "step 1: output: must be finite"),
-        ({"outcome": None}, "outcome: an Outcome"),
+        ({"steps": ("look",)}, "step 1: step must be a Step; got str"),
+        ({"steps": None}, "steps must be a sequence"),
+        ({"steps": (Step("look"), Step(""))}, "step 2: tool must not be empty"),
+        ({"steps": (Step("look", output=math.nan),)}, "step 1: output must be finite"),
+        ({"outcome": None}, "outcome must be an Outcome"),
     ],
 )
 def test_what_is_wrong_with_an_added_episode_is_named(
@@ -457,7 +457,7 @@ def test_what_is_wrong_with_an_added_episode_is_named(
 ) -> None:
     with pytest.raises(ValidationError, match=complaint):
         memory.add(finished(**given))
-    with pytest.raises(ValidationError, match="episode: must be of type Episode"):
+    with pytest.raises(ValidationError, match="episode must be an Episode"):
         memory.add("do it")  # type: ignore[arg-type]
     assert memory.stats()["episodes"] == 0
 
@@ -508,7 +508,7 @@ def test_a_step_of_another_type_is_refused_by_the_field(
     memory: Memory, step: dict[str, Any], field: str
 ) -> None:
     id = memory.start("do it")
-    with pytest.raises(ValidationError, match=f"^{field}: "):
+    with pytest.raises(ValidationError, match=f"^{field} must "):
         memory.log(id, **step)
     assert memory.get(id).steps == ()
 
@@ -520,7 +520,7 @@ def test_an_added_step_at_no_time_there_is_is_refused(memory: Memory) -> None:
 
 def test_an_artifact_beyond_its_limit_leaves_the_episode_open(memory: Memory) -> None:
     id = memory.start("do it")
-    with pytest.raises(TooLargeError, match=r"artifacts\[0\]: at most 1000000 bytes, got 1000001 bytes"):
+    with pytest.raises(TooLargeError, match=r"artifacts\[0\] must be at most 1,000,000 bytes; got 1,000,001"):
         memory.complete(id, Outcome.success(artifacts=["x" * 1_000_001]))
     assert memory.complete(id, Outcome.success(artifacts=["x" * 1_000_000])).state == "learned"
 
@@ -549,7 +549,7 @@ def test_a_score_is_a_percentile_once_the_domain_is_known(memory: Memory) -> Non
 
 def test_a_recall_outside_its_limits_is_refused(memory: Memory) -> None:
     for limit in (0, 101):
-        with pytest.raises(ValidationError, match="limit: 1 to 100"):
+        with pytest.raises(ValidationError, match="limit must be 1 to 100"):
             memory.recall("do it", limit=limit)
 
 

@@ -49,7 +49,7 @@ def test_an_exception_without_a_message_is_told_by_its_name() -> None:
 def test_one_text_is_not_taken_for_a_list_of_its_characters(ending: str) -> None:
     memory = Memory()
     make = Outcome.success if ending == "artifacts" else Outcome.partial
-    with pytest.raises(ValidationError, match=f"{ending}: a sequence of texts"):
+    with pytest.raises(ValidationError, match=f"{ending} must be a sequence of texts"):
         make(**{ending: "report.txt"})
     episode = memory.episode("Write a report")
     end = episode.succeed if ending == "artifacts" else episode.partial

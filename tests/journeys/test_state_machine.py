@@ -99,6 +99,7 @@ class Answered:
     """A recall within an episode: the memories it showed."""
 
     episode_id: str
+    namespace: str
     recall: Recall
 
     @property
@@ -245,18 +246,18 @@ class MemoryMachine(RuleBasedStateMachine):
     @rule(id=ids, outcome=outcomes)
     def complete(self, id: str, outcome: Outcome) -> None:
         if id in self.model.open:
+            learned = self.home_of(id).complete(id, outcome)
             episode = self.model.open.pop(id)
-            learned = self.memory.complete(id, outcome)
             assert learned.state == ("abandoned" if outcome.kind == "abandoned" else "learned")
             self.model.ended[id] = replace(episode, outcome=outcome, ended_at=self.now)
         elif id not in self.model.ended:
             with pytest.raises(UnknownEpisodeError):
-                self.memory.complete(id, outcome)
+                self.home_of(id).complete(id, outcome)
         elif self.model.ended[id].outcome == outcome:
-            assert self.memory.complete(id, outcome).state == "unchanged"
+            assert self.home_of(id).complete(id, outcome).state == "unchanged"
         else:
             with pytest.raises(EpisodeClosedError):
-                self.memory.complete(id, outcome)
+                self.home_of(id).complete(id, outcome)
 
     @rule(target=ids, episode=finished)
     def add(self, episode: Episode) -> str:
@@ -282,7 +283,7 @@ class MemoryMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def add_what_was_stored(self, data: st.DataObject) -> None:
         id = data.draw(st.sampled_from(sorted(self.model.ended)))
-        assert self.memory.add(self.memory.get(id)).state == "unchanged"
+        assert self.memory.add(self.home_of(id).get(id)).state == "unchanged"
 
     def as_added(self, id: str, episode: Episode) -> Episode:
         """A run without times is dated by the clock, its steps by its start."""
@@ -297,12 +298,13 @@ class MemoryMachine(RuleBasedStateMachine):
 
     @rule(id=consumes(ids))
     def forget(self, id: str) -> None:
+        home = self.home_of(id)
         known = self.model.open.pop(id, None) or self.model.ended.pop(id, None)
         if known is None:
             with pytest.raises(UnknownEpisodeError):
-                self.memory.forget(id)
+                home.forget(id)
         else:
-            self.memory.forget(id)
+            home.forget(id)
             self.model.answers = [each for each in self.model.answers if each.episode_id != id]
 
     @rule(episode=finished.map(lambda each: replace(each, external_id=None)))
@@ -317,6 +319,17 @@ class MemoryMachine(RuleBasedStateMachine):
         if self.store.meanwhile is not None:
             self.store.meanwhile()
             self.store.meanwhile = None
+
+    def home_of(self, id: str) -> Memory:
+        """The memory as the tenant of this episode sees it."""
+        known = self.model.open.get(id) or self.model.ended.get(id)
+        return self.memory if known is None else self.memory.within(known.namespace)
+
+    def is_unknown_elsewhere(self, id: str) -> None:
+        stranger = self.memory.within("stranger")
+        for verb in (stranger.get, stranger.forget):
+            with pytest.raises(UnknownEpisodeError):
+                verb(id)
 
     # --- asking ---
 
@@ -336,7 +349,7 @@ class MemoryMachine(RuleBasedStateMachine):
         )
         comparable = [each for each in self.model.ended.values() if each.namespace == episode.namespace]
         assert {hit.episode_id for hit in answer.hits} <= {each.id for each in comparable}
-        self.model.answers.append(Answered(id, answer))
+        self.model.answers.append(Answered(id, episode.namespace, answer))
         return self.model.answers[-1]
 
     @rule(answered=answers, helped=st.booleans())
@@ -345,27 +358,28 @@ class MemoryMachine(RuleBasedStateMachine):
             return
         about = {id: helped for id in sorted(answered.shown)[:2]}
         if answered in self.model.answers:
-            self.memory.feedback(answered.recall.id, helped=about)
+            self.memory.feedback(answered.recall.id, helped=about, namespace=answered.namespace)
         else:
             with pytest.raises(UnknownRecallError):
-                self.memory.feedback(answered.recall.id, helped=about)
+                self.memory.feedback(answered.recall.id, helped=about, namespace=answered.namespace)
 
     # --- consolidating, and coming back ---
 
     @rule(target=audits, namespace=namespaces)
-    def maintain(self, namespace: str) -> str | None:
+    def maintain(self, namespace: str) -> tuple[str, str | None]:
         self.nobody_else_adds()
         foreseen = self.memory.maintain(namespace=namespace, dry_run=True)
         report = self.memory.maintain(namespace=namespace)
         assert (foreseen.merges, foreseen.changed) == (report.merges, report.changed)
         again = self.memory.maintain(namespace=namespace)
         assert (again.merges, again.unchanged) == ((), True)
-        return report.id
+        return namespace, report.id
 
     @rule(audit=audits)
-    def undo(self, audit: str | None) -> None:
-        if audit is not None:
-            assert self.memory.undo(audit).kind == "undo"
+    def undo(self, audit: tuple[str, str | None]) -> None:
+        namespace, run = audit
+        if run is not None:
+            assert self.memory.undo(run, namespace=namespace).kind == "undo"
 
     @rule(outcome=outcomes)
     def reopen(self, outcome: Outcome) -> None:
@@ -394,7 +408,8 @@ class MemoryMachine(RuleBasedStateMachine):
     @invariant()
     def episodes_are_those_of_the_dict(self) -> None:
         for id, episode in {**self.model.open, **self.model.ended}.items():
-            assert content(self.memory.get(id)) == episode
+            assert content(self.home_of(id).get(id)) == episode
+            self.is_unknown_elsewhere(id)
         for namespace in NAMESPACES:
             newest_first = self.ended(namespace)
             assert [content(each) for each in self.memory.episodes(namespace=namespace)] == newest_first[:20]

@@ -47,15 +47,15 @@ def test_json_values_come_back_as_they_were(parameters: Any, output: Any) -> Non
 @pytest.mark.parametrize(
     ("value", "complaint"),
     [
-        (math.nan, "must be finite, got NaN"),
-        (math.inf, "must be finite, got inf"),
+        (math.nan, "must be finite; got NaN"),
+        (math.inf, "must be finite; got inf"),
         ("\ud800", "a lone surrogate"),
         ({"\ud800": 1}, "a lone surrogate"),
         (2**64, "at most 64 bits"),
-        ({1: 2}, "keys must be strings"),
+        ({1: 2}, "text keys"),
         ((1, 2), "must be a JSON value"),
         (b"bytes", "must be a JSON value"),
-        ({"a": [{"b": object()}]}, r"parameters\.a\[0\]\.b: must be a JSON value"),
+        ({"a": [{"b": object()}]}, r"parameters\.a\[0\]\.b must be a JSON value"),
     ],
 )
 def test_what_is_no_json_value_is_refused_and_changes_nothing(value: Any, complaint: str) -> None:
@@ -90,18 +90,18 @@ def test_a_value_that_contains_itself_is_too_deep() -> None:
 
 def test_limits_are_named_with_the_size_that_was_given() -> None:
     episode = opened()
-    with pytest.raises(TooLargeError, match="output: at most 100 characters, got 101"):
+    with pytest.raises(TooLargeError, match="output must be at most 100 characters; got 101"):
         episode.log(1, "look", output="é" * 101)
-    with pytest.raises(TooLargeError, match="error: at most 100 characters, got 101"):
+    with pytest.raises(TooLargeError, match="error must be at most 100 characters; got 101"):
         episode.log(1, "look", error="x" * 101)
-    with pytest.raises(TooLargeError, match="output: at most 100 bytes, got"):
+    with pytest.raises(TooLargeError, match="output must be at most 100 bytes; got"):
         episode.log(1, "look", output=["x" * 50, "y" * 60])
-    with pytest.raises(TooLargeError, match="episode: at most 10000 bytes"):
+    with pytest.raises(TooLargeError, match="episode must be at most 10000 bytes"):
         episode.log(1, "look", None, {"a": "x" * 10_000})
     assert len(episode) == 0
     for _ in range(3):
         episode.log(1, "look", output="é" * 100)
-    with pytest.raises(TooLargeError, match="steps: at most 3 steps an episode, got 4"):
+    with pytest.raises(TooLargeError, match="steps must be at most 3 steps an episode; got 4"):
         episode.log(1, "look")
 
 
@@ -138,7 +138,7 @@ def test_a_latency_is_finite_and_not_negative(latency: float) -> None:
 
 
 def test_a_tool_has_a_name() -> None:
-    with pytest.raises(ValidationError, match="tool: must not be empty"):
+    with pytest.raises(ValidationError, match="tool must not be empty"):
         opened().log(1, "")
 
 

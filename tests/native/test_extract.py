@@ -117,7 +117,7 @@ def test_what_two_extractors_found_is_one_finding_that_names_both() -> None:
 def test_findings_that_are_none_are_refused() -> None:
     with pytest.raises(ValidationError, match="must yield"):
         Findings.merge([("one", ["no finding"])])  # type: ignore[list-item]
-    with pytest.raises(ValidationError, match="ok: within"):
+    with pytest.raises(ValidationError, match="ok must be within"):
         Finding("habit", {}, ok=1.5)
 
 

@@ -184,5 +184,5 @@ def test_weights_are_what_is_scored_with() -> None:
 def test_columns_of_different_lengths_are_refused_by_name() -> None:
     columns: dict[str, Any] = {name: np.zeros(2, dtype=kind) for name, kind in COLUMNS.items()}
     columns["novelty"] = np.zeros(3)
-    with pytest.raises(ValidationError, match="novelty: as long as base: 2, got 3"):
+    with pytest.raises(ValidationError, match="novelty must be as long as base: 2; got 3"):
         _native.Scorer(RewardWeights()).score_columns(**columns)

@@ -2,7 +2,7 @@
 
 from .advisor import Advisor
 from .contrasts import Contrasts
-from .question import failing_at
+from .question import failing_at, query_of
 from .retriever import Retriever
 
-__all__ = ["Advisor", "Contrasts", "Retriever", "failing_at"]
+__all__ = ["Advisor", "Contrasts", "Retriever", "failing_at", "query_of"]

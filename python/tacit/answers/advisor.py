@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -22,11 +22,13 @@ from ..model.advice import (
     SuggestedStep,
     Suggestion,
 )
-from ..model.episode import Episode
+from ..model.episode import Step
 from ..model.ids import as_text
+from ..model.maintenance import MaintenanceState
 from ..model.pattern import is_undecided
+from ..model.query import Query
 from ..model.recall import NOTHING_COMPARABLE, Reason, Recall
-from ..storage import Store, catch_up
+from ..storage import FollowLock, Store, catch_up
 from .question import record_of
 from .rules import is_part_of
 
@@ -39,26 +41,29 @@ _VALUES = msgspec.msgpack.Decoder()
 
 
 class Advisor:
-    """Follows the store beside the index, and learns what it needs when it is first asked.
+    """Follows the store beside the index, and learns what it needs when it is first query.
 
     Fitting takes place at the first question that needs it, again once a namespace's successes have grown by a
     sixteenth, and again once one of those that it was fitted on is gone: nothing that was forgotten speaks any more.
-    Everything else depends on which episodes are stored, not on when it was asked.
+    Everything else depends on which episodes are stored, not on when it was query.
     """
 
-    def __init__(self, *, store: Store, index: Index, min_episodes: int) -> None:
+    def __init__(
+        self, *, store: Store, index: Index, state_of: Callable[[str], MaintenanceState], min_episodes: int
+    ) -> None:
         self._store = store
         self._index = index
+        self._state_of = state_of
         self._min_episodes = min_episodes
         self._models = _native.Advisor()
-        self._following = threading.Lock()
-        self._fitting = threading.Lock()
+        self._following = FollowLock()
+        self._fitting = threading.RLock()
 
-    def suggest(self, asked: Episode, *, limit: int) -> Suggestion:
+    def suggest(self, query: Query, *, limit: int) -> Suggestion:
         """See `Memory.suggest`."""
         started = time.perf_counter()
-        record = record_of(asked)
-        self._learn(asked.namespace)
+        record = record_of(query)
+        self._learn(query.namespace)
         rows = self._models.suggest(record, limit)
         tools = [row.tool for row in rows if row.tool is not None]
         filled = dict(zip(tools, self._models.arguments(record, tools), strict=True))
@@ -69,13 +74,14 @@ class Advisor:
             elapsed_ms=(time.perf_counter() - started) * 1_000,
         )
 
-    def recover(self, asked: Episode, *, limit: int) -> Fixes:
-        """See `Memory.recover`; the last step of `asked` is the one that failed."""
-        namespace, failed = asked.namespace, asked.steps[-1]
+    def recover(self, query: Query, failed: Step, *, limit: int) -> Fixes:
+        """See `Memory.recover`; `failed` is the last step of `query`."""
+        namespace = query.namespace
         named = "timeout" if failed.status == "timeout" else error_class(failed.error or "")
         catch_up(self._store, self._models, self._following)
+        self._state_of(namespace)  # the index counts merged patterns as one once their state is loaded
         known = dict(self._index.recoveries(namespace, failed.tool, named))
-        rows = self._models.recover(record_of(asked), failed.tool, named, limit)
+        rows = self._models.recover(record_of(query), failed.tool, named, limit)
         return Fixes(
             error_class=named,
             tool=failed.tool,
@@ -87,10 +93,10 @@ class Advisor:
             degraded=() if known else ("error_class",),
         )
 
-    def predict(self, asked: Episode) -> Prediction:
+    def predict(self, query: Query) -> Prediction:
         """See `Memory.predict`."""
         catch_up(self._store, self._models, self._following)
-        row = self._models.predict(record_of(asked))
+        row = self._models.predict(record_of(query))
         success, low, high = row.success
         steps, steps_low, steps_high = row.steps or (None, None, None)
         return Prediction(
@@ -107,21 +113,21 @@ class Advisor:
             degraded=() if row.support else (NOTHING_COMPARABLE,),
         )
 
-    def playbook(self, asked: Episode, recalled: Recall, *, limit: int, arguments: bool) -> Playbook:
+    def playbook(self, query: Query, recalled: Recall, *, limit: int, arguments: bool) -> Playbook:
         """See `Memory.playbook`; pitfalls and rules are those that were recalled for the task.
 
         A pitfall that the plan itself does is left out. Without a comparable episode there is no plan.
         """
-        record = record_of(asked)
-        success = self.predict(asked)
+        record = record_of(query)
+        success = self.predict(query)
         plan = self._models.plan(record, limit)
         planned = plan.steps if recalled.hits else []
         tools = [tool for tool, _ in planned]
-        filled = self._plan_arguments(asked.namespace, record, tools) if arguments else [[] for _ in tools]
+        filled = self._plan_arguments(query.namespace, record, tools) if arguments else [[] for _ in tools]
         steps = zip(planned, filled, strict=True)
         return Playbook(
             id=recalled.id,
-            task=asked.task,
+            task=query.task,
             steps=tuple(PlanStep(tool, share, _arguments(row)) for (tool, share), row in steps),
             success=success,
             pitfalls=tuple(each for each in recalled.pitfalls if not is_part_of(each, tools)),

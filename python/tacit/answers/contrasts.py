@@ -34,9 +34,11 @@ class Contrasts:
         """Of the newest failures; each success is taken once for a task."""
         return self._first(self._failures(namespace, domain, task_key), limit)
 
-    def near(self, namespace: str, task: str, *, limit: int, context: TaskContext) -> tuple[Contrast, ...]:
-        """Of the failures nearest to a task."""
-        nearest = self._similar(namespace, task, context.domain, _NEIGHBOURS)
+    def near(
+        self, namespace: str, task: str, *, limit: int, domain: str | None = None
+    ) -> tuple[Contrast, ...]:
+        """Pairs for the failures nearest to a task."""
+        nearest = self._similar(namespace, task, domain or TaskContext().domain, _NEIGHBOURS)
         payloads = self._store.get_many("episode", [id for id, _ in nearest])
         episodes = (_EPISODES.decode(payload) for payload in payloads if payload is not None)
         return self._first((each for each in episodes if _failed(each)), limit)

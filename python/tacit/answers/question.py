@@ -1,39 +1,120 @@
-"""What is asked about, as the models read it: the record of an episode that has not ended."""
+"""Questions: keywords become a `Query`, and a query becomes the record that the models read."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import msgspec
 
+from ..config import Limits
 from ..errors import ValidationError
+from ..model.checks import (
+    check_context,
+    check_name,
+    check_namespace,
+    check_sequence,
+    check_step,
+    check_task,
+    check_tool,
+    check_type,
+)
 from ..model.episode import Episode, Step
+from ..model.query import ASKING, Asking, Query, check_keywords, context_of
 
 _RECORDS = msgspec.msgpack.Encoder()
+_EXPLICIT = {
+    "recall": ("task", "steps", "limit", "episode_id"),
+    "suggest": ("steps", "task", "limit", "episode_id"),
+    "recover": ("error", "tool", "steps", "limit"),
+    "predict": ("task", "task_key"),
+    "playbook": ("task", "limit", "arguments", "episode_id"),
+}
+"""The arguments of each verb beside the keywords of `Asking`."""
+_NEEDS_TASK = ("recall", "predict", "playbook")
 
 
-def record_of(asked: Episode) -> bytes:
-    """The record. Raises `ValidationError` where a step holds what is no JSON value."""
+def query_of(
+    verb: str,
+    task: str | None,
+    asking: Asking,
+    *,
+    namespace: str,
+    limits: Limits,
+    steps: Sequence[Step | str] = (),
+    task_key: str | None = None,
+) -> Query:
+    """The query of a verb. Raises `TypeError` for an unknown keyword and `ValidationError` that names the field."""
+    check_keywords(verb, asking, ASKING, _EXPLICIT[verb])
+    given_namespace, agent = asking.get("namespace"), asking.get("agent")
+    if task is not None or verb in _NEEDS_TASK:
+        check_task(task, limits)
+    if given_namespace is not None:
+        check_namespace(given_namespace, limits)
+    context = context_of(asking)
+    check_context(context, limits)
+    check_name("agent", agent, limits)
+    check_name("task_key", task_key, limits)
+    check_sequence("steps", steps)
+    for step in steps:
+        _check_step(step)
+    return Query(
+        task=task or "",
+        namespace=namespace if given_namespace is None else given_namespace,
+        context=context,
+        steps=tuple(steps),
+        agent=agent,
+        task_key=task_key,
+    )
+
+
+def _check_step(step: Step | str) -> None:
+    if isinstance(step, str):
+        check_tool("steps", step)
+        return
+    check_type("steps", step, Step)
+    check_tool("steps", step.tool)
+    check_step(step)
+    for text in (step.action, step.error):
+        if text is not None:
+            check_type("steps", text, str)
+
+
+def record_of(query: Query) -> bytes:
+    """The record of an episode that has not ended, as the models read it.
+
+    Raises `ValidationError` if a step holds something that is no JSON value.
+    """
+    episode = Episode(
+        task=query.task,
+        namespace=query.namespace,
+        context=query.context,
+        agent=query.agent,
+        task_key=query.task_key,
+        steps=tuple(map(_as_step, query.steps)),
+    )
     try:
-        return _RECORDS.encode(asked)
+        return _RECORDS.encode(episode)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise ValidationError("steps", "parameters and results that are JSON values", str(error)) from error
+        raise ValidationError("steps", "JSON values throughout", str(error)) from error
 
 
-def failing_at(asked: Episode, error: str, tool: str | None) -> Episode:
-    """The question whose last step is the one that failed with `error`.
+def failing_at(query: Query, error: str, tool: str | None) -> tuple[Query, Step]:
+    """The query whose last step failed with `error`, and that step.
 
-    Raises `ValidationError` where neither `tool` nor the last step says which tool failed.
+    Raises `ValidationError` if neither `tool` nor the last step says which tool failed.
     """
     if not isinstance(error, str):
         raise ValidationError("error", "a text", type(error).__name__)
-    if tool is not None and not (asked.steps and _is(asked.steps[-1], tool, error)):
-        return replace(asked, steps=(*asked.steps, Step(tool=tool, status="error", error=error)))
-    if not asked.steps:
-        raise ValidationError("tool", "the tool that failed, or steps that end with it", "None")
-    *before, last = asked.steps
-    return replace(asked, steps=(*before, replace(last, status="error", error=error, output=None)))
+    last = _as_step(query.steps[-1]) if query.steps else None
+    if tool is not None and (last is None or (last.tool, last.error) != (tool, error)):
+        failed = Step(tool=tool, status="error", error=error)
+        return replace(query, steps=(*query.steps, failed)), failed
+    if last is None:
+        raise ValidationError("tool", "the tool that failed, unless steps end with it", "None")
+    failed = replace(last, status="error", error=error, output=None)
+    return replace(query, steps=(*query.steps[:-1], failed)), failed
 
 
-def _is(step: Step, tool: str, error: str) -> bool:
-    return (step.tool, step.error) == (tool, error)
+def _as_step(step: Step | str) -> Step:
+    return Step(tool=step) if isinstance(step, str) else step

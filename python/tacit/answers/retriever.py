@@ -15,10 +15,11 @@ from ..embedding import Embedder, embed_packed
 from ..errors import ValidationError
 from ..model.advice import FINISH
 from ..model.context import TaskContext
-from ..model.episode import Outcome, Reward, Step
+from ..model.episode import Outcome, Reward
 from ..model.ids import as_text
 from ..model.maintenance import MaintenanceState
 from ..model.pattern import Pattern, is_undecided
+from ..model.query import Query
 from ..model.recall import NOTHING_COMPARABLE, Hit, NextStep, Reason, Recall
 from ..model.usage import Usage
 from ..storage.base import Store
@@ -34,8 +35,8 @@ _SHOWN_RUNS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
-    """A task as the index is asked about it."""
+class _EncodedQuery:
+    """A query as the index takes it."""
 
     task: str
     namespace: str
@@ -90,11 +91,11 @@ class Retriever:
         embedder: Embedder | None,
         index: Index,
         store: Store,
-        standing_of: Callable[[str], MaintenanceState],
+        state_of: Callable[[str], MaintenanceState],
         decay_half_life_days: float = 0.0,
     ) -> None:
         self.settings = settings
-        self._standing_of = standing_of
+        self._state_of = state_of
         self._half_life_s = decay_half_life_days * DAY_S or None
         self.embedder = embedder
         self.index = index
@@ -111,33 +112,24 @@ class Retriever:
             weights.effectiveness,
         ]
 
-    def recall(
-        self,
-        task: str,
-        *,
-        context: TaskContext,
-        steps: Sequence[Step | str],
-        limit: int,
-        namespace: str,
-        now: int,
-    ) -> Recall:
+    def recall(self, asked: Query, *, limit: int, now: int) -> Recall:
         """The whole answer; see `Memory.recall`."""
         started = time.perf_counter()
-        query = self._encode(task, context, steps, namespace, now)
-        # The standing comes first: the index then counts merged patterns as one, in a process just started too.
-        standing = self._standing_of(namespace)
+        query = self._encode(asked, now)
+        # The state comes first: the index then counts merged patterns as one, in a process just started too.
+        state = self._state_of(asked.namespace)
         rows, missing, nearest = self._choose(query, limit)
         rows = [row for row in rows if self._is_comparable(row)]
         nearest = nearest if rows else []
-        hits = self._hits(namespace, rows)
+        hits = self._hits(asked.namespace, rows)
         tools = (tool for hit in hits for tool in hit.tools)
-        most = self.settings.heuristics if hits or steps else 0
-        rules = applicable(standing, context, steps, tools, most)
-        worked, failed = self._behind(query, nearest, standing)
+        most = self.settings.heuristics if hits or asked.steps else 0
+        rules = applicable(state, asked, tools, most)
+        worked, failed = self._behind(query, nearest, state)
         worked, rules, failed = reconciled(worked, rules, _uncontradicted(failed, hits))
         return Recall(
             id=new_id(),
-            task=task,
+            task=asked.task,
             hits=hits,
             patterns=worked,
             heuristics=rules,
@@ -147,14 +139,14 @@ class Retriever:
             elapsed_ms=(time.perf_counter() - started) * 1_000,
         )
 
-    def _encode(
-        self, task: str, context: TaskContext, steps: Sequence[Step | str], namespace: str, now: int
-    ) -> Query:
-        vector = None if self.embedder is None else embed_packed(self.embedder, [task])[0]
-        tools = tuple(step if isinstance(step, str) else step.tool for step in steps)
-        return Query(task, namespace, context, vector, tools, now)
+    def _encode(self, asked: Query, now: int) -> _EncodedQuery:
+        vector = None if self.embedder is None else embed_packed(self.embedder, [asked.task])[0]
+        tools = tuple(step if isinstance(step, str) else step.tool for step in asked.steps)
+        return _EncodedQuery(asked.task, asked.namespace, asked.context, vector, tools, now)
 
-    def _choose(self, query: Query, limit: int) -> tuple[list[HitRow], list[str], list[tuple[bytes, float]]]:
+    def _choose(
+        self, query: _EncodedQuery, limit: int
+    ) -> tuple[list[HitRow], list[str], list[tuple[bytes, float]]]:
         """Candidates from every source, judged by every signal, diversified and cut: one native call.
 
         Beside the hits: what the answer did without, and the nearest episodes, however they went.
@@ -194,7 +186,7 @@ class Retriever:
         return tuple(hits)
 
     def _behind(
-        self, query: Query, nearest: list[tuple[bytes, float]], standing: MaintenanceState
+        self, query: _EncodedQuery, nearest: list[tuple[bytes, float]], state: MaintenanceState
     ) -> tuple[tuple[Pattern, ...], tuple[Pattern, ...]]:
         """The patterns that stand behind the nearest episodes: those that work, and those that surely do not.
 
@@ -208,13 +200,13 @@ class Retriever:
             now=query.now,
             half_life_s=self._half_life_s,
         )
-        if standing.states:
-            worked = [row for row in worked if standing.state(row.id) not in ("retired", "pitfall")]
-            failed = [row for row in failed if standing.state(row.id) != "retired"]
+        if state.states:
+            worked = [row for row in worked if state.state(row.id) not in ("retired", "pitfall")]
+            failed = [row for row in failed if state.state(row.id) != "retired"]
         namespace = query.namespace
-        return self._described(namespace, worked, standing), self._described(namespace, failed, standing)
+        return self._described(namespace, worked, state), self._described(namespace, failed, state)
 
-    def _next_steps(self, query: Query, nearest: list[tuple[bytes, float]]) -> tuple[NextStep, ...]:
+    def _next_steps(self, query: _EncodedQuery, nearest: list[tuple[bytes, float]]) -> tuple[NextStep, ...]:
         ranked = self.index.next_steps(list(query.tools), nearest)
         return tuple(
             NextStep(FINISH if row.tool is None else row.tool, row.share, row.seen)
@@ -227,7 +219,7 @@ class Retriever:
         """Patterns of a slice with their evidence; see `Memory.patterns`."""
         if order not in ("confidence", "trials", "recent"):
             raise ValidationError("order", "one of confidence, trials, recent", repr(order))
-        standing = self._standing_of(namespace)
+        state = self._state_of(namespace)
         rows = self.index.patterns(
             namespace,
             order=order,
@@ -237,10 +229,10 @@ class Retriever:
             half_life_s=self._half_life_s,
             **slice,
         )
-        return self._described(namespace, rows, standing)
+        return self._described(namespace, rows, state)
 
     def _described(
-        self, namespace: str, rows: Sequence[SummaryRow], standing: MaintenanceState
+        self, namespace: str, rows: Sequence[SummaryRow], state: MaintenanceState
     ) -> tuple[Pattern, ...]:
         """The patterns with what they say, what maintenance made of them and how their recalls were used."""
         if not rows:
@@ -249,13 +241,13 @@ class Retriever:
         contents, usages = self.store.get_many("pattern", ids, namespace), self.index.usages(namespace, ids)
         found = zip(rows, contents, usages, strict=True)
         return tuple(
-            _pattern(row, content, standing, Usage() if used is None else Usage(*used))
+            _pattern(row, content, state, Usage() if used is None else Usage(*used))
             for row, content, used in found
             if content is not None
         )
 
 
-def _asked(query: Query) -> dict[str, Any]:
+def _asked(query: _EncodedQuery) -> dict[str, Any]:
     context = query.context
     unspecific = context.domain == TaskContext().domain
     return {
@@ -295,7 +287,7 @@ def _hit(row: HitRow, payload: bytes, attempts: int, successes: int) -> Hit:
     )
 
 
-def _pattern(row: SummaryRow, content: bytes, standing: MaintenanceState, usage: Usage) -> Pattern:
+def _pattern(row: SummaryRow, content: bytes, state: MaintenanceState, usage: Usage) -> Pattern:
     stored, odds = _CONTENTS.decode(content), row.odds or (None, None, None)
     return Pattern(
         id=row.id.hex(),
@@ -316,7 +308,7 @@ def _pattern(row: SummaryRow, content: bytes, standing: MaintenanceState, usage:
         odds_low=odds[1],
         odds_high=odds[2],
         undecided=is_undecided(odds[1], odds[2]),
-        state=standing.state(row.id),
-        merged=standing.merged.get(row.id, ()),
+        state=state.state(row.id),
+        merged=state.merged.get(row.id, ()),
         usage=usage,
     )

@@ -12,6 +12,7 @@ from ..model.context import TaskContext
 from ..model.episode import Step
 from ..model.maintenance import ANY_ERROR, FIRST_ERROR, MaintenanceState
 from ..model.pattern import Heuristic, Pattern
+from ..model.query import Query
 
 StepSymbol = tuple[str | None, str | None, str]
 """The last tool, the class of its error (None: it went well), and what is done next."""
@@ -21,23 +22,21 @@ _Advice = TypeVar("_Advice", Pattern, Heuristic)
 
 
 def applicable(
-    standing: MaintenanceState,
-    context: TaskContext,
-    steps: Sequence[Step | str],
-    tools: Iterable[str],
-    limit: int,
+    state: MaintenanceState, query: Query, tools: Iterable[str], limit: int
 ) -> tuple[Heuristic, ...]:
     """The surest rules for where the steps have come to; before any step, for the start and for errors of `tools`.
 
     A start with tools that are none of `tools`, where there are any, is that of another kind of task.
     """
-    if not standing.rules or not limit:
+    if not state.rules or not limit:
         return ()
     used = frozenset(tools)
     found: list[Heuristic] = []
-    for key in _keys_after(steps) if steps else _keys_before(used):
-        rules = standing.rules.get(key, ())
-        fitting = (rule for rule in rules if _holds(rule, context) and (key != START or _within(rule, used)))
+    for key in _keys_after(query.steps) if query.steps else _keys_before(used):
+        rules = state.rules.get(key, ())
+        fitting = (
+            rule for rule in rules if _holds(rule, query.context) and (key != START or _within(rule, used))
+        )
         found += islice(fitting, limit)
     found.sort(key=lambda rule: (-rule.confidence, -rule.trials, rule.id))
     return tuple(found[:limit])

@@ -32,8 +32,8 @@ class RecallReceipt:
     namespace: str
     at: int
     steps: int
-    told: dict[bytes, bool] | None = None
-    """What feedback said of the memories it showed."""
+    feedback: dict[bytes, bool] | None = None
+    """For each memory that feedback named: True if it helped. `None` means no feedback."""
 
     @property
     def id(self) -> bytes:
@@ -101,11 +101,11 @@ def outcome_credit(
     return SideRecord("credit", receipt.id, receipt.namespace, record)
 
 
-def feedback_credit(id: bytes, namespace: str, told: Mapping[bytes, bool], share: float) -> SideRecord:
+def feedback_credit(id: bytes, namespace: str, feedback: Mapping[bytes, bool], share: float) -> SideRecord:
     """What feedback named shares the credit; where it named nothing there is none."""
-    if not told:
+    if not feedback:
         return SideRecord("credit", id, namespace, None)
-    uses = _uses({memory: float(helped) for memory, helped in told.items()}, share)
+    uses = _uses({memory: float(helped) for memory, helped in feedback.items()}, share)
     return SideRecord("credit", id, namespace, msgspec.msgpack.encode(_Credit(uses)))
 
 
@@ -115,32 +115,32 @@ def _uses(helped: Mapping[bytes, float], share: float) -> bytes:
     return b"".join(_USE.pack(memory, weight, helped[memory]) for memory in sorted(helped))
 
 
-def feedback_record(store: Store, recall_id: str, helped: Mapping[str, bool]) -> SideRecord:
+def feedback_record(store: Store, recall_id: str, helped: Mapping[str, bool], namespace: str) -> SideRecord:
     """The credit of a stored receipt as feedback wants it. Raises `UnknownRecallError` and `ValidationError`."""
     id = recall_bytes(recall_id)
     record = store.get("receipt", id)
-    if record is None:
+    receipt = None if record is None else _RECEIPTS.decode(record)
+    if receipt is None or receipt.namespace != namespace:
         raise UnknownRecallError(recall_id)
-    receipt = _RECEIPTS.decode(record)
-    told = feedback_of(helped, {receipt.items[at : at + 16] for at in range(0, len(receipt.items), 16)})
-    return feedback_credit(id, receipt.namespace, told, receipt.share)
+    feedback = feedback_of(helped, {receipt.items[at : at + 16] for at in range(0, len(receipt.items), 16)})
+    return feedback_credit(id, receipt.namespace, feedback, receipt.share)
 
 
 def feedback_of(helped: Mapping[str, bool], shown: Iterable[bytes]) -> dict[bytes, bool]:
     """What feedback says, by the bytes of ids. Raises `ValidationError` for a memory that was not shown."""
     check_type("helped", helped, Mapping)
-    told = {_memory_bytes(memory): _checked(verdict) for memory, verdict in helped.items()}
-    strangers = told.keys() - set(shown)
+    feedback = {_memory_bytes(memory): _checked(verdict) for memory, verdict in helped.items()}
+    strangers = feedback.keys() - set(shown)
     if strangers:
-        raise ValidationError("helped", "ids of memories that this recall showed", strangers.pop().hex())
-    return told
+        raise ValidationError("helped", "ids of memories that this answer showed", strangers.pop().hex())
+    return feedback
 
 
 def _memory_bytes(memory: str) -> bytes:
     try:
         return as_bytes(memory)
     except UnknownEpisodeError:
-        raise ValidationError("helped", "ids of memories that this recall showed", repr(memory)) from None
+        raise ValidationError("helped", "ids of memories that this answer showed", repr(memory)) from None
 
 
 def _checked(verdict: bool) -> bool:

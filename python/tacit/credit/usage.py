@@ -11,11 +11,13 @@ from ..errors import UnknownEpisodeError, ValidationError
 from ..extractors.hybrid import Hybrid
 from ..model.advice import FINISH, Playbook, Suggestion
 from ..model.closed_episode import ClosedEpisode
+from ..model.content import namespace_of
 from ..model.ids import as_bytes
 from ..model.pattern import Heuristic, Pattern
 from ..model.recall import Recall
 from ..model.record import SideRecord
 from ..model.usage import Usage
+from ..storage.base import Store
 from .adherence import matches_action
 from .plans import plan_similarity
 from .receipts import RecallReceipt, feedback_credit, outcome_credit, receipt_record
@@ -24,13 +26,16 @@ from .receipts import RecallReceipt, feedback_credit, outcome_credit, receipt_re
 class Crediting:
     """Turns the receipts of an ended episode into what is stored of them."""
 
-    def __init__(self, *, settings: CreditSettings, hybrid: Hybrid, index: Index) -> None:
+    def __init__(
+        self, *, settings: CreditSettings, hybrid: Hybrid, index: Index, store: Store | None = None
+    ) -> None:
         self.settings = settings
         self.hybrid = hybrid
         self.index = index
+        self._store = store
 
-    def notes(
-        self, draft: ClosedEpisode, receipts: Sequence[RecallReceipt], findings: Findings | None
+    def side_records(
+        self, closed: ClosedEpisode, receipts: Sequence[RecallReceipt], findings: Findings | None
     ) -> tuple[SideRecord, ...]:
         """A receipt for each answer, and credit where something of it was used.
 
@@ -39,19 +44,19 @@ class Crediting:
         """
         if not receipts:
             return ()
-        used = self._used(draft, receipts, findings)
+        used = self._used(closed, receipts, findings)
         share = 1.0 / max(1, sum(map(bool, used)))
-        stored = [receipt_record(receipt, draft.id, share) for receipt in receipts]
-        return (*stored, *self._credits(draft, receipts, used, share))
+        stored = [receipt_record(receipt, closed.id, share) for receipt in receipts]
+        return (*stored, *self._credits(closed, receipts, used, share))
 
     def _used(
-        self, draft: ClosedEpisode, receipts: Sequence[RecallReceipt], findings: Findings | None
+        self, closed: ClosedEpisode, receipts: Sequence[RecallReceipt], findings: Findings | None
     ) -> list[Sequence[bytes]]:
         """Of each receipt what its episode used; what feedback named where there was any."""
-        taken = None if findings is None else _Taken(draft, findings, self.hybrid)
+        taken = None if findings is None else _Taken(closed, findings, self.hybrid)
         return [
-            tuple(receipt.told)
-            if receipt.told is not None
+            tuple(receipt.feedback)
+            if receipt.feedback is not None
             else sorted(self._used_of(receipt, taken) if taken is not None else ())
             for receipt in receipts
         ]
@@ -84,22 +89,22 @@ class Crediting:
 
     def _credits(
         self,
-        draft: ClosedEpisode,
+        closed: ClosedEpisode,
         receipts: Sequence[RecallReceipt],
         used: Sequence[Sequence[bytes]],
         share: float,
     ) -> Iterator[SideRecord]:
-        outcome = draft.outcome.share
-        expected = self._expected(draft)
+        outcome = closed.outcome.share
+        expected = self._expected(closed)
         for receipt, memories in zip(receipts, used, strict=True):
-            if receipt.told is not None:
-                yield feedback_credit(receipt.id, receipt.namespace, receipt.told, share)
+            if receipt.feedback is not None:
+                yield feedback_credit(receipt.id, receipt.namespace, receipt.feedback, share)
             elif memories and outcome is not None:
                 yield outcome_credit(receipt, memories, share, outcome=outcome, expected=expected)
 
-    def _expected(self, draft: ClosedEpisode) -> float:
+    def _expected(self, closed: ClosedEpisode) -> float:
         """The share of success that was to be expected of such an episode before it was known how it ended."""
-        head = draft.head
+        head = closed.head
         return self.index.expected(
             head.namespace,
             domain=head.context.domain,
@@ -113,18 +118,23 @@ class Crediting:
         try:
             id = as_bytes(memory_id)
         except UnknownEpisodeError:
-            limit = "the id of an episode, a pattern or a heuristic"
-            raise ValidationError("memory_id", limit, repr(memory_id)) from None
+            rule = "the id of an episode, a pattern or a heuristic"
+            raise ValidationError("memory_id", rule, repr(memory_id)) from None
         [row] = self.index.usages(namespace, [id])
-        return Usage() if row is None else Usage(*row)
+        if row is not None:
+            return Usage(*row)
+        payload = None if self._store is None else self._store.get("episode", id)
+        if payload is not None and namespace_of(payload) != namespace:
+            raise UnknownEpisodeError(memory_id)
+        return Usage()
 
 
 class _Taken:
     """The steps of an ended episode, and the patterns in those that came after an answer."""
 
-    def __init__(self, draft: ClosedEpisode, findings: Findings, hybrid: Hybrid) -> None:
-        self.tools = draft.trajectory.tools
-        self._draft = draft
+    def __init__(self, closed: ClosedEpisode, findings: Findings, hybrid: Hybrid) -> None:
+        self.tools = closed.trajectory.tools
+        self._closed = closed
         self._findings = findings
         self._hybrid = hybrid
         self._since: dict[int, frozenset[bytes]] = {}
@@ -137,12 +147,12 @@ class _Taken:
 
     def followed(self, heuristic: Heuristic, steps: int) -> bool:
         """Whether the heuristic's action was taken under its condition after these first steps."""
-        return matches_action(heuristic, self._draft.trajectory, self._draft.head.agent, steps)
+        return matches_action(heuristic, self._closed.trajectory, self._closed.head.agent, steps)
 
     def _found_since(self, steps: int) -> frozenset[bytes]:
         if steps == 0:
             return frozenset(self._findings.pattern_ids)
-        episode = self._draft.episode
+        episode = self._closed.episode
         before = _occurrences(self._hybrid.extract(replace(episode, steps=episode.steps[:steps])))
         found = _occurrences(self._findings).items()
         return frozenset(pattern for pattern, times in found if times > before.get(pattern, 0))

@@ -61,5 +61,7 @@ def _checked(name: str, findings: Iterable[Finding]) -> list[Finding]:
     found = list(findings)
     patterns = len({finding.pattern_id for finding in found})
     if patterns > FINDINGS_AN_EPISODE:
-        raise ValidationError(f"extractor {name}", f"at most {FINDINGS_AN_EPISODE} patterns", str(patterns))
+        raise ValidationError(
+            f"patterns of extractor {name}", f"at most {FINDINGS_AN_EPISODE:,}", f"{patterns:,}"
+        )
     return found

@@ -1,15 +1,9 @@
 """Journey one: an episode is logged, closed, learned from and committed."""
 
-from .commit_item import CommitItem, LearnedRecord, Staged
+from .committer import Committer
+from .intake import Intake
 from .learner import Learner
-from .open_episodes import OpenEpisode, content_of, digest_of
+from .open_episodes import OpenEpisode, OpenEpisodes
+from .values import episode_of
 
-__all__ = [
-    "CommitItem",
-    "LearnedRecord",
-    "Learner",
-    "OpenEpisode",
-    "Staged",
-    "content_of",
-    "digest_of",
-]
+__all__ = ["Committer", "Intake", "Learner", "OpenEpisode", "OpenEpisodes", "episode_of"]

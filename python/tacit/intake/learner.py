@@ -13,7 +13,7 @@ from ..model.episode import Episode, Reflection, Reward
 from ..model.record import EpisodeRecord
 from ..reflection import History, Recovery, Reflecting, reflect
 from ..scoring import Scoring
-from .commit_item import LearnedRecord
+from .commits import LearnedRecord
 
 
 class Learner:

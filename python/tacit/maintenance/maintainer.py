@@ -14,7 +14,7 @@ import msgspec
 from .. import _native
 from .._native import Index, SummaryRow
 from ..config import ClusteringSettings, MaintenanceSettings
-from ..errors import UnknownEpisodeError, ValidationError
+from ..errors import UnknownEpisodeError, UnknownMaintenanceError
 from ..inducers import Clustering, Heuristics, History, Inducer, inducers
 from ..model.ids import as_bytes, as_text
 from ..model.maintenance import Maintenance, MaintenanceState, Merge, StateChange
@@ -48,7 +48,7 @@ class Maintainer:
         *,
         store: Store,
         index: Index,
-        standings: MaintenanceStates,
+        states: MaintenanceStates,
         settings: MaintenanceSettings,
         clustering: ClusteringSettings,
         parts: Iterable[object],
@@ -56,7 +56,7 @@ class Maintainer:
         self.settings = settings
         self._store = store
         self._index = index
-        self._standings = standings
+        self._states = states
         ours: dict[str, Inducer] = {
             "clustering": Clustering(
                 eps=clustering.eps, min_points=clustering.min_points, newest=clustering.newest
@@ -81,23 +81,22 @@ class Maintainer:
         """See `Memory.maintain`."""
         started = time.perf_counter()
         with self._lock:
-            before = self._standings.of(namespace)
+            before = self._states.of(namespace)
             decided = self._decide(namespace, before)
             report = self._land(namespace, before, decided, now, "maintenance", dry_run)
         return replace(report, elapsed_ms=(time.perf_counter() - started) * 1_000)
 
-    def undo(self, audit_id: str, *, now: int) -> Maintenance:
+    def undo(self, audit_id: str, namespace: str, *, now: int) -> Maintenance:
         """See `Memory.undo`."""
-        audit = self._audit(audit_id)
-        namespace = audit["namespace"]
+        audit = self._audit(audit_id, namespace)
         with self._lock:
-            before = self._standings.of(namespace)
+            before = self._states.of(namespace)
             decided = _taken_back(before, audit)
             return self._land(namespace, before, decided, now, "undo", False)
 
     def clusters(self, namespace: str, domain: str | None) -> tuple[Cluster, ...]:
         """The stored ones where they are fresh, else what they would be now, under the ids they had."""
-        standing = self._standings.of(namespace)
+        standing = self._states.of(namespace)
         if domain is None and self._is_fresh(namespace, standing):
             return tuple(stored.cluster for stored in standing.clusters)
         groups = self._groups(History(self._index, namespace, domain))
@@ -107,7 +106,7 @@ class Maintainer:
         self, namespace: str, domain: str | None = None, agent: str | None = None
     ) -> tuple[Heuristic, ...]:
         """The stored ones where they are fresh, else what they would be now."""
-        standing = self._standings.of(namespace)
+        standing = self._states.of(namespace)
         if domain is agent is None and self._is_fresh(namespace, standing):
             return standing.heuristics
         asked = (namespace, domain, agent, self._index.digest(namespace))
@@ -268,14 +267,14 @@ class Maintainer:
             ),
         )
 
-    def _audit(self, audit_id: str) -> dict[str, Any]:
+    def _audit(self, audit_id: str, namespace: str) -> dict[str, Any]:
         try:
             record = self._store.get("audit", as_bytes(audit_id))
         except UnknownEpisodeError:
             record = None
         audit = None if record is None else msgspec.msgpack.decode(record)
-        if audit is None or "kind" not in audit:
-            raise ValidationError("audit_id", "the id of an audit entry", repr(audit_id))
+        if audit is None or "kind" not in audit or audit["namespace"] != namespace:
+            raise UnknownMaintenanceError(str(audit_id))
         return dict(audit)
 
 

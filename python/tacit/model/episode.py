@@ -90,7 +90,7 @@ class Outcome:
 def _texts(field: str, given: Sequence[str]) -> tuple[str, ...]:
     """One text is not a sequence of its characters."""
     if isinstance(given, str):
-        raise ValidationError(field, "a sequence of texts", "a text")
+        raise ValidationError(field, "a sequence of texts", "str")
     return tuple(given)
 
 

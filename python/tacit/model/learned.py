@@ -24,3 +24,5 @@ class Learned:
     reward: Reward | None = None
     reflection: Reflection | None = None
     findings: Findings | None = None
+    problems: tuple[str, ...] = ()
+    """Everything that was altered or dropped on the way, in words."""

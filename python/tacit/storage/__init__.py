@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from .base import Changes, Store
-from .following import catch_up
+from .following import FollowLock, catch_up
 from .in_memory import InMemoryStore
 from .native import NativeStore
 from .schemes import open_store, stores
 
-__all__ = ["Changes", "InMemoryStore", "NativeStore", "Store", "catch_up", "open_store", "stores"]
+__all__ = [
+    "Changes",
+    "FollowLock",
+    "InMemoryStore",
+    "NativeStore",
+    "Store",
+    "catch_up",
+    "open_store",
+    "stores",
+]

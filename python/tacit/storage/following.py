@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from ..errors import ResyncRequiredError
 from .base import Changes, Store
 
-__all__ = ["Follower", "catch_up"]
+__all__ = ["FollowLock", "Follower", "catch_up"]
 
 FollowerT = TypeVar("FollowerT", bound="Follower")
 
@@ -34,19 +35,44 @@ class Follower(Protocol):
         ...
 
 
-def catch_up(store: Store, follower: Follower, lock: threading.Lock) -> None:
+class FollowLock:
+    """Lets one thread at a time follow a log, and turns away a call that is made from within.
+
+    Such a call (of an observer, a signal handler) must not wait for itself: the call that it was made from follows to
+    the end afterwards.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._is_held = False
+
+    def run(self, action: Callable[[], None]) -> None:
+        """Runs the action once other threads are done; does nothing in a call from within another action."""
+        with self._lock:
+            if self._is_held:
+                return
+            self._is_held = True
+            try:
+                action()
+            finally:
+                self._is_held = False
+
+
+def catch_up(store: Store, follower: Follower, lock: FollowLock) -> None:
     """Applies every change of the store, other processes' included; `lock` admits one thread at a time.
 
     A follower that is older than the log's horizon is rebuilt beside the old contents, which answer meanwhile.
     """
-    # The store is asked first: in a forked child it refuses, while the follower's lock could be held for ever.
-    if store.sequence() <= follower.sequence:
-        return
-    with lock:
+
+    def follow() -> None:
         try:
             _read_on(store, follower)
         except ResyncRequiredError:
             follower.swap(_rebuilt(store, follower))
+
+    # The store is asked first: in a forked child it refuses, while the follower's lock could be held for ever.
+    if store.sequence() > follower.sequence:
+        lock.run(follow)
 
 
 def _rebuilt(store: Store, follower: FollowerT) -> FollowerT:

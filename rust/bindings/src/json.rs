@@ -145,7 +145,7 @@ fn encode_dict(
 
 /// The key as a string. A key of another type is named by its type, since its own text would run its own code.
 fn checked_key<'a, 'py>(key: &'a Bound<'py, PyAny>) -> Result<&'a Bound<'py, PyString>, NotJson> {
-    key.cast::<PyString>().map_err(|_| NotJson::new("keys must be strings", type_name(key)))
+    key.cast::<PyString>().map_err(|_| NotJson::new("a JSON value with text keys", type_name(key)))
 }
 
 fn lone_surrogate() -> NotJson {

@@ -284,7 +284,7 @@ def test_a_counter_of_ones_own_is_what_counts() -> None:
 
 
 def test_a_budget_for_nothing_is_refused() -> None:
-    with pytest.raises(ValidationError, match="max_tokens: at least"):
+    with pytest.raises(ValidationError, match="max_tokens must be at least"):
         recalled(HIT).to_prompt(max_tokens=3)
 
 

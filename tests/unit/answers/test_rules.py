@@ -10,8 +10,11 @@ from tacit import Heuristic, Pattern, Step, TaskContext
 from tacit.answers.rules import applicable, is_part_of, moves_of, reconciled
 from tacit.maintenance.state import complete
 from tacit.model.maintenance import MaintenanceState
+from tacit.model.query import Query
 
-CONTEXT = TaskContext(domain="sql")
+
+def asked(steps: list[Any]) -> Query:
+    return Query("t", "default", TaskContext(domain="sql"), tuple(steps))
 
 
 def rule(name: str, confidence: float = 0.8, do: str = "look", **when: Any) -> Heuristic:
@@ -38,10 +41,10 @@ def test_rules_are_found_by_the_last_step_and_its_result() -> None:
         rule("start", after=None, result=None),
     )
     failed = Step("ask", status="error", error="Table is lost")
-    assert names(applicable(known, CONTEXT, ["ask"], (), 3)) == ["went well"]
-    assert names(applicable(known, CONTEXT, [Step("ask", status="ok")], (), 3)) == ["went well"]
-    assert names(applicable(known, CONTEXT, [failed], (), 3)) == ["lost"]
-    assert applicable(known, CONTEXT, ["other"], (), 3) == ()
+    assert names(applicable(known, asked(["ask"]), (), 3)) == ["went well"]
+    assert names(applicable(known, asked([Step("ask", status="ok")]), (), 3)) == ["went well"]
+    assert names(applicable(known, asked([failed]), (), 3)) == ["lost"]
+    assert applicable(known, asked(["other"]), (), 3) == ()
 
 
 def test_before_any_step_rules_for_the_start_and_for_errors_of_the_tools_apply() -> None:
@@ -50,8 +53,8 @@ def test_before_any_step_rules_for_the_start_and_for_errors_of_the_tools_apply()
         rule("lost", after="ask", result="table is lost"),
         rule("start", after=None, result=None),
     )
-    assert names(applicable(known, CONTEXT, [], ["ask", "look"], 3)) == ["lost", "start"]
-    assert names(applicable(known, CONTEXT, [], [], 3)) == ["start"]
+    assert names(applicable(known, asked([]), ["ask", "look"], 3)) == ["lost", "start"]
+    assert names(applicable(known, asked([]), [], 3)) == ["start"]
 
 
 def test_a_start_with_tools_that_similar_episodes_never_used_is_not_recalled() -> None:
@@ -59,14 +62,14 @@ def test_a_start_with_tools_that_similar_episodes_never_used_is_not_recalled() -
         rule("lost", after="ask", result="table is lost"),
         rule("start", do="fly", after=None, result=None),
     )
-    assert names(applicable(known, CONTEXT, [], ["ask"], 3)) == ["lost"]
-    assert names(applicable(known, CONTEXT, [], ["ask", "fly"], 3)) == ["lost", "start"]
+    assert names(applicable(known, asked([]), ["ask"], 3)) == ["lost"]
+    assert names(applicable(known, asked([]), ["ask", "fly"], 3)) == ["lost", "start"]
 
 
 def test_the_surest_come_first_and_no_more_than_asked_for() -> None:
     known = standing(*(rule(str(n), 0.9 - n / 100) for n in range(6)))
-    assert names(applicable(known, CONTEXT, ["ask"], (), 2)) == ["0", "1"]
-    assert applicable(known, CONTEXT, ["ask"], (), 0) == ()
+    assert names(applicable(known, asked(["ask"]), (), 2)) == ["0", "1"]
+    assert applicable(known, asked(["ask"]), (), 0) == ()
 
 
 def test_a_refined_rule_applies_where_its_circumstance_holds() -> None:
@@ -76,24 +79,24 @@ def test_a_refined_rule_applies_where_its_circumstance_holds() -> None:
         rule("there", **when, domain="air"),
         rule("who", **when, agent="x"),
     )
-    assert names(applicable(known, CONTEXT, ["ask"], (), 3)) == ["here"]
+    assert names(applicable(known, asked(["ask"]), (), 3)) == ["here"]
 
 
 def test_weak_and_unsure_rules_are_not_recalled() -> None:
     weak = Heuristic(
         "weak", "c", "a", 3, 3.0, 0.9, 1.0, when={"after": "ask", "result": "ok"}, do={"tools": ["look"]}
     )
-    assert applicable(standing(weak, rule("unsure", 0.4)), CONTEXT, ["ask"], (), 3) == ()
+    assert applicable(standing(weak, rule("unsure", 0.4)), asked(["ask"]), (), 3) == ()
 
 
 def test_trying_another_tool_is_recalled_after_a_first_error_where_it_is_proven() -> None:
     fields: dict[str, Any] = {"when": {"first_error": True}, "do": {"respond": "switch"}, "weak": False}
     proven = Heuristic("proven", "c", "a", 99, 60.0, 0.5, 0.7, state="proven", **fields)
     failed = Step("ask", status="error", error="lost")
-    assert names(applicable(standing(proven), CONTEXT, [failed], (), 3)) == ["proven"]
-    assert applicable(standing(proven), CONTEXT, [failed, failed], (), 3) == ()
+    assert names(applicable(standing(proven), asked([failed]), (), 3)) == ["proven"]
+    assert applicable(standing(proven), asked([failed, failed]), (), 3) == ()
     candidate = Heuristic("open", "c", "a", 99, 60.0, 0.5, 0.7, **fields)
-    assert applicable(standing(candidate), CONTEXT, [failed], (), 3) == ()
+    assert applicable(standing(candidate), asked([failed]), (), 3) == ()
 
 
 def test_what_is_recommended_is_not_warned_of() -> None:

@@ -130,7 +130,7 @@ def test_a_limit_that_makes_no_sense_is_wrong_usage(filled: Tacit, limit: str) -
 def test_a_task_that_breaks_a_limit_is_one_line(filled: Tacit) -> None:
     answer = filled("recall", "x" * 10_001)
     assert answer.status == 1
-    assert answer.err == "tacit: task: at most 10000 bytes, got 10001 bytes\n"
+    assert answer.err == "tacit: task must be at most 10,000 bytes; got 10,001\n"
 
 
 def test_episodes_are_listed_newest_first_in_pages(filled: Tacit) -> None:

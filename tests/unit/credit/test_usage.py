@@ -45,7 +45,7 @@ def ended(outcome: Outcome) -> ClosedEpisode:
 def notes(draft: ClosedEpisode, *answers: tuple[Answer, int]) -> tuple[SideRecord, ...]:
     receipts = [RecallReceipt(answer, "default", 1, steps) for answer, steps in answers]
     findings = CREDITING.hybrid.extract(draft.episode)
-    return CREDITING.notes(draft, receipts, findings)
+    return CREDITING.side_records(draft, receipts, findings)
 
 
 def credited(*answers: tuple[Answer, int], outcome: Outcome | None = None) -> dict[str, float]:
@@ -115,4 +115,4 @@ def test_an_answer_is_kept_whether_it_was_used_or_not_and_the_same_notes_are_mad
     made = notes(draft, asked, (suggestion(("other", SHOWN[1])), 1))
     assert [note.kind for note in made] == ["receipt", "receipt", "credit"]
     assert notes(draft, asked) == notes(draft, asked)
-    assert CREDITING.notes(draft, [], None) == ()
+    assert CREDITING.side_records(draft, [], None) == ()

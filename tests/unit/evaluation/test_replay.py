@@ -113,7 +113,7 @@ def test_a_memory_that_does_not_forget_is_a_leak(dataset: Dataset) -> None:
     class Unforgetting(CountingMemory):
         """Says that it forgot."""
 
-        def forget(self, episode_id: str) -> None:
+        def forget(self, episode_id: str, *, namespace: str | None = None) -> None:
             pass
 
     replay = Replay(Unforgetting, dataset.episodes)

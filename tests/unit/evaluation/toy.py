@@ -81,9 +81,9 @@ class CountingMemory(Memory):
         self._held = None
         return super().add(episode)
 
-    def forget(self, episode_id: str) -> None:
+    def forget(self, episode_id: str, *, namespace: str | None = None) -> None:
         self._held = None
-        super().forget(episode_id)
+        super().forget(episode_id, namespace=namespace)
 
     def suggest(
         self, steps: Sequence[Step | str] = (), *, task: str | None = None, limit: int = 5, **_: Any

@@ -1,4 +1,4 @@
-"""What will be committed of an episode, and what is said of it then."""
+"""Items of a commit: what an episode taught, ready to be stored."""
 
 from __future__ import annotations
 

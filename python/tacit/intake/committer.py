@@ -1,0 +1,54 @@
+"""Commits: durable first, then the index."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .._native import Index
+from ..model.record import Batch, Change, EpisodeRecord, Receipt, SideRecord
+from ..storage import FollowLock, Store, catch_up
+
+
+class Committer:
+    """Commits to the store and keeps the index up with it."""
+
+    def __init__(self, store: Store, index: Index) -> None:
+        self._store = store
+        self._index = index
+        self._following = FollowLock()
+
+    def catch_up(self) -> None:
+        """Brings every commit into the index, those of other processes included."""
+        catch_up(self._store, self._index, self._following)
+
+    def commit(self, records: Sequence[EpisodeRecord], side_records: Sequence[SideRecord] = ()) -> Receipt:
+        """Commits episodes and side records; the index takes them as they are unless others committed in between."""
+        receipt = self._store.commit(Batch(tuple(records), notes=tuple(side_records)))
+        landed = len(records) + len(side_records)
+        before = receipt.sequence - landed
+
+        def apply() -> None:
+            if self._index.sequence == before:
+                self._index.apply(_changes(before, records, side_records))
+
+        if receipt.committed == landed:
+            self._following.run(apply)
+        if self._index.sequence < receipt.sequence:
+            self.catch_up()
+        return receipt
+
+    def commit_batch(self, batch: Batch) -> Receipt:
+        """Commits a batch and catches up with it."""
+        receipt = self._store.commit(batch)
+        self.catch_up()
+        return receipt
+
+
+def _changes(
+    before: int, records: Sequence[EpisodeRecord], side_records: Sequence[SideRecord]
+) -> list[Change]:
+    """The entries of the change log that a commit after the change numbered `before` wrote."""
+    puts = [Change(number, "put", each, each.id) for number, each in enumerate(records, before + 1)]
+    first = before + 1 + len(records)
+    noted = [Change(number, "note", None, each.id, each) for number, each in enumerate(side_records, first)]
+    return [*puts, *noted]

@@ -1,0 +1,204 @@
+"""The ways in: an open episode is completed, a finished one is added, a stored one is forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+
+import msgspec
+
+from ..config import Limits
+from ..credit import Crediting, receipts_of, revocation_records
+from ..errors import ConflictError, CorruptRecordError, EpisodeClosedError, UnknownEpisodeError
+from ..model.checks import check_outcome
+from ..model.closed_episode import ClosedEpisode
+from ..model.content import content_of, namespace_of
+from ..model.episode import Episode, Outcome
+from ..model.ids import as_bytes
+from ..model.learned import Learned
+from ..model.record import Batch, Filters, Receipt
+from ..storage.base import Store
+from .commits import CommitItem, Staged
+from .committer import Committer
+from .learner import Learner
+from .open_episodes import OpenEpisode, OpenEpisodes
+from .values import closed_episode
+
+_EPISODES = msgspec.msgpack.Decoder(Episode)
+_CHUNK = 64
+"""Episodes that `add_many` commits together; each is scored against the knowledge from before its chunk."""
+
+
+class Intake:
+    """Learns from episodes that end and commits what they taught."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        committer: Committer,
+        learner: Learner,
+        crediting: Crediting,
+        opened: OpenEpisodes,
+        limits: Limits,
+        now: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._committer = committer
+        self._learner = learner
+        self._crediting = crediting
+        self._opened = opened
+        self._limits = limits
+        self._now = now
+
+    # --- an open episode ends ---
+
+    def complete(self, episode_id: str, outcome: Outcome, namespace: str) -> Learned:
+        """See `Memory.complete`."""
+        check_outcome(outcome, self._limits)
+        opened = self._opened.find(episode_id, namespace)
+        if opened is None:
+            return self._completed_before(episode_id, outcome, namespace)
+        with self._opened.held(opened) as is_open:
+            if not is_open:
+                return self._completed_before(episode_id, outcome, opened.namespace)
+            closed = opened.close(outcome, ended_at=max(self._now(), opened.started_at))
+            try:
+                learned = self._learn_and_commit(opened, closed)
+            except ConflictError as error:
+                if self._store.get("episode", closed.id) is None:
+                    raise
+                del self._opened.by_id[episode_id]
+                raise EpisodeClosedError(episode_id, "was stored before, as it stood then") from error
+            del self._opened.by_id[episode_id]
+            if learned.receipt.committed:
+                return replace(learned, problems=opened.problems)
+            return self._completed_before(episode_id, outcome, opened.namespace)
+
+    def _learn_and_commit(self, opened: OpenEpisode, closed: ClosedEpisode) -> Learned:
+        self._committer.catch_up()
+        item = self._learn(closed, Staged())
+        findings = item.lesson.findings if item.lesson else None
+        side_records = opened.side_records(
+            closed, lambda: self._crediting.side_records(closed, opened.receipts, findings)
+        )
+        assert item.record is not None
+        return item.learned(self._committer.commit([item.record], side_records))
+
+    def _completed_before(self, episode_id: str, outcome: Outcome, namespace: str) -> Learned:
+        stored = self.stored(episode_id, namespace)
+        if stored.outcome != outcome:
+            kind = stored.outcome.kind if stored.outcome else "?"
+            message = f"was completed as {kind} before, with another outcome or verdict"
+            raise EpisodeClosedError(episode_id, message)
+        receipt = Receipt(self._store.sequence(), 0, 1, str(self._store.stats().get("durable", "")))
+        return Learned(episode_id, "unchanged", receipt, stored.reward, stored.reflection)
+
+    def stored(self, episode_id: str, namespace: str) -> Episode:
+        """The stored episode. Raises `UnknownEpisodeError`, also if it belongs to another namespace."""
+        return _EPISODES.decode(self._stored_payload(episode_id, namespace)[1])
+
+    def _stored_payload(self, episode_id: str, namespace: str) -> tuple[bytes, bytes]:
+        id = as_bytes(episode_id)
+        payload = self._store.get("episode", id)
+        if payload is None or namespace_of(payload) != namespace:
+            raise UnknownEpisodeError(episode_id)
+        return id, payload
+
+    # --- a finished episode is added ---
+
+    def add_many(self, episodes: Iterable[Episode], namespace: str) -> Iterator[Learned]:
+        """See `Memory.add_many`."""
+        chunk: list[Episode] = []
+        for episode in episodes:
+            chunk.append(episode)
+            if len(chunk) == _CHUNK:
+                yield from self.add_chunk(chunk, namespace)
+                chunk = []
+        yield from self.add_chunk(chunk, namespace)
+
+    def add_chunk(self, episodes: Sequence[Episode], namespace: str) -> list[Learned]:
+        """Adds a few episodes with one commit."""
+        if not episodes:
+            return []
+        self._committer.catch_up()
+        staged = Staged()
+        return self._commit_chunk([self._learn_once(_placed(each, namespace), staged) for each in episodes])
+
+    def _learn_once(self, given: Episode, staged: Staged) -> CommitItem:
+        """As `_learn`; a repeated episode of the chunk is only handed to the commit, which compares it."""
+        closed = closed_episode(given, now=self._now(), limits=self._limits)
+        before = staged.id_of(closed)
+        if before is not None:
+            return CommitItem("unchanged", before, closed.stored("abandoned"))
+        stored = self._stored_id(closed)
+        payload = None if stored is None else self._store.get("episode", stored)
+        if stored is None or payload is None:
+            staged.add(closed)
+            return self._learn(closed, staged)
+        dated = bool(given.started_at or given.ended_at)
+        if content_of(_EPISODES.decode(payload), dated=dated) != content_of(closed.episode, dated=dated):
+            raise ConflictError(closed.head.external_id or closed.head.id, closed.head.namespace)
+        return CommitItem("unchanged", stored, None)
+
+    def _learn(self, closed: ClosedEpisode, staged: Staged) -> CommitItem:
+        """Learns from an episode, against what is known and what will be committed with it."""
+        if closed.outcome.kind == "abandoned":
+            return CommitItem("abandoned", closed.id, closed.stored("abandoned"))
+        lesson = self._learner.learn(closed, staged=staged.patterns[closed.head.namespace])
+        return CommitItem("learned", closed.id, lesson.record, lesson)
+
+    def _stored_id(self, closed: ClosedEpisode) -> bytes | None:
+        """The id under which the same episode is stored, by its external id or its own."""
+        if closed.head.external_id is not None:
+            return self._id_under(closed.head.namespace, closed.head.external_id)
+        return closed.id if self._store.get("episode", closed.id) is not None else None
+
+    def _id_under(self, namespace: str, external_id: str) -> bytes | None:
+        filters = Filters(namespace=namespace, external_id=external_id)
+        found = self._store.scan("episode", limit=1, filters=filters)
+        return found[0][0] if found else None
+
+    def _commit_chunk(self, items: Sequence[CommitItem]) -> list[Learned]:
+        receipt = self._committer.commit([each.record for each in items if each.record is not None])
+        if receipt.committed < sum(each.state != "unchanged" for each in items):
+            items = [self._as_stored(each) for each in items]
+        stored_before = sum(each.record is None for each in items)
+        receipt = replace(receipt, unchanged=receipt.unchanged + stored_before)
+        return [each.learned(receipt) for each in items]
+
+    def _as_stored(self, item: CommitItem) -> CommitItem:
+        """The item as unchanged if another process stored the same content under its own id in the meantime."""
+        record = item.record
+        if record is None or record.external_id is None:
+            return item
+        stored = self._id_under(record.namespace, record.external_id)
+        return item if stored in (None, item.id) else CommitItem("unchanged", stored, record)
+
+    # --- an episode is forgotten ---
+
+    def forget(self, episode_id: str, namespace: str) -> None:
+        """See `Memory.forget`."""
+        opened = self._opened.find(episode_id, namespace)
+        if opened is not None:
+            with self._opened.held(opened) as is_open:
+                if is_open:
+                    del self._opened.by_id[episode_id]
+                    return
+        id = self._forgettable(episode_id, namespace)
+        receipts = tuple(revocation_records(self._store, receipts_of(self._store, id)))
+        self._committer.commit_batch(Batch(removed=(id,), notes=receipts))
+
+    def _forgettable(self, episode_id: str, namespace: str) -> bytes:
+        """The id of an episode of the namespace, or of one whose row is unreadable: nothing tells its namespace."""
+        try:
+            return self._stored_payload(episode_id, namespace)[0]
+        except CorruptRecordError:
+            return as_bytes(episode_id)
+
+
+def _placed(given: Episode, namespace: str) -> Episode:
+    """The episode in the memory's namespace, unless it names one of its own."""
+    if not isinstance(given, Episode) or given.namespace != "default" or namespace == "default":
+        return given
+    return replace(given, namespace=namespace)

@@ -1,0 +1,105 @@
+"""Values that callers give become the values that are stored: heads, dates, contents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from .. import _native
+from ..config import Limits
+from ..errors import ValidationError
+from ..model.checks import check_head, check_outcome, check_sequence, check_tags, check_type
+from ..model.closed_episode import ClosedEpisode
+from ..model.content import content_of, digest_of
+from ..model.episode import Episode, Json, Step
+from ..model.query import EPISODE_HEAD, EpisodeHead, check_keywords, context_of
+from .open_episodes import OpenEpisode
+
+_LONGEST_S = 10 * 365 * 86_400
+"""The longest duration that an imported run can state, in seconds: ten years."""
+
+
+def episode_of(task: str, head: EpisodeHead, *, namespace: str, now: int, limits: Limits) -> Episode:
+    """A new episode that starts `now`. Raises `TypeError` for an unknown keyword and `ValidationError`."""
+    check_keywords("start", head, EPISODE_HEAD, ("task",))
+    given_namespace = head.get("namespace")
+    episode = Episode(
+        task=task,
+        id=_native.new_id(),
+        started_at=now,
+        namespace=namespace if given_namespace is None else given_namespace,
+        context=context_of(head),
+        task_type=head.get("task_type", "other"),
+        task_key=head.get("task_key"),
+        agent=head.get("agent"),
+        source=head.get("source"),
+        external_id=head.get("external_id"),
+        tags=_tags(head.get("tags", ())),
+        metadata=_metadata(head.get("metadata")),
+    )
+    check_head(episode, limits)
+    return episode
+
+
+def closed_episode(given: Episode, *, now: int, limits: Limits) -> ClosedEpisode:
+    """A finished episode as `log` and `complete` would have recorded it. Raises `ValidationError`."""
+    check_type("episode", given, Episode)
+    check_outcome(given.outcome, limits)
+    episode = dated(given, now)
+    check_head(episode, limits)
+    check_sequence("steps", episode.steps)
+    opened = OpenEpisode(episode, limits)
+    for number, step in enumerate(episode.steps, 1):
+        _add_step(opened, step, number)
+    assert episode.outcome is not None
+    assert episode.ended_at is not None
+    digest = digest_of(content_of(given, dated=True))
+    return opened.close(episode.outcome, ended_at=episode.ended_at, digest=digest)
+
+
+def dated(given: Episode, now: int) -> Episode:
+    """The episode with an id and times.
+
+    A run without times ends `now` and lasted `metadata["duration_s"]`; without that its duration is unknown.
+    """
+    id = given.id or _native.new_id()
+    if given.started_at:
+        if given.ended_at is not None and given.ended_at < given.started_at:
+            rule = f"at or after started_at, {given.started_at}"
+            raise ValidationError("ended_at", rule, str(given.ended_at))
+        return replace(given, id=id, ended_at=given.ended_at or given.started_at)
+    ended_at = given.ended_at or now
+    seconds = _stated_duration(given.metadata)
+    started_at = ended_at - round((seconds or 0.0) * 1e6)
+    return replace(given, id=id, started_at=started_at, ended_at=ended_at, timed=seconds is not None)
+
+
+def _add_step(opened: OpenEpisode, step: Step, number: int) -> None:
+    """Adds the step; a refusal names its number."""
+    try:
+        check_type("step", step, Step)
+        opened.add(step)
+    except ValidationError as error:
+        if error.field in ("steps", "episode"):
+            raise
+        raise type(error)(f"step {number}: {error.field}", error.rule, error.value) from None
+
+
+def _stated_duration(metadata: Mapping[str, Json]) -> float | None:
+    """The seconds in `metadata["duration_s"]`; `None` if they are missing or not between 0 and ten years."""
+    stated = metadata.get("duration_s") if isinstance(metadata, Mapping) else None
+    if isinstance(stated, bool) or not isinstance(stated, int | float):
+        return None
+    return float(stated) if 0.0 <= stated <= _LONGEST_S else None
+
+
+def _metadata(values: Mapping[str, Json] | None) -> dict[str, Json]:
+    if values is None:
+        return {}
+    check_type("metadata", values, Mapping)
+    return dict(values)
+
+
+def _tags(values: Sequence[str]) -> tuple[str, ...]:
+    check_tags("tags", values)
+    return tuple(values)

@@ -1,0 +1,39 @@
+"""The content of an episode, and a digest of it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+import msgspec
+
+from .episode import Episode
+
+
+class _Namespaced(msgspec.Struct):
+    namespace: str = "default"
+
+
+_NAMESPACES = msgspec.msgpack.Decoder(_Namespaced)
+
+
+def content_of(episode: Episode, *, dated: bool) -> bytes:
+    """The episode's content without its id, reward and reflection: equal bytes are the same content.
+
+    Unless the episode was `dated` by its recorder, its times are no part of the content.
+    """
+    content = replace(episode, id="", reward=None, reflection=None)
+    if not dated:
+        steps = tuple(replace(step, at=0) for step in episode.steps)
+        content = replace(content, steps=steps, started_at=0, ended_at=None, timed=True)
+    return msgspec.msgpack.encode(content, order="deterministic")
+
+
+def digest_of(content: bytes) -> bytes:
+    """16 bytes that stand for the content: BLAKE2b."""
+    return hashlib.blake2b(content, digest_size=16).digest()
+
+
+def namespace_of(payload: bytes) -> str:
+    """The namespace of a stored episode, decoded without the rest of its record."""
+    return _NAMESPACES.decode(payload).namespace
