@@ -17,7 +17,7 @@ from ..model.advice import Argument, Fix, Playbook, Prediction, SuggestedStep
 from ..model.episode import Step
 from ..model.recall import Reason
 from . import console
-from .options import AsJson, Database, Namespace, Task, memory_at, note_nothing
+from .options import AsJson, Database, Namespace, Task, joined, memory_at, note_nothing
 from .tables import block, facts, heuristic_list, odds, pattern_table, worked
 
 LIKELY = 0.01
@@ -86,9 +86,12 @@ def recover(
     as_json: AsJson = False,
 ) -> None:
     """Ask for fixes for an error."""
+    if tool is None and not steps:
+        console.fail("pass --tool NAME, the tool that failed")
+        raise typer.Exit(1)
     with memory_at(database, namespace) as memory:
         answer = memory.recover(
-            " ".join(error), tool=tool, steps=_steps(steps), domain=domain, agent=agent, limit=limit
+            joined(error, "error"), tool=tool, steps=_steps(steps), domain=domain, agent=agent, limit=limit
         )
         if as_json:
             console.say_json(answer)
@@ -117,7 +120,7 @@ def predict(
 ) -> None:
     """Ask how a task will go: the odds of success, expected steps and reward."""
     with memory_at(database, namespace) as memory:
-        answer = memory.predict(" ".join(task), task_key=task_key, domain=domain, agent=agent)
+        answer = memory.predict(joined(task, "task"), task_key=task_key, domain=domain, agent=agent)
         if as_json:
             console.say_json(answer)
         else:
@@ -139,7 +142,7 @@ def playbook(
 ) -> None:
     """Ask for one plan, merged from the successes most like the task."""
     with memory_at(database, namespace) as memory:
-        answer = memory.playbook(" ".join(task), domain=domain, agent=agent, limit=limit)
+        answer = memory.playbook(joined(task, "task"), domain=domain, agent=agent, limit=limit)
         if as_json:
             console.say_json(answer)
         else:

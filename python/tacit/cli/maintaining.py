@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from ..errors import ValidationError
 from ..model.maintenance import Maintenance
 from . import console
 from .options import Agent, AsJson, Database, Domain, Namespace, memory_at, note_nothing
@@ -76,7 +77,12 @@ def undo(
 ) -> None:
     """Undo one maintenance run."""
     with memory_at(database) as memory:
-        _say(memory.undo(audit_id), as_json)
+        try:
+            report = memory.undo(audit_id)
+        except ValidationError as error:
+            console.fail(f"no maintenance run {audit_id!r}; `tacit maintain` prints the id")
+            raise typer.Exit(1) from error
+        _say(report, as_json)
 
 
 def forget(

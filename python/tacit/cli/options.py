@@ -11,7 +11,7 @@ import typer
 
 from ..config import Configuration, load
 from ..memory import Memory
-from .console import note
+from .console import fail, note
 
 Database = Annotated[
     str | None,
@@ -36,6 +36,15 @@ Domain = Annotated[
 Agent = Annotated[
     str | None, typer.Option("--agent", metavar="NAME", help="Only this agent.", show_default=False)
 ]
+
+
+def joined(words: list[str], name: str) -> str:
+    """The words of an argument as one text; ends the command if they are empty."""
+    text = " ".join(words)
+    if not text.strip():
+        fail(f"{name} must not be empty")
+        raise typer.Exit(1)
+    return text
 
 
 def configured(database: str | None) -> Configuration:

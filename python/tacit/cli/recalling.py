@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ..model.recall import Hit, NextStep, Reason, Recall
 from . import console
-from .options import AsJson, Database, Namespace, Task, memory_at, note_nothing
+from .options import AsJson, Database, Namespace, Task, joined, memory_at, note_nothing
 from .tables import pattern_table
 
 LOST_IN_WRAPPING = 16
@@ -53,7 +53,7 @@ def recall(
     """
     with memory_at(database, namespace) as memory:
         answer = memory.recall(
-            " ".join(task),
+            joined(task, "task"),
             domain=domain,
             language=language,
             framework=framework,

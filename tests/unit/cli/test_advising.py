@@ -150,3 +150,33 @@ def test_an_error_of_several_words_needs_no_quotes(filled: Tacit) -> None:
         apart["error_class"]
         == filled("recover", "no lamp in sight", "--tool", "take", "--json").data["error_class"]
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["recover", "no lamp in sight"], "pass --tool NAME, the tool that failed"),
+        (["recover", "", "--tool", "take"], "error must not be empty"),
+        (["recall", ""], "task must not be empty"),
+        (["predict", " "], "task must not be empty"),
+        (["undo", "x"], "no maintenance run 'x'; `tacit maintain` prints the id"),
+    ],
+)
+def test_a_missing_or_unknown_argument_is_one_sentence(
+    filled: Tacit, arguments: list[str], said: str
+) -> None:
+    answer = filled(*arguments)
+    assert (answer.status, answer.out, answer.err) == (1, "", f"tacit: {said}\n")
+
+
+@pytest.mark.parametrize("width", ["40", "60", "100"])
+@pytest.mark.parametrize("command", ["heuristics", "recover no lamp --tool take", "suggest find the lamp"])
+def test_no_word_is_cut_on_a_terminal_of_few_columns(
+    filled: Tacit, monkeypatch: pytest.MonkeyPatch, width: str, command: str
+) -> None:
+    wide = set(" ".join(filled(*command.split()).out.split()).split())
+    monkeypatch.setenv("COLUMNS", width)
+    lines = filled(*command.split()).out.splitlines()
+    assert max(map(len, lines)) <= int(width)
+    numbers = {"ms"}
+    assert {word for line in lines for word in line.split() if word.isalpha()} - numbers <= wide
