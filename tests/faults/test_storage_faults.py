@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import sqlite3
 import struct
 import subprocess
@@ -407,6 +408,29 @@ def first_id(path: Path, table: str, first: str) -> bytes:
     return bytes.fromhex(str(id))
 
 
+@pytest.mark.parametrize("place", range(4))
+def test_a_store_is_usable_after_a_flipped_bit_in_any_copy_of_an_id(tmp_path: Path, place: int) -> None:
+    """The id of an episode stands in its row, in the change log and in two indexes."""
+    path = tmp_path / "store.db"
+    records = [episode_record(number) for number in range(9)]
+    with NativeStore(path, cache_path=None) as store:
+        store.commit(Batch(tuple(records)))
+    content = bytearray(path.read_bytes())
+    places = [at.start() for at in re.finditer(re.escape(records[4].id), content)]
+    assert len(places) == 4
+    content[places[place] + 15] ^= 1
+    path.write_bytes(content)
+    others = {record.id for record in records} - {records[4].id}
+    with NativeStore(path, cache_path=None) as store:
+        assert others <= {change.id for change in store.changes(0)}
+        store.remove_damaged()
+        assert store.damaged() == []
+        assert others <= {id for id, _ in store.scan("episode")}
+        assert all(store.get("episode", id) is not None for id in others)
+        assert store.commit(Batch((episode_record(20),), (records[0].id,))).committed == 2
+    assert sql(path, "PRAGMA integrity_check") == [["ok"]]
+
+
 def test_a_flipped_bit_in_a_side_record_is_found_and_writing_it_again_repairs_it(tmp_path: Path) -> None:
     path = tmp_path / "store.db"
     notes = [SideRecord("audit", episode_record(number).id, "default", bytes(100)) for number in range(2)]
@@ -474,6 +498,43 @@ def test_forgotten_text_is_in_no_file_once_the_store_is_closed(tmp_path: Path) -
         for id in ids:
             memory.forget(id)
     assert not holds(tmp_path, b"unmistakable")
+
+
+def test_a_namespace_does_not_see_the_parameter_names_of_another(tmp_path: Path) -> None:
+    names = {"a": "unmistakable_key", "b": "plain_key"}
+    with Memory(tmp_path / "store.db") as memory:
+        for namespace, name in names.items():
+            for number in range(3):
+                with memory.episode(f"task {number}", namespace=namespace) as episode:
+                    episode.log("look", parameters={name: 1}, output="x")
+                    episode.log("take", parameters={name: 2}, output="x")
+                    episode.succeed()
+        shown = {namespace: repr(memory.patterns(namespace=namespace)) for namespace in names}
+    assert {space: [name in shown[space] for name in names.values()] for space in names} == {
+        "a": [True, False],
+        "b": [False, True],
+    }
+
+
+def test_a_backup_of_a_memory_in_use_holds_every_acknowledged_episode(tmp_path: Path) -> None:
+    script = """
+    with NativeStore(path) as store:
+        for number in range(400):
+            store.commit(Batch((episode_record(number),)))
+            print(number, flush=True)
+    """
+    writer = start(textwrap.dedent(script), tmp_path / "store.db")
+    assert writer.stdout is not None
+    seen = [writer.stdout.readline() for _ in range(20)]
+    with NativeStore(tmp_path / "store.db") as store:
+        store.backup(tmp_path / "copy.db")
+    assert len(seen) == 20
+    writer.communicate()
+    assert writer.returncode == 0
+    with NativeStore(tmp_path / "copy.db") as copy:
+        assert numbers_in(copy) == list(range(copy.sequence()))
+        assert copy.sequence() >= 20
+        assert copy.damaged() == []
 
 
 def holds(folder: Path, word: bytes) -> bool:

@@ -107,7 +107,13 @@ def _inside(file: Path) -> Iterator[Check]:
         return
     try:
         yield Check("schema", True, "opened, readable and writable by this version")
-        for name, look in (("damage", _damage), ("rows", _rows), ("patterns", _patterns), ("cache", _cache)):
+        for name, look in (
+            ("damage", _damage),
+            ("rows", _rows),
+            ("patterns", _patterns),
+            ("backups", _backups),
+            ("cache", _cache),
+        ):
             yield _tried(name, look, store)
     finally:
         store.close()
@@ -151,9 +157,24 @@ def _damage(store: NativeStore) -> tuple[bool, str]:
     return False, f"{len(rows):,} unreadable: {named}{more}; `tacit repair` removes them"
 
 
+def _backups(store: NativeStore) -> tuple[bool, str]:
+    """Lists the backups of migrations, which can be deleted once this version has proved itself."""
+    names = ", ".join(backup.name for backup in store.schema_backups())
+    return True, f"{names} from before a migration" if names else "none from migrations"
+
+
 def _cache(store: NativeStore) -> tuple[bool, str]:
     """Checks the cache, which is disposable: without it answers are slower, not wrong."""
     stats = store.stats()
     breakers = {name: stats[name] for name in ("reads_breaker", "writes_breaker")}
     opened = [name.replace("_", " ") for name, state in breakers.items() if state != "closed"]
     return not opened, f"kept in {stats['cache']}" + "".join(f"; {name} is open" for name in opened)
+
+
+_LOOKS: dict[str, Callable[[NativeStore], tuple[bool, str]]] = {
+    "damage": _damage,
+    "rows": _rows,
+    "patterns": _patterns,
+    "backups": _backups,
+    "cache": _cache,
+}

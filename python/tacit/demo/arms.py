@@ -160,7 +160,7 @@ class _RandomlyReminded(_Remembered):
         self.arm.past.append(self.episode.id)
 
 
-class MislabelledMemory(Remembering):
+class WronglyTold(Remembering):
     """A control: a memory that recalls as well, of episodes that ended as another attempt so far did."""
 
     name = "shuffled"
@@ -172,11 +172,11 @@ class MislabelledMemory(Remembering):
 
     def attempt(self, question: Question) -> Attempt:
         """Begins a question, as an episode."""
-        return _Mislabelled(self, self.episode(question))
+        return _WronglyTold(self, self.episode(question))
 
 
-class _Mislabelled(_Remembered):
-    arm: MislabelledMemory
+class _WronglyTold(_Remembered):
+    arm: WronglyTold
 
     def log(self, tool: str, *, parameters: Any, latency_ms: float, **result: Any) -> None:
         """Records a step, but not how the submission was received."""
@@ -193,6 +193,6 @@ ARMS: dict[str, Callable[[Memory, int], Arm]] = {
     "without": lambda memory, seed: Unadvised(),
     "with": lambda memory, seed: Remembering(memory),
     "random": lambda memory, seed: RandomlyReminded(memory, seed=seed),
-    "shuffled": lambda memory, seed: MislabelledMemory(memory, seed=seed),
+    "shuffled": lambda memory, seed: WronglyTold(memory, seed=seed),
 }
 """The arms by name, each made from an empty memory of its own and a seed for its draws."""

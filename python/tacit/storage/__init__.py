@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .base import Changes, Store
-from .following import FollowLock, catch_up
 from .in_memory import InMemoryStore
+from .log_follower import FollowLock, catch_up
 from .native import NativeStore
 from .schemes import open_store, stores
 

@@ -287,8 +287,8 @@ impl CachedFile {
         if self.waiting_bytes < WAITING_BYTES { Ok(()) } else { self.flush(position, Durability::None) }
     }
 
-    /// Drops removed values. redb leaves the bytes of a removed value on its pages, so a file that held one is made
-    /// anew.
+    /// Drops removed values. redb leaves the bytes of a removed value on its pages, so a file that held one is
+    /// replaced by an empty one.
     fn forget(&mut self, keys: &[(RecordKind, Id)], position: LogPosition) -> FileResult<()> {
         self.waiting.retain(|(key, _)| !keys.contains(key));
         if self.holds_any(keys)? {

@@ -87,7 +87,12 @@ impl Durable {
     /// that removals since then were pruned.
     pub(crate) fn removals(&self, since: i64) -> Result<(Option<Vec<Id>>, LogPosition)> {
         let local = self.local();
-        let (removed, position) = local.readers.lease()?.snapshot(|reader| reads::removals(reader, since))?;
+        let mut reader = local.readers.lease()?;
+        let newest = reads::position(&mut reader)?;
+        if newest.sequence == since {
+            return Ok((Some(Vec::new()), newest));
+        }
+        let (removed, position) = reader.snapshot(|inner| reads::removals(inner, since))?;
         local.quarantine.release(removed.as_deref().unwrap_or_default());
         Ok((removed, position))
     }

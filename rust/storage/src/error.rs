@@ -81,7 +81,7 @@ impl StorageError {
             Some(0) => "any".to_owned(),
             Some(number) => number.to_string(),
         };
-        let message = rule_broken(&format!("the version of {kind} {id}"), &name(expected), &name(found));
+        let message = rule_broken(&format!("the version of {kind} {id}"), &name(expected), name(found));
         Self::new(ErrorKind::VersionConflict { kind, id: id.to_owned(), expected, found }, message)
     }
 

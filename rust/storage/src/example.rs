@@ -94,6 +94,13 @@ pub(crate) fn commit(store: &Store, batch: Batch) -> Result<Receipt> {
     store.submit(batch)?.wait(PATIENCE).expect("the writer answers")
 }
 
+/// Commits one batch for each number.
+pub(crate) fn commit_each(store: &Store, numbers: std::ops::Range<u64>, batch: impl Fn(u64) -> Batch) {
+    for number in numbers {
+        commit(store, batch(number)).unwrap();
+    }
+}
+
 pub(crate) fn close(store: &Store) {
     assert!(store.close(PATIENCE));
 }

@@ -475,6 +475,21 @@ mod tests {
     }
 
     #[test]
+    fn closing_a_cache_file_carries_out_removals_of_other_stores() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, other) = (open(folder.path()), without_file(folder.path()));
+        let text = b"an unmistakable sentence".repeat(20);
+        let mut batch = Batch::default();
+        batch.put(&crate::example::episode(1, &text, &[]), &[]).unwrap();
+        commit(&one, batch).unwrap();
+        assert!(is_there(&one, 1));
+        commit(&other, removal(1)).unwrap();
+        close(&one);
+        let bytes = std::fs::read(folder.path().join("store.db-cache")).unwrap();
+        assert!(!bytes.windows(text.len()).any(|window| window == text));
+    }
+
+    #[test]
     fn a_cache_ahead_of_its_store_is_discarded() {
         let folder = tempfile::tempdir().unwrap();
         let store = open(folder.path());

@@ -1,4 +1,4 @@
-"""The native store alone: the place of its file, its opening, and its packed values."""
+"""The native store: its path, its options and its packed values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tacit.testing import episode_record
 
 
 @pytest.mark.parametrize("place", ["", ":memory:", "libsql://host/db", "https://host", "a\0b"])
-def test_a_path_that_names_no_file_is_refused(place: str) -> None:
+def test_a_path_without_a_file_name_is_refused(place: str) -> None:
     with pytest.raises(ValidationError, match="path"):
         NativeStore(place)
 
@@ -56,7 +56,7 @@ def test_the_cache_can_be_elsewhere_or_not_at_all(tmp_path: Path) -> None:
         (tmp_path / "c").unlink(missing_ok=True)
 
 
-def test_a_setting_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
+def test_an_invalid_setting_is_refused(tmp_path: Path) -> None:
     wrong: list[dict[str, Any]] = [{"durability": "maybe"}, {"cache_ttl_s": -1.0}]
     for settings in wrong:
         with pytest.raises(ValidationError, match=next(iter(settings))):
@@ -79,7 +79,7 @@ def test_values_beyond_their_limits_are_refused_by_name(tmp_path: Path) -> None:
         assert store.get("episode", largest.id) == largest.payload
 
 
-def test_a_store_that_nobody_holds_lands_what_was_committed(tmp_path: Path) -> None:
+def test_a_store_that_is_collected_keeps_its_commits(tmp_path: Path) -> None:
     store = NativeStore(tmp_path / "a.db")
     store.commit(Batch((episode_record(1),)))
     del store

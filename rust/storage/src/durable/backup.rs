@@ -89,7 +89,7 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 mod tests {
     use super::*;
     use crate::Store;
-    use crate::example::{close, commit, id, open, options, put};
+    use crate::example::{close, commit, commit_each, id, open, options, put};
     use crate::options::Options;
     use crate::record::RecordKind;
 
@@ -97,10 +97,10 @@ mod tests {
     fn a_backup_of_a_store_in_use_is_whole_and_private() {
         let folder = tempfile::tempdir().unwrap();
         let store = open(folder.path());
-        (0..50).for_each(|number| drop(commit(&store, put(number)).unwrap()));
+        commit_each(&store, 0..50, put);
         let target = folder.path().join("copy.db");
         std::thread::scope(|scope| {
-            scope.spawn(|| (50..90).for_each(|number| drop(commit(&store, put(number)).unwrap())));
+            scope.spawn(|| commit_each(&store, 50..90, put));
             store.back_up(&target).unwrap();
         });
         #[cfg(unix)]

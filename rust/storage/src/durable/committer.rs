@@ -518,7 +518,7 @@ mod tests {
         assert_eq!(commit(&store, right).unwrap().sequence, 3);
     }
 
-    /// Of writers that read the same version, one wins; the others are told, however they are grouped.
+    /// One of the writers that read the same version wins; the others get a conflict, however they are grouped.
     #[test]
     fn of_concurrent_writers_with_one_expectation_exactly_one_commits() {
         let folder = tempfile::tempdir().unwrap();
@@ -595,8 +595,29 @@ mod tests {
         commit(&other, put(7)).unwrap();
         commit(&one, removal(4)).unwrap();
         assert!(has_pattern(&one, 1));
+        // The counts that the last removal read do not know of this episode.
+        commit(&other, put(10)).unwrap();
         commit(&one, removal(7)).unwrap();
+        assert!(has_pattern(&one, 1));
+        commit(&one, removal(10)).unwrap();
         assert!(!has_pattern(&one, 1));
+    }
+
+    /// The counts are read by the first removal and kept by the commits after it.
+    #[test]
+    fn one_process_drops_and_stores_a_pattern_as_its_facts_come_and_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        commit(&store, put(1)).unwrap();
+        commit(&store, put(2)).unwrap();
+        commit(&store, removal(2)).unwrap();
+        commit(&store, put(4)).unwrap();
+        commit(&store, removal(1)).unwrap();
+        assert!(has_pattern(&store, 1));
+        commit(&store, removal(4)).unwrap();
+        assert!(!has_pattern(&store, 1));
+        commit(&store, put(7)).unwrap();
+        assert!(has_pattern(&store, 1));
     }
 
     #[test]

@@ -18,15 +18,16 @@ const NEWEST: &str = "SELECT coalesce(max(sequence), 0) FROM change";
 const HORIZON: &str = "SELECT horizon FROM meta";
 const IS_LOGGED: &str = "SELECT count(*) FROM change WHERE sequence = ? AND id = ?";
 const REMOVALS: &str = "SELECT id FROM change WHERE sequence > ? AND sequence <= ? AND op IN (1, 3)";
-const EPISODE: &str = "SELECT id, record, sequence FROM episode WHERE id = ?";
+const EPISODE: &str = "SELECT id, record FROM episode WHERE id = ?";
+const VERSIONED_EPISODE: &str = "SELECT id, record, sequence FROM episode WHERE id = ?";
 const PATTERN: &str = "SELECT id, record FROM pattern WHERE id = ? LIMIT 1";
 const PATTERN_OF_NAMESPACE: &str = "SELECT id, record FROM pattern \
     WHERE id = ? AND namespace = (SELECT number FROM namespace WHERE name = ?)";
 const SIDE_RECORD: &str = "SELECT id, record, sequence FROM note WHERE kind = ? AND id = ? AND is_there = 1";
 const EPISODE_VERSION: &str = "SELECT sequence FROM episode WHERE id = ?";
 const SIDE_RECORD_VERSION: &str = "SELECT sequence FROM note WHERE kind = ? AND id = ? AND is_there = 1";
-const CHANGES: &str = "SELECT change.sequence, change.op, change.id, coalesce(episode.record, note.record), \
-    note.kind FROM change \
+const CHANGES: &str = "SELECT change.sequence, change.op, coalesce(episode.id, note.id, change.id), \
+    coalesce(episode.record, note.record), note.kind FROM change \
     LEFT JOIN episode ON episode.sequence = change.sequence AND change.op = 0 \
     LEFT JOIN note ON note.sequence = change.sequence AND change.op = 2 \
     WHERE change.sequence > ? AND (change.op = 1 OR episode.sequence IS NOT NULL OR note.sequence IS NOT NULL) \
@@ -59,9 +60,6 @@ pub(crate) fn is_logged(connection: &mut Connection, position: LogPosition) -> R
 /// removals since then were pruned.
 pub(crate) fn removals(connection: &mut Connection, since: i64) -> Result<(Option<Vec<Id>>, LogPosition)> {
     let newest = position(connection)?;
-    if newest.sequence == since {
-        return Ok((Some(Vec::new()), newest));
-    }
     if since < horizon(connection)? {
         return Ok((None, newest));
     }
@@ -113,7 +111,7 @@ pub(crate) fn versioned(
     id: &Id,
 ) -> Result<Option<(i64, Vec<u8>)>> {
     let (sql, values) = if is_versioned_episode(kind)? {
-        (EPISODE, vec![blob(id)])
+        (VERSIONED_EPISODE, vec![blob(id)])
     } else {
         (SIDE_RECORD, vec![(kind as i64).into(), blob(id)])
     };
@@ -234,8 +232,12 @@ pub(crate) fn changes(
         let read = connection.rows(CHANGES, vec![last.into(), count_value(wanted)], |row| {
             seen += 1;
             last = row.integer(0)?;
-            let (kind, id) = (kind_of_change(row), row.id(2).unwrap_or_default());
-            quarantine.sift(kind, id, change(row))
+            match change(row) {
+                Err(error) if error.is_corrupt() => {
+                    quarantine.sift(kind_of_change(row), row.id(2).unwrap_or_default(), Err(error))
+                }
+                read => read.map(Some),
+            }
         })?;
         rows.extend(read.into_iter().flatten());
         if seen < wanted {
@@ -272,7 +274,7 @@ fn count_value(count: usize) -> Value {
 mod tests {
     use super::*;
     use crate::durable::testing_script;
-    use crate::example::{commit, open, put, removal, side_record};
+    use crate::example::{commit, commit_each, open, put, removal, side_record};
     use crate::{Batch, ErrorKind, StatValue, Store};
 
     fn all() -> ScanPage<'static> {
@@ -288,7 +290,7 @@ mod tests {
         }
         let path = folder.join("store.db");
         testing_script(&path, "UPDATE episode SET record = zeroblob(90) WHERE sequence IN (3, 5, 7)");
-        testing_script(&path, "UPDATE note SET record = zeroblob(30) WHERE sequence = 2");
+        testing_script(&path, "UPDATE note SET record = zeroblob(30) WHERE sequence IN (2, 4)");
         testing_script(&path, "UPDATE pattern SET record = zeroblob(20) WHERE number = 1");
         store
     }
@@ -308,7 +310,7 @@ mod tests {
         page.after = first.last().copied();
         assert_eq!(store.scan(RecordKind::Episode, &page).unwrap()[0].0, ids(&[5])[0]);
         let heuristics = store.scan(RecordKind::Heuristic, &all()).unwrap();
-        assert_eq!(heuristics.into_iter().map(|row| row.0).collect::<Vec<_>>(), ids(&[1, 2]));
+        assert_eq!(heuristics.into_iter().map(|row| row.0).collect::<Vec<_>>(), ids(&[2, 3]));
         assert_eq!(store.scan(RecordKind::Pattern, &all()).unwrap().len(), 2);
         let mut sequences = Vec::new();
         let mut last = 0;
@@ -320,12 +322,12 @@ mod tests {
             sequences.extend(changes.rows.iter().map(|change| change.sequence));
             last = changes.last;
         }
-        assert_eq!(sequences, [1, 4, 6, 8, 9, 10, 11, 12]);
+        assert_eq!(sequences, [1, 6, 8, 9, 10, 11, 12]);
         let found = store.get_many(RecordKind::Episode, &ids(&[0, 1, 4]), None).unwrap();
         assert_eq!(found.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false, true]);
         let error = store.get(RecordKind::Episode, ids(&[1])[0], None).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Corrupt);
-        assert_eq!(store.damaged_count().unwrap(), 5);
+        assert_eq!(store.damaged_count().unwrap(), 6);
     }
 
     #[test]
@@ -335,17 +337,18 @@ mod tests {
         assert_eq!(store.damaged_count().unwrap(), 0);
         let kinds: Vec<RecordKind> = store.damaged().unwrap().iter().map(|row| row.kind).collect();
         let (episode, pattern) = (RecordKind::Episode, RecordKind::Pattern);
-        assert_eq!(kinds, [episode, episode, episode, pattern, RecordKind::Heuristic]);
-        assert_eq!(store.damaged_count().unwrap(), 5);
+        let heuristic = RecordKind::Heuristic;
+        assert_eq!(kinds, [episode, episode, episode, pattern, heuristic, heuristic]);
+        assert_eq!(store.damaged_count().unwrap(), 6);
         commit(&store, removal(1)).unwrap();
         assert_eq!(store.damaged_count().unwrap(), 4);
         let other = open(folder.path());
-        assert_eq!(other.remove_damaged().unwrap().len(), 4);
+        assert_eq!(other.remove_damaged().unwrap().len(), 5);
         assert_eq!((other.damaged().unwrap(), other.remove_damaged().unwrap()), (vec![], vec![]));
         let since = 13;
         let gone = store.changes(since, 9, None).unwrap();
         let ops: Vec<Op> = gone.rows.iter().map(|change| change.op).collect();
-        assert_eq!(ops, [Op::Remove, Op::Remove, Op::SideRecord]);
+        assert_eq!(ops, [Op::Remove, Op::Remove, Op::SideRecord, Op::SideRecord]);
         assert_eq!(gone.rows[2].side_record().unwrap(), side_record(0, None));
         assert_eq!(store.scan(RecordKind::Episode, &all()).unwrap().len(), 2);
         commit(&store, put(9)).unwrap();
@@ -359,7 +362,7 @@ mod tests {
         for number in 0..8 {
             commit(&store, put(number)).unwrap();
         }
-        (0..4).for_each(|number| drop(commit(&store, removal(number)).unwrap()));
+        commit_each(&store, 0..4, removal);
         let newest = store.sequence().unwrap();
         let first = other.changes(0, 2, None).unwrap();
         let done = store.compact(1).unwrap();
@@ -369,6 +372,7 @@ mod tests {
             let error = other.changes(first.last, 9, began).unwrap_err();
             assert_eq!(error.kind, ErrorKind::ResyncRequired { since: first.last, horizon: newest - 1 });
         }
+        assert!(other.changes(newest - 2, 9, None).is_err());
         let mut read = other.changes(0, 3, None).unwrap();
         let rest = other.changes(read.last, 9, Some(read.horizon)).unwrap();
         read.rows.extend(rest.rows);

@@ -69,15 +69,12 @@ fn decode(kind: RecordKind, id: &Id, stored: &[u8]) -> Result<()> {
     }
 }
 
-/// Removes the unreadable rows under change numbers of their own; returns them.
+/// Rebuilds the indexes and removes the unreadable rows under change numbers of their own; returns them.
 ///
 /// An episode is removed as by [`crate::Batch::remove`], a side record is deleted, and a pattern leaves its
 /// namespace until an episode names it again.
 pub(crate) fn remove_damaged(connection: &mut Connection) -> Result<Vec<DamagedRow>> {
-    if found_rows(connection)?.is_empty() {
-        return Ok(Vec::new());
-    }
-    // An index that disagrees with a flipped column would refuse the deletion.
+    // An index that disagrees with a flipped column hides rows, and refuses their deletion.
     connection.script("REINDEX")?;
     connection.transaction(|inner| {
         let found = found_rows(inner)?;
