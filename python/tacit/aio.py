@@ -24,7 +24,10 @@ from .model.pattern import Cluster, Contrast, Heuristic, Pattern, PatternKind
 from .model.query import Asking, EpisodeHead
 from .model.recall import Recall
 from .model.usage import Usage
+from .observing import Observer
 from .recorder import Recorder
+from .redaction import Redactor
+from .registry import Part
 from .storage import Store
 
 T = TypeVar("T")
@@ -54,10 +57,18 @@ class AsyncMemory:
         namespace: str = "default",
         settings: Settings | None = None,
         store: Store | None = None,
+        redactor: Part[Redactor] | Sequence[Part[Redactor]] | EllipsisType | None = ...,
+        observers: Iterable[Part[Observer]] = (),
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self.memory: Memory = Memory(
-            database, namespace=namespace, settings=settings, store=store, clock=clock
+            database,
+            namespace=namespace,
+            settings=settings,
+            store=store,
+            redactor=redactor,
+            observers=observers,
+            clock=clock,
         )
         self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="tacit")
 

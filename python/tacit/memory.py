@@ -16,6 +16,7 @@ from .answers import Advisor, Contrasts, Retriever, failing_at, query_of
 from .config import Settings, check_settings
 from .credit import Answer, Crediting, RecallReceipt, feedback_record, recall_bytes
 from .embedding import embedders
+from .errors import TacitError
 from .extractors import Hybrid
 from .intake import Committer, Intake, Learner, OpenEpisode, OpenEpisodes, episode_of
 from .maintenance import Maintainer, MaintenanceStates
@@ -31,6 +32,9 @@ from .model.query import ASKING, EPISODE_HEAD, Asking, EpisodeHead, Query, check
 from .model.recall import Recall
 from .model.record import Batch, Filters
 from .model.usage import Usage
+from .observing import Observer, Observers, observed
+from .redaction import Redactor, open_redactor
+from .registry import Part
 from .storage import Store, open_store
 
 if TYPE_CHECKING:
@@ -48,6 +52,9 @@ class Memory:
     `Memory("agent.db")` keeps a local file and creates it if it is missing; `Memory()` keeps everything in RAM. One
     memory may be used from many threads, one file by many processes. `namespace` separates tenants: data and ids of
     one are unknown in another. Close it, or use it as a context manager.
+
+    `redactor` replaces secrets before anything is stored: by default as `settings.redactor` says, `None` means none.
+    `observers` hear what the memory does.
 
     Raises `ValidationError` for settings that make no sense, `SchemaError` for a file that is not tacit's or newer
     than this version, `StorageError` if the file cannot be opened.
@@ -71,6 +78,8 @@ class Memory:
         namespace: str = "default",
         settings: Settings | None = None,
         store: Store | None = None,
+        redactor: Part[Redactor] | Sequence[Part[Redactor]] | EllipsisType | None = ...,
+        observers: Iterable[Part[Observer]] = (),
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
         self.settings: Settings = Settings.load() if settings is None else settings
@@ -80,6 +89,9 @@ class Memory:
         self._clock = clock
         self.is_view = False
         self._store = store if store is not None else open_store(database, self.settings.storage)
+        self._observers = Observers(observers)
+        chosen = self.settings.redactor if isinstance(redactor, EllipsisType) else redactor
+        self._redactor = open_redactor(chosen, getattr(self._store, "path", None))
         self._connect(self.settings)
 
     def _connect(self, settings: Settings) -> None:
@@ -87,7 +99,7 @@ class Memory:
         store, embedder = self._store, embedders.resolve(settings.embedder)
         index = self._index = _native.Index(embedder.name, embedder.dimension)
         hybrid = Hybrid(parts=settings.extractors)
-        self._committer = Committer(store, index)
+        self._committer = Committer(store, index, on_commit=self._observers.note_receipt)
         self._opened = OpenEpisodes(store, settings.limits)
         self._crediting = Crediting(settings=settings.credit, hybrid=hybrid, index=index, store=store)
         self._intake = Intake(
@@ -97,6 +109,7 @@ class Memory:
             crediting=self._crediting,
             opened=self._opened,
             limits=settings.limits,
+            redactor=self._redactor,
             now=self._now,
         )
         states = MaintenanceStates(store, index)
@@ -107,6 +120,7 @@ class Memory:
             settings=settings.maintenance,
             clustering=settings.clustering,
             parts=settings.inducers,
+            on_commit=self._observers.note_receipt,
         )
         self._contrasts = Contrasts(store=store, index=index, embedder=embedder)
         self._retriever = Retriever(
@@ -147,6 +161,7 @@ class Memory:
         asking: Asking = {name: head[name] for name in ASKING & head.keys()}  # type: ignore[assignment, literal-required]
         return Recorder(memory, memory.start(task, **head), task, asking)
 
+    @observed
     def start(self, task: str, **head: Unpack[EpisodeHead]) -> str:
         """Opens an episode and returns its id.
 
@@ -183,11 +198,16 @@ class Memory:
         `truncate="observation"` allows to cut a text. Raises `ValidationError` or `TooLargeError` that names the
         field; the episode is then as it was.
         """
-        return self._opened.log(
-            episode_id, self.namespace if namespace is None else namespace, truncate, tokens,
-            self._now(), tool, action, parameters, output, error, timed_out, latency_ms, tokens, metadata,
-        )  # fmt: skip
+        try:
+            return self._opened.log(
+                episode_id, self.namespace if namespace is None else namespace, truncate, tokens,
+                self._now(), tool, action, parameters, output, error, timed_out, latency_ms, tokens, metadata,
+            )  # fmt: skip
+        except TacitError as refusal:
+            self._observers.refused("log", self.namespace, refusal)
+            raise
 
+    @observed
     def complete(self, episode_id: str, outcome: Outcome, *, namespace: str | None = None) -> Learned:
         """Ends an episode, learns from it, and returns once everything is durable.
 
@@ -198,6 +218,7 @@ class Memory:
         """
         return self._intake.complete(episode_id, outcome, self._within(namespace))
 
+    @observed
     def add(self, episode: Episode) -> Learned:
         """Records a finished episode, keeping its timestamps.
 
@@ -210,6 +231,7 @@ class Memory:
         """
         return self._intake.add_chunk([episode], self.namespace)[0]
 
+    @observed
     def add_many(self, episodes: Iterable[Episode]) -> Iterator[Learned]:
         """Records many finished episodes with one commit for every 64: the fast way in.
 
@@ -218,6 +240,7 @@ class Memory:
         """
         return self._intake.add_many(episodes, self.namespace)
 
+    @observed
     def forget(self, episode_id: str, *, namespace: str | None = None) -> None:
         """Removes an episode and everything it taught, durably; drops an open one.
 
@@ -227,6 +250,7 @@ class Memory:
 
     # --- journey two: a new task gets ranked, explained experience ---
 
+    @observed
     def recall(
         self,
         task: str,
@@ -248,6 +272,7 @@ class Memory:
         answer = self._retriever.recall(query, limit=limit, now=self._now())
         return self._kept(answer, opened, query)
 
+    @observed
     def suggest(
         self,
         steps: Sequence[Step | str] = (),
@@ -267,6 +292,7 @@ class Memory:
         opened, query = self._asked("suggest", task, asking, steps=steps, limit=limit, episode_id=episode_id)
         return self._kept(self._advisor.suggest(query, limit=limit), opened, query)
 
+    @observed
     def recover(
         self,
         error: str,
@@ -286,6 +312,7 @@ class Memory:
         self._committer.catch_up()
         return self._advisor.recover(*failing_at(query, error, tool), limit=limit)
 
+    @observed
     def predict(self, task: str, *, task_key: str | None = None, **asking: Unpack[Asking]) -> Prediction:
         """The odds of success of a task, its expected steps and reward, with intervals.
 
@@ -295,6 +322,7 @@ class Memory:
         _, query = self._asked("predict", task, asking, task_key=task_key)
         return self._advisor.predict(query)
 
+    @observed
     def playbook(
         self,
         task: str,
@@ -315,6 +343,7 @@ class Memory:
         answer = self._advisor.playbook(query, recalled, limit=limit, arguments=arguments)
         return self._kept(answer, opened, query)
 
+    @observed
     def feedback(self, recall_id: str, *, helped: Mapping[str, bool], namespace: str | None = None) -> None:
         """Names the memories of an answer that helped (True) or misled (False), by their ids.
 
@@ -463,6 +492,7 @@ class Memory:
 
     # --- maintenance ---
 
+    @observed
     def maintain(self, *, dry_run: bool = False, namespace: str | None = None) -> Maintenance:
         """Merges near-duplicates, promotes proven patterns, retires unseen ones, renews heuristics and clusters.
 
@@ -477,6 +507,7 @@ class Memory:
         self._committer.catch_up()
         return report
 
+    @observed
     def undo(self, audit_id: str, *, namespace: str | None = None) -> Maintenance:
         """Takes back the decisions of one `maintain` (or `undo`) that later runs did not change.
 
@@ -502,7 +533,12 @@ class Memory:
     def stats(self) -> dict[str, Any]:
         """Counts of the store, its cache and the index, by name."""
         self._committer.catch_up()
-        return {"open": len(self._opened.by_id), **self._store.stats(), "index": self._index.stats()}
+        return {
+            "open": len(self._opened.by_id),
+            **self._store.stats(),
+            "index": self._index.stats(),
+            "observer_failures": self._observers.failures,
+        }
 
     def close(self) -> None:
         """Closes files and stops threads; does nothing for a view that `within` made, or a second time.

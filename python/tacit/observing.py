@@ -78,21 +78,27 @@ class Observer(Protocol):
 
     def committed(self, event: Event[Receipt]) -> None:
         """Something became durable."""
+        return None
 
     def recalled(self, event: Event[Any]) -> None:
         """A question was answered: `value` is the `Recall`, `Suggestion`, `Fixes`, `Prediction` or `Playbook`."""
+        return None
 
     def learned(self, event: Event[Learned]) -> None:
         """An episode ended, and `value` says what it taught."""
+        return None
 
     def maintained(self, event: Event[Any]) -> None:
         """Maintenance ran or was undone: `value` is the `Maintenance`."""
+        return None
 
     def degraded(self, event: Event[tuple[str, ...]]) -> None:
         """An answer did without something: `value` holds its codes."""
+        return None
 
     def refused(self, event: Event[TacitError]) -> None:
         """A verb raised one of tacit's errors."""
+        return None
 
 
 observers: Registry[Observer] = Registry("observer", Observer)
@@ -180,6 +186,11 @@ class Observers:
         receipts: list[Receipt] = getattr(self._current, "receipts", [])
         self._current.receipts = []
         return receipts
+
+    def refused(self, verb: str, namespace: str, error: TacitError) -> None:
+        """Tells of a refusal by a verb that is too hot to be decorated."""
+        if self._observers and not getattr(self._current, "is_inside", False):
+            self.tell("refused", Event(verb, namespace, 0.0, error))
 
     def tell(self, method: str, event: Event[object]) -> None:
         """Calls one method of every observer."""

@@ -11,7 +11,7 @@ import msgspec
 
 from ._native import Redactor as NativeRedactor
 from .errors import StorageError, ValidationError
-from .registry import Part, Registry
+from .registry import Registry
 
 KEY_BYTES = 32
 _STEP_FIELDS = ("action", "parameters", "output", "error", "metadata", "state")
@@ -116,12 +116,10 @@ class Chain:
         return f"Chain({list(self.parts)!r})"
 
 
-def open_redactor(
-    chosen: Part[Redactor] | Sequence[Part[Redactor]] | None, store_path: Path | None
-) -> Redactor:
-    """The redactor of a memory, with the key that lies beside its store; `None` means no redaction.
+def open_redactor(chosen: object, store_path: Path | None) -> Redactor:
+    """The redactor of a memory, with the key that lies beside its store.
 
-    A store without a path (in RAM) gets a random key.
+    `chosen` is one part or several; `None` means no redaction. A store without a path (in RAM) gets a random key.
     """
     if chosen is None:
         return Off()
@@ -132,7 +130,7 @@ def open_redactor(
     return parts[0] if len(parts) == 1 else Chain(parts)
 
 
-def _are_several(chosen: object) -> TypeGuard[Sequence[Part[Redactor]]]:
+def _are_several(chosen: object) -> TypeGuard[Sequence[object]]:
     return isinstance(chosen, (list, tuple))
 
 

@@ -35,13 +35,17 @@ class CommitItem:
     id: bytes
     record: EpisodeRecord | None
     lesson: LearnedRecord | None = None
+    redacted: int = 0
+    """The number of secrets that redaction replaced in the record."""
 
     def learned(self, receipt: Receipt) -> Learned:
         """What is said of it once it is durable."""
         id, lesson = as_text(self.id), self.lesson
         if lesson is None:
-            return Learned(id, self.state, receipt)
-        return Learned(id, self.state, receipt, lesson.reward, lesson.reflection, lesson.findings)
+            return Learned(id, self.state, receipt, redacted=self.redacted)
+        return Learned(
+            id, self.state, receipt, lesson.reward, lesson.reflection, lesson.findings, self.redacted
+        )
 
 
 @dataclass(slots=True)

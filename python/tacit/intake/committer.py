@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .._native import Index
 from ..model.record import Batch, Change, EpisodeRecord, Receipt, SideRecord
@@ -12,10 +12,11 @@ from ..storage import FollowLock, Store, catch_up
 class Committer:
     """Commits to the store and keeps the index up with it."""
 
-    def __init__(self, store: Store, index: Index) -> None:
+    def __init__(self, store: Store, index: Index, *, on_commit: Callable[[Receipt], None]) -> None:
         self._store = store
         self._index = index
         self._following = FollowLock()
+        self._on_commit = on_commit
 
     def catch_up(self) -> None:
         """Brings every commit into the index, those of other processes included."""
@@ -24,6 +25,7 @@ class Committer:
     def commit(self, records: Sequence[EpisodeRecord], side_records: Sequence[SideRecord] = ()) -> Receipt:
         """Commits episodes and side records; the index takes them as they are unless others committed in between."""
         receipt = self._store.commit(Batch(tuple(records), notes=tuple(side_records)))
+        self._on_commit(receipt)
         landed = len(records) + len(side_records)
         before = receipt.sequence - landed
 
@@ -40,6 +42,7 @@ class Committer:
     def commit_batch(self, batch: Batch) -> Receipt:
         """Commits a batch and catches up with it."""
         receipt = self._store.commit(batch)
+        self._on_commit(receipt)
         self.catch_up()
         return receipt
 

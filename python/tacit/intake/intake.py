@@ -17,11 +17,13 @@ from ..model.episode import Episode, Outcome
 from ..model.ids import as_bytes
 from ..model.learned import Learned
 from ..model.record import Batch, Filters, Receipt
+from ..redaction import Redactor
 from ..storage.base import Store
 from .commits import CommitItem, Staged
 from .committer import Committer
 from .learner import Learner
 from .open_episodes import OpenEpisode, OpenEpisodes
+from .redacting import redacted_outcome, redacted_value
 from .values import closed_episode
 
 _EPISODES = msgspec.msgpack.Decoder(Episode)
@@ -41,6 +43,7 @@ class Intake:
         crediting: Crediting,
         opened: OpenEpisodes,
         limits: Limits,
+        redactor: Redactor,
         now: Callable[[], int],
     ) -> None:
         self._store = store
@@ -49,6 +52,7 @@ class Intake:
         self._crediting = crediting
         self._opened = opened
         self._limits = limits
+        self._redactor = redactor
         self._now = now
 
     # --- an open episode ends ---
@@ -62,7 +66,9 @@ class Intake:
         with self._opened.held(opened) as is_open:
             if not is_open:
                 return self._completed_before(episode_id, outcome, opened.namespace)
-            closed = opened.close(outcome, ended_at=max(self._now(), opened.started_at))
+            closed = opened.close(
+                outcome, ended_at=max(self._now(), opened.started_at), redactor=self._redactor
+            )
             try:
                 learned = self._learn_and_commit(opened, closed)
             except ConflictError as error:
@@ -87,7 +93,7 @@ class Intake:
 
     def _completed_before(self, episode_id: str, outcome: Outcome, namespace: str) -> Learned:
         stored = self.stored(episode_id, namespace)
-        if stored.outcome != outcome:
+        if stored.outcome not in (outcome, redacted_outcome(outcome, self._redactor)):
             kind = stored.outcome.kind if stored.outcome else "?"
             message = f"was completed as {kind} before, with another outcome or verdict"
             raise EpisodeClosedError(episode_id, message)
@@ -127,7 +133,7 @@ class Intake:
 
     def _learn_once(self, given: Episode, staged: Staged) -> CommitItem:
         """As `_learn`; a repeated episode of the chunk is only handed to the commit, which compares it."""
-        closed = closed_episode(given, now=self._now(), limits=self._limits)
+        closed = closed_episode(given, now=self._now(), limits=self._limits, redactor=self._redactor)
         before = staged.id_of(closed)
         if before is not None:
             return CommitItem("unchanged", before, closed.stored("abandoned"))
@@ -137,16 +143,17 @@ class Intake:
             staged.add(closed)
             return self._learn(closed, staged)
         dated = bool(given.started_at or given.ended_at)
-        if content_of(_EPISODES.decode(payload), dated=dated) != content_of(closed.episode, dated=dated):
+        held = redacted_value(_EPISODES.decode(payload), self._redactor)
+        if content_of(held, dated=dated) != content_of(closed.episode, dated=dated):
             raise ConflictError(closed.head.external_id or closed.head.id, closed.head.namespace)
         return CommitItem("unchanged", stored, None)
 
     def _learn(self, closed: ClosedEpisode, staged: Staged) -> CommitItem:
         """Learns from an episode, against what is known and what will be committed with it."""
         if closed.outcome.kind == "abandoned":
-            return CommitItem("abandoned", closed.id, closed.stored("abandoned"))
+            return CommitItem("abandoned", closed.id, closed.stored("abandoned"), redacted=closed.secrets)
         lesson = self._learner.learn(closed, staged=staged.patterns[closed.head.namespace])
-        return CommitItem("learned", closed.id, lesson.record, lesson)
+        return CommitItem("learned", closed.id, lesson.record, lesson, closed.secrets)
 
     def _stored_id(self, closed: ClosedEpisode) -> bytes | None:
         """The id under which the same episode is stored, by its external id or its own."""

@@ -20,7 +20,9 @@ from ..model.content import digest_of, namespace_of
 from ..model.episode import Episode, Outcome, Step
 from ..model.ids import as_bytes
 from ..model.record import SideRecord
+from ..redaction import Redactor
 from ..storage.base import Store
+from .redacting import redacted_episode
 
 _EPISODES = msgspec.msgpack.Decoder(Episode)
 _MOST_TOKENS = 2**63 - 1
@@ -50,7 +52,7 @@ class OpenEpisode:
         self.dropped_answers = 0
         self._episode = replace(episode, steps=())
         self._limits = limits
-        self._closed: tuple[int, ClosedEpisode] | None = None
+        self._closed: tuple[int, Outcome, ClosedEpisode] | None = None
         self._credited: tuple[ClosedEpisode, tuple[SideRecord, ...]] | None = None
         self._record = RecordBuilder(
             _head(episode),
@@ -102,19 +104,24 @@ class OpenEpisode:
             step.metadata,
         )
 
-    def close(self, outcome: Outcome, *, ended_at: int, digest: bytes | None = None) -> ClosedEpisode:
-        """The closed episode. The open one stays as it is; `digest` defaults to the digest of the record.
+    def close(
+        self, outcome: Outcome, *, ended_at: int, redactor: Redactor, content: bytes | None = None
+    ) -> ClosedEpisode:
+        """The closed episode without secrets. The open one stays as it is.
+
+        Its digest stands for `content`, by default for the record.
 
         A second call with the same outcome and no step in between returns the same value: committing it again
         changes nothing, even if the first attempt landed.
         """
         steps = len(self._record)
-        if self._closed is not None and (self._closed[0], self._closed[1].outcome) == (steps, outcome):
-            return self._closed[1]
+        if self._closed is not None and self._closed[:2] == (steps, outcome):
+            return self._closed[2]
         record = self._record.record({"outcome": _ending(outcome), "ended_at": ended_at})
         episode = replace(self._episode, ended_at=ended_at, outcome=outcome)
-        closed = ClosedEpisode(episode, outcome, record, digest or digest_of(record))
-        self._closed = steps, closed
+        digest = digest_of(record if content is None else content)
+        closed = redacted_episode(ClosedEpisode(episode, outcome, record, digest), redactor, content)
+        self._closed = steps, outcome, closed
         return closed
 
     def __len__(self) -> int:
@@ -158,7 +165,7 @@ class OpenEpisode:
 
     def was_closed_with(self, number: int) -> bool:
         """Returns True if the record that was closed last holds the step of this number."""
-        return self._closed is not None and number <= len(self._closed[1].trajectory)
+        return self._closed is not None and number <= len(self._closed[2].trajectory)
 
 
 class OpenEpisodes:

@@ -10,9 +10,10 @@ from ..config import Limits
 from ..errors import ValidationError
 from ..model.checks import check_head, check_outcome, check_sequence, check_tags, check_type
 from ..model.closed_episode import ClosedEpisode
-from ..model.content import content_of, digest_of
+from ..model.content import content_of
 from ..model.episode import Episode, Json, Step
 from ..model.query import EPISODE_HEAD, EpisodeHead, check_keywords, context_of
+from ..redaction import Redactor
 from .open_episodes import OpenEpisode
 
 _LONGEST_S = 10 * 365 * 86_400
@@ -41,7 +42,7 @@ def episode_of(task: str, head: EpisodeHead, *, namespace: str, now: int, limits
     return episode
 
 
-def closed_episode(given: Episode, *, now: int, limits: Limits) -> ClosedEpisode:
+def closed_episode(given: Episode, *, now: int, limits: Limits, redactor: Redactor) -> ClosedEpisode:
     """A finished episode as `log` and `complete` would have recorded it. Raises `ValidationError`."""
     check_type("episode", given, Episode)
     check_outcome(given.outcome, limits)
@@ -53,8 +54,8 @@ def closed_episode(given: Episode, *, now: int, limits: Limits) -> ClosedEpisode
         _add_step(opened, step, number)
     assert episode.outcome is not None
     assert episode.ended_at is not None
-    digest = digest_of(content_of(given, dated=True))
-    return opened.close(episode.outcome, ended_at=episode.ended_at, digest=digest)
+    content = content_of(given, dated=True)
+    return opened.close(episode.outcome, ended_at=episode.ended_at, redactor=redactor, content=content)
 
 
 def dated(given: Episode, now: int) -> Episode:

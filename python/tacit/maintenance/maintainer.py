@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from ..inducers import Clustering, Heuristics, History, Inducer, inducers
 from ..model.ids import as_bytes, as_text
 from ..model.maintenance import Maintenance, MaintenanceState, Merge, StateChange
 from ..model.pattern import Cluster, Heuristic, PatternState, text_of
-from ..model.record import Batch, SideRecord
+from ..model.record import Batch, Receipt, SideRecord
 from ..storage.base import Store
 from .clusters import Group, match_stored_groups
 from .duplicates import Described, merges
@@ -52,9 +52,11 @@ class Maintainer:
         settings: MaintenanceSettings,
         clustering: ClusteringSettings,
         parts: Iterable[object],
+        on_commit: Callable[[Receipt], None] = lambda _: None,
     ) -> None:
         self.settings = settings
         self._store = store
+        self._on_commit = on_commit
         self._index = index
         self._states = states
         ours: dict[str, Inducer] = {
@@ -240,7 +242,7 @@ class Maintainer:
         if decided.merges or decided.changed:
             report = replace(report, id=as_text(as_bytes(_native.new_id())))
             notes.append(_audit_note(namespace, report, now))
-        self._store.commit(Batch(notes=(*notes, head_of(namespace, landed))))
+        self._on_commit(self._store.commit(Batch(notes=(*notes, head_of(namespace, landed)))))
         self._index.merge(namespace, list(landed.survivors.items()))
         return report
 

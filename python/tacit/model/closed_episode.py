@@ -25,6 +25,8 @@ class ClosedEpisode:
     outcome: Outcome
     record: bytes
     digest: bytes
+    secrets: int = 0
+    """The number of secrets that redaction replaced in the record."""
 
     @cached_property
     def id(self) -> bytes:

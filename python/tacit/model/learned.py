@@ -24,5 +24,7 @@ class Learned:
     reward: Reward | None = None
     reflection: Reflection | None = None
     findings: Findings | None = None
+    redacted: int = 0
+    """The number of secrets that were replaced before the episode was stored."""
     problems: tuple[str, ...] = ()
     """Everything that was altered or dropped on the way, in words."""

@@ -29,6 +29,7 @@ from tacit.model.closed_episode import ClosedEpisode
 from tacit.model.ids import as_bytes
 from tacit.model.pattern import Heuristic
 from tacit.model.record import SideRecord
+from tacit.redaction import Off
 
 TOOLS = ("look_up", "verify", "refund")
 CREDITING = Crediting(settings=CreditSettings(), hybrid=Hybrid(), index=Index("none", 1))
@@ -39,7 +40,7 @@ def ended(outcome: Outcome) -> ClosedEpisode:
     recording = OpenEpisode(Episode(task="t", id=new_id(), started_at=1), Limits())
     for tool in TOOLS:
         recording.log(2, tool, None, None, "done")
-    return recording.close(outcome, ended_at=3)
+    return recording.close(outcome, ended_at=3, redactor=Off())
 
 
 def notes(draft: ClosedEpisode, *answers: tuple[Answer, int]) -> tuple[SideRecord, ...]:
