@@ -70,6 +70,13 @@ SHAPES: dict[str, str] = {
     "terms of markup": "<b>&amp;",
     "base64": "aGVsbG8gd29ybGQ",
     "null characters": "\0",
+    "assignments": "key=",
+    "passwords in quotes": 'password="a',
+    "addresses": "a://b:c@",
+    "prefixes of keys": "sk-",
+    "beginnings of keys": "-----BEGIN PRIVATE KEY-----",
+    "options": "--token a ",
+    "markers that end early": "[REDACTED:a:",
 }
 EMBEDDER = HashedEmbedder()
 REDACTOR = Redactor(bytes(32))
@@ -89,6 +96,8 @@ def recall(text: str) -> object:
     return Index("none", 8).similar(text, limit=5)
 
 
+REDACTOR = Redactor(bytes(32))
+
 READERS: dict[str, Callable[[str], object]] = {
     "error_class": error_class,
     "error_class, version 1": partial(error_class, text_version=1),
@@ -99,6 +108,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "log an error": lambda text: log(error=text),
     "encode_json": lambda text: encode_json({"a": text}, "value"),
     "Trajectory": columns,
+    "redact": REDACTOR.redact_text,
     "similar": recall,
     "redact_text": REDACTOR.redact_text,
     "redact_record": lambda text: REDACTOR.redact_record(log(output=text)),

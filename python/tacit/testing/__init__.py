@@ -5,6 +5,7 @@ from .embedders import check_embedder
 from .extractors import check_extractor, example_episodes
 from .faulty import FaultyStore
 from .inducers import check_inducer, example_history
+from .redactors import check_redactor
 from .stores import check_store, episode_record
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "check_embedder",
     "check_extractor",
     "check_inducer",
+    "check_redactor",
     "check_store",
     "episode_record",
     "example_episodes",
