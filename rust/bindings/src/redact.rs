@@ -1,7 +1,7 @@
 //! Redaction of records, values and texts.
 
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyString};
 use tacit_kernels::redact;
 
 use crate::error::invalid;
@@ -37,7 +37,15 @@ impl PyRedactor {
     }
 
     /// The text without secrets, and how many there were.
-    fn redact_text(&self, py: Python<'_>, text: &str) -> (String, u32) {
-        py.detach(|| self.redactor.redact_text(text)).unwrap_or_else(|| (text.to_owned(), 0))
+    fn redact_text<'py>(
+        &self,
+        py: Python<'py>,
+        text: &Bound<'py, PyString>,
+    ) -> PyResult<(Bound<'py, PyString>, u32)> {
+        let given = text.to_str().map_err(|_| invalid("text", "valid Unicode", "a lone surrogate"))?;
+        Ok(match py.detach(|| self.redactor.redact_text(given)) {
+            Some((redacted, secrets)) => (PyString::new(py, &redacted), secrets),
+            None => (text.clone(), 0),
+        })
     }
 }
