@@ -19,7 +19,7 @@ from .model.advice import Fixes, Playbook, Prediction, Suggestion
 from .model.context import Complexity
 from .model.episode import Episode, Json, Outcome, Step
 from .model.learned import Learned
-from .model.maintenance import Maintenance
+from .model.maintenance import Maintenance, Relearning
 from .model.pattern import Cluster, Contrast, Heuristic, Pattern, PatternKind
 from .model.query import Asking, EpisodeHead
 from .model.recall import Recall
@@ -288,6 +288,10 @@ class AsyncMemory:
         return await self._run(
             self.memory.contrasts, task, domain=domain, task_key=task_key, limit=limit, namespace=namespace
         )
+
+    async def relearn(self, *, progress: Callable[[Relearning], None] | None = None) -> Relearning:
+        """As `Memory.relearn`; `progress` is called on another thread."""
+        return await self._run(self.memory.relearn, progress=progress)
 
     async def maintain(self, *, dry_run: bool = False, namespace: str | None = None) -> Maintenance:
         """As `Memory.maintain`."""

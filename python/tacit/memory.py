@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import EllipsisType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
@@ -18,7 +19,16 @@ from .credit import Answer, Crediting, RecallReceipt, feedback_record, recall_by
 from .embedding import embedders
 from .errors import TacitError
 from .extractors import Hybrid
-from .intake import Committer, Intake, Learner, OpenEpisode, OpenEpisodes, episode_of
+from .intake import (
+    Committer,
+    FactsReader,
+    Intake,
+    Learner,
+    OpenEpisode,
+    OpenEpisodes,
+    Relearner,
+    episode_of,
+)
 from .maintenance import Maintainer, MaintenanceStates
 from .model.advice import Fixes, Playbook, Prediction, Suggestion
 from .model.checks import check_count, check_name, check_namespace, check_share, check_task
@@ -26,7 +36,7 @@ from .model.context import Complexity
 from .model.episode import Episode, Json, Outcome, Step
 from .model.ids import as_bytes
 from .model.learned import Learned
-from .model.maintenance import Maintenance
+from .model.maintenance import Maintenance, Relearning
 from .model.pattern import Cluster, Contrast, Heuristic, Pattern, PatternKind
 from .model.query import ASKING, EPISODE_HEAD, Asking, EpisodeHead, Query, check_keywords
 from .model.recall import Recall
@@ -41,6 +51,9 @@ if TYPE_CHECKING:
     from .recorder import Recorder
 
 AnswerT = TypeVar("AnswerT", bound=Answer)
+RELEARN_PENDING = "relearn_pending"
+"""The code in `degraded` of an answer that was made from facts of an earlier version."""
+MarkedT = TypeVar("MarkedT", bound=Recall | Suggestion | Fixes | Prediction | Playbook)
 _EPISODES = msgspec.msgpack.Decoder(Episode)
 _LONGEST_PAGE = 1_000_000
 _MOST_TRIALS = 2**32 - 1
@@ -99,13 +112,20 @@ class Memory:
         store, embedder = self._store, embedders.resolve(settings.embedder)
         index = self._index = _native.Index(embedder.name, embedder.dimension)
         hybrid = Hybrid(parts=settings.extractors)
-        self._committer = Committer(store, index, on_commit=self._observers.note_receipt)
+        reader = self._reader = FactsReader(store, index, hybrid)
+        self._committer = Committer(store, reader, on_commit=self._observers.note_receipt)
         self._opened = OpenEpisodes(store, settings.limits)
         self._crediting = Crediting(settings=settings.credit, hybrid=hybrid, index=index, store=store)
         self._intake = Intake(
             store=store,
             committer=self._committer,
-            learner=Learner(hybrid=hybrid, weights=settings.reward, embedder=embedder, index=index),
+            learner=Learner(
+                hybrid=hybrid,
+                weights=settings.reward,
+                embedder=embedder,
+                index=index,
+                read_version=reader.read_version,
+            ),
             crediting=self._crediting,
             opened=self._opened,
             limits=settings.limits,
@@ -130,9 +150,17 @@ class Memory:
             store=store,
             state_of=states.of,
             decay_half_life_days=settings.evidence.decay_half_life_days,
+            read_version=reader.read_version,
         )
         self._advisor = Advisor(
-            store=store, index=index, state_of=states.of, min_episodes=settings.maintenance.min_episodes
+            store=store,
+            index=index,
+            state_of=states.of,
+            min_episodes=settings.maintenance.min_episodes,
+            read_version=reader.read_version,
+        )
+        self._relearner = Relearner(
+            store=store, hybrid=hybrid, embedder=embedder, commit=self._committer.commit_batch
         )
 
     def within(self, namespace: str) -> Memory:
@@ -310,7 +338,8 @@ class Memory:
         """
         _, query = self._asked("recover", None, asking, steps=steps, limit=limit)
         self._committer.catch_up()
-        return self._advisor.recover(*failing_at(query, error, tool), limit=limit)
+        answer = self._advisor.recover(*failing_at(query, error, tool), limit=limit)
+        return self._marked(answer)
 
     @observed
     def predict(self, task: str, *, task_key: str | None = None, **asking: Unpack[Asking]) -> Prediction:
@@ -320,7 +349,7 @@ class Memory:
         Raises `ValidationError` for a task that breaks its limits.
         """
         _, query = self._asked("predict", task, asking, task_key=task_key)
-        return self._advisor.predict(query)
+        return self._marked(self._advisor.predict(query))
 
     @observed
     def playbook(
@@ -498,12 +527,28 @@ class Memory:
 
         Everything lands in one commit, for every process and after a restart; a second run changes nothing more. A
         dry run writes nothing and reports the same. `undo` takes decisions back. Age is counted from this memory's
-        clock. If another process maintains the same namespace at once, the last one's decisions stand. Raises
+        clock. A store that an earlier version learned from is relearned first. If another process maintains the same
+        namespace at once, the last one's decisions stand. Raises
         `StorageError` if the commit failed: nothing was changed then.
         """
         namespace = self._within(namespace)
         self._committer.catch_up()
+        if self._reader.is_behind and not dry_run:
+            self.relearn()
         report = self._maintainer.maintain(namespace, now=self._now(), dry_run=dry_run)
+        self._committer.catch_up()
+        return report
+
+    def relearn(self, *, progress: Callable[[Relearning], None] | None = None) -> Relearning:
+        """Learns again from the episodes whose facts an earlier version made, in every namespace.
+
+        `progress` is called after each commit of up to 64 episodes. Recording and answers go on: they read the
+        earlier version until the last episode is relearned, and the new one from then on. A call that was cut short
+        is continued by the next one. `maintain` calls it if it is due; until then answers are degraded by
+        `relearn_pending`. Rewards, reflections and ids stay.
+        """
+        self._committer.catch_up()
+        report = self._relearner.relearn(progress or (lambda _: None))
         self._committer.catch_up()
         return report
 
@@ -589,9 +634,16 @@ class Memory:
 
     def _kept(self, answer: AnswerT, opened: OpenEpisode | None, query: Query) -> AnswerT:
         """The answer; an open episode keeps it until its completion says which memories were used."""
+        answer = self._marked(answer)
         if opened is not None:
             opened.keep_answer(RecallReceipt(answer, query.namespace, self._now(), len(opened)))
         return answer
+
+    def _marked(self, answer: MarkedT) -> MarkedT:
+        """The answer, degraded if it was made from facts of an earlier version."""
+        if not self._reader.is_behind or RELEARN_PENDING in answer.degraded:
+            return answer
+        return replace(answer, degraded=(*answer.degraded, RELEARN_PENDING))
 
     def _within(self, namespace: str | None, **filters: str | None) -> str:
         """The namespace that a verb means, checked like the names among its filters."""

@@ -80,6 +80,24 @@ def differences(then: Any, now: Any, place: str = "") -> Iterator[str]:
         yield f"{place}: {str(then)[:200]} became {str(now)[:200]}"
 
 
+def without_relearn_pending(answer: Any) -> Any:
+    """The answer without the code that says that its facts are of an earlier version, if it has codes."""
+    if isinstance(answer, dict) and "degraded" in answer:
+        assert "relearn_pending" in answer["degraded"]
+        answer["degraded"] = [code for code in answer["degraded"] if code != "relearn_pending"]
+    return answer
+
+
+def test_relearning_makes_every_episode_of_the_newest_version(path: Path) -> None:
+    with opened(path) as memory:
+        before = memory.episodes(limit=1_000)
+        report = memory.relearn()
+        assert memory.episodes(limit=1_000) == before
+        assert report.relearned > 0
+        assert memory.relearn().relearned == 0
+        assert "relearn_pending" not in memory.recall("Refund order 17", domain="retail").degraded
+
+
 def test_episodes_patterns_and_all_sums_are_what_they_were(path: Path, expected: dict[str, Any]) -> None:
     with opened(path) as memory:
         now = plain(values(memory, expected["ids"]))
@@ -91,7 +109,7 @@ def test_the_first_answer_of_a_process_is_what_it_was(
     path: Path, expected: dict[str, Any], question: str
 ) -> None:
     with opened(path) as memory:
-        now = without_receipt(QUESTIONS[question](memory))
+        now = without_relearn_pending(without_receipt(QUESTIONS[question](memory)))
     changed = list(differences(expected["advice"][question], now))
     if question in CHANGED:
         assert changed != [], "this answer is equal again: take it off the list"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import msgspec
 
 from .. import _native
-from .._native import Index, beta_interval, error_class, new_id
+from .._native import TEXT_VERSION, Index, beta_interval, error_class, new_id
 from ..model.advice import (
     FINISH,
     Argument,
@@ -49,11 +49,18 @@ class Advisor:
     """
 
     def __init__(
-        self, *, store: Store, index: Index, state_of: Callable[[str], MaintenanceState], min_episodes: int
+        self,
+        *,
+        store: Store,
+        index: Index,
+        state_of: Callable[[str], MaintenanceState],
+        min_episodes: int,
+        read_version: Callable[[], int] = lambda: TEXT_VERSION,
     ) -> None:
         self._store = store
         self._index = index
         self._state_of = state_of
+        self._read_version = read_version
         self._min_episodes = min_episodes
         self._models = _native.Advisor()
         self._following = FollowLock()
@@ -77,10 +84,12 @@ class Advisor:
     def recover(self, query: Query, failed: Step, *, limit: int) -> Fixes:
         """See `Memory.recover`; `failed` is the last step of `query`."""
         namespace = query.namespace
-        named = "timeout" if failed.status == "timeout" else error_class(failed.error or "")
+        timed_out, error = failed.status == "timeout", failed.error or ""
+        named = "timeout" if timed_out else error_class(error)
+        named_in_facts = "timeout" if timed_out else error_class(error, self._read_version())
         catch_up(self._store, self._models, self._following)
         self._state_of(namespace)  # the index counts merged patterns as one once their state is loaded
-        known = dict(self._index.recoveries(namespace, failed.tool, named))
+        known = dict(self._index.recoveries(namespace, failed.tool, named_in_facts))
         rows = self._models.recover(record_of(query), failed.tool, named, limit)
         return Fixes(
             error_class=named,

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from .._native import HitRow, Index, SummaryRow, new_id
+from .._native import TEXT_VERSION, HitRow, Index, SummaryRow, new_id
 from ..config import RecallSettings
 from ..embedding import Embedder, embed_packed
 from ..errors import ValidationError
@@ -93,8 +93,10 @@ class Retriever:
         store: Store,
         state_of: Callable[[str], MaintenanceState],
         decay_half_life_days: float = 0.0,
+        read_version: Callable[[], int] = lambda: TEXT_VERSION,
     ) -> None:
         self.settings = settings
+        self._read_version = read_version
         self._state_of = state_of
         self._half_life_s = decay_half_life_days * DAY_S or None
         self.embedder = embedder
@@ -124,7 +126,7 @@ class Retriever:
         hits = self._hits(asked.namespace, rows)
         tools = (tool for hit in hits for tool in hit.tools)
         most = self.settings.heuristics if hits or asked.steps else 0
-        rules = applicable(state, asked, tools, most)
+        rules = applicable(state, asked, tools, most, self._read_version())
         worked, failed = self._behind(query, nearest, state)
         worked, rules, failed = reconciled(worked, rules, _uncontradicted(failed, hits))
         return Recall(

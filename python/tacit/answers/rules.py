@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice, pairwise
 from typing import TypeVar
 
-from .._native import error_class
+from .._native import TEXT_VERSION, error_class
 from ..model.advice import FINISH
 from ..model.context import TaskContext
 from ..model.episode import Step
@@ -22,7 +22,7 @@ _Advice = TypeVar("_Advice", Pattern, Heuristic)
 
 
 def applicable(
-    state: MaintenanceState, query: Query, tools: Iterable[str], limit: int
+    state: MaintenanceState, query: Query, tools: Iterable[str], limit: int, version: int = TEXT_VERSION
 ) -> tuple[Heuristic, ...]:
     """The surest rules for where the steps have come to; before any step, for the start and for errors of `tools`.
 
@@ -32,7 +32,7 @@ def applicable(
         return ()
     used = frozenset(tools)
     found: list[Heuristic] = []
-    for key in _keys_after(query.steps) if query.steps else _keys_before(used):
+    for key in _keys_after(query.steps, version) if query.steps else _keys_before(used):
         rules = state.rules.get(key, ())
         fitting = (
             rule for rule in rules if _holds(rule, query.context) and (key != START or _within(rule, used))
@@ -42,7 +42,7 @@ def applicable(
     return tuple(found[:limit])
 
 
-def _keys_after(steps: Sequence[Step | str]) -> Iterator[tuple[str | None, str | None]]:
+def _keys_after(steps: Sequence[Step | str], version: int) -> Iterator[tuple[str | None, str | None]]:
     last = steps[-1]
     if isinstance(last, str):
         yield last, "ok"
@@ -50,7 +50,7 @@ def _keys_after(steps: Sequence[Step | str]) -> Iterator[tuple[str | None, str |
     if last.ok is not False:
         yield last.tool, "none" if last.ok is None else "ok"
         return
-    yield last.tool, error_class(last.error or "")
+    yield last.tool, error_class(last.error or "", version)
     if not any(isinstance(step, Step) and step.ok is False for step in steps[:-1]):
         yield last.tool, FIRST_ERROR
         yield None, FIRST_ERROR

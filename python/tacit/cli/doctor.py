@@ -16,7 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from .. import __version__
+from .._native import TEXT_VERSION
 from ..errors import TacitError
+from ..intake.facts_version import oldest_version
 from ..model.episode import Episode
 from ..storage import NativeStore
 from . import console
@@ -112,11 +114,20 @@ def _inside(file: Path) -> Iterator[Check]:
             ("rows", _rows),
             ("patterns", _patterns),
             ("backups", _backups),
+            ("facts", _facts),
             ("cache", _cache),
         ):
             yield _tried(name, look, store)
     finally:
         store.close()
+
+
+def _facts(store: NativeStore) -> tuple[bool, str]:
+    """Relearning that is due is no fault: answers say so, and `maintain` does it."""
+    version = oldest_version(store)
+    if version < TEXT_VERSION:
+        return True, f"made by text version {version} of {TEXT_VERSION}; `tacit maintain` relearns them"
+    return True, f"made by text version {version}"
 
 
 def _tried(name: str, look: Callable[[NativeStore], tuple[bool, str]], store: NativeStore) -> Check:
@@ -176,5 +187,6 @@ _LOOKS: dict[str, Callable[[NativeStore], tuple[bool, str]]] = {
     "rows": _rows,
     "patterns": _patterns,
     "backups": _backups,
+    "facts": _facts,
     "cache": _cache,
 }

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from .._native import Index
+from .._native import TEXT_VERSION
 from ..model.record import Batch, Change, EpisodeRecord, Receipt, SideRecord
 from ..storage import FollowLock, Store, catch_up
+from .facts_version import FactsReader
 
 
 class Committer:
     """Commits to the store and keeps the index up with it."""
 
-    def __init__(self, store: Store, index: Index, *, on_commit: Callable[[Receipt], None]) -> None:
+    def __init__(self, store: Store, reader: FactsReader, *, on_commit: Callable[[Receipt], None]) -> None:
         self._store = store
-        self._index = index
+        self._reader = reader
+        self._index = reader.index
         self._following = FollowLock()
         self._on_commit = on_commit
 
     def catch_up(self) -> None:
         """Brings every commit into the index, those of other processes included."""
-        catch_up(self._store, self._index, self._following)
+        catch_up(self._store, self._reader, self._following)
+        if self._reader.version != TEXT_VERSION:
+            self._following.run(self._read_newer)
+
+    def _read_newer(self) -> None:
+        fresh = self._reader.newer()
+        if fresh is not None:
+            catch_up(self._store, fresh, FollowLock())
+            self._reader.swap(fresh)
 
     def commit(self, records: Sequence[EpisodeRecord], side_records: Sequence[SideRecord] = ()) -> Receipt:
         """Commits episodes and side records; the index takes them as they are unless others committed in between."""
@@ -31,7 +41,7 @@ class Committer:
 
         def apply() -> None:
             if self._index.sequence == before:
-                self._index.apply(_changes(before, records, side_records))
+                self._reader.apply_own(_changes(before, records, side_records))
 
         if receipt.committed == landed:
             self._following.run(apply)

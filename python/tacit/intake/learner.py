@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
-from .._native import Findings, Index, Trajectory, extend_record
+from .._native import TEXT_VERSION, Findings, Index, Trajectory, extend_record
 from ..config import RewardWeights
 from ..embedding import Embedder, embed_packed
 from ..extractors.hybrid import Hybrid
@@ -20,11 +22,18 @@ class Learner:
     """Turns drafts into lessons, against what the index knows."""
 
     def __init__(
-        self, *, hybrid: Hybrid, weights: RewardWeights, embedder: Embedder | None, index: Index
+        self,
+        *,
+        hybrid: Hybrid,
+        weights: RewardWeights,
+        embedder: Embedder | None,
+        index: Index,
+        read_version: Callable[[], int] = lambda: TEXT_VERSION,
     ) -> None:
         self.hybrid = hybrid
         self.embedder = embedder
         self.index = index
+        self._read_version = read_version
         self._scoring = Scoring(weights)
         self._usual_after = weights.usual_after
 
@@ -34,17 +43,20 @@ class Learner:
         `staged` holds the patterns of lessons in the draft's namespace that will be committed with this one: they are
         not new any more, and this lesson's are added to them.
         """
-        findings = self.hybrid.extract_with(draft.trajectory, lambda: draft.episode)
+        version = self._read_version()
+        is_current = version == TEXT_VERSION
+        trajectory = draft.trajectory if is_current else Trajectory(draft.record, version)
+        findings = self.hybrid.extract_with(trajectory, lambda: draft.episode)
         facts = findings.facts()
         new = self._unseen(draft.head.namespace, facts, staged)
-        history = self._history(draft, findings, len(new))
+        history = self._history(draft, trajectory, findings, len(new))
         novelty = len(new) / max(1, len(findings.pattern_ids))
         reward = self._score(draft, novelty, history)
         reflecting = Reflecting(draft.trajectory, draft.outcome, history)
         reflection = reflect(reflecting, generated_at=draft.head.ended_at or 0)
-        return LearnedRecord(
-            self._pack(draft, findings, facts, reward, reflection), reward, reflection, findings
-        )
+        # Until the store is relearned it is read in the previous version and written in the newest.
+        stored = findings if is_current else self.hybrid.extract_with(draft.trajectory, lambda: draft.episode)
+        return LearnedRecord(self._pack(draft, stored, reward, reflection), reward, reflection, findings)
 
     def _unseen(self, namespace: str, facts: bytes, staged: set[bytes] | None) -> set[bytes]:
         unseen = set(self.index.unseen(namespace, facts))
@@ -53,8 +65,8 @@ class Learner:
             staged |= unseen
         return unseen
 
-    def _history(self, draft: ClosedEpisode, findings: Findings, new: int) -> History:
-        head, trajectory = draft.head, draft.trajectory
+    def _history(self, draft: ClosedEpisode, trajectory: Trajectory, findings: Findings, new: int) -> History:
+        head = draft.head
         seconds, steps, error_rate, episodes = self.index.medians(head.namespace, head.context.domain)
         enough = episodes >= self._usual_after
         trials, successes = self.index.approach(head.namespace, findings.facts())
@@ -98,14 +110,16 @@ class Learner:
         )
 
     def _pack(
-        self, draft: ClosedEpisode, findings: Findings, facts: bytes, reward: Reward, reflection: Reflection
+        self, draft: ClosedEpisode, findings: Findings, reward: Reward, reflection: Reflection
     ) -> EpisodeRecord:
-        ending = msgspec.msgpack.encode({"reward": reward, "reflection": reflection})
+        ending = msgspec.msgpack.encode(
+            {"reward": reward, "reflection": reflection, "text_version": TEXT_VERSION}
+        )
         return draft.stored(
             "learned",
             base=draft.outcome.share,
             payload=extend_record(draft.record, ending),
-            facts=facts,
+            facts=findings.facts(),
             contents=findings.contents(),
             embedder=self.embedder.name if self.embedder else None,
             embedding=self._embed(draft.head.task),

@@ -103,3 +103,12 @@ class MaintenanceState:
     def state(self, pattern: bytes) -> PatternState:
         """Of a pattern; a candidate where nothing was decided."""
         return self.states.get(pattern, "candidate")
+
+
+@dataclass(frozen=True, slots=True)
+class Relearning:
+    """How far a relearning has come: `relearned` of `total` episodes now have facts of `version`."""
+
+    relearned: int
+    total: int
+    version: int
