@@ -96,8 +96,6 @@ def recall(text: str) -> object:
     return Index("none", 8).similar(text, limit=5)
 
 
-REDACTOR = Redactor(bytes(32))
-
 READERS: dict[str, Callable[[str], object]] = {
     "error_class": error_class,
     "error_class, version 1": partial(error_class, text_version=1),
@@ -107,7 +105,6 @@ READERS: dict[str, Callable[[str], object]] = {
     "log an output": lambda text: log(output=text),
     "log an error": lambda text: log(error=text),
     "encode_json": lambda text: encode_json({"a": text}, "value"),
-    "Trajectory": columns,
     "redact": REDACTOR.redact_text,
     "similar": recall,
     "redact_text": REDACTOR.redact_text,
