@@ -180,13 +180,3 @@ def _cache(store: NativeStore) -> tuple[bool, str]:
     breakers = {name: stats[name] for name in ("reads_breaker", "writes_breaker")}
     opened = [name.replace("_", " ") for name, state in breakers.items() if state != "closed"]
     return not opened, f"kept in {stats['cache']}" + "".join(f"; {name} is open" for name in opened)
-
-
-_LOOKS: dict[str, Callable[[NativeStore], tuple[bool, str]]] = {
-    "damage": _damage,
-    "rows": _rows,
-    "patterns": _patterns,
-    "backups": _backups,
-    "facts": _facts,
-    "cache": _cache,
-}
