@@ -220,6 +220,7 @@ class Tracer:
         self.package = str(package)
         self.lines: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
         self.seconds: dict[str, float] = {}
+        self.failed: set[str] = set()
         self.test = ""
 
     def trace(self, frame: FrameType, event: str, argument: Any) -> Any:
@@ -227,6 +228,10 @@ class Tracer:
             return None
         self.lines[frame.f_code.co_filename][frame.f_lineno].add(self.test)
         return self.trace
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.failed.add(report.nodeid)
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
@@ -245,7 +250,9 @@ def make_map(target: Path) -> None:
     left_out = [f"--ignore={path}" for path in LEFT_OUT]
     pytest.main(["-q", "-p", "no:cacheprovider", "--timeout=0", *left_out, *TESTS], plugins=[tracer])
     lines = {
-        str(Path(file).relative_to(ROOT)): {line: sorted(tests) for line, tests in of_file.items()}
+        str(Path(file).relative_to(ROOT)): {
+            line: sorted(tests - tracer.failed - {""}) for line, tests in of_file.items()
+        }
         for file, of_file in tracer.lines.items()
     }
     target.write_text(json.dumps({"lines": lines, "seconds": tracer.seconds}))
@@ -262,18 +269,10 @@ class CoverageMap:
     def tests_of(self, mutant: Mutant) -> list[str]:
         lines = self.lines.get(mutant.file, {})
         covering = {
-            test
-            for line in range(mutant.line, mutant.last_line + 1)
-            for test in lines.get(str(line), ())
-            if test and not test.startswith(tuple(LEFT_OUT))
+            test for line in range(mutant.line, mutant.last_line + 1) for test in lines.get(str(line), ())
         }
         if not covering:  # a constant of the module, or a default: read when the module is imported
-            covering = {
-                test
-                for tests in lines.values()
-                for test in tests
-                if test and not test.startswith(tuple(LEFT_OUT))
-            }
+            covering = {test for tests in lines.values() for test in tests}
         chosen: list[str] = []
         total = 0.0
         for test in sorted(covering, key=lambda test: self.seconds.get(test, 0.0)):

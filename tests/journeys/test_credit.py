@@ -13,10 +13,12 @@ import pytest
 
 from tacit import (
     AsyncMemory,
+    Episode,
     EpisodeClosedError,
     Memory,
     Outcome,
     Recall,
+    Step,
     UnknownEpisodeError,
     UnknownRecallError,
     Usage,
@@ -433,3 +435,16 @@ def test_the_same_verbs_are_awaited(path: Path) -> None:
             assert (await memory.usage(answer.hits[0].episode_id)).helped == 0
 
     asyncio.run(go())
+
+
+@pytest.mark.parametrize(("others", "is_used"), [("abcd", 1), ("abcde", 0)])
+def test_a_similar_episode_is_used_from_the_set_similarity_of_plans_on(others: str, is_used: int) -> None:
+    memory, common = Memory(), ("look", "verify", "pay")
+    steps = tuple(Step(tool, status="ok") for tool in (*common, *others))
+    shown = memory.add(Episode("refund the order", steps=steps, outcome=Outcome.success())).episode_id
+    with memory.episode("refund the order") as episode:
+        episode.recall()
+        for tool in common:
+            episode.log(tool, output=1)
+        episode.succeed()
+    assert (memory.usage(shown).retrieved, memory.usage(shown).applied) == (1, is_used)

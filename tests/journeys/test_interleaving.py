@@ -58,7 +58,7 @@ class Meanwhile:
 
 def commits_of(memory: Memory) -> dict[str, Callable[[], Any]]:
     """Everything that commits, made ready to do so."""
-    old = memory.add(run("an old task")).episode_id
+    old = memory.add(run("find the order again")).episode_id
     id = memory.start("find the order")
     memory.recall("find the order", episode_id=id)
     memory.log(id, "look", output=1)

@@ -117,3 +117,9 @@ def test_an_answer_is_kept_whether_it_was_used_or_not_and_the_same_notes_are_mad
     assert [note.kind for note in made] == ["receipt", "receipt", "credit"]
     assert notes(draft, asked) == notes(draft, asked)
     assert CREDITING.side_records(draft, [], None) == ()
+
+
+def test_a_plan_is_like_the_steps_from_the_set_similarity_on() -> None:
+    others = ("a", "b", "c", "d", "e")
+    assert credited((playbook((*TOOLS, *others[:4])), 0)) == {SHOWN[0]: 0.5, SHOWN[1]: 0.5}  # 2 * 3 / 10
+    assert credited((playbook((*TOOLS, *others)), 0)) == {}  # 2 * 3 / 11

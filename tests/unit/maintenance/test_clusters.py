@@ -58,3 +58,17 @@ def test_the_same_groups_are_the_same_again() -> None:
     groups = [group("ab", 1, 2, 3), group("cd", 4, 5)]
     first = match_stored_groups(groups, [])
     assert match_stored_groups(groups, first) == first
+
+
+def test_a_group_is_the_stored_one_if_both_share_half_of_the_smaller() -> None:
+    old = stored(group("ab", 1, 2, 3, 4))
+    (half,) = match_stored_groups([group("cd", 1, 2, *range(10, 18))], [old])
+    assert half.cluster.id == old.cluster.id
+    (less,) = match_stored_groups([group("cd", 1, *range(10, 18))], [old])
+    assert less.cluster.id != old.cluster.id
+
+
+def test_a_stored_group_gives_its_id_to_one_group_only() -> None:
+    old = stored(group("ab", 1, 2, 3, 4))
+    one, other = match_stored_groups([group("cd", 1, 2), group("ef", 3, 4)], [old])
+    assert one.cluster.id == old.cluster.id != other.cluster.id
