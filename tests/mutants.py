@@ -35,7 +35,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "python" / "tacit"
-MODULES = ["intake", "credit", "maintenance", "answers", "memory.py", "storage/in_memory.py"]
+MODULES = [
+    "intake",
+    "credit",
+    "maintenance",
+    "answers",
+    "memory.py",
+    "storage/in_memory.py",
+    "storage/following.py",
+]
 TESTS = ["tests/unit", "tests/journeys", "tests/conformance", "tests/faults"]
 LEFT_OUT = [
     *(f"tests/unit/{name}" for name in ("cli", "demo", "evaluation", "test_house.py", "test_prose.py")),
