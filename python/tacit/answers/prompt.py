@@ -49,6 +49,8 @@ _SHORT_CHANGE = 80
 """Characters of a change of every argument of a call."""
 _SHOWN_TOOLS = 20
 _SHOWN_ERRORS = 3
+_SHOWN_TRIED = 8
+"""Calls of an attempt without a success that are shown, the last ones."""
 _SHOWN_CALLS = 200
 """Calls of one run that are considered."""
 
@@ -57,15 +59,15 @@ _SHOWN_CALLS = 200
 class Line:
     """One line of a block: `forms` grow in length, `rank` orders by importance, smallest first.
 
-    `kind` names the line in the count of what was left out. A line `under` another is shown with it or not at all. An
-    `early` line grows by one form before less important tiers (the first number of `rank`) get any room.
+    The first number of the rank is a phase: the lines of a phase enter and grow by one form before the next phase gets
+    any room. `kind` names the line in the count of what was left out. A line `under` another is shown with it or not
+    at all.
     """
 
     kind: str
     forms: tuple[str, ...]
     rank: tuple[int, ...]
     under: Line | None = None
-    early: bool = False
 
 
 def render(lines: Sequence[Line], *, max_tokens: int, count_tokens: CountTokens | None = None) -> str:
@@ -102,20 +104,19 @@ class _Block:
         self._number_of = {id(line): number for number, line in enumerate(lines)}
         by_rank = sorted(range(len(lines)), key=lambda number: lines[number].rank)
         self._reserved = _left_out(lines)
-        for _, tier in groupby(by_rank, key=lambda number: lines[number].rank[0]):
-            self._fill(list(tier))
+        for _, phase in groupby(by_rank, key=lambda number: lines[number].rank[0]):
+            self._fill(list(phase))
         if len(self._chosen) == len(lines):
             self._reserved = ""
         for form in range(1, max(len(line.forms) for line in lines)):
             for number in by_rank:
                 self._lengthen(number, form)
 
-    def _fill(self, tier: Sequence[int]) -> None:
-        for number in tier:
+    def _fill(self, phase: Sequence[int]) -> None:
+        for number in phase:
             self._choose(number, 0)
-        for number in tier:
-            if self._lines[number].early:
-                self._lengthen(number, 1)
+        for number in phase:
+            self._lengthen(number, 1)
 
     def _lengthen(self, number: int, form: int) -> None:
         if self._chosen.get(number) == form - 1 and form < len(self._lines[number].forms):
@@ -232,7 +233,10 @@ def recall_lines(recall: Recall, max_tokens: int) -> list[Line]:
         return []
     stated = _Stated(room=max_tokens * BYTES_PER_TOKEN)
     groups = _near_copies(recall.hits)
-    lines = [line for place, group in enumerate(groups) for line in stated.attempt(recall.task, place, group)]
+    # Successes state their calls first: a call of theirs is no mere attempt.
+    by_success = sorted(range(len(groups)), key=lambda place: not _has_success(groups[place]))
+    attempts = {place: list(stated.attempt(recall.task, place, groups[place])) for place in by_success}
+    lines = [line for _, shown in sorted(attempts.items()) for line in shown]
     lines += stated.fixes(run for hit in recall.hits for run in hit.runs)
     lines += stated.rules(recall.heuristics)
     lines += stated.patterns(recall.patterns)
@@ -248,14 +252,25 @@ def _near_copies(hits: Iterable[Hit]) -> list[list[Hit]]:
     return list(groups.values())
 
 
+def _has_success(group: Iterable[Hit]) -> bool:
+    return any(_is_success(run) for hit in group for run in hit.runs)
+
+
+def _is_success(run: Run) -> bool:
+    return run.outcome.kind == "success"
+
+
 def _template(task: str) -> str:
     return " ".join("".join("0" if each.isdigit() else each for each in task.casefold()).split())
 
 
+_ENDS = {FINISH, "<gave up>"}
 _Call: TypeAlias = tuple[int, Step, str]
 """The place of a call in its run, the step, and the call as it is shown."""
-_LESSONS, _USUAL = 1, 1_000
-"""Ranks: the first attempt is 0, lessons follow, then the other attempts from 2 on; what is usual comes last."""
+_REPEAT, _SIMILAR, _FAILED, _USUAL = range(4)
+"""Phases: the task itself, other tasks and lessons, attempts without a success, and what is usual."""
+_LESSONS = 1
+"""The rank of lessons among the similar tasks: after the first of them."""
 
 
 @dataclass
@@ -272,20 +287,46 @@ class _Stated:
 
     def attempt(self, asked: str, place: int, group: Sequence[Hit]) -> Iterator[Line]:
         """The header of a task that was attempted before, and the calls of its successes."""
-        rank = place if place == 0 else place + _LESSONS
+        rank = (
+            _REPEAT if _is_same(asked, group[0].task) else _SIMILAR,
+            place if place == 0 else place + _LESSONS,
+        )
         runs = [run for hit in group for run in hit.runs]
-        won = self._new_calls(runs[0], whole=place == 0) if runs else []
-        is_said = bool(runs) and not won and bool(_succeeded(runs[0]))
-        head = Line("task", _attempt_forms(asked, group, is_said=is_said), (rank, 0))
-        yield head
-        if not runs:
-            yield from _tools_tried(group[0], head, rank)
+        wins = [run for run in runs if _is_success(run)]
+        if not wins:
+            yield from self._without_success(asked, group, runs, rank)
             return
-        yield from _won(won, head, rank, early=_is_same(asked, group[0].task))
-        yield from _artifacts(runs[0], head, rank)
-        for run in runs[1:]:
+        won = self._new_calls(wins[0], whole=place == 0)
+        is_said = not won and bool(_succeeded(wins[0]))
+        head = Line("task", _attempt_forms(asked, group, is_said=is_said), (*rank, 0))
+        yield head
+        yield from _won(won, head, rank)
+        yield from _artifacts(wins[0], head, rank)
+        for run in wins[1:]:
             for number, _, call in self._new_calls(run):
-                yield Line("call", (f"also: {call}",), (rank, 10_000, number), head)
+                yield Line("call", (f"also: {call}",), (*rank, 10_000, number), head)
+
+    def _without_success(
+        self, asked: str, group: Sequence[Hit], runs: Sequence[Run], rank: tuple[int, int]
+    ) -> Iterator[Line]:
+        """The header of a task without a success, its errors, and the calls of one attempt: the last one first."""
+        phase, place = rank
+        head_rank = (phase if phase == _REPEAT else _FAILED, place, 0)
+        head = Line("task", _attempt_forms(asked, group, is_said=False), head_rank)
+        yield head
+        if group[0].errors:
+            yield Line("attempt", _error_forms(group[0].errors), (_FAILED, place, 1), head)
+        if not runs:
+            tools = ", ".join(_first(list(_counted(group[0].tools)), _SHOWN_TOOLS)) or "no steps"
+            yield Line("attempt", (f"tried: {tools}",), (_FAILED, place, 1), head)
+            return
+        steps = [step for step in runs[0].steps if step.ok is not False][-_SHOWN_TRIED:]
+        for number, step in enumerate(steps):
+            call = _call(step, self.room)
+            if call not in self.calls:
+                self.calls.add(call)
+                forms = _result_forms(f"tried: {call}", step.output)
+                yield Line("attempt", forms, (_FAILED, place, 1 + len(steps) - number), head)
 
     def _new_calls(self, run: Run, *, whole: bool = False) -> list[_Call]:
         """The calls of a success that were not shown yet, or all of them."""
@@ -306,7 +347,7 @@ class _Stated:
             for text in _changed_arguments(run):
                 if text not in self.lessons:
                     self.lessons.add(text)
-                    yield Line("lesson", (text,), (_LESSONS, len(self.lessons)))
+                    yield Line("lesson", (text,), (_SIMILAR, _LESSONS, len(self.lessons)))
 
     def rules(self, heuristics: Iterable[Heuristic]) -> Iterator[Line]:
         """Rules whose evidence is decided."""
@@ -316,7 +357,9 @@ class _Stated:
             self.moves |= moves_of(rule)
             said = escaped(f"when {rule.condition}, {rule.action}")
             yield Line(
-                "rule", (f"rule (confidence {rule.confidence:.2f}): {said}",), (_LESSONS, 1_000 + number)
+                "rule",
+                (f"rule (confidence {rule.confidence:.2f}): {said}",),
+                (_SIMILAR, _LESSONS, 1_000 + number),
             )
 
     def patterns(self, patterns: Iterable[Pattern]) -> Iterator[Line]:
@@ -331,11 +374,11 @@ class _Stated:
     def pitfalls(self, pitfalls: Iterable[Pattern]) -> Iterator[Line]:
         """Ways of working that do decidedly worse than their alternatives and are no part of what is shown."""
         for number, pattern in enumerate(pitfalls):
-            if _is_decided(pattern, better=False) and not self._is_stated(pattern):
+            if _is_decided(pattern, better=False) and not _ends(pattern) and not self._is_stated(pattern):
                 yield Line(
                     "pitfall",
                     (f"avoid, {_odds(pattern)}: {escaped(pattern.text)}",),
-                    (_LESSONS, 2_000 + number),
+                    (_SIMILAR, _LESSONS, 2_000 + number),
                 )
 
     def _is_stated(self, pattern: Pattern) -> bool:
@@ -344,18 +387,18 @@ class _Stated:
         return (bool(moves) and moves <= self.moves) or any(is_part_of(pattern, plan) for plan in self.plans)
 
 
-def _won(calls: Sequence[_Call], head: Line, rank: int, *, early: bool) -> Iterator[Line]:
+def _won(calls: Sequence[_Call], head: Line, rank: tuple[int, int]) -> Iterator[Line]:
     """The calls of a success in their order. The last one comes first in importance: it did the task."""
     for number, step, call in calls:
         importance = 1 if number == calls[-1][0] else 2 + number
-        yield Line("call", _result_forms(call, step.output), (rank, importance), head, early)
+        yield Line("call", _result_forms(call, step.output), (*rank, importance), head)
 
 
-def _artifacts(run: Run, head: Line, rank: int) -> Iterator[Line]:
+def _artifacts(run: Run, head: Line, rank: tuple[int, int]) -> Iterator[Line]:
     """The final answer of a success."""
     for answer in run.outcome.artifacts[:1]:
         forms = dict.fromkeys(f"result: {escaped(answer, longest)}" for longest in _TASK)
-        yield Line("result", tuple(forms), (rank, 1), head)
+        yield Line("result", tuple(forms), (*rank, 1), head)
 
 
 def _attempt_forms(asked: str, group: Sequence[Hit], *, is_said: bool) -> tuple[str, ...]:
@@ -370,7 +413,7 @@ def _attempt_forms(asked: str, group: Sequence[Hit], *, is_said: bool) -> tuple[
 
 def _verdict(hit: Hit) -> str:
     """The verdict of the success that is shown, or of the failure if there is none."""
-    won = hit.runs[0].outcome.verdict if hit.runs else hit.verdict
+    won = hit.runs[0].outcome.verdict if hit.successes and hit.runs else hit.verdict
     return f" ({escaped(won, _SAID[0])})" if won else ""
 
 
@@ -385,16 +428,9 @@ def _how_it_went(group: Sequence[Hit]) -> str:
     return f"{successes} of {attempts} attempt{'s' if attempts > 1 else ''} succeeded"
 
 
-def _tools_tried(hit: Hit, head: Line, rank: int) -> Iterator[Line]:
-    """The tools and errors of a task without a success."""
-    tools = ", ".join(_first(list(_counted(hit.tools)), _SHOWN_TOOLS)) or "no steps"
-    yield Line("attempt", (f"tried: {tools}",), (rank, 1), head)
-    if hit.errors:
-        forms = dict.fromkeys(
-            "errors: " + ", ".join(_first([escaped(error, size) for error in hit.errors], _SHOWN_ERRORS))
-            for size in _SAID
-        )
-        yield Line("attempt", tuple(forms), (rank, 2), head)
+def _error_forms(errors: Sequence[str]) -> tuple[str, ...]:
+    shown = (_first([escaped(error, size) for error in errors], _SHOWN_ERRORS) for size in _SAID)
+    return tuple(dict.fromkeys(f"errors: {', '.join(each)}" for each in shown))
 
 
 def _succeeded(run: Run) -> list[Step]:
@@ -421,6 +457,11 @@ def _changed_arguments(run: Run) -> Iterator[str]:
         if changes and len(stated) <= (_LONG_VALUE if len(changed) < len(after) else _SHORT_CHANGE):
             error = escaped(failed.error or failed.status or "error", _SAID[1])
             yield f'after {escaped(failed.tool)} failed with "{error}" it worked with {stated}'
+
+
+def _ends(pattern: Pattern) -> bool:
+    """True if the pattern says to end the run: the end of a run that failed is no advice."""
+    return _ENDS & {pattern.content.get("choose"), pattern.content.get("next")} != set()
 
 
 def _is_decided(pattern: Pattern, *, better: bool) -> bool:

@@ -184,7 +184,8 @@ class Retriever:
             payload = payloads[row.id]
             if payload is not None:
                 hits.append(_hit(row, payload, attempts, successes))
-                hits[-1].carry(record for id in best if (record := payloads[id]) is not None)
+                won = [record for id in best if (record := payloads[id]) is not None]
+                hits[-1].carry(won or [payload])
         return tuple(hits)
 
     def _behind(

@@ -84,7 +84,7 @@ class Remembering:
 
     def attempt(self, question: Question) -> Attempt:
         """Begins a question, as an episode."""
-        return _Remembered(self, self.episode(question))
+        return Remembered(self, self.episode(question))
 
     def episode(self, question: Question) -> Recorder:
         """The recorded form of a question."""
@@ -97,7 +97,7 @@ class Remembering:
         )
 
 
-class _Remembered:
+class Remembered:
     """An episode that is being recorded, and asked for advice."""
 
     def __init__(self, arm: Remembering, episode: Recorder) -> None:
@@ -119,9 +119,17 @@ class _Remembered:
             self._recoveries = self.arm.memory.patterns(kind="error_recovery", domain=DOMAIN)
         return self._recoveries
 
-    def log(self, tool: str, *, parameters: Any, latency_ms: float, **result: Any) -> None:
+    def log(
+        self,
+        tool: str,
+        *,
+        parameters: Any,
+        latency_ms: float,
+        output: Any | EllipsisType = ...,
+        error: str | None = None,
+    ) -> None:
         """Records a step."""
-        self.episode.log(tool, parameters=parameters, latency_ms=latency_ms, **result)
+        self.episode.log(tool, parameters=parameters, latency_ms=latency_ms, output=output, error=error)
 
     def end(self, accepted: bool | None) -> None:
         """Completes the episode, so that the memory learns from it."""
@@ -148,7 +156,7 @@ class RandomlyReminded(Remembering):
         return _RandomlyReminded(self, self.episode(question))
 
 
-class _RandomlyReminded(_Remembered):
+class _RandomlyReminded(Remembered):
     arm: RandomlyReminded
 
     def advise(self, about: str) -> Advice:
@@ -175,7 +183,7 @@ class WronglyTold(Remembering):
         return _WronglyTold(self, self.episode(question))
 
 
-class _WronglyTold(_Remembered):
+class _WronglyTold(Remembered):
     arm: WronglyTold
 
     def log(self, tool: str, *, parameters: Any, latency_ms: float, **result: Any) -> None:
@@ -189,9 +197,16 @@ class _WronglyTold(_Remembered):
         super().end(self.arm.rng.choice(self.arm.outcomes))
 
 
+def _reading(memory: Memory, seed: int) -> Arm:
+    from .reading import Reading
+
+    return Reading(memory)
+
+
 ARMS: dict[str, Callable[[Memory, int], Arm]] = {
     "without": lambda memory, seed: Unadvised(),
     "with": lambda memory, seed: Remembering(memory),
+    "reading": _reading,
     "random": lambda memory, seed: RandomlyReminded(memory, seed=seed),
     "shuffled": lambda memory, seed: WronglyTold(memory, seed=seed),
 }

@@ -62,7 +62,7 @@ class _Records:
     def runs(self) -> tuple[Run, ...]:
         """The best successes of the task: the fewest steps first, then the earliest; at most three.
 
-        A copy by `dataclasses.replace` or `pickle` carries none.
+        If the task has no success, the run of the hit itself. A copy by `dataclasses.replace` or `pickle` carries none.
         """
         if not hasattr(self, "_decoded"):
             records = getattr(self, "_records", ())
@@ -75,7 +75,7 @@ class Hit(_Records):
     """A past episode that is like the task; `score == sum(reason.value * reason.weight for reason in reasons)`.
 
     `attempts` counts the judged episodes of the same task and `successes` those that succeeded; `runs` are the best
-    of these.
+    of these, or the hit itself.
     """
 
     episode_id: str

@@ -103,9 +103,28 @@ def test_a_task_without_a_success_shows_what_was_tried_and_recommends_nothing() 
     hit = replace(HIT, outcome="failure", verdict="no seat", successes=0, errors=("sold out",))
     assert inside(recalled(hit).to_prompt()) == [
         "this task before: 0 of 4 attempts succeeded (no seat)",
-        "tried: get_user, change",
         "errors: sold out",
+        "tried: get_user, change",
     ]
+
+
+def test_the_calls_of_a_failed_attempt_are_shown_as_tried_after_all_successes() -> None:
+    failed = won(*STEPS, task="Change a seat", outcome=Outcome.failure("no seat"), successes=0)
+    lines = inside(recalled(failed, won(*STEPS[:1], task="Name a passenger")).to_prompt())
+    assert lines == [
+        "similar task (score 0.80), 0 of 4 attempts succeeded: Change a seat",
+        'tried: change {"flight": "AB1", "to": "AB2"} → changed',
+        "similar task (score 0.80), 3 of 4 attempts succeeded: Name a passenger",
+        'get_user {"user": "u 1"} → {"name": "Ann"}',
+    ]
+    small = inside(recalled(failed, won(*STEPS[:1], task="Name a passenger")).to_prompt(max_tokens=100))
+    assert [line for line in small if line.startswith(("get_user", "tried"))] == [lines[-1]]
+
+
+def test_the_end_of_a_run_is_no_advice() -> None:
+    ends = {"after": "submit", "result": "wrong answer", "condition": None, "choose": "<finish>"}
+    pitfall = replace(WORSE, kind="decision_point", content=ends)
+    assert "avoid" not in recalled(won(*STEPS), pitfalls=(pitfall,)).to_prompt()
 
 
 def test_near_copies_are_one_task_with_their_attempts_together() -> None:
@@ -272,9 +291,9 @@ def test_a_long_episode_is_told_in_short_instead_of_not_at_all() -> None:
     lines = inside(recalled(long, task="x").to_prompt(max_tokens=800))
     assert lines[0].startswith("similar task (score 0.80), 0 of 4 attempts succeeded (moved moved")
     assert lines[0].endswith("parcel…")
-    assert lines[1].startswith("tried: look x2, tool0, tool1,")
-    assert lines[1].endswith(", …")
-    assert lines[2].startswith("errors: no such parcel 0")
+    assert lines[1].startswith("errors: no such parcel 0")
+    assert lines[2].startswith("tried: look x2, tool0, tool1,")
+    assert lines[2].endswith(", …")
 
 
 def test_a_counter_of_ones_own_is_what_counts() -> None:
