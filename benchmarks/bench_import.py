@@ -28,7 +28,7 @@ class Import:
 class Shell:
     """A command of the shell starts, beside a process that imports typer and rich and no more.
 
-    Of `recall` these are the imports: the command's own, the memory's, and those of the terminal's tables.
+    Of `recall` these are the imports: the command's own and the memory's.
     """
 
     params: ClassVar = [["version", "help", "recall"], ["native", "typer and rich"]]

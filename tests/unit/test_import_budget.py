@@ -117,3 +117,16 @@ def test_help_of_a_command_loads_no_other_command() -> None:
 def test_numpy_is_no_import_of_any_command_but_eval_and_demo() -> None:
     names = ("advising", "recalling", "looking", "maintaining", "importing", "doctor")
     assert "numpy" not in packages_after("".join(f"import tacit.cli.{name}\n" for name in names))
+
+
+@pytest.mark.parametrize("command", ["recall", "suggest", "predict", "playbook"])
+def test_an_answer_as_data_loads_no_tables(command: str, tmp_path: Path) -> None:
+    # Nothing is printed for a person: a note about a missing memory would be.
+    database = tmp_path / "memory.db"
+    make = (
+        f"from tacit import Memory\nwith Memory({str(database)!r}) as memory: memory.episode('x').succeed()"
+    )
+    subprocess.run([sys.executable, "-c", make], check=True)
+    loaded = modules_of_command(command, "find", "the", "lamp", "--json", "--db", str(database))
+    assert f"tacit.cli.{'recalling' if command == 'recall' else 'advising'}" in loaded
+    assert not loaded & {"rich.table", "tacit.cli.tables"} - modules_after("import typer")

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
 
 from ..errors import ValidationError
-from ..model.advice import Argument, Fix, Playbook, Prediction, SuggestedStep
 from ..model.episode import Step
-from ..model.recall import Reason
 from . import console
 from .options import AsJson, Database, Namespace, Task, joined, memory_at, note_nothing
-from .tables import block, facts, heuristic_list, odds, pattern_table, worked
-
-LIKELY = 0.01
-"""The least probability of a fix that is shown although it was never tried after this error."""
 
 Limit = Annotated[int, typer.Option("--limit", metavar="N", min=1, max=100, help="Answers at most.")]
 Domain = Annotated[str | None, typer.Option("--domain", metavar="NAME", show_default=False)]
@@ -62,8 +52,10 @@ def suggest(
         if as_json:
             console.say_json(answer)
         elif answer.steps:
-            console.say(_suggested(answer.steps))
-            console.say(Text(f"\n{answer.elapsed_ms:.1f} ms", console.QUIET))
+            from .advice_view import suggested
+
+            console.say(suggested(answer.steps))
+            console.say(console.quiet(f"\n{answer.elapsed_ms:.1f} ms"))
         if not answer.steps:
             note_nothing(memory)
 
@@ -96,8 +88,10 @@ def recover(
         if as_json:
             console.say_json(answer)
         elif answer.ways:
-            console.say(Text(f"{answer.tool}: {console.plain(answer.error_class)}", console.QUIET), "")
-            console.say(_fixes(answer.ways))
+            from .advice_view import fixes
+
+            console.say(console.quiet(f"{answer.tool}: {console.plain(answer.error_class)}"), "")
+            console.say(fixes(answer.ways))
             if "error_class" in answer.degraded:
                 console.note("this error is not known yet; these fixes worked after other errors")
         if not answer.ways:
@@ -124,7 +118,9 @@ def predict(
         if as_json:
             console.say_json(answer)
         else:
-            console.say(*_odds(answer))
+            from .advice_view import predicted
+
+            console.say(*predicted(answer))
         if answer.support == 0:
             note_nothing(memory, "no similar task is known yet")
 
@@ -146,7 +142,9 @@ def playbook(
         if as_json:
             console.say_json(answer)
         else:
-            console.say(*_plan(answer))
+            from .advice_view import planned
+
+            console.say(*planned(answer))
         if not answer.steps:
             note_nothing(memory)
 
@@ -167,85 +165,3 @@ def _step(text: str) -> Step:
         return msgspec.convert({"status": status, **step}, Step)
     except msgspec.MsgspecError as error:
         raise ValidationError("--step", "a tool's name or a JSON object with one", str(error)) from error
-
-
-def _suggested(steps: Iterable[SuggestedStep]) -> Group:
-    """Each tool with its probability, its arguments and the reasons below it."""
-    return Group(
-        *(
-            block(
-                Text.assemble((console.plain(step.tool), "bold"), f"  {step.probability:.1%}"),
-                *map(_argument, step.arguments),
-                facts(_why(step.reasons)),
-            )
-            for step in steps
-        )
-    )
-
-
-def _call(tool: str, arguments: Iterable[Argument]) -> Group:
-    """The tool with its arguments below it."""
-    return block(Text(console.plain(tool), "bold"), *map(_argument, arguments))
-
-
-def _argument(argument: Argument) -> Text:
-    """A value and its source; an open argument is a question mark."""
-    text = Text(f"{console.plain(argument.name)} ", console.QUIET)
-    if argument.filled:
-        text.append(console.cropped(msgspec.json.encode(argument.value).decode(), 60), "default")
-    else:
-        text.append("?", "yellow")
-    if argument.source:
-        text.append(f"  from {console.plain(argument.source)}", console.QUIET)
-    return text
-
-
-def _fixes(fixes: Iterable[Fix]) -> Group:
-    """The fixes with their evidence; one that was never tried after this error is shown only if it is likely."""
-    shown = (fix for fix in fixes if fix.trials or fix.probability >= LIKELY)
-    return Group(
-        *(
-            block(
-                Text.assemble((console.plain(fix.tool), "bold"), f"  {fix.probability:.1%} likely"),
-                facts(worked(fix), odds(fix), "weak" if fix.weak else "")
-                if fix.trials
-                else facts("not tried after this error yet"),
-            )
-            for fix in shown
-        )
-    )
-
-
-def _odds(answer: Prediction) -> Iterator[Any]:
-    yield Text.assemble(
-        ("success ", "default"),
-        (f"{answer.success:.0%}", "bold"),
-        (f"  {console.interval(answer)}, base rate {answer.base_rate:.0%}", console.QUIET),
-    )
-    if answer.steps is not None:
-        yield Text(f"steps   {answer.steps:.1f}  ({answer.steps_low:.0f} to {answer.steps_high:.0f})")
-    if answer.reward is not None:
-        yield Text(f"reward  {answer.reward:.2f}")
-    yield Text(f"why     {_why(answer.reasons)}", console.QUIET)
-
-
-def _plan(answer: Playbook) -> Iterator[Any]:
-    if answer.steps:
-        steps = Table(box=None, padding=(0, 2, 0, 0), header_style=console.QUIET)
-        for name in ("", "step", "taken by"):
-            steps.add_column(name, overflow="fold")
-        for number, step in enumerate(answer.steps, 1):
-            steps.add_row(f"{number:>2}", _call(step.tool, step.arguments), f"{step.share:.0%}")
-        yield from (steps, "")
-    yield from _odds(answer.success)
-    if answer.pitfalls:
-        yield from ("", Text("Pitfalls", "bold"), pattern_table(answer.pitfalls))
-    if answer.heuristics:
-        yield from ("", Text("Heuristics that apply", "bold"), heuristic_list(answer.heuristics))
-    if answer.episodes:
-        yield Text(f"\nfrom {', '.join(answer.episodes)}", console.QUIET)
-
-
-def _why(reasons: Iterable[Reason]) -> str:
-    terms = ((reason.value * reason.weight, reason.signal) for reason in reasons)
-    return " + ".join(f"{signal} {share:.3f}" for share, signal in sorted(terms, reverse=True))

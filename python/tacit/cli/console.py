@@ -1,19 +1,24 @@
-"""Values as a terminal shows them: data on standard output, notes on standard error."""
+"""Values as a terminal shows them: data on standard output, notes on standard error.
+
+rich is imported when something is printed for a person, so `--json` does not pay for it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import typer
-from rich.console import Console
-from rich.text import Text
 
-from ..model.advice import Fix, Prediction
-from ..model.episode import Outcome
-from ..model.pattern import Heuristic, Pattern
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+    from ..model.advice import Fix, Prediction
+    from ..model.episode import Outcome
+    from ..model.pattern import Heuristic, Pattern
 
 STYLE_OF = {"success": "green", "partial": "yellow", "failure": "red", "abandoned": "dim"}
 """The colour of each outcome."""
@@ -23,11 +28,15 @@ QUIET = "dim"
 
 def screen() -> Console:
     """The console of answers; texts are shown as they are, brackets and colons included."""
+    from rich.console import Console
+
     return Console(highlight=False, soft_wrap=False, markup=False, emoji=False)
 
 
 def aside() -> Console:
     """The console of progress and notes."""
+    from rich.console import Console
+
     return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
@@ -43,13 +52,22 @@ def say_json(value: Any) -> None:
     typer.echo(msgspec.json.encode(value))
 
 
+def quiet(text: str) -> Text:
+    """A quiet line of an answer."""
+    from rich.text import Text
+
+    return Text(text, QUIET)
+
+
 def note(text: str) -> None:
     """Prints a remark that is not part of the answer."""
-    aside().print(Text(printable(text), QUIET), soft_wrap=True)
+    aside().print(printable(text), style=QUIET, soft_wrap=True)
 
 
 def fail(text: str) -> None:
     """Prints the reason for giving up, in one line."""
+    from rich.text import Text
+
     aside().print(Text.assemble(("tacit: ", ERROR), plain(text)), soft_wrap=True)
 
 
@@ -93,6 +111,8 @@ def moment(microseconds: int) -> str:
 
 def outcome_text(outcome: Outcome | None) -> Text:
     """The outcome of an episode, in its colour."""
+    from rich.text import Text
+
     if outcome is None:
         return Text("open", QUIET)
     said = outcome.verdict or outcome.reason

@@ -60,9 +60,7 @@ def test_import_refuses_a_missing_file_before_it_touches_anything(
 ) -> None:
     answer = tacit("import", runs, "missing.jsonl")
     assert (answer.status, answer.out) == (1, "")
-    assert (
-        answer.err == "tacit: path: must be a readable file, got missing.jsonl: No such file or directory\n"
-    )
+    assert answer.err == "tacit: path must be a readable file; got missing.jsonl: No such file or directory\n"
     assert not database.exists()
 
 
