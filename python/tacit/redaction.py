@@ -14,6 +14,8 @@ from .errors import StorageError, ValidationError
 from .registry import Registry
 
 KEY_BYTES = 32
+MARKER = "[REDACTED:"
+"""The beginning of every marker of the default redactor."""
 _STEP_FIELDS = ("action", "parameters", "output", "error", "metadata", "state")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
@@ -11,8 +12,9 @@ import pytest
 
 from tacit import Episode, Memory, Outcome, Settings, Step, ValidationError
 from tacit.errors import StorageError, UnknownNameError
+from tacit.importers import import_file
 from tacit.redaction import Chain, Secrets, key_beside, replace_texts
-from tacit.storage import InMemoryStore
+from tacit.storage import InMemoryStore, NativeStore
 
 TOKEN = "ghp_aB3dE6gH9jK2mN5pQ8rS1tU4vW7xY0zAbC9d"
 PASSWORD = "correct7horse8battery"
@@ -202,3 +204,31 @@ def test_a_folder_that_cannot_be_written_to_leaves_a_random_key(tmp_path: Path) 
         pytest.skip("root may write everywhere")
     tmp_path.chmod(0o500)
     assert len(key_beside(tmp_path / "agent.db")) == 32
+
+
+def test_a_backup_holds_no_key(tmp_path: Path) -> None:
+    (tmp_path / "copies").mkdir()
+    store = NativeStore(tmp_path / "agent.db")
+    with Memory(store=store) as memory:
+        memory.add(Episode(f"use {TOKEN}", outcome=Outcome.success()))
+        store.backup(tmp_path / "copies" / "agent.db")
+    key = (tmp_path / "agent.db.redaction-key").read_text().strip()
+    assert [each.name for each in (tmp_path / "copies").iterdir()] == ["agent.db"]
+    copied = (tmp_path / "copies" / "agent.db").read_bytes()
+    assert key.encode() not in copied
+    assert bytes.fromhex(key) not in copied
+
+
+def test_imported_runs_are_redacted(tmp_path: Path) -> None:
+    run = {
+        "source": "s", "task_id": "t", "trial": 0, "model": "m", "domain": "ops",
+        "task_description": f"use {TOKEN}",
+        "steps": [{"tool": "login", "ok": True, "arguments": {"password": PASSWORD}, "observation": TOKEN}],
+        "outcome": {"success": True},
+    }  # fmt: skip
+    file = tmp_path / "runs.jsonl"
+    file.write_text(json.dumps(run))
+    with Memory(tmp_path / "store" / "agent.db") as memory:
+        assert import_file(memory, file).imported == 1
+        assert TOKEN not in repr(memory.episodes())
+    assert not any(secret.encode() in bytes_beside(tmp_path / "store" / "agent.db") for secret in SECRETS)

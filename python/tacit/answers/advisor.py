@@ -28,6 +28,7 @@ from ..model.maintenance import MaintenanceState
 from ..model.pattern import is_undecided
 from ..model.query import Query
 from ..model.recall import NOTHING_COMPARABLE, Reason, Recall
+from ..redaction import MARKER
 from ..storage import FollowLock, Store, catch_up
 from .question import record_of
 from .rules import is_part_of
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 FilledRow: TypeAlias = tuple[str, bytes | None, str | None]
 """A parameter's name, its value as msgpack where it is filled, and where that was found."""
 _VALUES = msgspec.msgpack.Decoder()
+_REDACTED = MARKER.encode()
 
 
 class Advisor:
@@ -200,9 +202,10 @@ def _reasons(rows: Iterable[tuple[str, float, float]]) -> tuple[Reason, ...]:
 
 
 def _arguments(rows: Iterable[FilledRow]) -> tuple[Argument, ...]:
+    """The arguments of a step; a redacted value is of no use to a tool, so its parameter stays open."""
     return tuple(
         Argument(name, source=source)
-        if value is None
+        if value is None or _REDACTED in value
         else Argument(name, _VALUES.decode(value), filled=True, source=source)
         for name, value, source in rows
     )
