@@ -44,7 +44,7 @@ def store_of_version_1(episodes: int = 150) -> InMemoryStore:
     store = KeptStore()
     with Memory(store=store) as memory:
         list(memory.add_many(run(number) for number in range(episodes)))
-    records = [change.record for change in store.changes(0) if change.record is not None]
+    records = [change.record for change in store.changes(0, limit=10_000) if change.record is not None]
     for record in records:
         payload = msgspec.msgpack.decode(record.payload)
         assert payload.pop("text_version") == TEXT_VERSION
