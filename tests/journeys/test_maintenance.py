@@ -30,6 +30,7 @@ from tacit import (
 from tacit.inducers import History, inducers
 from tacit.model.record import Batch, Receipt
 from tacit.storage import InMemoryStore
+from tacit.testing import Clock
 
 DAY = 86_400 * 1_000_000
 START = 1_700_000_000_000_000
@@ -68,9 +69,14 @@ def fill(memory: Memory, episodes: list[Episode]) -> list[str]:
     return [learned.episode_id for learned in memory.add_many(episodes)]
 
 
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(at_s=START / 1e6)
+
+
 @pytest.fixture(params=["memory", "file"])
-def memory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Memory]:
-    with Memory(tmp_path / "m.db" if request.param == "file" else None) as memory:
+def memory(request: pytest.FixtureRequest, clock: Clock, tmp_path: Path) -> Iterator[Memory]:
+    with Memory(tmp_path / "m.db" if request.param == "file" else None, clock=clock) as memory:
         yield memory
 
 
@@ -269,9 +275,11 @@ def test_namespaces_are_maintained_apart(memory: Memory) -> None:
     assert {pattern.state for pattern in there} == {pattern.state for pattern in memory.patterns(limit=100)}
 
 
-def test_what_is_not_seen_for_long_retires_and_comes_back_when_it_is_seen(memory: Memory) -> None:
-    old = [run("walk", "pay")] * 12
-    fill(memory, old)
+def test_what_is_not_seen_for_long_retires_and_comes_back_when_it_is_seen(
+    memory: Memory, clock: Clock
+) -> None:
+    fill(memory, [run("walk", "pay")] * 12)
+    clock.advance(200 * 86_400)
     fill(memory, [run("fly", started_at=START + 200 * DAY, ended_at=START + 200 * DAY)] * 12)
     report = memory.maintain()
     assert report.retired
@@ -284,6 +292,16 @@ def test_what_is_not_seen_for_long_retires_and_comes_back_when_it_is_seen(memory
     fill(memory, [run("walk", "pay", started_at=START + 201 * DAY, ended_at=START + 201 * DAY)])
     memory.maintain()
     assert next(e for e in memory.patterns(kind="tool_sequence") if e.id == walked.id).state == "candidate"
+
+
+def test_an_episode_dated_ahead_of_the_clock_makes_no_other_pattern_old(memory: Memory, clock: Clock) -> None:
+    fill(memory, [run("walk", "pay")] * 12)
+    ahead = START + 5 * 365 * DAY
+    fill(memory, [run("fly", "land", started_at=ahead, ended_at=ahead)] * 12)
+    assert memory.maintain().retired == ()
+    clock.advance(181 * 86_400)
+    assert memory.maintain().retired
+    assert {each.state for each in memory.patterns() if "fly" in str(each.content)} == {"candidate"}
 
 
 def test_a_promotion_is_lost_with_its_episodes(memory: Memory) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +15,7 @@ import msgspec
 from .. import _native
 from .._native import Index, SummaryRow
 from ..config import ClusteringSettings, MaintenanceSettings
-from ..errors import UnknownEpisodeError, UnknownMaintenanceError
+from ..errors import UnavailableError, UnknownEpisodeError, UnknownMaintenanceError
 from ..inducers import Clustering, Heuristics, History, Inducer, inducers
 from ..model.ids import as_bytes, as_text
 from ..model.maintenance import Maintenance, MaintenanceState, Merge, StateChange
@@ -75,26 +76,39 @@ class Maintainer:
             encoded([settings, clustering, [inducers.describe(part) for part in parts]])
         )
         self._induced: tuple[tuple[Any, ...], tuple[Heuristic, ...]] = ((), ())
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._is_busy = False
 
     # --- what is asked ---
 
     def maintain(self, namespace: str, *, now: int, dry_run: bool) -> Maintenance:
         """See `Memory.maintain`."""
         started = time.perf_counter()
-        with self._lock:
+        with self._alone():
             before = self._states.of(namespace)
-            decided = self._decide(namespace, before)
+            decided = self._decide(namespace, before, now)
             report = self._land(namespace, before, decided, now, "maintenance", dry_run)
         return replace(report, elapsed_ms=(time.perf_counter() - started) * 1_000)
 
     def undo(self, audit_id: str, namespace: str, *, now: int) -> Maintenance:
         """See `Memory.undo`."""
         audit = self._audit(audit_id, namespace)
-        with self._lock:
+        with self._alone():
             before = self._states.of(namespace)
             decided = _taken_back(before, audit)
             return self._land(namespace, before, decided, now, "undo", False)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keeps other threads out; a call from within a run, as of an inducer or a signal handler, is refused."""
+        with self._lock:
+            if self._is_busy:
+                raise UnavailableError("maintenance is under way in the call that this one was made from")
+            self._is_busy = True
+            try:
+                yield
+            finally:
+                self._is_busy = False
 
     def clusters(self, namespace: str, domain: str | None) -> tuple[Cluster, ...]:
         """The stored ones where they are fresh, else what they would be now, under the ids they had."""
@@ -144,7 +158,7 @@ class Maintainer:
 
     # --- what is decided ---
 
-    def _decide(self, namespace: str, before: MaintenanceState) -> _Decided:
+    def _decide(self, namespace: str, before: MaintenanceState, now: int) -> _Decided:
         """Return the whole new state, tried out on a private copy: readers of the index see none of it."""
         found: list[Merge] = []
         survivors = dict(before.survivors)
@@ -154,7 +168,7 @@ class Maintainer:
             found += more
             survivors.update((bytes.fromhex(each.merged), bytes.fromhex(each.survivor)) for each in more)
             copy.merge(namespace, list(survivors.items()))
-        changed = tuple(self._state_changes(copy, namespace, before, survivors))
+        changed = tuple(self._state_changes(copy, namespace, before, survivors, now))
         history, digest = History(copy, namespace), copy.digest(namespace)
         is_fresh = (before.digest, before.settings) == (digest, self._settings_digest)
         standing = replace(
@@ -189,9 +203,17 @@ class Maintainer:
                 yield _described(row, _CONTENTS.decode(record))
 
     def _state_changes(
-        self, index: Index, namespace: str, before: MaintenanceState, survivors: Mapping[bytes, bytes]
+        self,
+        index: Index,
+        namespace: str,
+        before: MaintenanceState,
+        survivors: Mapping[bytes, bytes],
+        now: int,
     ) -> Iterator[StateChange]:
-        """What was promoted stays so while its interval does not contain 1; what lost its episodes is a candidate."""
+        """Changes of states: a promotion holds while its interval excludes 1, and ends with the pattern's episodes.
+
+        Age counts from `now`: one episode with a date ahead of it makes no other pattern old.
+        """
         rows = index.compared(namespace, min_episodes=self.settings.min_episodes)
         for pattern in sorted(before.states.keys() - set(rows.ids) - before.held - survivors.keys()):
             yield StateChange(pattern.hex(), before.state(pattern), "candidate")
@@ -199,7 +221,7 @@ class Maintainer:
             return
         shares = _native.benjamini_hochberg(rows.p_values)
         low, high, last_seen = rows.odds_low, rows.odds_high, rows.last_seen
-        oldest = int(last_seen.max()) - round(self.settings.retire_after_days * _DAY)
+        oldest = now - round(self.settings.retire_after_days * _DAY)
         for place, pattern in enumerate(rows.ids):
             was = before.state(pattern)
             is_discovery = bool(shares[place] <= self.settings.false_discoveries)
