@@ -1,4 +1,4 @@
-"""What crosses between Python and Rust: the one file that both languages obey."""
+"""The boundary between Python and Rust: the one file that both languages obey."""
 
 from __future__ import annotations
 
@@ -482,7 +482,6 @@ class Index:
     def usages(
         self, namespace: str, memories: Sequence[bytes]
     ) -> list[tuple[int, int, int, float, float, float] | None]: ...
-    def receipts_of(self, episode: bytes) -> list[bytes]: ...
     def clusters(
         self,
         namespace: str,

@@ -485,7 +485,6 @@ def test_usages_are_those_of_the_notes_that_stand_last(
         trials, successes = sum(w for w, _ in own), sum(w * helped for w, helped in own)
         assert row[3] == pytest.approx((successes + 0.5) / (trials + 1.0), abs=1e-5)
         assert 0.0 <= row[4] <= row[3] <= row[5] <= 1.0
-    assert index.receipts_of(bytes(16)) == sorted(id.to_bytes(16) for id in receipts)
     assert index.usages("other", memories) == [None] * 3
 
 

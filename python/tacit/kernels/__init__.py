@@ -1,7 +1,6 @@
 """The native kernels by themselves: similarity, sequence mining, clustering, ranking and evidence.
 
-They work without a memory: on sequences of any hashable items, on arrays, and on counts. The same arguments give the
-same results on every machine.
+They work without a memory: on sequences of any hashable items, on arrays, and on counts.
 
     from tacit import kernels
 

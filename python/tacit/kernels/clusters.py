@@ -24,7 +24,7 @@ class Clusters(NamedTuple):
 def kmeans(matrix: ArrayLike, k: int, *, seed: int = 0, iterations: int = 100) -> Clusters:
     """Return at most `k` clusters of rows by k-means with a greedy k-means++ start.
 
-    The same arguments give the same clusters on every machine.
+    The same arguments give the same clusters on the same processor.
 
     Example:
         >>> kmeans([[0.0], [0.1], [9.0]], 2).labels.tolist()

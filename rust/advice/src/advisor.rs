@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn an_episode_that_is_put_twice_is_held_once() {
         let record = record();
-        let row = Row { id: [7; 16], payload: &record, facts: &[], embedder: None, embedding: &[] };
+        let row = EpisodeRow { id: [7; 16], payload: &record, facts: &[], embedder: None, embedding: &[] };
         let mut advisor = Advisor::default();
         advisor.apply(prepare([Change::Put(row), Change::Put(row)]).unwrap(), 2);
         assert_eq!((advisor.len(), advisor.sequence()), (1, 2));
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn nothing_is_applied_of_changes_that_cannot_be_read() {
-        let row = Row { id: [7; 16], payload: b"\xc1", facts: &[], embedder: None, embedding: &[] };
+        let row = EpisodeRow { id: [7; 16], payload: b"\xc1", facts: &[], embedder: None, embedding: &[] };
         assert_eq!(prepare([Change::Put(row)]).unwrap_err().id, [7; 16]);
     }
 }

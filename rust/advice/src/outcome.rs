@@ -376,7 +376,7 @@ fn from_log_odds(odds: &LogOdds) -> (Expected, Vec<Reason>) {
 fn from_base_rate(model: &TaskHistory, base_rate: f64, odds: &LogOdds) -> (Expected, Vec<Reason>) {
     let (low, high) = match model.is_empty() {
         true => {
-            let nothing = Interval::of(0.0, 0.0);
+            let nothing = Interval::from_counts(0.0, 0.0);
             (nothing.low, nothing.high)
         }
         false => {

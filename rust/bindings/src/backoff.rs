@@ -4,7 +4,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use pyo3::prelude::*;
-use tacit_kernels::backoff::{Backoff, Limits, RetryBudget};
+use tacit_kernels::backoff::{Backoff, BackoffLimits, RetryBudget};
 
 use crate::convert;
 use crate::error::invalid;
@@ -20,12 +20,12 @@ impl PyBackoff {
     fn new(tries: u32, first_s: f64, longest_s: f64, growth: f64, seed: Option<u64>) -> PyResult<Self> {
         let (first, longest) =
             (convert::seconds("first_s", first_s)?, convert::seconds("longest_s", longest_s)?);
-        let limits = Limits { tries, first, longest, growth: convert::growth(growth)? };
+        let limits = BackoffLimits { tries, first, longest, growth: convert::growth(growth)? };
         Ok(Self(Mutex::new(Backoff::new(limits, seed.unwrap_or_else(convert::any_seed)))))
     }
 
-    /// How many seconds to wait after a failed try, at least `retry_after_s`; `None` where another try is of no use:
-    /// after the last one, or where `remaining_s` is all the time there is and the wait would use it up.
+    /// The seconds to wait after a failed try, at least `retry_after_s`. `None` means that another try is
+    /// pointless: it was the last one, or the wait would use up `remaining_s`.
     #[pyo3(signature = (*, remaining_s = None, retry_after_s = 0.0))]
     fn wait(&self, remaining_s: Option<f64>, retry_after_s: f64) -> PyResult<Option<f64>> {
         let now = Instant::now();
@@ -38,7 +38,7 @@ impl PyBackoff {
     }
 }
 
-/// How many retries all callers together may add to their first tries: each first try earns `share` of one, and
+/// The retries that all callers together may add to their first tries: each first try earns `share` of one, and
 /// `reserve` are there from the start and at most saved up.
 #[pyclass(frozen, name = "RetryBudget", module = "tacit._native")]
 pub(crate) struct PyRetryBudget(Mutex<RetryBudget>);
@@ -59,7 +59,7 @@ impl PyRetryBudget {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).earn();
     }
 
-    /// Whether one more retry may be made; if so it is paid for.
+    /// Returns true if one more retry may be made, and pays for it.
     fn spend(&self) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).spend()
     }

@@ -8,23 +8,24 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyString, PyTuple, PyType};
-use tacit_kernels::breaker::{CircuitBreaker, Limits, Permit, State, Window};
+use tacit_kernels::breaker::{BreakerLimits, CircuitBreaker, Permit, State, Window};
 
 use crate::clock::Clock;
 use crate::convert;
 use crate::error::{UnavailableError, invalid};
 
-/// Stops calling what keeps failing, and finds out when it works again. One serves threads and asyncio alike: no lock is
-/// held while the guarded call runs, and a result that comes after its state is over changes nothing.
+/// Stops calls to a service that keeps failing, and finds out when it works again. One breaker serves threads and
+/// asyncio alike: no lock is held while the guarded call runs, and a result that comes after its state is over
+/// changes nothing.
 ///
-/// Use it as `with breaker:`, `async with breaker:`, `breaker.call(function, ...)`, or by hand: `admit` gives a token for
-/// `succeeded`, `failed` or `cancelled`. A rejected call raises UnavailableError with `retry_after_s`. Of an exception
-/// that leaves the block, one named in `ignored` (or with a base class so named) counts as a success: the other side did
-/// answer. What is no `Exception`, like a cancelled task, counts as neither.
+/// Use it as `with breaker:`, `async with breaker:`, `breaker.call(function, ...)`, or by hand: `admit` gives a
+/// token for `succeeded`, `failed` or `cancelled`. A rejected call raises UnavailableError with `retry_after_s`. An
+/// exception that leaves the block counts as a success if it, or a base class, is named in `ignored`: the other
+/// side did answer. A BaseException that is no `Exception`, like a cancelled task, counts as neither.
 #[pyclass(frozen, name = "CircuitBreaker", module = "tacit._native")]
 pub(crate) struct PyCircuitBreaker {
     name: String,
-    /// What a rejected caller is told.
+    /// The message of the exception that a rejected caller gets.
     refusal: Py<PyString>,
     kernel: Mutex<CircuitBreaker>,
     clock: Clock,
@@ -64,7 +65,7 @@ impl PyCircuitBreaker {
         ignored: Vec<String>,
         clock: Option<Py<PyAny>>,
     ) -> PyResult<Self> {
-        let limits = Limits {
+        let limits = BreakerLimits {
             failures_to_open,
             window: window(window_calls, window_s)?,
             failure_rate: share("failure_rate", failure_rate)?,
@@ -97,7 +98,7 @@ impl PyCircuitBreaker {
         &self.name
     }
 
-    /// A token for the call that may go out now; UnavailableError where none may.
+    /// Returns a token for the call that may go out now; raises UnavailableError if none may.
     fn admit(&self, py: Python<'_>) -> PyResult<u64> {
         let now = self.clock.now(py)?;
         match self.transact(py, |kernel| kernel.admit(now)) {
@@ -110,7 +111,7 @@ impl PyCircuitBreaker {
     #[pyo3(signature = (token, latency_s = 0.0, /))]
     fn succeeded(&self, py: Python<'_>, token: u64, latency_s: f64) -> PyResult<()> {
         let (now, latency) = (self.clock.now(py)?, convert::seconds("latency_s", latency_s)?);
-        self.transact(py, |kernel| kernel.succeeded(Permit::of_generation(token), now, latency));
+        self.transact(py, |kernel| kernel.succeeded(Permit::from_generation(token), now, latency));
         Ok(())
     }
 
@@ -118,17 +119,18 @@ impl PyCircuitBreaker {
     #[pyo3(signature = (token, latency_s = 0.0, /))]
     fn failed(&self, py: Python<'_>, token: u64, latency_s: f64) -> PyResult<()> {
         let (now, latency) = (self.clock.now(py)?, convert::seconds("latency_s", latency_s)?);
-        self.transact(py, |kernel| kernel.failed(Permit::of_generation(token), now, latency));
+        self.transact(py, |kernel| kernel.failed(Permit::from_generation(token), now, latency));
         Ok(())
     }
 
     /// The admitted call was given up: it says nothing about the other side.
     #[pyo3(signature = (token, /))]
     fn cancelled(&self, py: Python<'_>, token: u64) {
-        self.transact(py, |kernel| kernel.cancelled(Permit::of_generation(token)));
+        self.transact(py, |kernel| kernel.cancelled(Permit::from_generation(token)));
     }
 
-    /// What `function` returns or raises; its end counts. For a coroutine function use `async with`.
+    /// Calls `function`, counts how it ends, and passes on its result or exception. A coroutine function needs
+    /// `async with`.
     #[pyo3(signature = (function, /, *args, **kwargs))]
     fn call<'py>(
         &self,
@@ -183,24 +185,25 @@ impl PyCircuitBreaker {
         self.lock().state().name()
     }
 
-    /// How many seconds until a call may be admitted, 0 where one may be now; `None` where it was forced open.
+    /// The seconds until a call may be admitted: 0 if one may be now. `None` means that the breaker was forced
+    /// open.
     #[getter]
     fn retry_after_s(&self, py: Python<'_>) -> PyResult<Option<f64>> {
         let now = self.clock.now(py)?;
         Ok(known_seconds(self.lock().retry_after(now)))
     }
 
-    /// Rejects every call until told otherwise.
+    /// Rejects every call until another state is set.
     fn force_open(&self, py: Python<'_>) {
         self.transact(py, CircuitBreaker::force_open);
     }
 
-    /// Lets every call through, whatever comes of it, until told otherwise.
+    /// Admits every call, however it ends, until another state is set.
     fn disable(&self, py: Python<'_>) {
         self.transact(py, CircuitBreaker::disable);
     }
 
-    /// Lets every call through and keeps its figures, until told otherwise.
+    /// Admits every call and keeps its figures, until another state is set.
     fn only_measure(&self, py: Python<'_>) {
         self.transact(py, CircuitBreaker::only_measure);
     }
@@ -210,13 +213,14 @@ impl PyCircuitBreaker {
         self.transact(py, CircuitBreaker::reset);
     }
 
-    /// Calls `listener(old, new)` after each change of state, outside the lock; what it raises is reported as unraisable.
+    /// Calls `listener(old, new)` after each change of state, outside the lock; an exception it raises is reported
+    /// as unraisable.
     #[pyo3(signature = (listener, /))]
     fn listen(&self, listener: Py<PyAny>) {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
     }
 
-    /// What it has seen since it was made, and the calls in its window.
+    /// The figures since the breaker was made, and the calls in its window.
     fn metrics<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let (state, metrics) = {
             let kernel = self.lock();
@@ -297,7 +301,7 @@ impl PyCircuitBreaker {
         self.settle(py, *token, *begun, raised)
     }
 
-    /// When the call began, where that matters.
+    /// The time at which the call began, if latency is measured.
     fn begin(&self, py: Python<'_>) -> PyResult<Option<f64>> {
         self.measures_latency.then(|| Ok(self.clock.seconds(self.clock.now(py)?))).transpose()
     }
@@ -309,7 +313,7 @@ impl PyCircuitBreaker {
         begun: Option<f64>,
         raised: Option<Bound<'_, PyType>>,
     ) -> PyResult<()> {
-        let (now, permit) = (self.clock.now(py)?, Permit::of_generation(token));
+        let (now, permit) = (self.clock.now(py)?, Permit::from_generation(token));
         let elapsed = begun.map_or(0.0, |begun| self.clock.seconds(now) - begun);
         let latency = Duration::from_secs_f64(elapsed.max(0.0));
         let Some(kind) = raised else {
@@ -326,7 +330,7 @@ impl PyCircuitBreaker {
         Ok(())
     }
 
-    /// Whether the class or one of its bases is named among the ignored, with or without its module.
+    /// Returns true if the class or one of its bases is named among the ignored, with or without its module.
     fn ignores(&self, kind: &Bound<'_, PyType>) -> PyResult<bool> {
         for class in kind.mro().iter().filter(|_| !self.ignored.is_empty()) {
             let class = class.cast_into::<PyType>()?;
@@ -339,7 +343,7 @@ impl PyCircuitBreaker {
     }
 }
 
-/// What `__aenter__` and `__aexit__` are awaited for: it is there at once.
+/// The awaitable of `__aenter__` and `__aexit__`: its result is there at once.
 #[pyclass(frozen, module = "tacit._native")]
 pub(crate) struct Ready(Py<PyAny>);
 

@@ -1,4 +1,4 @@
-//! Which clock a native state machine asks: the monotonic one, or a callable's for tests.
+//! The clock of a native state machine: the monotonic one, or a callable's for tests.
 
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,7 @@ impl Moment for Now {
     }
 }
 
-/// As far as a callable's clock may run ahead.
+/// The furthest that a callable's clock may run ahead.
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 impl Clock {
@@ -38,12 +38,12 @@ impl Clock {
         Self { given, begun: Instant::now() }
     }
 
-    /// How long after this clock was made that was.
+    /// Seconds from the making of this clock to `now`.
     pub(crate) fn seconds(&self, now: Now) -> f64 {
         now.instant().saturating_duration_since(self.begun).as_secs_f64()
     }
 
-    /// To be called before a lock is taken: a callable may do anything.
+    /// Reads the clock. Call it before a lock is taken: a callable may do anything.
     #[inline]
     pub(crate) fn now(&self, py: Python<'_>) -> PyResult<Now> {
         match &self.given {

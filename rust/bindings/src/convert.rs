@@ -1,4 +1,4 @@
-//! How arguments are opened: dtype, shape and contiguity are checked here, once.
+//! Opening of arguments: dtype, shape and contiguity are checked here, once.
 #![allow(dead_code)]
 
 use std::hash::{BuildHasher, RandomState};
@@ -70,7 +70,7 @@ pub(crate) fn vector<'a>(field: &str, array: &'a PyReadonlyArray1<'_, f32>) -> P
     finite(field, Rows::new(elements, elements.len())).map(|()| elements)
 }
 
-/// Vectors of one width, at least one number each. Whether they are finite is for the kernel or `finite` to say.
+/// Vectors of one width, at least one number each. The kernel or `finite` checks that they are finite.
 pub(crate) fn matrix<'a>(field: &str, array: &'a PyReadonlyArray2<'_, f32>) -> PyResult<Rows<'a>> {
     match rows(field, array)? {
         (_, 0) => Err(invalid(field, "must have rows of at least one number", 0)),
@@ -134,7 +134,7 @@ pub(crate) fn seconds(field: &str, seconds: f64) -> PyResult<Duration> {
     Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
 }
 
-/// By what one wait is longer than the one before.
+/// Checks the factor by which one wait is longer than the one before.
 pub(crate) fn growth(growth: f64) -> PyResult<f64> {
     let is_growth = growth.is_finite() && growth >= 1.0;
     if is_growth { Ok(growth) } else { Err(invalid("growth", "must be at least 1", growth)) }

@@ -16,7 +16,7 @@ pub struct PyRecordBuilder {
     observation_limit: usize,
 }
 
-/// What `log` was given, opened.
+/// The arguments of `log`, opened.
 struct StepFields<'a, 'py> {
     at: i64,
     tool: &'a Bound<'py, PyString>,
@@ -50,7 +50,7 @@ impl PyRecordBuilder {
         Ok(Self { episode, observation_limit: max_observation })
     }
 
-    /// Appends a step and returns its number, counted from 1. Nothing changes where it raises.
+    /// Appends a step and returns its number, counted from 1. Nothing changes if it raises.
     #[pyo3(signature = (at, tool, action=None, parameters=None, output=None, error=None, timed_out=false, latency_ms=None, tokens=None, metadata=None, truncate=false))]
     #[allow(clippy::too_many_arguments, reason = "a step's fields, passed without a dict in between")]
     fn log(
@@ -143,8 +143,8 @@ impl PyRecordBuilder {
         Ok(map.finish())
     }
 
-    /// An output or an error: a text is measured (and, where that was asked for, cut) in characters, any other value
-    /// in the bytes of its encoding.
+    /// Writes an output or an error. A text is measured in characters, and cut if that was asked for; any other
+    /// value is measured in the bytes of its encoding.
     fn observation(
         &self,
         map: &mut MapWriter,

@@ -18,7 +18,7 @@ mod raised {
 }
 pub(crate) use raised::*;
 
-/// A value that breaks a rule: which field, which rule, and what was given.
+/// A value that breaks a rule: the field, the rule, and the value given.
 pub(crate) fn invalid(field: &str, limit: &str, given: impl std::fmt::Display) -> PyErr {
     ValidationError::new_err((field.to_owned(), limit.to_owned(), given.to_string()))
 }
@@ -28,7 +28,7 @@ pub(crate) fn too_large(field: &str, limit: &str, given: impl std::fmt::Display)
     TooLargeError::new_err((field.to_owned(), limit.to_owned(), given.to_string()))
 }
 
-/// What the store refused or failed to do.
+/// The exception for a failure or a refusal of the store.
 pub(crate) fn storage_failure(failure: StorageFailure) -> PyErr {
     let StorageFailure { kind, message, .. } = failure;
     match kind {

@@ -19,27 +19,27 @@ pub(crate) fn beta_interval(successes: f64, trials: f64) -> PyResult<(f64, f64, 
     if !(0.0..=trials).contains(&successes) {
         return Err(invalid("successes", "must lie between 0 and the trials", successes));
     }
-    let Interval { mean, low, high } = Interval::of(successes, trials);
+    let Interval { mean, low, high } = Interval::from_counts(successes, trials);
     Ok((mean, low, high))
 }
 
-/// How many times the odds of success are with a pattern, pooled over strata, as (ratio, low, high) with the 95%
-/// interval; (nan, 0, inf) where nothing can be compared. A row of `strata` counts one group of comparable episodes:
-/// succeeded and failed with the pattern, succeeded and failed without it.
+/// The factor by which a pattern multiplies the odds of success, pooled over strata, as (ratio, low, high) with the
+/// 95% interval; (nan, 0, inf) if nothing can be compared. A row of `strata` counts one group of comparable
+/// episodes: succeeded and failed with the pattern, succeeded and failed without it.
 #[pyfunction]
 pub(crate) fn odds_ratio(strata: PyReadonlyArray2<'_, f64>) -> PyResult<(f64, f64, f64)> {
     let OddsRatio { ratio, low, high, .. } = odds_of(&strata)?;
     Ok((ratio, low, high))
 }
 
-/// By how much the share of successes is larger with a pattern than without it, the strata of `odds_ratio` weighted by
-/// what they compare; 0 where nothing can be compared.
+/// The difference of the shares of successes with and without a pattern, the strata of `odds_ratio` weighted by the
+/// episodes they compare; 0 if nothing can be compared.
 #[pyfunction]
 pub(crate) fn lift(strata: PyReadonlyArray2<'_, f64>) -> PyResult<f64> {
     Ok(odds_of(&strata)?.lift)
 }
 
-/// What evidence of that age still counts for: half of it after each `half_life_s`.
+/// The weight of evidence of that age: half of it is left after each `half_life_s`.
 #[pyfunction]
 pub(crate) fn decay(age_s: f64, half_life_s: f64) -> PyResult<f64> {
     let half_life = convert::seconds("half_life_s", half_life_s)?;
@@ -49,8 +49,7 @@ pub(crate) fn decay(age_s: f64, half_life_s: f64) -> PyResult<f64> {
     Ok(evidence::decay(convert::seconds("age_s", age_s)?, half_life))
 }
 
-/// How likely a difference at least as large is by chance alone where a pattern makes none (the test of Mantel and
-/// Haenszel over the strata of `odds_ratio`); 1 where nothing can be compared.
+/// The two-sided p-value of the Mantel-Haenszel test over the strata of `odds_ratio`; 1 if nothing can be compared.
 #[pyfunction]
 pub(crate) fn p_value(strata: PyReadonlyArray2<'_, f64>) -> PyResult<f64> {
     Ok(odds_of(&strata)?.p_value)

@@ -1,4 +1,4 @@
-//! Findings: what the extractors saw, packed until Python asks.
+//! Findings of the extractors, packed until Python asks.
 
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
@@ -11,7 +11,7 @@ use crate::error::{invalid, too_large};
 use crate::json;
 use crate::trajectory::PyTrajectory;
 
-/// What was seen, which time in this episode, and whether it did its job.
+/// One occurrence of a pattern in an episode, with its place among the occurrences and if it did its job.
 #[pyclass(frozen, name = "Finding", module = "tacit._native")]
 pub struct PyFinding {
     found: Found,
@@ -25,8 +25,8 @@ const PATTERN_BYTES: usize = 1_000_000;
 
 #[pymethods]
 impl PyFinding {
-    /// `content` is a JSON value that says what was seen, the same whenever it is seen; `detail` is kept of the first
-    /// occurrence; `ok` within 0..=1.
+    /// `content` is a JSON value that says what was seen, the same each time; `detail` is kept of the first
+    /// occurrence; `ok` lies within 0..=1.
     #[new]
     #[pyo3(signature = (kind, content, *, occurrence=0, ok=1.0, detail=None))]
     fn new(
@@ -61,19 +61,19 @@ impl PyFinding {
         &self.kind
     }
 
-    /// What was seen.
+    /// The pattern's content.
     #[getter]
     fn content<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         json::decode(py, &mut Reader::new(&self.found.record[self.found.content.clone()]))
     }
 
-    /// Which time in its episode, from 0.
+    /// The place among the occurrences in its episode, from 0.
     #[getter]
     fn occurrence(&self) -> u16 {
         self.occurrence
     }
 
-    /// Whether it did its job, within 0..=1.
+    /// The share, within 0..=1, to which it did its job.
     #[getter]
     fn ok(&self) -> f64 {
         self.ok
@@ -110,11 +110,11 @@ impl PyFinding {
     }
 }
 
-/// What was found in one episode: a sequence of `Finding`, packed.
+/// The findings of one episode: a sequence of `Finding`, packed.
 #[pyclass(frozen, name = "Findings", module = "tacit._native")]
 pub struct PyFindings {
     pub(crate) findings: extract::Findings,
-    /// For each finding in order: which pattern, which occurrence.
+    /// For each finding in order: its pattern and its occurrence.
     places: Vec<(u32, u16)>,
 }
 
@@ -174,8 +174,8 @@ impl PyFindings {
         PyBytes::new(py, &encode_contents(&self.findings.contents()))
     }
 
-    /// The findings of several extractors as one, each pattern once; a part is an extractor's name and what it
-    /// returned: `Findings` or a list of `Finding`.
+    /// The findings of several extractors as one, each pattern once. A part is an extractor's name and its result:
+    /// `Findings` or a list of `Finding`.
     #[staticmethod]
     fn merge(parts: Vec<(String, Bound<'_, PyAny>)>) -> PyResult<Self> {
         let parts: PyResult<Vec<_>> =
@@ -236,7 +236,7 @@ pub(crate) fn decision_points(trajectory: &PyTrajectory, limit: usize) -> PyFind
     PyFindings::one(extract::decision_points(&trajectory.trajectory, limit))
 }
 
-/// Each error with what was done next and whether it helped.
+/// Each error with the next step and if that helped.
 #[pyfunction]
 #[pyo3(signature = (trajectory, *, limit))]
 pub(crate) fn error_recoveries(trajectory: &PyTrajectory, limit: usize) -> PyFindings {

@@ -38,7 +38,8 @@ pub(crate) struct PyIndex {
     text_version: TextVersion,
 }
 
-/// How often a merge is worked out anew because episodes came meanwhile, before it is worked out under the lock.
+/// The number of times that a merge is planned anew because episodes came meanwhile, before it is planned under the
+/// lock.
 const MERGE_PLANS: usize = 3;
 
 #[pymethods]
@@ -184,7 +185,7 @@ impl PyIndex {
         Ok(rows_of(py, nearest))
     }
 
-    /// Median seconds, steps and error rate of the domain's successes, None where unknown, and its episodes.
+    /// Median seconds, steps and error rate of the domain's successes, and its episodes. `None` means unknown.
     fn medians(
         &self,
         py: Python<'_>,
@@ -213,8 +214,8 @@ impl PyIndex {
         attempts.into_iter().map(|each| (PyBytes::new(py, &each.id), each.base)).collect()
     }
 
-    /// For each episode: how many attempts at its task were judged, how many succeeded, and the ids of the best
-    /// successes (fewest steps, then earliest), at most `most`.
+    /// For each episode: the attempts at its task that were judged, the successes among them, and the ids of the
+    /// best successes (fewest steps, then earliest), at most `most`.
     fn task_attempts<'py>(
         &self,
         py: Python<'py>,
@@ -229,12 +230,12 @@ impl PyIndex {
         found.into_iter().map(row).collect()
     }
 
-    /// Whether the namespace holds any fact about the pattern.
+    /// Returns true if the namespace holds any fact about the pattern.
     fn knows(&self, py: Python<'_>, namespace: &str, pattern: PyId) -> bool {
         py.detach(|| self.read().knows(namespace, &pattern))
     }
 
-    /// Which patterns of packed facts the namespace has never seen.
+    /// The patterns of packed facts that the namespace has never seen.
     fn unseen<'py>(
         &self,
         py: Python<'py>,
@@ -278,8 +279,8 @@ impl PyIndex {
         })
     }
 
-    /// The patterns of a slice with what it says about them, in the order asked for, then by id. With a half-life,
-    /// evidence counts for less the longer it lies before `now`, in microseconds.
+    /// The patterns of a slice with their evidence, in the order asked for, then by id. With a half-life, evidence
+    /// counts for less the longer it lies before `now`, in microseconds.
     #[pyo3(signature = (namespace, *, kind = None, domain = None, agent = None, complexity = None,
         order = "confidence", min_trials = 1, limit = 100, offset = 0, now = 0, half_life_s = None))]
     #[allow(clippy::too_many_arguments)]
@@ -367,7 +368,7 @@ impl PyIndex {
         PyCompared(py.detach(|| self.read().compared(namespace, &slice, min_episodes)))
     }
 
-    /// What every episode of the namespace, or of one of its domains, chose in every state it was in.
+    /// The choices of every episode of the namespace, or of one of its domains, in every state it was in.
     #[pyo3(signature = (namespace, domain = None))]
     fn choices(&self, py: Python<'_>, namespace: &str, domain: Option<&str>) -> PyChoices {
         PyChoices(py.detach(|| self.read().choices(namespace, domain)))
@@ -390,11 +391,13 @@ impl PyIndex {
         let slice = Slice { decay: decay_of(now, half_life_s)?, ..Slice::default() };
         let (work, fail) =
             py.detach(|| self.read().supporting_patterns(namespace, &nearest, &slice, patterns, pitfalls));
-        let rows = |behind: Vec<SupportedPattern>| behind.into_iter().map(PySummary::of).collect();
+        let rows =
+            |behind: Vec<SupportedPattern>| behind.into_iter().map(PySummary::from_supporting).collect();
         Ok((rows(work), rows(fail)))
     }
 
-    /// What may come after `tools`, most likely first, by the runs of the `nearest` episodes, each with its weight.
+    /// The tools that may come after `tools`, most likely first, by the runs of the `nearest` episodes, each with
+    /// its weight.
     fn next_steps(
         &self,
         py: Python<'_>,
@@ -405,10 +408,12 @@ impl PyIndex {
         py.detach(|| self.read().next_steps(&tools, &nearest)).into_iter().map(PyNextStep).collect()
     }
 
-    /// Groups of the namespace's newest successes whose plans are alike, how many successes were looked at, and how
-    /// many older ones were not. Plans within `eps` of each other, 1 less their LCS ratio, are alike; `min_points`
-    /// successes within `eps` make a plan one that a group grows from. With `groups` it is so many groups of successes
-    /// that used tools in like proportions, and every success is in one.
+    /// Groups of the namespace's newest successes with similar plans, the number of successes considered, and the
+    /// number of older ones left out.
+    ///
+    /// Plans are similar within `eps`, which is compared with 1 - LCS ratio; `min_points` successes within `eps`
+    /// make a plan one that a group grows from. With `groups` there are so many groups of successes that used tools
+    /// in similar proportions, and every success is in one.
     #[pyo3(signature = (namespace, domain = None, *, eps, min_points, newest, groups = 0))]
     #[allow(clippy::too_many_arguments)]
     fn clusters(
@@ -451,7 +456,7 @@ impl PyIndex {
         Ok(py.detach(|| self.read().expected(namespace, &slice, strength)))
     }
 
-    /// How much the steps of each episode are like these tools, as their LCS ratio; None where it is not there.
+    /// The LCS ratio of the steps of each episode and these tools; `None` means that the episode is not there.
     fn plan_similarities(
         &self,
         py: Python<'_>,
@@ -465,8 +470,8 @@ impl PyIndex {
         })
     }
 
-    /// How often each memory was retrieved, applied and helped, and its effectiveness with the 95% interval (mean, low,
-    /// high); None where no recall showed it.
+    /// For each memory the times it was retrieved, applied and helped, and its effectiveness with the 95% interval
+    /// (mean, low, high). `None` means that no recall showed it.
     fn usages(&self, py: Python<'_>, namespace: &str, memories: Vec<PyId>) -> Vec<Option<PyUsage>> {
         let usages: Vec<_> = py.detach(|| {
             let index = self.read();
@@ -475,13 +480,7 @@ impl PyIndex {
         usages.into_iter().map(|usage| usage.map(row_of_usage)).collect()
     }
 
-    /// The ids of the recalls that an episode made, ascending.
-    fn receipts_of<'py>(&self, py: Python<'py>, episode: PyId) -> Vec<Bound<'py, PyBytes>> {
-        let receipts = py.detach(|| self.read().receipts_of(&episode));
-        receipts.iter().map(|id| PyBytes::new(py, id)).collect()
-    }
-
-    /// How large the index is.
+    /// The size of the index.
     fn stats(&self, py: Python<'_>) -> std::collections::BTreeMap<&'static str, usize> {
         let size = py.detach(|| self.read().size());
         [
@@ -539,7 +538,7 @@ pub(crate) fn last_of(changes: &Bound<'_, PyAny>, rows: &[PyChange]) -> PyResult
     }
 }
 
-/// A row of a native store's log as the index takes it; none where it is of no use to it.
+/// A row of a native store's log as a change for the index; `None` means that the index does not need it.
 pub(crate) fn native_change(row: &tacit_storage::Change) -> Option<Change<'_>> {
     match row.episode() {
         Some(episode) if episode.state == EpisodeState::Learned => Some(Change::Put(EpisodeRow {
@@ -554,7 +553,7 @@ pub(crate) fn native_change(row: &tacit_storage::Change) -> Option<Change<'_>> {
     }
 }
 
-/// A row of a native store's log that says what was recalled or credited.
+/// A row of a native store's log that holds a receipt or a credit.
 fn native_note(row: &tacit_storage::Change) -> Option<SideRecordRow<'_>> {
     let note = row.side_record()?;
     let is_credit = match note.kind {
@@ -583,7 +582,7 @@ struct PyNote {
     record: Option<PyBackedBytes>,
 }
 
-/// What the index reads of `tacit.model.record.EpisodeRecord`.
+/// The fields of `tacit.model.record.EpisodeRecord` that the index reads.
 #[derive(FromPyObject)]
 struct PyRecord {
     state: PyBackedStr,
@@ -613,7 +612,7 @@ impl PyChange {
 }
 
 impl PyChange {
-    /// What was recalled or credited.
+    /// The receipt or credit of this change.
     fn note(&self) -> Option<SideRecordRow<'_>> {
         let note = self.note.as_ref()?;
         let is_credit = match &*note.kind {
@@ -661,7 +660,7 @@ impl PyHit {
     }
 }
 
-/// What the evidence says about one pattern.
+/// The evidence about one pattern.
 #[pyclass(frozen, name = "SummaryRow", module = "tacit._native")]
 pub(crate) struct PySummary {
     id: PyId,
@@ -670,13 +669,13 @@ pub(crate) struct PySummary {
 }
 
 impl PySummary {
-    /// What the evidence says, beside comparable episodes.
+    /// The evidence, compared with that of comparable episodes.
     fn beside(index: &Index, namespace: &str, id: PyId, summary: Summary, slice: &Slice<'_>) -> Self {
         let odds_ratio = index.odds_ratio(namespace, &id, slice).filter(OddsRatio::is_defined);
         Self { id, summary, odds_ratio }
     }
 
-    fn of(behind: SupportedPattern) -> Self {
+    fn from_supporting(behind: SupportedPattern) -> Self {
         let odds_ratio = Some(behind.odds_ratio).filter(OddsRatio::is_defined);
         Self { id: behind.pattern, summary: behind.summary, odds_ratio }
     }
@@ -700,7 +699,7 @@ impl PySummary {
         self.summary.successes
     }
 
-    /// How many episodes show it.
+    /// The number of episodes that show it.
     #[getter]
     fn episodes(&self) -> u64 {
         self.summary.episodes
@@ -735,7 +734,8 @@ impl PySummary {
         self.summary.last_seen
     }
 
-    /// The odds ratio of success beside comparable episodes with its 95% interval; None where there are none.
+    /// The odds ratio of success against comparable episodes with its 95% interval; `None` means that there are
+    /// none.
     #[getter]
     fn odds(&self) -> Option<(f64, f64, f64)> {
         self.odds_ratio.map(|odds_ratio| (odds_ratio.ratio, odds_ratio.low, odds_ratio.high))
@@ -763,7 +763,7 @@ pub(crate) struct PyNextStep(NextStep);
 
 #[pymethods]
 impl PyNextStep {
-    /// None for finishing.
+    /// The tool's name; `None` means finishing.
     #[getter]
     fn tool(&self) -> Option<&str> {
         self.0.tool.as_deref()
@@ -775,19 +775,19 @@ impl PyNextStep {
         self.0.share
     }
 
-    /// How often it came next after the longest run of last steps that was seen.
+    /// The times that it came next after the longest run of last steps that was seen.
     #[getter]
     fn seen(&self) -> u32 {
         self.0.seen
     }
 
-    /// How often that run was seen.
+    /// The times that this run was seen.
     #[getter]
     fn of(&self) -> u32 {
         self.0.of
     }
 
-    /// How many steps that run has.
+    /// The number of steps of this run.
     #[getter]
     fn context(&self) -> usize {
         self.0.context
@@ -798,7 +798,7 @@ impl PyNextStep {
     }
 }
 
-/// Successes whose plans are alike.
+/// Successes with similar plans.
 #[pyclass(frozen, name = "ClusterRow", module = "tacit._native")]
 pub(crate) struct PyCluster(PlanCluster);
 
@@ -864,7 +864,7 @@ impl PyCompared {
         self.column(py, |each| each.last_seen)
     }
 
-    /// NaN where nothing can be compared.
+    /// The odds ratio; NaN if nothing can be compared.
     #[getter]
     fn odds<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
         self.column(py, |each| each.odds_ratio.ratio)
@@ -880,7 +880,7 @@ impl PyCompared {
         self.column(py, |each| each.odds_ratio.high)
     }
 
-    /// How likely a difference at least as large is by chance alone.
+    /// The two-sided p-value of a difference at least as large.
     #[getter]
     fn p_values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
         self.column(py, |each| each.odds_ratio.p_value)
@@ -902,8 +902,8 @@ impl PyCompared {
     }
 }
 
-/// What episodes chose, as columns: one element a choice, or one an episode. Names are given by their place in
-/// `names`, -1 standing for none.
+/// The choices of episodes as columns: one element a choice, or one an episode. Names are given by their place in
+/// `names`; -1 means none.
 #[pyclass(frozen, name = "Choices", module = "tacit._native")]
 pub(crate) struct PyChoices(Choices);
 
@@ -921,10 +921,10 @@ impl PyChoices {
         self.0.approaches.clone()
     }
 
-    /// One row a choice, by episode and step: the episode's place, how many steps had been taken, the last tool (-1
-    /// at the start), what came of it (-1 nothing, -2 it went well, else the class of its error), how many steps had
-    /// failed, whether the last two had, the tool chosen (-1 to finish), whether it went well (1, 0, -1 unknown), and
-    /// whether the last tool failed with that class again later.
+    /// One row a choice, by episode and step: the episode's place, the steps taken so far, the last tool (-1 at the
+    /// start), its result (-1 none, -2 success, else the class of its error), the steps failed so far, if the last
+    /// two had failed, the tool chosen (-1 to finish), its result (1, 0, -1 unknown), and if the last tool failed
+    /// with that class again later.
     #[getter]
     fn rows<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<i32>>> {
         let row = |each: &StepChoice| {

@@ -1,4 +1,4 @@
-//! JSON values between Python and msgpack, strictly: what is accepted comes back equal and of the same type.
+//! JSON values between Python and msgpack, strictly: an accepted value comes back equal and of the same type.
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString};
@@ -6,10 +6,10 @@ use tacit_kernels::msgpack::{Malformed, Reader};
 
 use crate::error::invalid;
 
-/// How deep containers may nest.
+/// The deepest nesting of containers.
 pub(crate) const MAX_DEPTH: usize = 128;
 
-/// Why a value is not a JSON value, and where inside it.
+/// The reason that a value is not a JSON value, and the place inside it.
 pub(crate) struct NotJson {
     path: Vec<String>,
     rule: &'static str,

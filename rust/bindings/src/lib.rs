@@ -1,4 +1,4 @@
-//! What crosses between Python and Rust. A list: logic lives in tacit-kernels and tacit-storage.
+//! The names exported to Python. A list: logic lives in tacit-kernels, tacit-advice and tacit-storage.
 
 mod advice;
 mod backoff;

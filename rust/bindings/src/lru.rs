@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
 use tacit_kernels::breaker::Moment;
-use tacit_kernels::lru::{Limits, Lru};
+use tacit_kernels::lru::{Lru, LruLimits};
 
 use crate::clock::Clock;
 use crate::convert;
@@ -34,19 +34,20 @@ impl PyLru {
     ) -> PyResult<Self> {
         let ttl = convert::seconds("ttl_s", ttl_s)?;
         let cleanup_every = convert::seconds("cleanup_every_s", cleanup_every_s)?;
-        let limits = Limits { entries, bytes, ttl, cleanup_every };
+        let limits = LruLimits { entries, bytes, ttl, cleanup_every };
         let kernel = Mutex::new(Lru::with_hasher(limits, RandomState::new()));
         Ok(Self { kernel, clock: Clock::new(clock) })
     }
 
-    /// The value of `key`, which becomes the most recently used; `None` where there is none or it is too old.
+    /// The value of `key`, which becomes the most recently used; `None` if there is none or it is too old.
     #[pyo3(signature = (key, /))]
     fn get(&self, py: Python<'_>, key: &[u8]) -> PyResult<Option<Py<PyBytes>>> {
         let now = self.clock.now(py)?.instant();
         Ok(self.lock().get(key, now).map(|value| value.clone_ref(py)))
     }
 
-    /// Holds `value` in place of what `key` had; False where the two alone are heavier than the budget.
+    /// Holds `value` in place of the previous value of `key`. Returns false if the two alone are heavier than the
+    /// budget.
     #[pyo3(signature = (key, value, /))]
     fn insert(&self, py: Python<'_>, key: &[u8], value: &Bound<'_, PyBytes>) -> PyResult<bool> {
         let now = self.clock.now(py)?.instant();
@@ -64,7 +65,7 @@ impl PyLru {
         self.lock().clear();
     }
 
-    /// Drops what is too old and says how many that were; happens by itself once in `cleanup_every_s`.
+    /// Drops expired entries and returns their number; happens by itself once in `cleanup_every_s`.
     fn cleanup(&self, py: Python<'_>) -> PyResult<usize> {
         let now = self.clock.now(py)?.instant();
         Ok(self.lock().cleanup(now))

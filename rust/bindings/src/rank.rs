@@ -9,7 +9,8 @@ use crate::error::invalid;
 
 type Fused<'py> = (Bound<'py, PyArray1<u64>>, Bound<'py, PyArray1<f64>>);
 
-/// The weighted sum of each row of `values`, the weights shared out among what is present: NaN stands for absent.
+/// The weighted sum of each row of `values`, the weights renormalised over the values present: NaN stands for
+/// absent.
 #[pyfunction]
 pub(crate) fn weighted_sums<'py>(
     py: Python<'py>,

@@ -77,8 +77,8 @@ impl PyScorer {
         Self { weights: weights.into() }
     }
 
-    /// `(total, base, efficiency, complexity_bonus, quality_multiplier, learning_bonus)` of one episode, against what
-    /// its domain usually takes.
+    /// `(total, base, efficiency, complexity_bonus, quality_multiplier, learning_bonus)` of one episode, relative
+    /// to its domain's medians.
     #[pyo3(signature = (trajectory, *, novelty, usual_seconds, usual_steps))]
     fn score(
         &self,
@@ -88,11 +88,11 @@ impl PyScorer {
         usual_steps: f64,
     ) -> RewardRow {
         let usual = Usual { seconds: usual_seconds, steps: usual_steps };
-        as_row(score(&Scorable::of(&trajectory.trajectory, novelty), usual, &self.weights))
+        as_row(score(&Scorable::from_trajectory(&trajectory.trajectory, novelty), usual, &self.weights))
     }
 
-    /// The same six numbers for each row of the columns: float64[n, 6]. `seconds` is negative where unknown,
-    /// `test_coverage` and `lint_warnings` NaN; `complexity` is 0 simple, 1 moderate, 2 complex, 3 unknown.
+    /// The same six numbers for each row of the columns: float64[n, 6]. A negative `seconds` and a NaN in
+    /// `test_coverage` or `lint_warnings` mean unknown; `complexity` is 0 simple, 1 moderate, 2 complex, 3 unknown.
     #[pyo3(signature = (*, base, seconds, steps, failed, succeeded, distinct_tools, recovered, complexity, artifacts, names_tests, test_coverage, lint_warnings, novelty, usual_seconds, usual_steps))]
     #[allow(clippy::too_many_arguments, reason = "columns are passed by name, one an argument")]
     fn score_columns<'py>(

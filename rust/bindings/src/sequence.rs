@@ -2,7 +2,7 @@
 
 use numpy::{IntoPyArray, PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
-use tacit_kernels::sequence::{self as kernels, Limits, Patterns, Sequences};
+use tacit_kernels::sequence::{self as kernels, Patterns, SequenceLimits, Sequences};
 
 use crate::convert;
 use crate::error::{invalid, too_large};
@@ -20,8 +20,9 @@ type Counted<'py> = (Column<'py, u64>, Column<'py, u64>, Column<'py, u32>, Colum
 type Contrasted<'py> =
     (Column<'py, u64>, Column<'py, u64>, Column<'py, u32>, Column<'py, u32>, Column<'py, f64>);
 
-/// Every run of `shortest` to `longest` symbols found in `min_support` sequences: the runs in two columns, in how many
-/// sequences each is found, and how often in all. In lexical order, where symbols are in the order of their first use.
+/// Every run of `shortest` to `longest` symbols found in `min_support` sequences: the runs in two columns, the
+/// sequences that hold each, and its occurrences in all. In lexical order, by the order in which symbols were first
+/// used.
 #[pyfunction]
 #[pyo3(signature = (symbols, offsets, *, shortest = 2, longest = 5, min_support = 1))]
 pub(crate) fn ngrams<'py>(
@@ -33,7 +34,7 @@ pub(crate) fn ngrams<'py>(
     min_support: u32,
 ) -> PyResult<Counted<'py>> {
     let sequences = counted(convert::sequences(&symbols, &offsets)?)?;
-    let limits = checked(Limits { shortest, longest, gap: 0, min_support })?;
+    let limits = checked(SequenceLimits { shortest, longest, gap: 0, min_support })?;
     let found = py.detach(|| kernels::ngrams(sequences, limits));
     let (symbols, offsets, support) = columns(py, found.patterns);
     Ok((symbols, offsets, support, found.occurrences.into_pyarray(py)))
@@ -54,14 +55,14 @@ pub(crate) fn frequent_sequences<'py>(
     gap: usize,
 ) -> PyResult<Columns<'py>> {
     let sequences = counted(convert::sequences(&symbols, &offsets)?)?;
-    let limits = checked(Limits { shortest, longest, gap, min_support })?;
+    let limits = checked(SequenceLimits { shortest, longest, gap, min_support })?;
     let found = py.detach(|| kernels::frequent(sequences, limits));
     Ok(columns(py, found))
 }
 
-/// The closed patterns, as `frequent_sequences` finds them, with the number of successes among the sequences of each
-/// and a score: the logarithm of the odds ratio by its standard error, above 0 where the pattern goes with success.
-/// The clearest first.
+/// The closed patterns of `frequent_sequences` with the successes among the sequences of each and a score: the
+/// logarithm of the odds ratio divided by its standard error, above 0 if the pattern goes with success. The
+/// clearest first.
 #[pyfunction]
 #[pyo3(signature = (symbols, offsets, successes, *, min_support, shortest = 2, longest = 5, gap = 1))]
 #[allow(clippy::too_many_arguments, reason = "three columns and the four limits, each by its name")]
@@ -77,14 +78,14 @@ pub(crate) fn discriminative_sequences<'py>(
 ) -> PyResult<Contrasted<'py>> {
     let sequences = counted(convert::sequences(&symbols, &offsets)?)?;
     let successes = one_each(sequences, convert::row("successes", &successes)?)?;
-    let limits = checked(Limits { shortest, longest, gap, min_support })?;
+    let limits = checked(SequenceLimits { shortest, longest, gap, min_support })?;
     let found = py.detach(|| kernels::discriminative(sequences, successes, limits));
     let (symbols, offsets, support) = columns(py, found.patterns);
     Ok((symbols, offsets, support, found.successes.into_pyarray(py), found.scores.into_pyarray(py)))
 }
 
-fn checked(limits: Limits) -> PyResult<Limits> {
-    let Limits { shortest, longest, gap, min_support } = limits;
+fn checked(limits: SequenceLimits) -> PyResult<SequenceLimits> {
+    let SequenceLimits { shortest, longest, gap, min_support } = limits;
     convert::positive("shortest", shortest)?;
     convert::positive("min_support", min_support as usize)?;
     if !(shortest..=LONGEST).contains(&longest) {

@@ -32,7 +32,8 @@ pub(crate) fn top_k<'py>(
     Ok(ranked(py, best.map_err(|error| convert::not_finite("matrix", error))?))
 }
 
-/// One byte for each number of a matrix: `top_k` answers what the exact scan does, from a quarter of the memory.
+/// One byte for each number of a matrix: `top_k` gives the answer of the exact scan and reads a quarter of the
+/// memory.
 #[pyclass(frozen, name = "Quantised", module = "tacit._native")]
 pub(crate) struct PyQuantised(Quantised);
 
@@ -41,7 +42,7 @@ impl PyQuantised {
     #[new]
     fn new(py: Python<'_>, matrix: Matrix<'_>) -> PyResult<Self> {
         let rows = convert::matrix("matrix", &matrix)?;
-        py.detach(|| rows.check().map(|()| Self(Quantised::of(rows))))
+        py.detach(|| rows.check().map(|()| Self(Quantised::from_rows(rows))))
             .map_err(|error| convert::not_finite("matrix", error))
     }
 
@@ -73,7 +74,7 @@ impl PySignBits {
     #[new]
     fn new(py: Python<'_>, matrix: Matrix<'_>) -> PyResult<Self> {
         let rows = convert::matrix("matrix", &matrix)?;
-        py.detach(|| rows.check().map(|()| Self(SignBits::of(rows))))
+        py.detach(|| rows.check().map(|()| Self(SignBits::from_rows(rows))))
             .map_err(|error| convert::not_finite("matrix", error))
     }
 
@@ -189,7 +190,7 @@ pub(crate) fn lcs_coverage_many<'py>(
     many(py, &query, &symbols, &offsets, lcs::lcs_coverage_many)
 }
 
-/// How alike two contexts are, each a domain, a language and tags. A term that both lack does not count.
+/// The similarity of two contexts, each a domain, a language and tags. A term that both lack does not count.
 #[pyfunction]
 pub(crate) fn context_similarity(a: Context<'_>, b: Context<'_>) -> PyResult<f32> {
     Ok(context(symbols_of("a", &a)?.context(), symbols_of("b", &b)?.context()))

@@ -11,7 +11,7 @@ use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyType};
 use tacit_kernels::facts::Id;
-use tacit_kernels::lru::Limits;
+use tacit_kernels::lru::LruLimits;
 use tacit_kernels::trajectory::Complexity;
 use tacit_storage::{
     Batch, CacheFile, Change, Changes, Commit, DamagedRow, Durability, EpisodeRecord, EpisodeState,
@@ -57,7 +57,7 @@ impl PyStore {
             durability: Durability::from_name(durability).map_err(storage_failure)?,
             readers,
             busy_timeout: Duration::from_millis(busy_timeout_ms),
-            cache: Limits { entries: cache_entries, bytes: cache_bytes, ttl, ..Limits::default() },
+            cache: LruLimits { entries: cache_entries, bytes: cache_bytes, ttl, ..LruLimits::default() },
             cache_file: cache_file(cache_path),
         };
         let store = py.detach(|| Store::open(&options)).map_err(storage_failure)?;

@@ -8,7 +8,7 @@ use tacit_kernels::trajectory::Trajectory;
 use crate::convert;
 use crate::error::invalid;
 
-/// An episode's steps as columns: what reward, extraction and similarity take.
+/// An episode's steps as columns: the argument of reward, extraction and similarity.
 #[pyclass(frozen, name = "Trajectory", module = "tacit._native")]
 pub struct PyTrajectory {
     pub(crate) trajectory: Trajectory,
@@ -67,31 +67,31 @@ impl PyTrajectory {
         self.trajectory.tools.clone()
     }
 
-    /// Whether each step went well; `None` without a result.
+    /// For each step, true if it went well; `None` means that it has no result.
     #[getter]
     fn ok(&self) -> Vec<Option<bool>> {
         self.trajectory.ok.iter().map(|ok| (*ok >= 0).then_some(*ok == 1)).collect()
     }
 
-    /// Milliseconds of each step; NaN where unknown.
+    /// Milliseconds of each step; NaN means unknown.
     #[getter]
     fn latency_ms(&self) -> Vec<f32> {
         self.trajectory.latency_ms.clone()
     }
 
-    /// The class of each step's error; `None` where there was none.
+    /// The class of each step's error; `None` means that there was none.
     #[getter]
     fn error_classes(&self) -> Vec<Option<&str>> {
         self.trajectory.error_classes.iter().map(Option::as_deref).collect()
     }
 
-    /// The outcome's share of success; `None` while open or where abandoned.
+    /// The outcome's share of success; `None` while open or if abandoned.
     #[getter]
     fn base(&self) -> Option<f64> {
         self.trajectory.base
     }
 
-    /// Seconds from start to end; `None` where unknown.
+    /// Seconds from start to end; `None` means unknown.
     #[getter]
     fn seconds(&self) -> Option<f64> {
         self.trajectory.seconds()

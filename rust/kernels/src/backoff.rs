@@ -1,4 +1,4 @@
-//! How long to wait before trying again, and whether to. Time and the seed of the jitter are arguments.
+//! Waits before another try, and the budget of retries. Time and the seed of the jitter are arguments.
 
 use std::time::{Duration, Instant};
 
@@ -26,10 +26,10 @@ pub(crate) fn grown(first: Duration, growth: f64, step: u32, longest: Duration) 
     if seconds < longest.as_secs_f64() { Duration::from_secs_f64(seconds) } else { longest }
 }
 
-/// How often a call is tried and how far apart.
+/// The tries of one call and the waits between them.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Limits {
-    /// How often in all, the first try included.
+pub struct BackoffLimits {
+    /// The number of tries, the first one included.
     pub tries: u32,
     /// The longest wait before the second try; each later one may be `growth` times as long.
     pub first: Duration,
@@ -37,28 +37,38 @@ pub struct Limits {
     pub growth: f64,
 }
 
-impl Default for Limits {
+impl Default for BackoffLimits {
     fn default() -> Self {
         Self { tries: 3, first: Duration::from_millis(100), longest: Duration::from_secs(5), growth: 2.0 }
     }
 }
 
 /// The waits between the tries of one call: full jitter, so that callers that failed together do not return together.
+///
+/// # Examples
+/// ```
+/// use std::time::{Duration, Instant};
+/// use tacit_kernels::backoff::{Backoff, BackoffLimits};
+/// let mut backoff = Backoff::new(BackoffLimits { tries: 2, ..BackoffLimits::default() }, 7);
+/// assert!(backoff.wait(Instant::now(), None, Duration::ZERO).is_some());
+/// assert_eq!(backoff.wait(Instant::now(), None, Duration::ZERO), None);
+/// ```
 #[derive(Debug, Clone)]
 pub struct Backoff {
-    limits: Limits,
+    limits: BackoffLimits,
     jitter: Jitter,
     failed: u32,
 }
 
 impl Backoff {
-    pub fn new(limits: Limits, seed: u64) -> Self {
+    pub fn new(limits: BackoffLimits, seed: u64) -> Self {
         Self { limits, jitter: Jitter::new(seed), failed: 0 }
     }
 
-    /// How long to wait after a failed try; `None` where trying again is of no use.
+    /// The wait after a failed try; `None` means that there is no other try.
     ///
-    /// At least `retry_after` (what the other side asked for); never past `deadline`; `None` after the last try.
+    /// The wait is at least `retry_after` (the other side's wish) and ends before `deadline`. After the last try
+    /// there is none.
     pub fn wait(
         &mut self,
         now: Instant,
@@ -69,7 +79,7 @@ impl Backoff {
         if self.failed >= self.limits.tries {
             return None;
         }
-        let Limits { first, growth, longest, .. } = self.limits;
+        let BackoffLimits { first, growth, longest, .. } = self.limits;
         let ceiling = grown(first, growth, self.failed - 1, longest);
         let wait = ceiling.mul_f64(self.jitter.share()).max(retry_after);
         let in_time =
@@ -78,7 +88,8 @@ impl Backoff {
     }
 }
 
-/// How many retries all callers together may add to their first tries, so that an outage is not answered by a flood.
+/// The retries that all callers together may add to their first tries, so that an outage is not answered by a
+/// flood.
 #[derive(Debug, Clone)]
 pub struct RetryBudget {
     share: f64,
@@ -97,7 +108,7 @@ impl RetryBudget {
         self.balance = (self.balance + self.share).min(self.reserve);
     }
 
-    /// Whether one more retry may be made; if so it is paid for.
+    /// Returns true if one more retry may be made, and pays for it.
     pub fn spend(&mut self) -> bool {
         let affordable = self.balance >= 1.0;
         if affordable {
@@ -120,7 +131,7 @@ mod tests {
 
     #[test]
     fn three_tries_mean_two_waits() {
-        let (now, mut backoff) = (Instant::now(), Backoff::new(Limits::default(), 7));
+        let (now, mut backoff) = (Instant::now(), Backoff::new(BackoffLimits::default(), 7));
         let waits: Vec<_> = std::iter::from_fn(|| backoff.wait(now, None, Duration::ZERO)).collect();
         assert_eq!(waits.len(), 2);
         assert!(waits[0] < Duration::from_millis(100) && waits[1] < Duration::from_millis(200));
@@ -130,7 +141,7 @@ mod tests {
     fn a_wait_that_would_reach_the_deadline_is_not_begun() {
         let now = Instant::now();
         let hint = Duration::from_secs(2);
-        let wait = |left| Backoff::new(Limits::default(), 7).wait(now, Some(now + left), hint);
+        let wait = |left| Backoff::new(BackoffLimits::default(), 7).wait(now, Some(now + left), hint);
         assert_eq!(wait(Duration::from_secs(3)), Some(hint));
         assert_eq!(wait(Duration::from_secs(2)), None);
     }
@@ -138,7 +149,7 @@ mod tests {
     #[test]
     fn the_same_seed_gives_the_same_waits_and_another_seed_others() {
         let now = Instant::now();
-        let first = |seed| Backoff::new(Limits::default(), seed).wait(now, None, Duration::ZERO);
+        let first = |seed| Backoff::new(BackoffLimits::default(), seed).wait(now, None, Duration::ZERO);
         assert_eq!(first(1), first(1));
         assert_ne!(first(1), first(2));
     }
@@ -156,7 +167,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_wait_is_longer_than_the_longest(seed: u64, tries in 1..200_u32, growth in 1.0..10.0) {
-            let limits = Limits { tries, growth, ..Limits::default() };
+            let limits = BackoffLimits { tries, growth, ..BackoffLimits::default() };
             let (now, mut backoff) = (Instant::now(), Backoff::new(limits, seed));
             let mut waits = 0;
             while let Some(wait) = backoff.wait(now, None, Duration::ZERO) {

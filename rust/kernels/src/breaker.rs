@@ -1,4 +1,5 @@
-//! `CircuitBreaker`: stops calling what keeps failing, and finds out when it works again. Time is an argument.
+//! `CircuitBreaker`: stops calls to a service that keeps failing, and finds out when it works again. Time is an
+//! argument.
 
 mod moment;
 mod window;
@@ -11,9 +12,9 @@ pub use window::{Ended, Tally, Window};
 use crate::backoff::{Jitter, grown};
 use window::Recent;
 
-/// When a breaker opens, for how long, and what closes it again.
+/// The conditions on which a breaker opens, for how long, and on which it closes again.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Limits {
+pub struct BreakerLimits {
     /// So many failures in a row open it; 0 leaves this rule out.
     pub failures_to_open: u32,
     pub window: Window,
@@ -37,7 +38,7 @@ pub struct Limits {
     pub seed: u64,
 }
 
-impl Default for Limits {
+impl Default for BreakerLimits {
     fn default() -> Self {
         Self {
             failures_to_open: 5,
@@ -62,7 +63,7 @@ pub enum State {
     Closed,
     Open,
     HalfOpen,
-    /// Rejects every call until told otherwise.
+    /// Rejects every call until another state is set.
     ForcedOpen,
     /// Lets every call through and counts nothing but calls.
     Disabled,
@@ -92,14 +93,14 @@ impl Permit {
         self.0
     }
 
-    pub fn of_generation(generation: u64) -> Self {
+    pub fn from_generation(generation: u64) -> Self {
         Self(generation)
     }
 }
 
-/// What a breaker has seen since it was made.
+/// The figures of a breaker since it was made.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Metrics {
+pub struct BreakerMetrics {
     pub admitted: u64,
     pub rejected: u64,
     pub succeeded: u64,
@@ -114,7 +115,7 @@ pub struct Metrics {
     pub recent: Tally,
 }
 
-/// What a state must know beside its name.
+/// The data of each state.
 #[derive(Debug, Clone, Copy)]
 enum Phase {
     Closed,
@@ -124,26 +125,36 @@ enum Phase {
 }
 
 /// Admits or rejects calls by how the earlier ones ended. No call to it waits; the guarded call runs outside it.
+///
+/// # Examples
+/// ```
+/// use std::time::{Duration, Instant};
+/// use tacit_kernels::breaker::{BreakerLimits, CircuitBreaker};
+/// let mut breaker = CircuitBreaker::new(BreakerLimits { failures_to_open: 1, ..BreakerLimits::default() });
+/// let permit = breaker.admit(Instant::now()).unwrap();
+/// breaker.failed(permit, Instant::now(), Duration::ZERO);
+/// assert!(breaker.admit(Instant::now()).is_err());
+/// ```
 #[derive(Debug, Clone)]
 pub struct CircuitBreaker {
-    limits: Limits,
+    limits: BreakerLimits,
     phase: Phase,
     generation: u64,
     recent: Recent,
-    /// How many breaks there have been since it was last closed.
+    /// The number of breaks since it was last closed.
     breaks: u32,
     jitter: Jitter,
-    metrics: Metrics,
+    metrics: BreakerMetrics,
 }
 
 impl Default for CircuitBreaker {
     fn default() -> Self {
-        Self::new(Limits::default())
+        Self::new(BreakerLimits::default())
     }
 }
 
 impl CircuitBreaker {
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: BreakerLimits) -> Self {
         Self {
             limits,
             phase: Phase::Closed,
@@ -151,16 +162,16 @@ impl CircuitBreaker {
             recent: Recent::new(limits.window),
             breaks: 0,
             jitter: Jitter::new(limits.seed),
-            metrics: Metrics::default(),
+            metrics: BreakerMetrics::default(),
         }
     }
 
-    pub fn limits(&self) -> &Limits {
+    pub fn limits(&self) -> &BreakerLimits {
         &self.limits
     }
 
-    /// Leave to call, or how long to wait before asking again: zero while the probes that are out decide,
-    /// `Duration::MAX` where it was forced open.
+    /// Admits a call, or returns the wait before asking again: zero while the probes that are out decide,
+    /// `Duration::MAX` if it was forced open.
     pub fn admit(&mut self, now: impl Moment) -> Result<Permit, Duration> {
         if !matches!(self.phase, Phase::Closed) {
             self.may_pass(now).inspect_err(|_| self.metrics.rejected += 1)?;
@@ -198,7 +209,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// How long until a call may be admitted; zero where one may be now.
+    /// The time until a call may be admitted; zero if one may be now.
     pub fn retry_after(&self, now: impl Moment) -> Duration {
         match self.phase {
             Phase::Open { until } => until.saturating_duration_since(now.instant()),
@@ -207,21 +218,21 @@ impl CircuitBreaker {
         }
     }
 
-    pub fn metrics(&self) -> Metrics {
-        Metrics { recent: self.recent.total(), ..self.metrics }
+    pub fn metrics(&self) -> BreakerMetrics {
+        BreakerMetrics { recent: self.recent.total(), ..self.metrics }
     }
 
-    /// Rejects every call until told otherwise.
+    /// Rejects every call until another state is set.
     pub fn force_open(&mut self) {
         self.enter(Phase::Told(State::ForcedOpen));
     }
 
-    /// Lets every call through, whatever comes of it, until told otherwise.
+    /// Admits every call, however it ends, until another state is set.
     pub fn disable(&mut self) {
         self.enter(Phase::Told(State::Disabled));
     }
 
-    /// Lets every call through and keeps its figures, until told otherwise.
+    /// Admits every call and keeps its figures, until another state is set.
     pub fn only_measure(&mut self) {
         self.enter(Phase::Told(State::MetricsOnly));
     }
@@ -330,13 +341,13 @@ impl CircuitBreaker {
     }
 
     fn break_length(&mut self) -> Duration {
-        let Limits { open_for, growth, longest_open, jitter, .. } = self.limits;
+        let BreakerLimits { open_for, growth, longest_open, jitter, .. } = self.limits;
         let length = grown(open_for, growth, self.breaks, longest_open);
         length.mul_f64(1.0 + jitter * self.jitter.share())
     }
 }
 
-/// A moment `wait` after `now`; a century where that cannot be told.
+/// The moment `wait` after `now`; a century if that is beyond the clock.
 fn later(now: Instant, wait: Duration) -> Instant {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
     now + wait.min(CENTURY)
@@ -348,7 +359,7 @@ mod tests {
     use proptest::prelude::*;
 
     const AT_ONCE: Duration = Duration::ZERO;
-    const LIMITS: Limits = Limits {
+    const LIMITS: BreakerLimits = BreakerLimits {
         failures_to_open: 3,
         window: Window::Off,
         failure_rate: 0.5,
@@ -377,7 +388,7 @@ mod tests {
         Ok(())
     }
 
-    fn opened(limits: Limits, now: Instant) -> CircuitBreaker {
+    fn opened(limits: BreakerLimits, now: Instant) -> CircuitBreaker {
         let mut breaker = CircuitBreaker::new(limits);
         while breaker.state() == State::Closed {
             call(&mut breaker, now, false).unwrap();
@@ -458,7 +469,7 @@ mod tests {
 
     #[test]
     fn as_many_probes_as_are_asked_for_must_succeed() {
-        let limits = Limits { probes: 2, probes_to_close: 3, ..LIMITS };
+        let limits = BreakerLimits { probes: 2, probes_to_close: 3, ..LIMITS };
         let now = Instant::now();
         let later = now + seconds(30);
         let mut breaker = opened(limits, now);
@@ -473,7 +484,7 @@ mod tests {
 
     #[test]
     fn half_the_calls_of_a_window_failing_opens_it_once_there_are_enough() {
-        let limits = Limits { failures_to_open: 0, window: Window::Calls(4), ..LIMITS };
+        let limits = BreakerLimits { failures_to_open: 0, window: Window::Calls(4), ..LIMITS };
         let (now, mut breaker) = (Instant::now(), CircuitBreaker::new(limits));
         for works in [false, true, false] {
             call(&mut breaker, now, works).unwrap();
@@ -485,7 +496,7 @@ mod tests {
 
     #[test]
     fn calls_that_left_the_window_of_calls_are_forgotten() {
-        let limits = Limits { failures_to_open: 0, window: Window::Calls(4), ..LIMITS };
+        let limits = BreakerLimits { failures_to_open: 0, window: Window::Calls(4), ..LIMITS };
         let (now, mut breaker) = (Instant::now(), CircuitBreaker::new(limits));
         for works in [false, true, true, true, true, false, true, true] {
             call(&mut breaker, now, works).unwrap();
@@ -495,7 +506,7 @@ mod tests {
 
     #[test]
     fn calls_that_left_the_window_of_time_are_forgotten() {
-        let limits = Limits { failures_to_open: 0, window: Window::Time(seconds(10)), ..LIMITS };
+        let limits = BreakerLimits { failures_to_open: 0, window: Window::Time(seconds(10)), ..LIMITS };
         let (start, mut breaker) = (Instant::now(), CircuitBreaker::new(limits));
         let recent = [0, 1, 5, 10, 30].map(|after| {
             call(&mut breaker, start + seconds(after), after == 30).unwrap();
@@ -507,7 +518,7 @@ mod tests {
     #[test]
     fn slow_calls_open_it_though_they_succeed() {
         let window = Window::Calls(4);
-        let limits = Limits { window, slow_rate: 0.5, slow_after: seconds(1), ..LIMITS };
+        let limits = BreakerLimits { window, slow_rate: 0.5, slow_after: seconds(1), ..LIMITS };
         let (now, mut breaker) = (Instant::now(), CircuitBreaker::new(limits));
         for latency_s in [0, 1, 0, 2] {
             let permit = breaker.admit(now).unwrap();
@@ -519,7 +530,7 @@ mod tests {
     #[test]
     fn jitter_lengthens_a_break_and_its_seed_decides_by_how_much() {
         let now = Instant::now();
-        let length = |seed| opened(Limits { jitter: 0.1, seed, ..LIMITS }, now).retry_after(now);
+        let length = |seed| opened(BreakerLimits { jitter: 0.1, seed, ..LIMITS }, now).retry_after(now);
         assert_eq!(length(1), length(1));
         assert_ne!(length(1), length(2));
         assert!((0..100).all(|seed| (seconds(30)..=seconds(33)).contains(&length(seed))));
@@ -549,14 +560,14 @@ mod tests {
         breaker.succeeded(permit, never, AT_ONCE);
     }
 
-    fn any_limits() -> impl Strategy<Value = Limits> {
+    fn any_limits() -> impl Strategy<Value = BreakerLimits> {
         let window = prop_oneof![
             Just(Window::Off),
             (1..8_u32).prop_map(Window::Calls),
             (1..60_u64).prop_map(|length| Window::Time(seconds(length))),
         ];
         (0..4_u32, window, 1..4_u32, 1..3_u32, 0.0..0.5).prop_map(
-            |(failures, window, probes, to_close, jitter)| Limits {
+            |(failures, window, probes, to_close, jitter)| BreakerLimits {
                 failures_to_open: failures,
                 window,
                 probes,

@@ -3,13 +3,22 @@
 use crate::text::{self, Marked};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// What a function word counts beside a word with a subject.
+/// The weight of a function word, relative to a word with a subject.
 const FUNCTION_WORD_WEIGHT: f32 = 0.3;
 const SHORTEST_GRAM: usize = 3;
 const LONGEST_GRAM: usize = 5;
 
 /// Texts to unit vectors: texts that share words, or parts of words, point the same way.
 /// Only additions, products and square roots are used, in a fixed order: every machine gives the same bits.
+///
+/// # Examples
+/// ```
+/// let embedder = tacit_kernels::embed::HashedEmbedder::new(384);
+/// let cosine = |a: &str, b: &str| -> f32 {
+///     embedder.embed(a).iter().zip(embedder.embed(b)).map(|(x, y)| x * y).sum()
+/// };
+/// assert!(cosine("cancel the order", "cancelled orders") > cosine("cancel the order", "a clean mug"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HashedEmbedder {
     dimension: usize,
@@ -21,7 +30,7 @@ impl HashedEmbedder {
         Self { dimension }
     }
 
-    /// What vectors of this embedder are labelled with; another version or dimension is another embedder.
+    /// The label of this embedder's vectors; another feature hash or dimension is another embedder.
     pub fn name(&self) -> String {
         format!("hashed-{}-v1", self.dimension)
     }

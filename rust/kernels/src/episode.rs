@@ -2,7 +2,7 @@
 
 use crate::msgpack::{Malformed, Reader};
 
-/// What an episode may hold.
+/// The limits of an episode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EpisodeLimits {
     pub steps: usize,

@@ -1,4 +1,4 @@
-//! What one episode shows: findings, each with the pattern it is an occurrence of.
+//! Findings of one episode, each with the pattern that it is an occurrence of.
 
 mod context_pattern;
 mod decision_point;

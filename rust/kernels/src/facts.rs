@@ -1,4 +1,4 @@
-//! What one episode says about patterns, packed into the episode's own row.
+//! Facts of one episode about patterns, packed into the episode's own row.
 
 use crate::msgpack::{Malformed, Reader, Result};
 
@@ -48,7 +48,7 @@ pub struct Fact {
     pub successes: f64,
 }
 
-/// What a pattern says, as msgpack, under the hash that names it.
+/// A pattern's content as msgpack, under the hash that names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PatternContent {
     pub pattern: Id,

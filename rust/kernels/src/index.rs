@@ -42,7 +42,7 @@ use supporting::{SupportingPatterns, best_used};
 use symbols::FINISH;
 pub use usage::{SideRecordEntry, SideRecordRow, Usage};
 
-/// What the store says happened to one episode.
+/// A change of one episode in the store.
 #[derive(Clone, Copy, Debug)]
 pub enum Change<'a> {
     /// The episode is there and learned from, perhaps not for the first time.
@@ -71,10 +71,11 @@ pub struct NextStep {
     pub tool: Option<String>,
     /// Shares of all next steps sum to 1.
     pub share: f64,
-    /// How often it came next after the longest run of last steps that was seen, and how often that run was.
+    /// The times that it came next after the longest run of last steps that was seen, and the times that this run
+    /// was seen.
     pub seen: u32,
     pub of: u32,
-    /// How long that run is.
+    /// The length of that run.
     pub context: usize,
 }
 
@@ -87,7 +88,7 @@ pub struct Attempt {
     pub tools: Vec<String>,
 }
 
-/// How large the index is.
+/// The size of the index.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Size {
     pub episodes: usize,
@@ -98,7 +99,7 @@ pub struct Size {
 
 /// The index of the episodes whose vectors one embedder made.
 ///
-/// It depends on which episodes it holds, not on the order in which they came, nor on those that were removed.
+/// It depends on the episodes that it holds, not on the order in which they came, nor on those that were removed.
 pub struct Index {
     embedder: String,
     dimension: usize,
@@ -182,7 +183,7 @@ impl Index {
         });
     }
 
-    /// Counts receipts and credits, each in the stead of what was counted under its id before.
+    /// Counts receipts and credits, each in place of the one that was counted under its id before.
     pub fn count(&mut self, noted: impl IntoIterator<Item = SideRecordEntry>) {
         for each in noted {
             let place = self.place_of(&each.namespace);
@@ -207,21 +208,16 @@ impl Index {
         })
     }
 
-    /// How much the steps of an episode are like these tools, as their LCS ratio; none where it is not there.
+    /// The LCS ratio of the steps of an episode and these tools; `None` means that the episode is not there.
     pub fn plan_similarity(&self, tools: &[&str], episode: &Id) -> Option<f32> {
         let plan: Vec<u64> = self.run(episode)?.into_iter().map(u64::from).collect();
         let number = |tool: &&str| self.names.get(tool).map_or(u64::MAX, u64::from);
         Some(lcs_ratio(&tools.iter().map(number).collect::<Vec<u64>>(), &plan))
     }
 
-    /// How a memory of the namespace was used; none where no recall showed it.
+    /// The usage of a memory in the namespace; `None` means that no recall showed it.
     pub fn usage(&self, namespace: &str, memory: &Id) -> Option<Usage> {
         self.space(namespace)?.usages.of(memory)
-    }
-
-    /// The ids of the recalls that an episode made, by id.
-    pub fn receipts_of(&self, episode: &Id) -> Vec<Id> {
-        self.counted.receipts_of(episode)
     }
 
     fn put(&mut self, entry: &Entry) {
@@ -322,7 +318,7 @@ impl Index {
         self.names.name(number).unwrap_or_default().to_owned()
     }
 
-    /// Trials and successes so far of the approach among these facts: what was done in such a context.
+    /// Trials and successes so far of the approach among these facts: the tools used in such a context.
     pub fn approach(&self, namespace: &str, facts: &[Fact]) -> (u64, f64) {
         let approach = facts.iter().find(|fact| fact.kind == PatternKind::ContextPattern as u8);
         let summary = approach.and_then(|fact| self.summary(namespace, &fact.pattern, &Slice::default()));
@@ -343,7 +339,7 @@ impl Index {
 
     /// The long part of `merge`, which only reads: other readers go on meanwhile.
     pub fn plan_merge(&self, namespace: &str, pairs: &[(Id, Id)]) -> MergePlan {
-        let merges = Merges::of(pairs);
+        let merges = Merges::from_pairs(pairs);
         match self.space(namespace) {
             Some(space) => space.plan_merge(merges, &self.names, &self.ledgers),
             None => {
@@ -385,7 +381,7 @@ impl Index {
         self.space(namespace).map_or(*pattern, |space| *space.merges.survivor(pattern))
     }
 
-    /// Whether any fact about the pattern, or one that it is part of, stands in the namespace.
+    /// Returns true if the namespace holds any fact about the pattern, or about the one that stands for it.
     pub fn knows(&self, namespace: &str, pattern: &Id) -> bool {
         self.ledgers.all.knows(namespace, &self.survivor(namespace, pattern))
     }
@@ -419,12 +415,12 @@ impl Index {
         compared
     }
 
-    /// What every episode of the namespace, or of one of its domains, chose in every state it was in.
+    /// The choices of every episode of the namespace, or of one of its domains, in every state it was in.
     pub fn choices(&self, namespace: &str, domain: Option<&str>) -> Choices {
         let Some(space) = self.space(namespace) else { return Choices::default() };
         match domain.map(|domain| self.names.get(domain)) {
             Some(None) => Choices::default(),
-            domain => Choices::of(space, &self.names, domain.flatten()),
+            domain => Choices::new(space, &self.names, domain.flatten()),
         }
     }
 
@@ -461,12 +457,13 @@ impl Index {
         self.with_scratch(|scratch| {
             let support = &mut scratch.support;
             let mut behind =
-                SupportingPatterns::of(&self.ledgers, space, namespace, slice, of_this_space, support);
+                SupportingPatterns::new(&self.ledgers, space, namespace, slice, of_this_space, support);
             (best_used(usages, behind.working(among), patterns), behind.failing(pitfalls))
         })
     }
 
-    /// What may come after `tools`, most likely first, by the runs of the episodes named, each with its weight.
+    /// The tools that may come after `tools`, most likely first, by the runs of the episodes named, each with its
+    /// weight.
     pub fn next_steps(&self, tools: &[&str], nearest: &[(Id, f64)]) -> Vec<NextStep> {
         let tools: Vec<u32> = tools.iter().map(|tool| self.names.get(tool).unwrap_or(u32::MAX)).collect();
         let runs: Vec<(f64, Vec<u32>)> =
@@ -482,7 +479,7 @@ impl Index {
         let Some(space) = self.space(namespace) else { return Plans::default() };
         match domain.map(|domain| self.names.get(domain)) {
             Some(None) => Plans::default(),
-            domain => Plans::of(space, &self.names, domain.flatten(), newest),
+            domain => Plans::new(space, &self.names, domain.flatten(), newest),
         }
     }
 
@@ -543,7 +540,7 @@ mod tests {
     fn entry(number: u8) -> Box<Entry> {
         let trajectory = Trajectory { namespace: "n".into(), base: Some(1.0), ..Trajectory::default() };
         let facts = vec![Fact { pattern: [number; 16], kind: 0, occurrences: 1, successes: 1.0 }];
-        Box::new(Entry::of(trajectory, [number; 16], facts, None))
+        Box::new(Entry::from_trajectory(trajectory, [number; 16], facts, None))
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! `Lru`: what was used last stays, within a number of entries, a number of bytes and an age. Time is an argument.
+//! `Lru`: the most recently used entries stay, within a number of entries, a number of bytes and an age. Time is an
+//! argument.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
@@ -7,18 +8,18 @@ use std::time::{Duration, Instant};
 
 use rustc_hash::FxBuildHasher;
 
-/// What an [`Lru`] may hold, and for how long.
+/// The limits of an [`Lru`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct LruLimits {
     pub entries: usize,
     pub bytes: usize,
     /// The age at which an entry is no longer served, counted from its insertion.
     pub ttl: Duration,
-    /// How often entries that nobody asks for are looked through for expired ones.
+    /// The time between two searches for expired entries.
     pub cleanup_every: Duration,
 }
 
-impl Default for Limits {
+impl Default for LruLimits {
     fn default() -> Self {
         Self {
             entries: 1_000,
@@ -29,9 +30,9 @@ impl Default for Limits {
     }
 }
 
-/// What an [`Lru`] has done since it was made, and what it holds now.
+/// The counts of an [`Lru`] since it was made, and its present size.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Metrics {
+pub struct LruMetrics {
     pub hits: u64,
     pub misses: u64,
     /// Entries that gave way to newer ones.
@@ -42,7 +43,7 @@ pub struct Metrics {
     pub len: usize,
 }
 
-impl Metrics {
+impl LruMetrics {
     /// Hits among all lookups; 0 before the first.
     pub fn hit_rate(&self) -> f64 {
         let lookups = self.hits + self.misses;
@@ -68,9 +69,21 @@ struct LruEntry<K, V> {
 }
 
 /// Values by key. `get`, `insert` and `remove` take constant time, but for the cleanup that is due once
-/// in `Limits::cleanup_every`; the limits hold after every call.
+/// in `LruLimits::cleanup_every`; the limits hold after every call.
+///
+/// # Examples
+/// ```
+/// use std::time::Instant;
+/// use tacit_kernels::lru::{Lru, LruLimits};
+/// let mut cache = Lru::new(LruLimits { entries: 1, ..LruLimits::default() });
+/// let now = Instant::now();
+/// cache.insert("a", 1, 10, now);
+/// cache.insert("b", 2, 10, now);
+/// assert_eq!(cache.get("a", now), None);
+/// assert_eq!(cache.get("b", now), Some(&2));
+/// ```
 pub struct Lru<K, V, S = FxBuildHasher> {
-    limits: Limits,
+    limits: LruLimits,
     slots: Vec<Slot<K, V>>,
     rows: HashMap<K, u32, S>,
     /// Slots whose entry is gone, to be filled first.
@@ -78,18 +91,18 @@ pub struct Lru<K, V, S = FxBuildHasher> {
     newest: u32,
     oldest: u32,
     next_cleanup: Option<Instant>,
-    metrics: Metrics,
+    metrics: LruMetrics,
 }
 
 impl<K: Hash + Eq + Clone, V> Lru<K, V> {
     /// Empty, for keys that nobody outside chooses: the hash is fast, not hard to collide.
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: LruLimits) -> Self {
         Self::with_hasher(limits, FxBuildHasher)
     }
 }
 
 impl<K: Hash + Eq + Clone, V, S: BuildHasher> Lru<K, V, S> {
-    pub fn with_hasher(limits: Limits, hasher: S) -> Self {
+    pub fn with_hasher(limits: LruLimits, hasher: S) -> Self {
         Self {
             limits,
             slots: Vec::new(),
@@ -98,11 +111,11 @@ impl<K: Hash + Eq + Clone, V, S: BuildHasher> Lru<K, V, S> {
             newest: NONE,
             oldest: NONE,
             next_cleanup: None,
-            metrics: Metrics::default(),
+            metrics: LruMetrics::default(),
         }
     }
 
-    pub fn limits(&self) -> Limits {
+    pub fn limits(&self) -> LruLimits {
         self.limits
     }
 
@@ -128,9 +141,10 @@ impl<K: Hash + Eq + Clone, V, S: BuildHasher> Lru<K, V, S> {
         self.slots[row as usize].entry.as_ref().map(|entry| &entry.value)
     }
 
-    /// Holds `value`, which weighs `bytes`, in place of what `key` had; the least recently used give way.
+    /// Holds `value`, which weighs `bytes`, in place of the previous value of `key`; the least recently used give
+    /// way.
     ///
-    /// False, and `key` has no value, where it alone weighs more than the budget.
+    /// Returns false, and leaves `key` without a value, if it alone weighs more than the budget.
     pub fn insert(&mut self, key: K, value: V, bytes: usize, now: Instant) -> bool {
         self.cleanup_if_due(now);
         self.remove(&key);
@@ -176,7 +190,7 @@ impl<K: Hash + Eq + Clone, V, S: BuildHasher> Lru<K, V, S> {
         expired.len()
     }
 
-    pub fn metrics(&self) -> Metrics {
+    pub fn metrics(&self) -> LruMetrics {
         self.metrics
     }
 
@@ -273,8 +287,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn limits(entries: usize, bytes: usize, ttl_s: u64) -> Limits {
-        Limits { entries, bytes, ttl: Duration::from_secs(ttl_s), ..Limits::default() }
+    fn limits(entries: usize, bytes: usize, ttl_s: u64) -> LruLimits {
+        LruLimits { entries, bytes, ttl: Duration::from_secs(ttl_s), ..LruLimits::default() }
     }
 
     #[test]
@@ -290,7 +304,7 @@ mod tests {
         assert_eq!(lru.get("c", now), Some(&3));
         assert_eq!(
             lru.metrics(),
-            Metrics { hits: 3, misses: 1, evictions: 1, expirations: 0, bytes: 2, len: 2 }
+            LruMetrics { hits: 3, misses: 1, evictions: 1, expirations: 0, bytes: 2, len: 2 }
         );
         assert_eq!(lru.metrics().hit_rate(), 0.75);
     }
@@ -308,7 +322,7 @@ mod tests {
     #[test]
     fn what_nobody_asks_for_is_dropped_by_the_cleanup_that_is_due() {
         let start = Instant::now();
-        let mut lru = Lru::new(Limits { ttl: Duration::from_secs(10), ..Limits::default() });
+        let mut lru = Lru::new(LruLimits { ttl: Duration::from_secs(10), ..LruLimits::default() });
         lru.insert("a", 1, 5, start);
         lru.get("other", start + Duration::from_secs(299));
         assert_eq!(lru.len(), 1);
@@ -374,7 +388,7 @@ mod tests {
             Some(entry.1)
         }
 
-        fn insert(&mut self, key: u8, value: u32, bytes: usize, now: u64, limits: Limits) {
+        fn insert(&mut self, key: u8, value: u32, bytes: usize, now: u64, limits: LruLimits) {
             self.0.retain(|entry| entry.0 != key);
             if bytes > limits.bytes {
                 return;
@@ -395,7 +409,7 @@ mod tests {
         fn any_sequence_of_calls_agrees_with_a_list_and_stays_within_its_limits(
             calls in prop::collection::vec((0..4u8, 0..12u8, 0..40usize, 0..8u64), 0..200),
         ) {
-            let limits = Limits { cleanup_every: Duration::MAX, ..limits(5, 60, 20) };
+            let limits = LruLimits { cleanup_every: Duration::MAX, ..limits(5, 60, 20) };
             let (start, mut elapsed) = (Instant::now(), 0);
             let (mut lru, mut listed) = (Lru::new(limits), Listed::default());
             for (number, (verb, key, bytes, step)) in calls.into_iter().enumerate() {

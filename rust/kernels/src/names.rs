@@ -3,6 +3,13 @@
 use rustc_hash::FxHashMap;
 
 /// Names as numbers, from 1 on: 0 stands for no name.
+///
+/// # Examples
+/// ```
+/// let mut names = tacit_kernels::names::Names::default();
+/// let number = names.number("search");
+/// assert_eq!((number, names.name(number), names.get("open")), (1, Some("search"), None));
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Names {
     numbers: FxHashMap<Box<str>, u32>,
@@ -23,18 +30,22 @@ impl Names {
         name.map_or(0, |name| self.number(name))
     }
 
-    /// None where the name was never numbered.
+    /// The number of the name; `None` means that it was never numbered.
     pub fn get(&self, name: &str) -> Option<u32> {
         self.numbers.get(name).copied()
     }
 
-    /// None for 0.
+    /// The name of the number; `None` for 0.
     pub fn name(&self, number: u32) -> Option<&str> {
         self.names.get((number as usize).checked_sub(1)?).map(|name| &**name)
     }
 
     pub fn len(&self) -> usize {
         self.names.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
     }
 
     pub fn bytes(&self) -> usize {

@@ -1,12 +1,12 @@
-//! How several judgements become one order: weighted sums, fused ranks, and variety among the best.
+//! Several judgements as one order: weighted sums, fused ranks, and variety among the best.
 
 use std::cmp::Ordering;
 use std::hash::Hash;
 
 use rustc_hash::FxHashMap;
 
-/// The sum of each value times its share of the weights, where NaN stands for a value that is absent; `shares` takes
-/// what each value was multiplied with: 0 for the absent, and in all 1 unless nothing of weight is present.
+/// The sum of each value times its share of the weights; NaN stands for an absent value. `shares` receives the
+/// factor of each value: 0 for an absent one, and 1 in all unless no weight is present.
 pub fn weighted_sum(values: &[f64], weights: &[f64], shares: &mut [f64]) -> f64 {
     let present = |(value, weight): (&f64, &f64)| if value.is_nan() { 0.0 } else { *weight };
     let total: f64 = values.iter().zip(weights).map(present).sum();
@@ -20,16 +20,28 @@ pub fn weighted_sum(values: &[f64], weights: &[f64], shares: &mut [f64]) -> f64 
 }
 
 /// The weighted sum of each row of `values`, which has a column for each weight.
+///
+/// # Examples
+/// ```
+/// let sums = tacit_kernels::rank::weighted_sums(&[1.0, 0.0, 1.0, f64::NAN], &[3.0, 1.0]);
+/// assert_eq!(sums, [0.75, 1.0]);
+/// ```
 pub fn weighted_sums(values: &[f64], weights: &[f64]) -> Vec<f64> {
     let mut shares = vec![0.0; weights.len()];
     values.chunks_exact(weights.len().max(1)).map(|row| weighted_sum(row, weights, &mut shares)).collect()
 }
 
-/// How far down a list reciprocal ranks still tell places apart, as its authors chose (Cormack et al. 2009).
+/// The constant of reciprocal rank fusion, as its authors chose it (Cormack et al. 2009).
 pub const FUSION_CONSTANT: f64 = 60.0;
 
 /// The items of all lists, each list best first, by the sum of `1 / (constant + place)` over the lists that hold them;
 /// the best first, ties by item. An item counts once a list, at its first place.
+///
+/// # Examples
+/// ```
+/// let ranked = tacit_kernels::rank::reciprocal_ranks([&[1, 2][..], &[2, 3]], 60.0);
+/// assert_eq!(ranked[0].0, 2);
+/// ```
 pub fn reciprocal_ranks<'a, T, L>(lists: L, constant: f64) -> Vec<(T, f64)>
 where
     T: Hash + Ord + Copy + 'a,
@@ -61,6 +73,12 @@ struct Fused {
 /// `balance * relevance - (1 - balance) * its largest similarity to those chosen before`; ties go to the lower row.
 ///
 /// `similarity` is asked once for each chosen row and each that is left.
+///
+/// # Examples
+/// ```
+/// let alike = |a: usize, b: usize| if a.max(b) < 2 { 1.0 } else { 0.0 };
+/// assert_eq!(tacit_kernels::rank::diversify(&[1.0, 0.9, 0.5], 0.5, 2, alike), [0, 2]);
+/// ```
 pub fn diversify(
     relevance: &[f64],
     balance: f64,
@@ -84,7 +102,7 @@ pub fn diversify(
     chosen
 }
 
-/// The larger first; what is not a number last.
+/// Orders the larger first and NaN last.
 pub fn best_first(a: f64, b: f64) -> Ordering {
     b.partial_cmp(&a).unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }

@@ -6,7 +6,7 @@
 
 use crate::trajectory::{Complexity, Trajectory};
 
-/// The constants of the score. `tacit.RewardWeights` states the defaults and what each means.
+/// The constants of the score. `tacit.RewardWeights` states the defaults and their meaning.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RewardWeights {
     pub duration_share: f64,
@@ -54,19 +54,19 @@ impl Default for RewardWeights {
     }
 }
 
-/// What the domain's successes usually take: the yardstick of efficiency.
+/// The medians of the domain's successes: the yardstick of efficiency.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Usual {
     pub seconds: f64,
     pub steps: f64,
 }
 
-/// What the score looks at, of one episode.
+/// The measures of one episode that the score reads.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scorable {
     /// The outcome's share, within 0..=1.
     pub base: f64,
-    /// Negative where the duration is unknown.
+    /// Seconds; a negative number means unknown.
     pub seconds: f64,
     pub steps: u32,
     pub failed: u32,
@@ -77,15 +77,15 @@ pub struct Scorable {
     pub complexity: Complexity,
     pub artifacts: u32,
     pub names_tests: bool,
-    /// NaN where unknown.
+    /// Percent; NaN means unknown.
     pub test_coverage: f64,
-    /// NaN where unknown.
+    /// A count; NaN means unknown.
     pub lint_warnings: f64,
     /// Share of the episode's patterns that the namespace had never seen.
     pub novelty: f64,
 }
 
-/// The score and what it is made of.
+/// The score and its components.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Reward {
     pub total: f64,
@@ -98,7 +98,7 @@ pub struct Reward {
 
 impl Scorable {
     /// The columns' summary. An open episode scores as a failure.
-    pub fn of(trajectory: &Trajectory, novelty: f64) -> Self {
+    pub fn from_trajectory(trajectory: &Trajectory, novelty: f64) -> Self {
         Self {
             base: trajectory.base.unwrap_or(0.0),
             seconds: trajectory.seconds().unwrap_or(-1.0),
@@ -126,7 +126,7 @@ fn has_recovered(trajectory: &Trajectory) -> bool {
     })
 }
 
-/// The score of one episode against what its domain usually takes.
+/// The score of one episode, relative to its domain's medians.
 pub fn score(episode: &Scorable, usual: Usual, weights: &RewardWeights) -> Reward {
     let efficiency = efficiency(episode, usual, weights);
     let complexity_bonus = weights.complexity_bonus[episode.complexity as usize];

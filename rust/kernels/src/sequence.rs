@@ -8,7 +8,7 @@ mod columns;
 mod growth;
 
 pub use columns::Sequences;
-pub use growth::Limits;
+pub use growth::SequenceLimits;
 use growth::{Count, Grown, Mark, grow};
 
 /// Patterns in two columns, and in how many sequences each is found.
@@ -30,16 +30,16 @@ pub struct Ngrams {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Discriminative {
     pub patterns: Patterns,
-    /// How many of the sequences with the pattern are successes.
+    /// The successes among the sequences with the pattern.
     pub successes: Vec<u32>,
-    /// The logarithm of the odds ratio by its standard error: above 0 where the pattern goes with success.
+    /// The logarithm of the odds ratio divided by its standard error: above 0 if the pattern goes with success.
     pub scores: Vec<f64>,
 }
 
-/// All runs of symbols without a gap, in lexical order where symbols are in the order of their first use.
-pub fn ngrams(sequences: Sequences, limits: Limits) -> Ngrams {
+/// All runs of symbols without a gap, in lexical order by the first use of each symbol.
+pub fn ngrams(sequences: Sequences, limits: SequenceLimits) -> Ngrams {
     let marks = vec![Mark { print: 0, success: 0 }; sequences.len()];
-    let grown = grow(sequences, Limits { gap: 0, ..limits }, &marks);
+    let grown = grow(sequences, SequenceLimits { gap: 0, ..limits }, &marks);
     let chosen = at_least(&grown, limits.shortest);
     let occurrences = chosen.iter().map(|&index| grown.counts[index].occurrences).collect();
     Ngrams { patterns: patterns(&grown, &chosen), occurrences }
@@ -47,7 +47,16 @@ pub fn ngrams(sequences: Sequences, limits: Limits) -> Ngrams {
 
 /// The closed patterns: those of which no pattern with one more symbol, up to the longest, is found in the same
 /// sequences. The more frequent first, then the shorter, then in order of symbols.
-pub fn frequent(sequences: Sequences, limits: Limits) -> Patterns {
+///
+/// # Examples
+/// ```
+/// use tacit_kernels::sequence::{SequenceLimits, Sequences, frequent};
+/// let (symbols, offsets) = Sequences::columns(&[vec![1, 9, 2], vec![1, 2]]);
+/// let limits = SequenceLimits { shortest: 2, longest: 5, gap: 1, min_support: 2 };
+/// let found = frequent(Sequences::new(&symbols, &offsets).unwrap(), limits);
+/// assert_eq!((found.symbols, found.support), (vec![1, 2], vec![2]));
+/// ```
+pub fn frequent(sequences: Sequences, limits: SequenceLimits) -> Patterns {
     let marks: Vec<Mark> =
         (0..sequences.len()).map(|index| Mark { print: mixed(index), success: 0 }).collect();
     let grown = grow(sequences, limits, &marks);
@@ -58,7 +67,7 @@ pub fn frequent(sequences: Sequences, limits: Limits) -> Patterns {
 
 /// The closed patterns and how they divide successes from failures, the clearest first, then as in `frequent`.
 /// `successes` has an entry for each sequence.
-pub fn discriminative(sequences: Sequences, successes: &[bool], limits: Limits) -> Discriminative {
+pub fn discriminative(sequences: Sequences, successes: &[bool], limits: SequenceLimits) -> Discriminative {
     let mark = |(index, &success)| Mark { print: mixed(index), success: u32::from(success) };
     let marks: Vec<Mark> = successes.iter().enumerate().map(mark).collect();
     let grown = grow(sequences, limits, &marks);
@@ -154,7 +163,7 @@ mod tests {
     }
 
     /// Each pattern with the sequences it is found in, by trying every choice of places.
-    fn plain(texts: &[Vec<u64>], limits: Limits) -> BTreeMap<Vec<u64>, BTreeSet<usize>> {
+    fn plain(texts: &[Vec<u64>], limits: SequenceLimits) -> BTreeMap<Vec<u64>, BTreeSet<usize>> {
         let mut found: BTreeMap<Vec<u64>, BTreeSet<usize>> = BTreeMap::new();
         for (index, text) in texts.iter().enumerate() {
             for start in 0..text.len() {
@@ -170,7 +179,7 @@ mod tests {
     }
 
     /// The window without up to `gap` of its inner symbols.
-    fn choices(window: &[u64], limits: Limits) -> Vec<Vec<u64>> {
+    fn choices(window: &[u64], limits: SequenceLimits) -> Vec<Vec<u64>> {
         (0u32..1 << window.len())
             .filter(|kept| kept & 1 == 1 && kept >> (window.len() - 1) & 1 == 1)
             .filter(|kept| window.len() - kept.count_ones() as usize <= limits.gap)
@@ -179,7 +188,7 @@ mod tests {
             .collect()
     }
 
-    fn plain_closed(texts: &[Vec<u64>], limits: Limits) -> BTreeMap<Vec<u64>, BTreeSet<usize>> {
+    fn plain_closed(texts: &[Vec<u64>], limits: SequenceLimits) -> BTreeMap<Vec<u64>, BTreeSet<usize>> {
         let found = plain(texts, limits);
         let without = |longer: &[u64], at: usize| [&longer[..at], &longer[at + 1..]].concat();
         let absorbed = |pattern: &Vec<u64>, sequences: &BTreeSet<usize>| {
@@ -201,12 +210,9 @@ mod tests {
         prop::collection::vec(prop::collection::vec(0u64..4, 0..9), 0..8)
     }
 
-    fn limits() -> impl Strategy<Value = Limits> {
-        (1usize..3, 0usize..3, 0usize..3, 1u32..4).prop_map(|(shortest, more, gap, min_support)| Limits {
-            shortest,
-            longest: shortest + more,
-            gap,
-            min_support,
+    fn limits() -> impl Strategy<Value = SequenceLimits> {
+        (1usize..3, 0usize..3, 0usize..3, 1u32..4).prop_map(|(shortest, more, gap, min_support)| {
+            SequenceLimits { shortest, longest: shortest + more, gap, min_support }
         })
     }
 
@@ -245,7 +251,7 @@ mod tests {
         #[test]
         fn ngrams_are_the_windows(texts in texts(), longest in 1usize..5, min_support in 1u32..3) {
             let (symbols, offsets) = Sequences::columns(&texts);
-            let limits = Limits { shortest: 1, longest, gap: 0, min_support };
+            let limits = SequenceLimits { shortest: 1, longest, gap: 0, min_support };
             let found = ngrams(Sequences::new(&symbols, &offsets).unwrap(), limits);
             let mut expected: BTreeMap<Vec<u64>, (u32, BTreeSet<usize>)> = BTreeMap::new();
             for (index, text) in texts.iter().enumerate() {
@@ -274,7 +280,7 @@ mod tests {
         let texts: Vec<Vec<u64>> = (0..40).map(|index| vec![index % 2, 7, 8]).collect();
         let successes: Vec<bool> = (0..40).map(|index| index % 2 == 0).collect();
         let (symbols, offsets) = Sequences::columns(&texts);
-        let limits = Limits { shortest: 2, longest: 3, gap: 0, min_support: 5 };
+        let limits = SequenceLimits { shortest: 2, longest: 3, gap: 0, min_support: 5 };
         let found = discriminative(Sequences::new(&symbols, &offsets).unwrap(), &successes, limits);
         assert_eq!(listed(&found.patterns), [vec![0, 7, 8], vec![1, 7, 8], vec![7, 8]]);
         assert_eq!((found.patterns.support, found.successes), (vec![20, 20, 40], vec![20, 0, 20]));

@@ -1,4 +1,4 @@
-//! One body, compiled for each set of vector instructions, chosen by what the processor has.
+//! One body, compiled for each set of vector instructions, chosen by the processor's features.
 //!
 //! A body is written over arrays of lanes, which the compiler turns into vectors; `dispatch!` compiles it for
 //! AVX-512, for AVX2 and for the baseline of the target, so that one wheel runs everywhere.
@@ -39,7 +39,7 @@ fn detect() -> Level {
     }
 }
 
-/// `a * b + c`, in one rounding where `FUSED`: only bodies compiled with the instruction may ask for it.
+/// `a * b + c`, in one rounding if `FUSED`: only bodies compiled with the instruction may ask for it.
 #[inline(always)]
 pub(crate) fn multiply_add<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FUSED { a.mul_add(b, c) } else { a * b + c }
@@ -61,8 +61,8 @@ pub(crate) fn fetch<T>(elements: &[T]) {
     let _ = elements;
 }
 
-/// Calls `body::<FUSED>(arguments)`, compiled for the best level of this processor.
-/// The body must be `#[inline(always)]`: it takes its instructions from where it is inlined.
+/// Calls `body::<FUSED>(arguments)`, compiled for the best level of this processor. The body must be
+/// `#[inline(always)]`: it takes its instructions from the function that inlines it.
 macro_rules! dispatch {
     ($body:ident($($argument:ident: $kind:ty),* $(,)?) $(-> $result:ty)?) => {{
         #[cfg(target_arch = "x86_64")]

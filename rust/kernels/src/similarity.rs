@@ -1,4 +1,4 @@
-//! How alike two things are, one measure a file, and the best of many.
+//! Similarity of two things, one measure a file, and the best of many.
 
 pub mod context;
 pub mod cosine;

@@ -1,6 +1,6 @@
 //! Text to words, word stems and character grams. The same text gives the same terms on every machine.
 //!
-//! The functions that read an agent's text carry a version, because facts name what they made of it:
+//! The functions that read an agent's text carry a version, because facts depend on it:
 //!
 //! | version | words | error classes and stated conditions |
 //! |---|---|---|
@@ -8,8 +8,8 @@
 //! | 2 | cut from the text's NFKC form | made of the NFKC form of the message's first 64 KiB |
 //!
 //! NFKC (Unicode Standard Annex 15) gives one spelling to texts that look alike: composed and decomposed Hangul,
-//! full-width and ordinary Latin. ASCII text is its own NFKC form, so both versions agree on it. Every function takes
-//! time in proportion to the text's length, in either version.
+//! full-width and ordinary Latin. ASCII text is its own NFKC form, so both versions agree on it. Every function
+//! takes time in proportion to the text's length, in either version.
 
 use std::borrow::Cow;
 

@@ -1,11 +1,12 @@
-//! An episode's steps as columns: what the kernels see of an episode.
+//! An episode's steps as columns: the kernels' view of an episode.
 
 use crate::error_class::error_class_in;
 use crate::facts::Id;
 use crate::msgpack::{Malformed, Reader, Result};
 use crate::text::{TEXT_VERSION, TextVersion};
 
-/// How hard a task is said to be. Unknown counts as moderate in the reward and is a stratum of its own in the evidence.
+/// The stated difficulty of a task. Unknown counts as moderate in the reward and is a stratum of its own in the
+/// evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 #[repr(u8)]
 pub enum Complexity {
@@ -30,11 +31,11 @@ impl Complexity {
     }
 }
 
-/// What the quality multiplier looks at, beside the steps.
+/// The measures of the quality multiplier, beside the steps.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Quality {
     pub artifacts: u32,
-    /// Whether an artifact names coverage or tests.
+    /// True if an artifact names coverage or tests.
     pub names_tests: bool,
     pub test_coverage: Option<f64>,
     pub lint_warnings: Option<f64>,
@@ -59,7 +60,7 @@ pub struct Trajectory {
     /// Microseconds since 1970, UTC.
     pub started_at: i64,
     pub ended_at: Option<i64>,
-    /// Whether the times are the run's own; an imported run without times has no duration.
+    /// True if the times are the run's own; an imported run without times has no duration.
     pub timed: bool,
     /// The outcome's share: 1 success, 0 failure, a partial success between; none while open or abandoned.
     pub base: Option<f64>,
@@ -72,14 +73,14 @@ pub struct Trajectory {
     pub tools: Vec<u64>,
     /// 1 ok, 0 failed or timed out, -1 no result.
     pub ok: Vec<i8>,
-    /// NaN where unknown.
+    /// Milliseconds; NaN means unknown.
     pub latency_ms: Vec<f32>,
-    /// The error's class where the step failed.
+    /// The class of the error of a failed step.
     pub error_classes: Vec<Option<String>>,
     pub actions: Vec<Option<String>>,
     /// Sorted names of the parameters of each step.
     pub parameter_keys: Vec<Vec<String>>,
-    /// Tool names, short string parameters and errors: what a text search may find of the steps.
+    /// Tool names, short string parameters and errors: the text of the steps that a search may find.
     pub salient: String,
 }
 
@@ -122,7 +123,7 @@ impl Trajectory {
         self.tools.is_empty()
     }
 
-    /// Seconds from start to end; none where the run carries no times.
+    /// Seconds from start to end; `None` means that the run carries no times.
     pub fn seconds(&self) -> Option<f64> {
         let ended_at = self.ended_at.filter(|_| self.timed)?;
         Some((ended_at.saturating_sub(self.started_at)).max(0) as f64 / 1e6)

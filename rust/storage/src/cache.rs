@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use redb::{Builder, Database, DatabaseError, Durability, ReadableDatabase, TableDefinition};
 use tacit_kernels::facts::Id;
-use tacit_kernels::lru::{Limits, Lru, Metrics};
+use tacit_kernels::lru::{Lru, LruLimits, LruMetrics};
 
 use crate::change::LogPosition;
 use crate::files;
@@ -57,7 +57,7 @@ enum FileState {
 
 impl Cache {
     pub(crate) fn new(
-        limits: Limits,
+        limits: LruLimits,
         path: Option<PathBuf>,
         is_ours_by_name: bool,
         position: LogPosition,
@@ -146,7 +146,7 @@ impl Cache {
         self.file = FileState::Absent;
     }
 
-    pub(crate) fn metrics(&self) -> Metrics {
+    pub(crate) fn metrics(&self) -> LruMetrics {
         self.memory.metrics()
     }
 
@@ -435,7 +435,7 @@ mod tests {
     }
 
     fn attached(path: &Path, now: LogPosition, is_known: bool) -> Cache {
-        let mut cache = Cache::new(Limits::default(), Some(path.to_owned()), false, now);
+        let mut cache = Cache::new(LruLimits::default(), Some(path.to_owned()), false, now);
         cache.attach(&STORE, |_| is_known);
         cache
     }
@@ -478,7 +478,7 @@ mod tests {
         written(&path, 0..3);
         assert_eq!(found(&mut attached(&path, at(9), false), 1), None);
         written(&path, 0..3);
-        let mut other = Cache::new(Limits::default(), Some(path), false, at(9));
+        let mut other = Cache::new(LruLimits::default(), Some(path), false, at(9));
         other.attach(&[6; 16], |_| true);
         assert_eq!((found(&mut other, 1), other.name()), (None, "redb"));
     }
@@ -493,7 +493,7 @@ mod tests {
         cache.forget(&[id(1), id(8)], at(10));
         assert_eq!((found(&mut cache, 1), found(&mut cache, 8)), (None, None));
         cache.close();
-        let mut cache = Cache::new(Limits::default(), Some(path), false, at(10));
+        let mut cache = Cache::new(LruLimits::default(), Some(path), false, at(10));
         assert_eq!(cache.attach(&STORE, |_| true), Some(at(10)));
         assert_eq!([1, 8, 2].map(|number| found(&mut cache, number).is_some()), [false, false, false]);
     }
@@ -518,7 +518,7 @@ mod tests {
         let copy = path.with_extension("copy");
         std::fs::copy(&path, &copy).unwrap();
         drop(owner);
-        let mut cache = Cache::new(Limits::default(), Some(copy), false, at(10));
+        let mut cache = Cache::new(LruLimits::default(), Some(copy), false, at(10));
         let position = cache.attach(&STORE, |_| true).unwrap();
         assert!(position == at(9) || found(&mut cache, 1).is_none());
         assert!(position == at(9) || found(&mut cache, 2).is_none());

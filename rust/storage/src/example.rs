@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tacit_kernels::facts::{Fact, Id, PatternContent, encode_contents, encode_facts};
-use tacit_kernels::lru::Limits;
+use tacit_kernels::lru::LruLimits;
 use tacit_kernels::trajectory::Complexity;
 
 use crate::{
@@ -81,7 +81,7 @@ pub(crate) fn options(folder: &Path) -> Options {
         durability: Durability::Fast,
         readers: 2,
         busy_timeout: Duration::from_secs(5),
-        cache: Limits::default(),
+        cache: LruLimits::default(),
         cache_file: CacheFile::NextToDatabase,
     }
 }

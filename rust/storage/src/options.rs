@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tacit_kernels::lru::Limits;
+use tacit_kernels::lru::LruLimits;
 
 use crate::error::{Result, StorageError};
 
@@ -17,7 +17,7 @@ pub struct Options {
     /// The longest wait for a lock of another process.
     pub busy_timeout: Duration,
     /// The limits of the values that stay in memory after a read.
-    pub cache: Limits,
+    pub cache: LruLimits,
     pub cache_file: CacheFile,
 }
 

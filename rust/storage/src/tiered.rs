@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tacit_kernels::breaker::{CircuitBreaker, Limits, Permit};
+use tacit_kernels::breaker::{BreakerLimits, CircuitBreaker, Permit};
 use tacit_kernels::facts::Id;
 
 use crate::batch::{Batch, Receipt};
@@ -360,7 +360,8 @@ struct AdmittedCall {
 
 impl BreakerGuard {
     fn new() -> Self {
-        let limits = Limits { open_for: FIRST_BREAK, longest_open: LONGEST_BREAK, ..Limits::default() };
+        let limits =
+            BreakerLimits { open_for: FIRST_BREAK, longest_open: LONGEST_BREAK, ..BreakerLimits::default() };
         Self(Mutex::new(CircuitBreaker::new(limits)))
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-/// A moment, or the way to ask for it: a clock is read only where the answer depends on it.
+/// A moment, or the way to ask for it: a clock is read only if the answer depends on it.
 pub trait Moment: Copy {
     fn instant(self) -> Instant;
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::moment::Moment;
 
-/// What counts as recent.
+/// The calls that count as recent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Window {
     /// Nothing is remembered, and rates are not looked at.
@@ -16,7 +16,7 @@ pub enum Window {
     Time(Duration),
 }
 
-/// How one call ended.
+/// The end of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ended {
     pub failed: bool,
@@ -57,7 +57,7 @@ impl Tally {
     }
 }
 
-/// How finely a window of time is remembered.
+/// The number of parts that a window of time is divided into.
 const PARTS: u32 = 10;
 
 /// The recent calls themselves. `total` is always the sum of `parts`.

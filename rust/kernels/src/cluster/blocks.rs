@@ -19,7 +19,7 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    pub(super) fn of(rows: Rows) -> Self {
+    pub(super) fn from_rows(rows: Rows) -> Self {
         let width = rows.width();
         let mut columns = vec![[0.0; LANES]; rows.len().div_ceil(LANES) * width];
         for (index, row) in rows.iter().enumerate() {
@@ -43,8 +43,8 @@ impl Blocks {
     }
 }
 
-/// The product of each of the others, rows one after another, with each row of the block.
-/// A function of its own: what is inlined around the loop may cost it its registers.
+/// The product of each of the others, rows one after another, with each row of the block. A function of its own,
+/// because code inlined around the loop may cost it its registers.
 #[inline(never)]
 pub(super) fn products(block: &[Lanes], others: &[f32]) -> [Lanes; TOGETHER] {
     assert!(others.len() == TOGETHER * block.len(), "the others must be as wide as the block");

@@ -4,10 +4,10 @@ use rustc_hash::FxHashMap;
 
 use crate::similarity::Rows;
 
-/// The label of what belongs to no cluster.
+/// The label of a row that belongs to no cluster.
 pub const NOISE: i32 = -1;
 
-/// Which cluster each row belongs to. Clusters are numbered in the order of their first rows.
+/// The cluster of each row. Clusters are numbered in the order of their first rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Clustering {
     pub labels: Vec<i32>,
@@ -15,7 +15,7 @@ pub struct Clustering {
     pub medoids: Vec<u32>,
 }
 
-/// How far apart two vectors are.
+/// The distance of two vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
     Euclidean,
@@ -26,7 +26,7 @@ pub enum Metric {
 impl Clustering {
     /// Clusters of rows; a row without a label is noise. Of several members the one nearest to their mean is that
     /// with the least sum of squared distances to all of them.
-    pub(super) fn of_rows(rows: Rows, labels: &[Option<u32>], count: usize) -> Self {
+    pub(super) fn from_rows(rows: Rows, labels: &[Option<u32>], count: usize) -> Self {
         let (means, width) = (means(rows, labels.iter().copied(), count), rows.width());
         let cost = |(row, label): (&[f32], &Option<u32>)| match label {
             Some(label) => squared_distance(row, &means[*label as usize * width..][..width]),
@@ -35,7 +35,7 @@ impl Clustering {
         Self::in_order(labels, &rows.iter().zip(labels).map(cost).collect::<Vec<f64>>())
     }
 
-    /// Clusters numbered anew in the order of their first rows, each with its member of the least cost.
+    /// Clusters numbered in the order of their first rows, each with its member of the least cost.
     pub(super) fn in_order(labels: &[Option<u32>], costs: &[f64]) -> Self {
         let mut numbers = FxHashMap::default();
         let mut clustering = Self::default();

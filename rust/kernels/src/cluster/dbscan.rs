@@ -1,4 +1,5 @@
-//! DBSCAN: clusters are where rows lie close; rows far from all of them are noise. Exact: every pair is compared.
+//! DBSCAN (Ester et al. 1996): dense regions are clusters, rows far from all of them are noise. Exact: every pair
+//! is compared.
 
 use super::blocks::{Blocks, LANES, Lanes, TOGETHER, products};
 use super::clustering::{Clustering, Metric, centred, squared_distance};
@@ -16,6 +17,13 @@ const PANEL: usize = 8;
 /// Clusters of rows that are within `eps` of each other. A row with `min_points` rows within `eps`, itself counted,
 /// is dense; dense rows within `eps` of each other share a cluster, and other rows join the first they border on.
 /// The rows are of finite length.
+///
+/// # Examples
+/// ```
+/// use tacit_kernels::{cluster::{Metric, dbscan}, similarity::Rows};
+/// let found = dbscan(Rows::new(&[0.0, 0.1, 9.0], 1), Metric::Euclidean, 0.5, 2);
+/// assert_eq!(found.labels, [0, 0, -1]);
+/// ```
 pub fn dbscan(rows: Rows, metric: Metric, eps: f64, min_points: usize) -> Clustering {
     let plane = Plane::new(rows, metric, eps);
     let weights = vec![1; rows.len()];
@@ -25,8 +33,8 @@ pub fn dbscan(rows: Rows, metric: Metric, eps: f64, min_points: usize) -> Cluste
     }
     let (labels, count) = neighbours.labels(Border::FirstCluster);
     match metric {
-        Metric::Euclidean => Clustering::of_rows(rows, &labels, count),
-        Metric::Cosine => Clustering::of_rows(plane.rows(), &labels, count),
+        Metric::Euclidean => Clustering::from_rows(rows, &labels, count),
+        Metric::Cosine => Clustering::from_rows(plane.rows(), &labels, count),
     }
 }
 
@@ -53,7 +61,7 @@ pub fn dbscan_plans(plans: Sequences, times: &[usize], eps: f64, min_points: usi
     dbscan_by(times, distances_after, eps, min_points, Border::FirstNeighbour)
 }
 
-/// In full precision: a distance that equals a limit is not beyond it.
+/// Compares in full precision: a distance that equals a limit is not beyond it.
 fn lcs_distances(plan: &[u64], others: Sequences) -> Vec<f64> {
     let distance = |(common, length): (u32, usize)| match plan.len() + length {
         0 => 0.0,
@@ -95,9 +103,12 @@ fn dbscan_by<D: IntoIterator<Item: Into<f64>>>(
     Clustering::in_order(&labels, &costs)
 }
 
-/// Rows and what turns products of them into distances: two rows are near if the sum of their terms, less `factor`
-/// times their product, is at most `limit`. Sums of rounded numbers are off by less than the terms are widened: pairs
-/// that are near by the low terms but not by the high ones are compared again, in full.
+/// Rows, and the terms that turn products of them into distances: two rows are near if the sum of their terms, less
+/// `factor` times their product, is at most `limit`.
+///
+/// Euclidean: |a - b|² = |a|² + |b|² - 2 a·b. Cosine: 1 - a·b = ½ + ½ - a·b for unit vectors. Rounding errors of
+/// the sums are smaller than the slack by which the terms are widened: pairs that are near by the low terms but not
+/// by the high ones are compared again, in full.
 struct Plane<'a> {
     given: Rows<'a>,
     metric: Metric,
@@ -127,7 +138,7 @@ impl<'a> Plane<'a> {
             terms.resize(given.len().next_multiple_of(LANES), f32::INFINITY);
             terms
         };
-        let (low, high, blocks) = (widened(1.0 - slack), widened(1.0 + slack), Blocks::of(rows));
+        let (low, high, blocks) = (widened(1.0 - slack), widened(1.0 + slack), Blocks::from_rows(rows));
         elements.resize(low.len() * given.width(), 0.0);
         Self { given, metric, eps, elements, blocks, low, high, factor, limit: limit as f32 }
     }
@@ -143,7 +154,7 @@ impl<'a> Plane<'a> {
         &self.elements[start * self.given.width()..][..TOGETHER * self.given.width()]
     }
 
-    /// Whether a row of the block may be near one of the rows from `start`.
+    /// Returns true if a row of the block may be near one of the rows from `start`.
     #[inline(always)]
     fn may_be_near(&self, block: usize, start: usize, products: &[Lanes; TOGETHER]) -> bool {
         let terms = &self.low[block * LANES..][..LANES];
@@ -157,7 +168,7 @@ impl<'a> Plane<'a> {
         (0..LANES).fold(false, |near, lane| near | (terms[lane] + least[lane] <= limit))
     }
 
-    /// Tells of the pairs of near rows, the first in the block and the other behind it.
+    /// Reports the pairs of near rows, the first in the block and the other behind it.
     fn tell(&self, block: usize, start: usize, products: &[Lanes; TOGETHER], neighbours: &mut Neighbours) {
         for (other, products) in (start..self.given.len()).zip(products) {
             for (row, &product) in (block * LANES..other.min((block + 1) * LANES)).zip(products) {

@@ -1,21 +1,28 @@
-//! k-means: centres spread out by chance (greedy k-means++), then moved to the means of what is nearest (Lloyd).
+//! k-means: centres drawn by greedy k-means++ (Arthur and Vassilvitskii 2007), then moved to the means of their
+//! nearest rows (Lloyd 1982).
 
 use super::blocks::{Blocks, LANES, Lanes, TOGETHER, products, squared_distances};
 use super::clustering::{Clustering, centred, means};
 use crate::simd::dispatch;
 use crate::similarity::Rows;
 
-/// At most `k` clusters of rows that are near each other, after at most `iterations` moves of the centres. There are
-/// fewer where fewer rows differ. The same arguments give the same clusters on the same processor.
-/// `k` is at least 1; the rows are of finite length.
+/// At most `k` clusters of rows that are near each other, after at most `iterations` moves of the centres. There
+/// are fewer if fewer rows differ. The same arguments give the same clusters on the same processor. `k` is at least
+/// 1; the rows are of finite length.
+///
+/// # Examples
+/// ```
+/// use tacit_kernels::{cluster::kmeans, similarity::Rows};
+/// assert_eq!(kmeans(Rows::new(&[0.0, 0.1, 9.0], 1), 2, 0, 100).labels, [0, 0, 1]);
+/// ```
 pub fn kmeans(rows: Rows, k: usize, seed: u64, iterations: usize) -> Clustering {
     let elements = centred(rows);
     let near_zero = Rows::new(&elements, rows.width());
-    let blocks = Blocks::of(near_zero);
+    let blocks = Blocks::from_rows(near_zero);
     let centres = spread(near_zero, &blocks, k, seed);
     let (labels, count) = settle(near_zero, &blocks, centres, iterations);
     let labels: Vec<Option<u32>> = labels.into_iter().map(Some).collect();
-    Clustering::of_rows(rows, &labels, count)
+    Clustering::from_rows(rows, &labels, count)
 }
 
 /// The label of each row once no row changes its centre, or after so many moves; and the number of centres.
@@ -86,8 +93,9 @@ fn nearest<const FUSED: bool>(blocks: &Blocks, centres: &[f32], halves: &[f32]) 
     labels
 }
 
-/// Up to `k` rows as centres: candidates are drawn with a chance that grows with their squared distance from the
-/// centres before them, and the one that brings the rows nearest is taken. Fewer where all other rows equal a centre.
+/// Up to `k` rows as centres: candidates are drawn with a probability that grows with their squared distance from
+/// the centres before them, and the one that brings the rows nearest is taken. Fewer if all other rows equal a
+/// centre.
 fn spread(rows: Rows, blocks: &Blocks, k: usize, seed: u64) -> Vec<f32> {
     let trials = (2 + k.ilog2() as usize).min(TOGETHER);
     let halves: Vec<Lanes> = blocks.iter().map(half_squares).collect();
@@ -119,7 +127,7 @@ fn best_of(rows: Rows, blocks: &Blocks, halves: &[Lanes], distances: &[Lanes], d
     drawn[best.expect("some are drawn")]
 }
 
-/// What each of the candidates would leave.
+/// The sum of squared distances that each candidate would leave.
 type Lefts = [f32; TOGETHER];
 
 /// The sum of all rows' squared distances from the nearest centre, if each candidate were one.
@@ -266,7 +274,7 @@ mod tests {
         #[test]
         fn every_level_assigns_alike((width, elements) in matrix()) {
             let rows = Rows::new(&elements, width);
-            let blocks = Blocks::of(rows);
+            let blocks = Blocks::from_rows(rows);
             let centres = &elements[..elements.len().min(5 * width)];
             let nearest = |row: &[f32]| {
                 let distances = centres.chunks(width).map(|centre| super::super::clustering::squared_distance(row, centre));

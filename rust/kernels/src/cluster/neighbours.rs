@@ -1,21 +1,22 @@
-//! Who is dense, who is connected: what DBSCAN learns of one pair of neighbours after another.
+//! Density and connection of rows, learned from one pair of neighbours after another.
 //!
-//! A pair is kept only while one of its ends is not known to be dense, so that no end keeps as many as make it dense.
+//! A pair is kept only while one of its ends is not known to be dense, so that no end keeps as many pairs as make
+//! it dense.
 
-/// Which cluster a row joins that is not dense itself but a neighbour of dense rows.
+/// The cluster that a row joins if it is a neighbour of dense rows but not dense itself.
 #[derive(Clone, Copy)]
 pub(super) enum Border {
     /// The first cluster: that with the lowest dense row of all.
     FirstCluster,
-    /// That of its own lowest dense neighbour: rows far from it have no say.
+    /// The cluster of its own lowest dense neighbour: rows far from it have no say.
     FirstNeighbour,
 }
 
 /// Pairs of neighbours may come in any order, each once.
 pub(super) struct Neighbours<'a> {
-    /// What makes a row dense.
+    /// The number of points that makes a row dense.
     enough: usize,
-    /// How many points stand at each row: at least one.
+    /// The points at each row: at least one.
     weights: &'a [usize],
     /// The points within reach of each row, its own among them.
     counts: Vec<usize>,
@@ -59,7 +60,7 @@ impl<'a> Neighbours<'a> {
         }
     }
 
-    /// What waited at a row until it became dense is settled anew.
+    /// Settles the pairs that waited at a row until it became dense.
     fn released(&mut self, row: u32, was_dense: bool) {
         if !was_dense && self.is_dense(row) {
             for other in std::mem::take(&mut self.waiting[row as usize]) {

@@ -11,7 +11,7 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// What lies beyond each bound.
+/// The probability beyond each bound.
 const TAIL: f64 = 0.025;
 /// The normal quantile of `1 - TAIL`.
 const DEVIATIONS: f64 = 1.959_963_984_540_054;
@@ -20,7 +20,14 @@ impl Interval {
     /// After `successes` of `trials`, both of which may be fractions; bounds are right to 1e-9.
     ///
     /// `0 <= successes <= trials` and both finite: the caller checks.
-    pub fn of(successes: f64, trials: f64) -> Self {
+    ///
+    /// # Examples
+    /// ```
+    /// let found = tacit_kernels::evidence::Interval::from_counts(9.0, 10.0);
+    /// assert!((found.mean - 9.5 / 11.0).abs() < 1e-12);
+    /// assert!(found.low < found.mean && found.mean < found.high);
+    /// ```
+    pub fn from_counts(successes: f64, trials: f64) -> Self {
         let (a, b) = (successes + 0.5, trials - successes + 0.5);
         let ln_beta = ln_beta(a, b);
         Self {
@@ -69,8 +76,8 @@ fn lower_quantile(a: f64, b: f64, ln_beta: f64) -> f64 {
     x
 }
 
-/// By which step F reaches its target, where it exceeds it by `error` times its density; and the size of the last
-/// term of the series, which bounds what was left out.
+/// The step by which F reaches its target if it exceeds it by `error` times its density, and the size of the
+/// series' last term, which bounds the truncation error.
 fn step(a: f64, b: f64, x: f64, error: f64) -> (f64, f64) {
     let y = 1.0 - x;
     let (left, right) = ((a - 1.0) / x, (b - 1.0) / y);
@@ -162,7 +169,7 @@ fn ln_gamma(x: f64) -> f64 {
     (shifted - 0.5) * shifted.ln() - shifted + 0.5 * (2.0 * PI).ln() + stirling(shifted) - product.ln()
 }
 
-/// What Stirling's formula lacks, for x >= 10.
+/// The correction to Stirling's formula, for x >= 10.
 fn stirling(x: f64) -> f64 {
     const SERIES: [f64; 6] =
         [1.0 / 12.0, -1.0 / 360.0, 1.0 / 1_260.0, -1.0 / 1_680.0, 1.0 / 1_188.0, -691.0 / 360_360.0];
@@ -183,8 +190,8 @@ mod tests {
     fn without_trials_nearly_everything_is_possible() {
         // Beta(1/2, 1/2) is the arcsine law: its quantile is sin²(πp/2).
         let low = (PI * TAIL / 2.0).sin().powi(2);
-        assert_close(Interval::of(0.0, 0.0), low, 1.0 - low);
-        assert_eq!(Interval::of(0.0, 0.0).mean, 0.5);
+        assert_close(Interval::from_counts(0.0, 0.0), low, 1.0 - low);
+        assert_eq!(Interval::from_counts(0.0, 0.0).mean, 0.5);
     }
 
     #[test]
@@ -199,7 +206,7 @@ mod tests {
 
     #[test]
     fn success_and_failure_mirror_each_other() {
-        let (rare, frequent) = (Interval::of(2.0, 40.0), Interval::of(38.0, 40.0));
+        let (rare, frequent) = (Interval::from_counts(2.0, 40.0), Interval::from_counts(38.0, 40.0));
         assert!((rare.low + frequent.high - 1.0).abs() < 1e-12);
         assert!((rare.mean + frequent.mean - 1.0).abs() < 1e-12);
     }
@@ -217,8 +224,8 @@ mod tests {
             trials in 0.0..1e6_f64,
             share in 0.0..=1.0_f64,
         ) {
-            let once = Interval::of(trials * share, trials);
-            let twice = Interval::of(2.0 * trials * share, 2.0 * trials);
+            let once = Interval::from_counts(trials * share, trials);
+            let twice = Interval::from_counts(2.0 * trials * share, 2.0 * trials);
             prop_assert!(0.0 < once.low && once.low < once.mean && once.mean < once.high && once.high <= 1.0);
             prop_assert!(twice.high - twice.low <= once.high - once.low + 1e-12);
             prop_assert_eq!(Interval::low_of(trials * share, trials), once.low);

@@ -2,7 +2,14 @@
 
 use std::time::Duration;
 
-/// What one observation still counts for after `age`: half of it after each `half_life`.
+/// The weight of one observation after `age`: 2^(-age / half_life).
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+/// let hours = |hours: u64| Duration::from_secs(3_600 * hours);
+/// assert_eq!(tacit_kernels::evidence::decay(hours(48), hours(24)), 0.25);
+/// ```
 pub fn decay(age: Duration, half_life: Duration) -> f64 {
     (-age.as_secs_f64() / half_life.as_secs_f64()).exp2()
 }

@@ -10,9 +10,9 @@ use super::beta::Interval;
 use super::half_life::decay;
 use super::odds_ratio::{self, OddsRatio, odds_ratio};
 use crate::facts::{Fact, Id};
-use cells::{Cell, PatternSums, exact};
+use cells::{Cell, PatternSums};
 
-/// Where facts are counted together: what is compared with what, and when it was.
+/// A group of facts that are counted together: comparable episodes of one month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StratumKey<'a> {
     pub namespace: &'a str,
@@ -39,7 +39,7 @@ pub struct Sum<'a> {
     pub last_seen: i64,
 }
 
-/// Which part of the evidence is asked for; by default all of it, at full weight.
+/// The part of the evidence that is asked for; by default all of it, at full weight.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Slice<'a> {
     pub domain: Option<&'a str>,
@@ -56,7 +56,7 @@ pub struct Decay {
     pub half_life: Duration,
 }
 
-/// What the facts about one pattern say, within a slice. Decay bears on `mean`, `low` and `high` only.
+/// The facts about one pattern within a slice. Decay bears on `mean`, `low` and `high` only.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
     pub kind: u8,
@@ -67,7 +67,7 @@ pub struct Summary {
     pub mean: f64,
     pub low: f64,
     pub high: f64,
-    /// Microseconds UTC. What was taken back later may still show here.
+    /// Microseconds UTC. A fact that was taken back later may still show here.
     pub last_seen: i64,
     /// By name; episodes without an agent add none.
     pub agents: Vec<String>,
@@ -93,7 +93,7 @@ pub enum Order {
     Recent,
 }
 
-/// Which of the matching patterns are wanted.
+/// The matching patterns that are wanted.
 #[derive(Debug, Clone, Copy)]
 pub struct Page {
     pub order: Order,
@@ -126,7 +126,7 @@ struct Group {
 }
 
 impl Group {
-    fn of(stratum: &StratumSymbols) -> Self {
+    fn from_stratum(stratum: &StratumSymbols) -> Self {
         Self { domain: stratum.domain, agent: stratum.agent, complexity: stratum.complexity }
     }
 }
@@ -163,8 +163,8 @@ impl Interner {
 #[derive(Clone, Debug, Default)]
 pub struct CountedRows(FxHashMap<Id, (u8, PatternSums)>);
 
-/// The sums by namespace, pattern and stratum. What was added in whatever order gives the same sums, and taking back
-/// what was added leaves none of it behind.
+/// The sums by namespace, pattern and stratum. The same facts give the same sums in any order, and facts that are
+/// taken back leave nothing behind.
 #[derive(Clone, Debug)]
 pub struct Ledger {
     names: Interner,
@@ -215,7 +215,7 @@ impl Ledger {
         }
     }
 
-    /// Takes back what `add` with the same arguments counted.
+    /// Takes back the counts of `add` with the same arguments.
     pub fn remove(&mut self, key: StratumKey<'_>, base: Option<f64>, facts: &[Fact]) {
         let (Some(share), Some(book)) = (base, self.namespace(key.namespace)) else { return };
         let episode = Cell::of_episode(self.stratum(key), share, 0);
@@ -227,7 +227,7 @@ impl Ledger {
         }
     }
 
-    /// Counts facts of an episode, whose stratum the ledger knows, into rows beside the ledger.
+    /// Counts facts of an episode into rows beside the ledger. The ledger knows the episode's stratum already.
     pub fn count_beside(
         &self,
         rows: &mut CountedRows,
@@ -276,25 +276,7 @@ impl Ledger {
         }
     }
 
-    /// Adds sums that were folded before.
-    pub fn load<'a>(&mut self, sums: impl IntoIterator<Item = Sum<'a>>) {
-        for sum in sums {
-            let stratum = self.stratum(sum.stratum);
-            let book = self.book(sum.stratum.namespace);
-            let symbol = self.intern(sum.pattern, sum.kind);
-            let cell = Cell {
-                stratum,
-                trials: sum.trials as u32,
-                successes: exact(sum.successes),
-                episodes: sum.episodes as u32,
-                outcomes: exact(sum.outcomes),
-                last_seen: sum.last_seen.max(month_began(sum.stratum.month)),
-            };
-            self.put(book, symbol, cell);
-        }
-    }
-
-    /// Every sum there is, in no particular order: what `load` makes the same ledger of.
+    /// Every sum there is, in no particular order.
     pub fn sums(&self) -> impl Iterator<Item = Sum<'_>> {
         self.books.iter().enumerate().flat_map(move |(book, rows)| {
             let rows =
@@ -303,7 +285,7 @@ impl Ledger {
         })
     }
 
-    /// Whether any fact about the pattern stands in the namespace.
+    /// Returns true if the namespace holds any fact about the pattern.
     pub fn knows(&self, namespace: &str, pattern: &Id) -> bool {
         self.row(namespace, pattern).is_some()
     }
@@ -335,7 +317,7 @@ impl Ledger {
         Some(Interval::mean_of(successes, trials as f64))
     }
 
-    /// What the slice says about the pattern; `None` where it says nothing.
+    /// The evidence of the slice about the pattern; `None` means that there is none.
     pub fn summary(&self, namespace: &str, pattern: &Id, slice: &Slice<'_>) -> Option<Summary> {
         let filter = self.filter(slice)?;
         let symbol = self.symbol(pattern)?;
@@ -343,19 +325,19 @@ impl Ledger {
         self.summarise(symbol, row, &filter)
     }
 
-    /// Successes and trials of `summary`, decayed as the slice says: what its interval is made of.
+    /// Successes and trials of `summary`, decayed as the slice says: the counts behind its interval.
     pub fn weighed(&self, namespace: &str, pattern: &Id, slice: &Slice<'_>) -> Option<(f64, f64)> {
         let totals = self.totals(self.row(namespace, pattern)?, &self.filter(slice)?)?;
         Some((totals.decayed_successes, totals.decayed_trials))
     }
 
-    /// How many episodes the slice holds, and the sum of their outcome shares.
+    /// The number of episodes in the slice, and the sum of their outcome shares.
     pub fn rates(&self, namespace: &str, slice: &Slice<'_>) -> (u64, f64) {
         let summary = self.summary(namespace, &EVERY_EPISODE, slice);
         summary.map_or((0, 0.0), |summary| (summary.episodes, summary.outcomes))
     }
 
-    /// The patterns of the slice with what it says about them, in the page's order, then by id.
+    /// The patterns of the slice with their evidence, in the page's order, then by id.
     pub fn patterns(
         &self,
         namespace: &str,
@@ -393,7 +375,7 @@ impl Ledger {
         let row = |id: &Id| rows.get(&self.symbol(id)?);
         let Some(own) = row(pattern) else { return odds_ratio(&[]) };
         match among {
-            None => self.against_all(own, &mut GroupTotals::of(self, rows, &filter)),
+            None => self.against_all(own, &mut GroupTotals::new(self, rows, &filter)),
             Some(others) => {
                 let others: FxHashSet<&Id> = others.iter().filter(|other| *other != pattern).collect();
                 self.against(own, others.into_iter().filter_map(row), &filter)
@@ -408,7 +390,7 @@ impl Ledger {
             return Vec::new();
         };
         let rows = &self.books[book as usize];
-        let mut groups = GroupTotals::of(self, rows, &filter);
+        let mut groups = GroupTotals::new(self, rows, &filter);
         let mut compared: Vec<Compared> = Vec::new();
         for (&symbol, row) in rows.iter().filter(|(symbol, _)| **symbol != 0) {
             let Some(totals) = self.totals(row, &filter).filter(|totals| totals.episodes >= min_episodes)
@@ -471,12 +453,12 @@ impl Ledger {
             let stratum = &self.strata[cell.stratum as usize];
             if let Some(weight) = filter.weight(stratum) {
                 let failed = f64::from(cell.episodes) - cell.outcomes;
-                tell(Group::of(stratum), weight * cell.outcomes, weight * failed);
+                tell(Group::from_stratum(stratum), weight * cell.outcomes, weight * failed);
             }
         }
     }
 
-    /// The matching patterns by what they are ordered by, unsorted.
+    /// The matching patterns with their sort keys, unsorted.
     fn rank(
         &self,
         rows: &FxHashMap<u32, PatternSums>,
@@ -494,7 +476,7 @@ impl Ledger {
                 continue;
             }
             let key = match page.order {
-                Order::Confidence => confidences.of(totals.decayed_successes, totals.decayed_trials),
+                Order::Confidence => confidences.get(totals.decayed_successes, totals.decayed_trials),
                 Order::Trials => totals.trials as f64,
                 Order::Recent => totals.last_seen as f64,
             };
@@ -505,7 +487,7 @@ impl Ledger {
 
     fn summarise(&self, symbol: u32, row: &PatternSums, filter: &SliceFilter) -> Option<Summary> {
         let totals = self.totals(row, filter)?;
-        let interval = Interval::of(totals.decayed_successes, totals.decayed_trials);
+        let interval = Interval::from_counts(totals.decayed_successes, totals.decayed_trials);
         let matching = row.cells().iter().map(|cell| &self.strata[cell.stratum as usize]);
         let matching: Vec<&StratumSymbols> =
             matching.filter(|stratum| filter.weight(stratum).is_some()).collect();
@@ -524,7 +506,7 @@ impl Ledger {
         })
     }
 
-    /// The sums of the row's cells that the filter lets through; `None` where there are none.
+    /// The sums of the row's cells that pass the filter; `None` means that none does.
     fn totals(&self, row: &PatternSums, filter: &SliceFilter) -> Option<Totals> {
         let mut totals = Totals::default();
         for cell in row.cells() {
@@ -543,7 +525,7 @@ impl Ledger {
         names
     }
 
-    /// `None` where the slice names what no stratum has.
+    /// The slice with its names looked up; `None` means that no stratum has one of the names.
     fn filter(&self, slice: &Slice<'_>) -> Option<SliceFilter> {
         let symbol = |name: Option<&str>| match name {
             Some(name) => self.names.symbol(name).map(Some),
@@ -623,7 +605,7 @@ impl Ledger {
         *self.stratum_symbols.entry(stratum).or_insert_with(|| {
             let symbol = self.strata.len() as u32;
             self.strata.push(stratum);
-            self.months.entry(Group::of(&stratum)).or_default().push(symbol);
+            self.months.entry(Group::from_stratum(&stratum)).or_default().push(symbol);
             symbol
         })
     }
@@ -646,7 +628,7 @@ struct GroupTotals<'a> {
 }
 
 impl<'a> GroupTotals<'a> {
-    fn of(ledger: &'a Ledger, rows: &'a FxHashMap<u32, PatternSums>, filter: &'a SliceFilter) -> Self {
+    fn new(ledger: &'a Ledger, rows: &'a FxHashMap<u32, PatternSums>, filter: &'a SliceFilter) -> Self {
         Self { ledger, every_episode: rows.get(&0), filter, known: FxHashMap::default() }
     }
 
@@ -667,7 +649,7 @@ impl<'a> GroupTotals<'a> {
     }
 }
 
-/// The group's stratum, new where there was none. There are few: they are looked through.
+/// The group's stratum, a new one if there was none. There are few: a scan finds it.
 fn stratum_of(strata: &mut Vec<(Group, odds_ratio::Stratum)>, group: Group) -> &mut odds_ratio::Stratum {
     let place = strata.iter().rposition(|(known, _)| *known == group).unwrap_or_else(|| {
         strata.push((group, odds_ratio::Stratum::default()));
@@ -682,7 +664,7 @@ fn odds_ratio_of(mut strata: Vec<(Group, odds_ratio::Stratum)>) -> OddsRatio {
     odds_ratio(&strata.into_iter().map(|(_, stratum)| stratum).collect::<Vec<_>>())
 }
 
-/// What a pattern is ordered by, its id, its symbol.
+/// A pattern's sort key, its id and its symbol.
 type Ranked = (f64, Id, u32);
 
 /// Leaves the page's patterns, the largest key first, then by id.
@@ -706,7 +688,7 @@ struct SliceFilter {
 }
 
 impl SliceFilter {
-    /// What the stratum's evidence counts for; `None` where it is outside the slice.
+    /// The weight of the stratum's evidence; `None` means that it is outside the slice.
     fn weight(&self, stratum: &StratumSymbols) -> Option<f64> {
         let is_inside = self.domain.is_none_or(|domain| domain == stratum.domain)
             && self.agent.is_none_or(|agent| agent == stratum.agent)
@@ -751,7 +733,7 @@ impl Totals {
 struct Confidences(FxHashMap<(u64, u64), f64>);
 
 impl Confidences {
-    fn of(&mut self, successes: f64, trials: f64) -> f64 {
+    fn get(&mut self, successes: f64, trials: f64) -> f64 {
         let counts = (successes.to_bits(), trials.to_bits());
         *self.0.entry(counts).or_insert_with(|| Interval::low_of(successes, trials))
     }

@@ -1,4 +1,5 @@
-//! With against without, among comparable episodes: a strong agent must not make its habits look like causes.
+//! Success with a pattern against success without it, among comparable episodes: a strong agent must not make its
+//! habits look like causes.
 
 /// One group of comparable episodes: how many succeeded and failed with and without the pattern.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -47,35 +48,44 @@ impl Stratum {
 /// The common odds ratio over strata (Mantel-Haenszel) with its 95% interval (Robins, Breslow and Greenland).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct OddsRatio {
-    /// How many times the odds of success are with the pattern; NaN where nothing could be compared.
+    /// The factor by which the pattern multiplies the odds of success; NaN if nothing could be compared.
     pub ratio: f64,
     pub low: f64,
     pub high: f64,
-    /// By how much the share of successes is larger with the pattern, the strata weighted by what they compare.
+    /// The difference of the shares of success, the strata weighted by the episodes they compare.
     pub lift: f64,
-    /// How likely a difference at least as large is by chance alone (Mantel and Haenszel's test, two-sided, with the
-    /// correction for continuity); 1 where nothing could be compared.
+    /// The two-sided p-value of the Mantel-Haenszel test with the correction for continuity; 1 if nothing could be
+    /// compared.
     pub p_value: f64,
 }
 
 impl OddsRatio {
     const UNKNOWN: Self = Self { ratio: f64::NAN, low: 0.0, high: f64::INFINITY, lift: 0.0, p_value: 1.0 };
 
-    /// Whether any stratum had episodes with the pattern and episodes without it.
+    /// Returns true if any stratum had episodes with the pattern and episodes without it.
     pub fn is_defined(&self) -> bool {
         !self.ratio.is_nan()
     }
 
-    /// Whether the evidence leaves open which of the two is better.
+    /// Returns true if the evidence leaves open which of the two is better: the interval contains 1.
     pub fn is_undecided(&self) -> bool {
         !(self.low > 1.0 || self.high < 1.0)
     }
 }
 
-/// Compares success with and without a pattern within each stratum, and pools what the strata say.
+/// Compares success with and without a pattern within each stratum, and pools the strata (Mantel and Haenszel 1959;
+/// interval after Robins, Breslow and Greenland 1986).
 ///
-/// Strata that compare nothing count for nothing. Where one side never failed or never succeeded in any of them, half
+/// Strata without a comparison count for nothing. If one side never failed or never succeeded in any of them, half
 /// an episode is added to each cell, so that the ratio stays finite and the interval wide.
+///
+/// # Examples
+/// ```
+/// use tacit_kernels::evidence::{Stratum, odds_ratio};
+/// // 8 of 10 succeeded with the pattern, 4 of 10 without it: (8 / 2) / (4 / 6).
+/// let found = odds_ratio(&[Stratum::from(&[8.0, 2.0, 4.0, 6.0])]);
+/// assert!((found.ratio - 6.0).abs() < 1e-9);
+/// ```
 pub fn odds_ratio(strata: &[Stratum]) -> OddsRatio {
     let comparing: Vec<Stratum> = strata.iter().copied().filter(Stratum::is_informative).collect();
     if comparing.is_empty() {
@@ -97,7 +107,7 @@ pub fn odds_ratio(strata: &[Stratum]) -> OddsRatio {
     }
 }
 
-/// Of a difference that is at least as large where with and without are alike. Every stratum compares.
+/// The two-sided p-value of the pooled difference. Every stratum holds a comparison.
 fn p_value(strata: &[Stratum]) -> f64 {
     let (mut excess, mut variance) = (0.0, 0.0);
     for stratum in strata.iter().filter(|stratum| stratum.total() > 1.0) {
@@ -111,8 +121,8 @@ fn p_value(strata: &[Stratum]) -> f64 {
     if variance > 0.0 { normal_tails(beyond / variance.sqrt()) } else { 1.0 }
 }
 
-/// How much of a normal distribution lies beyond `deviations` on both sides: the complementary error function by a
-/// Chebyshev fit whose relative error is below 1.2e-7 everywhere.
+/// The share of a normal distribution beyond `deviations` on both sides: the complementary error function by a
+/// Chebyshev fit (Numerical Recipes) with a relative error below 1.2e-7 everywhere.
 fn normal_tails(deviations: f64) -> f64 {
     const TERMS: [f64; 10] = [
         -1.265_512_23,
@@ -134,6 +144,11 @@ fn normal_tails(deviations: f64) -> f64 {
 
 /// The p_values of many comparisons, each raised to the smallest share of false discoveries at which it would still be
 /// one (Benjamini and Hochberg): taking all that are at most q, no more than a share q of them is chance on average.
+///
+/// # Examples
+/// ```
+/// assert_eq!(tacit_kernels::evidence::benjamini_hochberg(&[0.01, 0.5]), [0.02, 0.5]);
+/// ```
 pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p_values.len()).collect();
     order.sort_unstable_by(|a, b| p_values[*b].total_cmp(&p_values[*a]));
@@ -179,7 +194,7 @@ impl Sums {
         self.both_against += discordant * against_it;
     }
 
-    /// Of the logarithm of the ratio.
+    /// The variance of the logarithm of the ratio.
     fn variance(&self) -> f64 {
         let (r, s) = (self.for_it, self.against_it);
         (self.both_for / r / r + self.mixed / r / s + self.both_against / s / s) / 2.0

@@ -1,4 +1,4 @@
-//! Where the episode chose: the state it was in and the tool it took next.
+//! Choices of an episode: the state it was in and the tool it took next.
 
 use rustc_hash::FxHashMap;
 
@@ -61,7 +61,7 @@ fn result_of(trajectory: &Trajectory, step: usize) -> &str {
     }
 }
 
-/// What the last step decided upon in words, else whether it failed for a second time running.
+/// The condition that the last step stated in words, else "failed again" for a second failure in a row.
 fn condition_at(trajectory: &Trajectory, last: usize) -> Option<String> {
     let stated = trajectory.actions[last].as_deref().filter(|action| decides(action));
     let stated = stated.map(|action| stated_condition(trajectory.text_version, action));

@@ -1,10 +1,10 @@
-//! What was done after an error, and whether it helped.
+//! Recoveries: the step after an error, and if it helped.
 
 use super::finding::{Found, GAVE_UP, pattern_id, write_map, write_str, write_strs};
 use crate::facts::Id;
 use crate::trajectory::Trajectory;
 
-/// Each error with what came next: an occurrence is ok where that step succeeded and the same error of the same tool
+/// Each error with its next step. An occurrence is ok if that step succeeded and the same error of the same tool
 /// did not come back in the episode.
 pub fn error_recoveries(trajectory: &Trajectory, limit: usize) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();

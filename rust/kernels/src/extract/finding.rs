@@ -1,4 +1,4 @@
-//! Findings, what they are written with, and how many of them are kept.
+//! Findings: how they are written, and how many of them are kept.
 
 use rmp::encode;
 use rustc_hash::FxHashMap;
@@ -15,17 +15,17 @@ pub const GAVE_UP: &str = "<gave up>";
 pub struct Found {
     pub pattern: Id,
     pub kind: PatternKind,
-    /// The record of the pattern: a msgpack map of `kind`, `content` and, where there is one, `detail`.
+    /// The record of the pattern: a msgpack map of `kind`, `content` and, if there is one, `detail`.
     pub record: Vec<u8>,
-    /// Where `content` lies within `record`.
+    /// The range of `content` within `record`.
     pub content: std::ops::Range<usize>,
-    /// Whether each occurrence did its job, within 0..=1, in order.
+    /// For each occurrence in order, the share within 0..=1 to which it did its job.
     pub ok: Vec<f64>,
-    /// Which of `Findings::extractors` found it: a bit each.
+    /// The extractors that found it: a bit for each of `Findings::extractors`.
     pub found_by: u32,
 }
 
-/// What some extractors found in one episode, each pattern once.
+/// The findings of some extractors in one episode, each pattern once.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Findings {
     pub extractors: Vec<String>,
@@ -63,8 +63,8 @@ pub fn pattern_id(kind: &str, content: &[u8]) -> Id {
 }
 
 impl Findings {
-    /// The findings of several extractors as one: where two found the same content, one finding names both, with
-    /// the occurrences of whoever saw more.
+    /// The findings of several extractors as one. If two found the same content, one finding names both, with the
+    /// occurrences of the extractor that saw more.
     pub fn merge(parts: Vec<(String, Vec<Found>)>) -> Self {
         let mut merged = Findings::default();
         let mut places: FxHashMap<Id, usize> = FxHashMap::default();
@@ -123,7 +123,7 @@ pub(super) fn keep<T: Ord>(mut counted: Vec<CountedFinding<T>>, limit: usize) ->
     counted
 }
 
-/// Something an episode shows, how often, and where first.
+/// A pattern of an episode with its count and the step of its first occurrence.
 pub(super) struct CountedFinding<T> {
     pub(super) what: T,
     pub(super) rank: usize,

@@ -8,7 +8,7 @@ use crate::trajectory::Trajectory;
 /// The longest run that can be asked for.
 const LONGEST: usize = 8;
 
-/// Which runs are looked for.
+/// The lengths of the runs to extract.
 #[derive(Debug, Clone, Copy)]
 pub struct RunLengths {
     pub min_length: usize,

@@ -1,4 +1,4 @@
-//! What every episode chose in every state it was in, as columns: what rules are induced from.
+//! The choices of every episode in every state, as columns: the data that rules are induced from.
 
 use super::namespace_index::{NONE, NamespaceIndex, OK};
 use crate::names::Names;
@@ -9,25 +9,25 @@ use rustc_hash::{FxHashMap, FxHashSet};
 pub struct StepChoice {
     /// Its place in `Choices::episodes`.
     pub episode: i32,
-    /// How many steps had been taken.
+    /// The number of steps taken before.
     pub step: i32,
     /// The last tool; -1 at the start.
     pub after: i32,
-    /// What came of it: -1 nothing or not known yet, -2 it went well, else the class of its error.
+    /// The result of the last tool: -1 none or not known yet, -2 success, else the class of its error.
     pub result: i32,
-    /// How many steps had failed, the last one counted.
+    /// The number of steps that had failed, the last one included.
     pub errors: i32,
-    /// Whether the step before the last one had failed too.
+    /// 1 if the step before the last one had failed too.
     pub again: i32,
     /// The tool that was chosen; -1 to finish.
     pub choose: i32,
-    /// Whether that step went well: 1 or 0; -1 without a result.
+    /// The result of that step: 1 or 0; -1 without a result.
     pub ok: i32,
-    /// Whether the same tool failed with the same class once more later on.
+    /// 1 if the same tool failed with the same class once more later on.
     pub came_back: i32,
 }
 
-/// One episode that chose. Names are places in `Choices::names`, -1 where it has none.
+/// One episode that chose. Names are places in `Choices::names`; -1 means that it has none.
 #[derive(Clone, Copy, Debug, PartialEq, Default)]
 pub struct Chooser {
     pub domain: i32,
@@ -54,14 +54,14 @@ pub struct Choices {
 }
 
 impl Choices {
-    pub(super) fn of(space: &NamespaceIndex, names: &Names, domain: Option<u32>) -> Self {
+    pub(super) fn new(space: &NamespaceIndex, names: &Names, domain: Option<u32>) -> Self {
         let mut documents: Vec<u32> = (0..space.documents.len() as u32)
             .filter(|number| space.alive[*number as usize])
             .filter(|number| space.documents[*number as usize].base.is_some())
             .filter(|number| domain.is_none_or(|domain| space.documents[*number as usize].domain == domain))
             .collect();
         documents.sort_unstable_by_key(|number| space.documents[*number as usize].id);
-        let places = Places::of(space, names, &documents);
+        let places = Places::new(space, names, &documents);
         let mut found = Self { names: places.sorted.clone(), ..Self::default() };
         let mut approaches: FxHashMap<Vec<u32>, i32> = FxHashMap::default();
         for document in documents {
@@ -133,14 +133,14 @@ fn came_back(tools: &[u32], results: &[u32], last: usize) -> bool {
     results[last] > OK && (last + 1..tools.len()).any(same)
 }
 
-/// Where each number's name stands among the sorted ones.
+/// The place of each number's name among the sorted names.
 struct Places {
     sorted: Vec<String>,
     places: FxHashMap<u32, i32>,
 }
 
 impl Places {
-    fn of(space: &NamespaceIndex, names: &Names, documents: &[u32]) -> Self {
+    fn new(space: &NamespaceIndex, names: &Names, documents: &[u32]) -> Self {
         let mut numbers: FxHashSet<u32> = FxHashSet::default();
         for document in documents {
             let of = &space.documents[*document as usize];

@@ -1,28 +1,26 @@
-//! What is counted of receipts and credits, so that it can be taken back.
+//! Receipts and credits as they are counted, so that they can be taken back.
 
 use super::namespace_index::NamespaceIndex;
 use super::usage::{Content, Credited, SideRecordEntry, Used};
 use crate::facts::Id;
 use rustc_hash::FxHashMap;
 
-/// What is counted of each receipt and each credit, so that it can be taken back.
+/// The counted part of each receipt and each credit, so that it can be taken back.
 #[derive(Debug, Default)]
 pub(super) struct Counted {
     receipts: FxHashMap<Id, Shown>,
-    /// By episode, the ids of its receipts.
-    by_episode: FxHashMap<Id, Vec<Id>>,
     credits: FxHashMap<Id, (u32, Box<[Credited]>)>,
 }
 
 #[derive(Debug)]
 struct Shown {
     place: u32,
-    episode: Id,
     items: Box<[u32]>,
 }
 
 impl Counted {
-    /// Counts a receipt or a credit in the space at `place`, in the stead of what was counted under its id before.
+    /// Counts a receipt or a credit in the namespace at `place`, in place of the one that was counted under its id
+    /// before.
     pub(super) fn apply(&mut self, noted: SideRecordEntry, place: u32, spaces: &mut [NamespaceIndex]) {
         match noted.content {
             Content::Receipt(content) => self.show(noted.id, content, place, spaces),
@@ -33,12 +31,10 @@ impl Counted {
     fn show(&mut self, id: Id, content: Option<(Id, Vec<Id>)>, place: u32, spaces: &mut [NamespaceIndex]) {
         if let Some(before) = self.receipts.remove(&id) {
             spaces[before.place as usize].usages.hide(&before.items);
-            self.forget_of(&before.episode, &id);
         }
-        if let Some((episode, items)) = content {
+        if let Some((_, items)) = content {
             let items = spaces[place as usize].usages.show(&items);
-            self.receipts.insert(id, Shown { place, episode, items });
-            self.by_episode.entry(episode).or_default().push(id);
+            self.receipts.insert(id, Shown { place, items });
         }
     }
 
@@ -52,29 +48,12 @@ impl Counted {
         }
     }
 
-    fn forget_of(&mut self, episode: &Id, receipt: &Id) {
-        if let Some(receipts) = self.by_episode.get_mut(episode) {
-            receipts.retain(|each| each != receipt);
-            if receipts.is_empty() {
-                self.by_episode.remove(episode);
-            }
-        }
-    }
-
-    /// The receipts of an episode, by id.
-    pub(super) fn receipts_of(&self, episode: &Id) -> Vec<Id> {
-        let mut receipts = self.by_episode.get(episode).cloned().unwrap_or_default();
-        receipts.sort_unstable();
-        receipts
-    }
-
     pub(super) fn bytes(&self) -> usize {
         let items: usize = self.receipts.values().map(|shown| shown.items.len() * 4).sum();
         let uses: usize = self.credits.values().map(|(_, uses)| uses.len() * size_of::<Credited>()).sum();
         items
             + uses
-            + self.receipts.capacity() * (size_of::<(Id, Shown)>() + 1 + size_of::<Id>())
-            + self.by_episode.capacity() * (size_of::<(Id, Vec<Id>)>() + 1)
+            + self.receipts.capacity() * (size_of::<(Id, Shown)>() + 1)
             + self.credits.capacity() * (size_of::<(Id, (u32, Box<[Credited]>))>() + 1)
     }
 }
@@ -143,14 +122,6 @@ mod tests {
         let (_, spaces) = after(&[used(0.9)]);
         assert_eq!(spaces[0].usages.effectiveness(&SHOWN[1]), Some(0.5));
         assert_eq!(after(&[]).1[0].usages.effectiveness(&SHOWN[1]), None);
-    }
-
-    #[test]
-    fn receipts_are_found_by_their_episode() {
-        let (counted, _) =
-            after(&[noted(6, false, Some(&receipt(&SHOWN))), noted(5, false, Some(&receipt(&[])))]);
-        assert_eq!(counted.receipts_of(&[9; 16]), [[5; 16], [6; 16]]);
-        assert_eq!(counted.receipts_of(&[8; 16]), [] as [Id; 0]);
     }
 
     #[test]

@@ -10,10 +10,10 @@ use crate::text::TextVersion;
 use crate::trajectory::{Complexity, Trajectory, symbol};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// How many features of what stands in an episode's steps are kept.
+/// The number of features that are kept of the text of an episode's steps.
 const MOST_STEP_FEATURES: usize = 48;
 
-/// What the store holds of one episode, as bytes.
+/// The row of one episode in the store, as bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct EpisodeRow<'a> {
     pub id: Id,
@@ -27,7 +27,7 @@ pub struct EpisodeRow<'a> {
 /// A way out of an error that an episode took: which pattern it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recovery {
-    /// What tool and error class are found by.
+    /// The symbol of tool and error class.
     pub error: u64,
     pub next: String,
     pub pattern: Id,
@@ -47,7 +47,7 @@ pub struct Entry {
     pub ended_at: i64,
     pub base: Option<f64>,
     pub measures: Measures,
-    /// What several attempts at one task share.
+    /// The group of the attempts at one task.
     pub group: u64,
     pub task: Features,
     pub steps: Features,
@@ -57,7 +57,7 @@ pub struct Entry {
     pub tool_indices: Vec<u32>,
     pub facts: Vec<Fact>,
     pub recoveries: Vec<Recovery>,
-    /// Of each step, as the trajectory has it.
+    /// The result of each step, as the trajectory has it.
     pub ok: Vec<i8>,
     pub error_classes: Vec<Option<String>>,
     pub vector: Option<Vec<f32>>,
@@ -74,10 +74,15 @@ impl Entry {
             }
             _ => None,
         };
-        Ok(Self::of(trajectory, row.id, decode_facts(row.facts)?, vector))
+        Ok(Self::from_trajectory(trajectory, row.id, decode_facts(row.facts)?, vector))
     }
 
-    pub fn of(trajectory: Trajectory, id: Id, facts: Vec<Fact>, vector: Option<Vec<f32>>) -> Self {
+    pub fn from_trajectory(
+        trajectory: Trajectory,
+        id: Id,
+        facts: Vec<Fact>,
+        vector: Option<Vec<f32>>,
+    ) -> Self {
         let mut tags: Vec<u64> = trajectory.tags.iter().map(|tag| tag_symbol(tag)).collect();
         tags.sort_unstable();
         tags.dedup();
@@ -111,7 +116,7 @@ impl Entry {
         }
     }
 
-    /// What the words of task and steps are found by, ascending, each once.
+    /// The words of task and steps, ascending, each once.
     pub fn words(&self) -> Vec<u64> {
         let mut words = [self.task.words.as_slice(), &self.steps.words].concat();
         words.sort_unstable();
@@ -133,7 +138,7 @@ fn recoveries_of(trajectory: &Trajectory) -> Vec<Recovery> {
     recoveries(trajectory).map(recovery).collect()
 }
 
-/// What an error of a tool is found by.
+/// The symbol of an error of a tool.
 pub(crate) fn error_symbol(tool: &str, class: &str) -> u64 {
     xxh3_64_with_seed(class.as_bytes(), symbol(tool))
 }
@@ -173,7 +178,7 @@ fn thin<T: Copy>(elements: &mut Vec<T>, most: usize) {
     }
 }
 
-/// None where a number is not finite: such a vector cannot be compared.
+/// The vector of these bytes; `None` means that a number is not finite, so that it cannot be compared.
 fn read_vector(bytes: &[u8]) -> Option<Vec<f32>> {
     let (fours, _) = bytes.as_chunks::<4>();
     let vector: Vec<f32> = fours.iter().map(|four| f32::from_le_bytes(*four)).collect();

@@ -1,18 +1,18 @@
-//! Patterns that were merged into others: what an episode said about them counts for the survivor.
+//! Patterns that were merged into others: an episode's facts about them count for the survivor.
 
 use crate::facts::{Fact, Id};
 use rustc_hash::FxHashMap;
 
-/// Which pattern stands for which others in one namespace. A survivor was not merged itself.
+/// The survivor of each merged pattern in one namespace. A survivor was not merged itself.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Merges {
     survivors: FxHashMap<Id, Id>,
 }
 
 impl Merges {
-    /// Of pairs of a pattern and its survivor; what was merged into a pattern that was merged itself stands for the
-    /// last of them, and a circle merges nothing.
-    pub(super) fn of(pairs: &[(Id, Id)]) -> Self {
+    /// Merges from pairs of a pattern and its survivor. A chain of pairs leads to its last pattern, and a circle
+    /// merges nothing.
+    pub(super) fn from_pairs(pairs: &[(Id, Id)]) -> Self {
         let direct: FxHashMap<Id, Id> = pairs.iter().copied().collect();
         let last = |pattern: &Id| {
             let mut survivor = *direct.get(pattern)?;
@@ -45,8 +45,8 @@ impl Merges {
         self.survivors.iter()
     }
 
-    /// The facts of one episode as they count: what it said about several that are one now is one fact, so that the
-    /// episode counts once.
+    /// The facts of one episode as they count: its facts about several patterns that are one now are one fact, so
+    /// that the episode counts once.
     pub(super) fn counted(&self, facts: &[Fact]) -> Vec<Fact> {
         let mut counted: Vec<Fact> = Vec::with_capacity(facts.len());
         if self.is_empty() {
@@ -79,16 +79,16 @@ mod tests {
 
     #[test]
     fn an_episode_that_shows_both_counts_once() {
-        let merges = Merges::of(&[([1; 16], [2; 16])]);
+        let merges = Merges::from_pairs(&[([1; 16], [2; 16])]);
         let counted = merges.counted(&[fact(1, 2, 1.0), fact(3, 1, 1.0), fact(2, 1, 1.0)]);
         assert_eq!(counted, [fact(2, 3, 2.0), fact(3, 1, 1.0)]);
     }
 
     #[test]
     fn merging_twice_leads_to_the_last_survivor_and_a_circle_nowhere() {
-        let merges = Merges::of(&[([1; 16], [2; 16]), ([2; 16], [3; 16])]);
+        let merges = Merges::from_pairs(&[([1; 16], [2; 16]), ([2; 16], [3; 16])]);
         assert_eq!((merges.survivor(&[1; 16]), merges.survivor(&[2; 16])), (&[3; 16], &[3; 16]));
-        let circle = Merges::of(&[([1; 16], [2; 16]), ([2; 16], [1; 16])]);
+        let circle = Merges::from_pairs(&[([1; 16], [2; 16]), ([2; 16], [1; 16])]);
         assert!(circle.is_empty());
     }
 }

@@ -37,7 +37,7 @@ fn results_of(entry: &Entry, names: &mut Names) -> Vec<u32> {
     entry.ok.iter().enumerate().map(result).collect()
 }
 
-/// What is known of one episode beside its text, vector, steps, tags and patterns.
+/// One episode without its text, vector, steps, tags and patterns.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Document {
     pub id: Id,
@@ -74,7 +74,7 @@ pub(super) struct NamespaceIndex {
     pub(super) domain_of: Vec<u32>,
     pub(super) search: Arc<Searchable>,
     pub runs: Runs,
-    /// What came of each step: 0 nothing, 1 well, else 1 more than the number of its error's class.
+    /// The result of each step: 0 none, 1 success, else 1 more than the number of its error's class.
     pub(super) results: Runs,
     pub(super) taught: Taught,
     pub(super) domains: FxHashMap<u32, Domain>,
@@ -104,7 +104,7 @@ pub struct MergePlan {
     first_ways: CountedRows,
 }
 
-/// What all facts say, and what the first way out of each error in an episode was: an episode shows many ways, but
+/// The counts of all facts, and of the first way out of each error in an episode: an episode shows many ways, but
 /// the first alone was taken before it was known how the others went.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Ledgers {
@@ -181,7 +181,7 @@ impl NamespaceIndex {
         number
     }
 
-    /// What the episode says about patterns is counted, and every pattern's mean is up to date.
+    /// Counts the episode's facts about patterns, and brings every pattern's mean up to date.
     fn teach(&mut self, entry: &Entry, document: &Document, names: &mut Names, ledgers: &mut Ledgers) {
         for recovery in &entry.recoveries {
             let next = names.number(&recovery.next);
@@ -372,7 +372,7 @@ impl NamespaceIndex {
         domain.recent.insert(place, number);
     }
 
-    /// Takes an episode out: what is left scores as if it had never been there.
+    /// Takes an episode out: the others score as if it had never been there.
     pub(super) fn remove(&mut self, number: u32, names: &Names, ledgers: &mut Ledgers) {
         self.revision += 1;
         self.unteach(number, names, ledgers);
@@ -392,12 +392,12 @@ impl NamespaceIndex {
         }
     }
 
-    /// For each row whether it is alive; empty where all are.
+    /// For each row, true if it is alive; empty if all are.
     pub(crate) fn live_rows(&self) -> &[bool] {
         if self.live == self.alive.len() { &[] } else { &self.alive }
     }
 
-    /// Whether so much is gone that renumbering pays.
+    /// Returns true if so much is gone that renumbering pays.
     pub(super) fn is_sparse(&self) -> bool {
         let gone = self.documents.len() - self.live;
         gone > FEWEST_GONE && gone as f64 > MOST_GONE * self.documents.len() as f64
@@ -437,7 +437,7 @@ impl NamespaceIndex {
         }
     }
 
-    /// Asks memory for what judging this document will read.
+    /// Asks memory for the columns that judging this document will read.
     pub(super) fn fetch(&self, number: u32) {
         fetch(std::slice::from_ref(&self.documents[number as usize]));
         self.search.fetch(number);
@@ -482,7 +482,7 @@ fn first_ways(ways: impl Iterator<Item = (u64, Id)>) -> Vec<Fact> {
     first
 }
 
-/// What stands for an episode in the digest of those that are held.
+/// The share of an episode in the digest of the namespace.
 fn digest_of(document: &Document) -> u64 {
     let mut bytes = document.id.to_vec();
     bytes.extend_from_slice(&document.ended_at.to_le_bytes());

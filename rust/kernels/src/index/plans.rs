@@ -1,4 +1,4 @@
-//! What successes did, step by step, and which of them went about it alike.
+//! Plans of successes, step by step, and the groups of similar ones.
 
 use super::namespace_index::NamespaceIndex;
 use crate::cluster::{dbscan_plans, kmeans};
@@ -9,7 +9,7 @@ use crate::similarity::Rows;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Reverse;
 
-/// How often the centres of families are moved at most.
+/// The most moves of the centres of families.
 const MOST_MOVES: usize = 100;
 
 /// The newest successes with steps of a namespace or one of its domains: the plan of each, and each plan once.
@@ -44,7 +44,7 @@ pub struct PlanCluster {
 }
 
 impl Plans {
-    pub(super) fn of(space: &NamespaceIndex, names: &Names, domain: Option<u32>, newest: usize) -> Self {
+    pub(super) fn new(space: &NamespaceIndex, names: &Names, domain: Option<u32>, newest: usize) -> Self {
         let (chosen, left_out) = newest_successes(space, domain, newest);
         let mut plans = Self { left_out, ..Self::default() };
         let mut known: FxHashMap<Vec<u64>, usize> = FxHashMap::default();
@@ -69,7 +69,7 @@ impl Plans {
         named.collect()
     }
 
-    /// How many successes these are.
+    /// The number of successes.
     pub fn len(&self) -> usize {
         self.successes.len()
     }
@@ -78,13 +78,13 @@ impl Plans {
         self.successes.is_empty()
     }
 
-    /// How many older successes are not among them.
+    /// The number of older successes that are left out.
     pub fn left_out(&self) -> usize {
         self.left_out
     }
 
-    /// Groups of successes whose plans are within `eps` of each other, in the order of their first members; a success
-    /// with a plan that lies apart is in none of them.
+    /// Groups of successes whose plans are within `eps` of each other, in the order of their first members. A
+    /// success whose plan lies apart is in none of them.
     pub fn clusters(&self, eps: f64, min_points: usize) -> Vec<PlanCluster> {
         let (symbols, offsets) = Sequences::columns(&self.plans);
         let Some(sequences) = Sequences::new(&symbols, &offsets) else { return Vec::new() };
@@ -129,8 +129,8 @@ impl Plans {
         clusters
     }
 
-    /// For each success how often it used each tool, as a row of length 1; and how many tools there are. The tools
-    /// stand in the order of their names.
+    /// For each success the uses of each tool, as a row of length 1, and the number of tools. The tools are in the
+    /// order of their names.
     fn proportions(&self) -> (Vec<f32>, usize) {
         let mut tools: Vec<(&str, u64)> = self
             .plans
@@ -169,7 +169,7 @@ impl Plans {
     }
 }
 
-/// In the order of their ids, and how many older ones there are.
+/// The newest successes in the order of their ids, and the number of older ones.
 fn newest_successes(space: &NamespaceIndex, domain: Option<u32>, newest: usize) -> (Vec<u32>, usize) {
     let of = |number: &u32| &space.documents[*number as usize];
     let is_one = |number: &u32| {

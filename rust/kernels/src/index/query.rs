@@ -1,4 +1,4 @@
-//! What is asked of the index, and what it answers.
+//! Questions to the index, and its answers.
 
 use crate::facts::Id;
 
@@ -16,11 +16,11 @@ pub enum Signal {
     Steps,
     /// The reward's score among those of its domain.
     Outcome,
-    /// How well proven the episode's patterns are.
+    /// The mean of the evidence for the episode's patterns.
     Evidence,
-    /// How long ago it ended.
+    /// The time since it ended, by a half-life.
     Recency,
-    /// How much it helped those who used it.
+    /// The effectiveness of the episode as a memory.
     Effectiveness,
 }
 
@@ -48,16 +48,16 @@ impl Signal {
         Self::ALL.into_iter().find(|signal| signal.name() == name)
     }
 
-    /// Whether the signal compares with the query; the others judge the episode alone.
+    /// Returns true if the signal compares with the query; the others judge the episode alone.
     pub fn compares(self) -> bool {
         matches!(self, Signal::Lexical | Signal::Vector | Signal::Context | Signal::Steps)
     }
 }
 
-/// What each signal counts beside the others: finite and not negative. They need not sum to 1.
+/// The weight of each signal: finite and not negative. They need not sum to 1.
 pub type Weights = [f64; SIGNALS];
 
-/// What text says comes first: the other signals order what is equally near.
+/// The default weights. Text comes first: the other signals order episodes that are equally near.
 pub const DEFAULT_WEIGHTS: Weights = [0.46, 0.24, 0.14, 0.10, 0.02, 0.02, 0.02, 0.06];
 
 /// A new task, as the index is asked about it.
@@ -65,7 +65,7 @@ pub const DEFAULT_WEIGHTS: Weights = [0.46, 0.24, 0.14, 0.10, 0.02, 0.02, 0.02, 
 pub struct Query<'a> {
     pub namespace: &'a str,
     pub task: &'a str,
-    /// Of the index's own embedder; none leaves the source and the signal out.
+    /// The vector of the index's own embedder; `None` leaves the source and the signal out.
     pub vector: Option<&'a [f32]>,
     pub domain: Option<&'a str>,
     pub language: Option<&'a str>,
@@ -79,17 +79,17 @@ pub struct Query<'a> {
     pub weights: Weights,
 }
 
-/// Which of the judged episodes become hits.
+/// The judged episodes that become hits.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RecallLimits {
     pub limit: usize,
-    /// How many of the nearest episodes are wanted beside the hits, however they went.
+    /// The number of the nearest episodes that are wanted beside the hits, however they went.
     pub neighbours: usize,
-    /// How many episodes the words and the vector each propose, at least.
+    /// The number of episodes that the words and the vector each propose, at least.
     pub candidates: usize,
     /// At most so many attempts at one task.
     pub per_task: usize,
-    /// How much being unlike those chosen before it counts beside an episode's score: 0 for nothing, up to 1.
+    /// The weight of being unlike those chosen before, relative to the score: 0 for none, up to 1.
     pub diversity: f64,
     pub successes_only: bool,
 }
@@ -100,13 +100,13 @@ pub struct Hit {
     pub id: Id,
     /// The sum of each value times its weight.
     pub score: f64,
-    /// In 0 to 1; NaN where the signal is absent.
+    /// Values in 0 to 1; NaN means that the signal is absent.
     pub values: [f64; SIGNALS],
     /// Sum to 1 over the signals that are present; 0 for the others.
     pub weights: Weights,
 }
 
-/// Hits, best first, and what the answer did without.
+/// Hits, best first, and the signals that the answer did without.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recalled {
     pub hits: Vec<Hit>,

@@ -16,25 +16,25 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Ordering;
 use std::collections::hash_map::Entry;
 
-/// How many candidates words and vector each propose for each episode that is wanted, if that is more than asked for.
+/// The candidates that words and vector each propose for each episode wanted, if that is more than asked for.
 const CANDIDATES_PER_HIT: usize = 3;
-/// How much further each source looks as long as too few tasks are among what it proposed.
+/// The factor by which each source looks further as long as too few tasks are among its proposals.
 const FURTHER: usize = 4;
-/// How many of the same domain are looked at for that alone, newest first.
+/// The episodes of the same domain that are proposed for that alone, newest first.
 const SAME_DOMAIN: usize = 1_024;
-/// How many postings of words, and of pairs of tools, are read for one query.
+/// The postings of words, and of pairs of tools, that are read for one query.
 const BUDGET: u32 = 1 << 14;
 const BUDGET_OF_PAIRS: u32 = 1 << 12;
-/// What is added where nothing weighs anything: more than 0, so that what was touched can be told.
+/// The least sum of a touched episode: more than 0, so that it differs from an untouched one.
 const LEAST: f32 = 1e-9;
-/// How much of the lexical signal is the task's text; the rest is what stands in the steps.
+/// The share of the task's text in the lexical signal; the rest is the text of the steps.
 const TASK_SHARE: f64 = 0.8;
 /// From how many of the nearest tasks episodes are judged by every signal: so many, or a multiple of the limit.
 const TASKS: usize = 32;
 const TASKS_PER_HIT: usize = 4;
-/// How many attempts at one task are judged by every signal for each that may be a hit.
+/// The attempts at one task that are judged by every signal for each that may be a hit.
 const ATTEMPTS: usize = 2;
-/// How many candidates ahead memory is asked for.
+/// The number of candidates ahead that memory is asked for.
 const AHEAD: usize = 6;
 /// The hits are chosen among so many times the limit.
 const CHOSEN_AMONG: usize = 4;
@@ -53,7 +53,7 @@ pub(super) struct Scratch {
 #[derive(Default)]
 struct CandidateSums {
     sums: Vec<f32>,
-    /// The first `len` places hold what was touched, each once.
+    /// The touched numbers, each once, in the first `len` places.
     touched: Vec<u32>,
     len: usize,
 }
@@ -111,7 +111,7 @@ struct Question<'a> {
 const UNKNOWN: u32 = u32::MAX;
 
 impl<'a> Question<'a> {
-    fn of(query: &Query<'a>, space: &NamespaceIndex, names: &Names) -> Self {
+    fn new(query: &Query<'a>, space: &NamespaceIndex, names: &Names) -> Self {
         let number = |name: &str| names.get(name).unwrap_or(UNKNOWN);
         let vector = query.vector.filter(|vector| vector.iter().any(|x| *x != 0.0));
         let tools: Vec<u64> = query.tools.iter().map(|tool| symbol(tool)).collect();
@@ -152,9 +152,9 @@ pub(super) fn recall(
     choice: &RecallLimits,
     scratch: &mut Scratch,
 ) -> Recalled {
-    let question = Question::of(query, space, names);
+    let question = Question::new(query, space, names);
     let candidates = propose_enough(space, &question, choice, scratch);
-    let judge = Judge::of(space, &question, names, scratch);
+    let judge = Judge::new(space, &question, names, scratch);
     let mut near = judge.all(&candidates);
     near.sort_unstable_by(|a, b| nearer(space, a, b));
     let nearest = near.iter().take(choice.neighbours).map(|near| (near.id, near.similarity)).collect();
@@ -162,14 +162,14 @@ pub(super) fn recall(
     Recalled { hits: choose(space, judged, choice), nearest, missing: question.missing() }
 }
 
-/// The nearer first, then what went better, then by id.
+/// Orders the nearer first, then the better outcome, then by id.
 fn nearer(space: &NamespaceIndex, a: &Near, b: &Near) -> Ordering {
     let base = |near: &Near| space.documents[near.number as usize].base.unwrap_or(0.0);
     let by_similarity = b.similarity.total_cmp(&a.similarity);
     by_similarity.then_with(|| base(b).total_cmp(&base(a))).then_with(|| a.id.cmp(&b.id))
 }
 
-/// What the sources propose: more of it until there are enough different tasks among it, or all there is.
+/// The candidates of the sources: more of them until there are enough different tasks, or no more candidates.
 fn propose_enough(
     space: &NamespaceIndex,
     question: &Question<'_>,
@@ -192,7 +192,7 @@ fn tasks_among(space: &NamespaceIndex, candidates: &[u32]) -> usize {
     tasks.len()
 }
 
-/// The union of what each source proposes, in ascending order.
+/// The union of the proposals of all sources, in ascending order.
 fn propose(
     space: &NamespaceIndex,
     question: &Question<'_>,
@@ -213,8 +213,8 @@ fn propose(
     candidates
 }
 
-/// Those that score the most by what can be added up without looking at each: the query's words by their rarity, the
-/// pairs of neighbouring tools that the steps so far have, and the domain, each by the weight it has in a score.
+/// The episodes with the largest sums of terms that need no look at each episode: the query's words by their
+/// rarity, the pairs of neighbouring tools in the steps so far, and the domain, each by its weight in a score.
 fn by_sums(
     space: &NamespaceIndex,
     question: &Question<'_>,
@@ -293,7 +293,7 @@ fn by_vector(space: &NamespaceIndex, vector: Option<&[f32]>, wanted: usize) -> V
     nearest
 }
 
-/// A candidate and what the signals that compare say of it.
+/// A candidate with the values of the signals that compare.
 struct Near {
     number: u32,
     id: Id,
@@ -342,7 +342,7 @@ struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    fn of(
+    fn new(
         space: &'a NamespaceIndex,
         question: &'a Question<'a>,
         names: &Names,
@@ -366,7 +366,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// What is judged next is on its way from memory while one is judged.
+    /// Fetches the next candidates from memory while one is judged.
     fn all(&self, candidates: &[u32]) -> Vec<Near> {
         let ahead = candidates.iter().skip(AHEAD).map(Some).chain(std::iter::repeat(None));
         let judged = candidates.iter().zip(ahead).map(|(number, next)| {

@@ -1,4 +1,4 @@
-//! What is known of one domain's episodes as a whole: exact medians and ranks that cost little to keep.
+//! Statistics of one domain's episodes: exact medians and ranks that cost little to keep.
 
 /// Numbers in ascending order: inserting, removing and ranking take about the square root of their number.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,13 +47,13 @@ impl Sorted {
         }
     }
 
-    /// The first block whose last number is not below `value`; the last block where all are.
+    /// The first block whose last number is not below `value`; the last block if all are.
     fn block_of(&self, value: f64) -> usize {
         let index = self.blocks.partition_point(|block| block[block.len() - 1] < value);
         index.min(self.blocks.len().saturating_sub(1))
     }
 
-    /// How many numbers are below `value`.
+    /// The number of numbers below `value`.
     pub(super) fn below(&self, value: f64) -> usize {
         self.count_while(|other| other < value)
     }
@@ -95,7 +95,7 @@ impl Sorted {
     }
 }
 
-/// What one episode adds to its domain's statistics.
+/// The measures of one episode for its domain's statistics.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Measures {
     pub total: Option<f64>,
@@ -114,7 +114,7 @@ impl Measures {
 /// The medians of a domain's successes, and of how many episodes the domain consists.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Medians {
-    /// None where no success carries times.
+    /// The median; `None` means that no success carries times.
     pub seconds: Option<f64>,
     pub steps: Option<f64>,
     pub error_rate: Option<f64>,
@@ -177,7 +177,7 @@ impl Statistics {
     }
 }
 
-/// A reward's score where too few others are known.
+/// A reward's score if too few others are known: total / (1 + total).
 pub(super) fn unranked(total: f64) -> f64 {
     let total = total.max(0.0);
     total / (1.0 + total)

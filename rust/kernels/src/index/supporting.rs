@@ -1,4 +1,4 @@
-//! Which patterns stand behind the episodes nearest to a task.
+//! Patterns of the episodes nearest to a task.
 
 use super::namespace_index::{Ledgers, NamespaceIndex};
 use super::usage::Usages;
@@ -6,7 +6,7 @@ use crate::evidence::{Interval, OddsRatio, Slice, Summary};
 use crate::facts::Id;
 use rustc_hash::FxHashMap;
 
-/// How many patterns of each kind are looked at closely for each that is wanted.
+/// The number of patterns of each kind that are judged in full for each that is wanted.
 const LOOKED_AT: usize = 2;
 /// Intervals that are kept for the next question.
 const MOST_INTERVALS: usize = 8_192;
@@ -17,19 +17,19 @@ pub struct SupportedPattern {
     pub pattern: Id,
     /// The weights of the nearest episodes that show it, summed.
     pub support: f64,
-    /// What all the namespace's evidence says of it.
+    /// The evidence of the whole namespace.
     pub summary: Summary,
     /// Its episodes beside those that are comparable.
     pub odds_ratio: OddsRatio,
 }
 
-/// What is worked out on the way and needed again by the next question.
+/// Intermediate results that the next question needs again.
 #[derive(Default)]
 pub(super) struct Support {
     sums: Vec<f64>,
     touched: Vec<u32>,
     of_document: Vec<u32>,
-    /// By the bits of successes and trials: most patterns share a few small counts.
+    /// Intervals by the bits of successes and trials: most patterns share a few small counts.
     intervals: FxHashMap<(u64, u64), (f64, f64)>,
 }
 
@@ -56,7 +56,7 @@ impl Support {
     fn bounds(&mut self, (successes, trials): (f64, f64)) -> (f64, f64) {
         let key = (successes.to_bits(), trials.to_bits());
         *self.intervals.entry(key).or_insert_with(|| {
-            let interval = Interval::of(successes, trials);
+            let interval = Interval::from_counts(successes, trials);
             (interval.low, interval.high)
         })
     }
@@ -71,7 +71,7 @@ pub(super) struct SupportingPatterns<'a> {
     support: &'a mut Support,
 }
 
-/// Which way a pattern is to have gone.
+/// The side of one half that a pattern's success must be on.
 #[derive(Clone, Copy, PartialEq)]
 enum Side {
     Working,
@@ -98,7 +98,7 @@ impl Side {
 }
 
 impl<'a> SupportingPatterns<'a> {
-    pub(super) fn of(
+    pub(super) fn new(
         ledgers: &'a Ledgers,
         space: &'a NamespaceIndex,
         namespace: &'a str,
@@ -123,8 +123,8 @@ impl<'a> SupportingPatterns<'a> {
         Self { ledgers, space, namespace, slice, support }
     }
 
-    /// Those that succeed more often than not and are not worse than their alternatives, by support times the lower
-    /// bound of their success.
+    /// Patterns that succeed more often than not and are not worse than their alternatives, by support times the
+    /// lower bound of their success.
     pub(super) fn working(&mut self, limit: usize) -> Vec<SupportedPattern> {
         self.best(limit, Side::Working)
     }
@@ -151,8 +151,8 @@ impl<'a> SupportingPatterns<'a> {
         best.into_iter().map(|(behind, _)| behind).collect()
     }
 
-    /// A few times as many as are wanted, of each kind, by their plain rates; each with what it is worth, the most
-    /// first.
+    /// A few times as many patterns of each kind as are wanted, by their plain rates; each with its worth, the
+    /// largest first.
     fn likely(&mut self, limit: usize, side: Side) -> Vec<Likely> {
         let mut of_kind: FxHashMap<u8, Vec<Likely>> = FxHashMap::default();
         for number in &self.support.touched {

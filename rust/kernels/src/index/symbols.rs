@@ -1,4 +1,4 @@
-//! Sequences of tools: how alike two runs begin, and what came next.
+//! Sequences of tools: the similarity of two beginnings, and the next tool.
 
 use super::lexical::{read_varint, span, write_varint};
 use rustc_hash::FxHashMap;
@@ -32,7 +32,7 @@ impl Runs {
     }
 }
 
-/// What runs of tools are found by: each pair of neighbours, the start counting as one; ascending, each once.
+/// The keys of a run of tools: each pair of neighbours, the start counting as one; ascending, each once.
 pub(super) fn pairs(tools: &[u64]) -> Vec<u64> {
     let mut before = 0u64;
     let mut pairs: Vec<u64> = tools
@@ -50,7 +50,7 @@ pub(super) fn pairs(tools: &[u64]) -> Vec<u64> {
 /// The steps so far, ready to be compared with many runs. Of more than 64 steps the last 64 count.
 #[derive(Default)]
 pub(super) struct Prefix {
-    /// Where in the steps each tool stands, by its number.
+    /// For each tool by number, a bit for each place in the steps.
     masks: Vec<u64>,
     used: Vec<u32>,
     len: u32,
@@ -109,7 +109,7 @@ impl Prefix {
 /// The number that stands for "no further step".
 pub(super) const FINISH: u32 = 0;
 const LONGEST_CONTEXT: usize = 4;
-/// How many observations of a longer context weigh as much as everything shorter ones say.
+/// The number of observations of a longer context that weighs as much as all shorter ones.
 const BACK_OFF: f64 = 1.0;
 
 /// One tool that may come next.
@@ -119,15 +119,15 @@ pub(super) struct NextTool {
     pub tool: u32,
     /// The share of all that may come next: shares sum to 1.
     pub share: f64,
-    /// How often it came next after the longest context seen, in how many runs that context was seen.
+    /// The times that it came next after the longest context seen, and the runs with that context.
     pub seen: u32,
     pub of: u32,
-    /// How many of the last steps that context spans.
+    /// The number of last steps in that context.
     pub context: usize,
 }
 
-/// What comes after `tools`, by runs with weights: each longer context (up to four last steps) corrects what the
-/// shorter ones say by as much as it has been seen. In no order.
+/// The tools after `tools`, by runs with weights: each longer context (up to four last steps) corrects the estimate
+/// of the shorter ones by as much as it has been seen. In no order.
 pub(super) fn next_steps(tools: &[u32], runs: &[(f64, Vec<u32>)]) -> Vec<NextTool> {
     let mut shares: FxHashMap<u32, f64> = FxHashMap::default();
     let (mut seen, mut of, mut context) = (FxHashMap::default(), 0, 0);
@@ -164,7 +164,7 @@ struct Counts {
     occurrences: u32,
 }
 
-/// What followed `context` in the runs, each occurrence with its run's weight.
+/// The tools after `context` in the runs, each occurrence with its run's weight.
 fn after(context: &[u32], runs: &[(f64, Vec<u32>)]) -> Counts {
     let mut counts = Counts::default();
     for (weight, run) in runs {

@@ -1,4 +1,4 @@
-//! What every episode taught: its facts, a few bytes each, and how well each pattern is proven.
+//! Facts of every episode, a few bytes each, and the mean of each pattern.
 
 use super::lexical::{read_varint, retain_spans, span, write_varint};
 use super::merges::Merges;
@@ -18,7 +18,7 @@ pub(super) struct Taught {
     ends: Vec<u32>,
 }
 
-/// How a fact's successes are written, in the two lowest bits of its occurrences.
+/// The form of a fact's successes, in the two lowest bits of its occurrences.
 const SHARE: u32 = 0;
 const COUNT: u32 = 1;
 const EXACT: u32 = 2;
@@ -50,7 +50,7 @@ impl Taught {
         Some(Kept { number, occurrences: fact.occurrences, successes: fact.successes })
     }
 
-    /// The number of the ledger's symbol, a new one where it has none.
+    /// The number of the ledger's symbol, a new one if it has none.
     pub(super) fn number(&mut self, symbol: u32) -> u32 {
         let next = self.symbols.len() as u32;
         let number = *self.numbers.entry(symbol).or_insert(next);
@@ -61,7 +61,7 @@ impl Taught {
         number
     }
 
-    /// How many patterns are numbered.
+    /// The number of patterns.
     pub(super) fn patterns(&self) -> usize {
         self.symbols.len()
     }
@@ -106,7 +106,7 @@ impl Taught {
         }
     }
 
-    /// How well a document's patterns are proven on average; none where it taught nothing.
+    /// The mean of a document's patterns; `None` means that it has none.
     pub(super) fn evidence(&self, document: u32) -> Option<f64> {
         let (mut sum, mut count) = (0.0, 0u32);
         for kept in self.of(document, None) {
@@ -134,7 +134,7 @@ impl Taught {
     }
 }
 
-/// Most successes are the episode's share, or a count; what is neither is written in full.
+/// Writes the successes. Most are the episode's share, or a count; any other number is written in full.
 fn write_outcome(fact: &Kept, base: f64, bytes: &mut Vec<u8>) {
     let occurrences = u32::from(fact.occurrences) << 2;
     let count = fact.successes as u32;

@@ -1,30 +1,31 @@
-//! How memories were used: what recalls showed, what of it was applied, and whether it went better than expected.
+//! Usage of memories: the recalls that showed them, the uses, and if those went better than expected.
 
 use crate::evidence::Interval;
 use crate::facts::Id;
 use crate::msgpack::{Malformed, Reader, Result};
 use rustc_hash::FxHashMap;
 
-/// Shares are rounded to this before they are added: sums are exact, so what is taken back leaves nothing behind.
+/// Shares are rounded to this before they are added: sums are exact, so that a share that is taken back leaves
+/// nothing behind.
 const ONE: f64 = (1u64 << 24) as f64;
 /// Among how many patterns for each that is wanted credit may choose.
 const LOOKED_AT: usize = 2;
 
-/// What became of one memory each time it was recalled.
+/// The uses of one memory over all its recalls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     pub retrieved: u32,
     pub applied: u32,
-    /// How often what came of applying it was better than expected.
+    /// The uses that went better than expected.
     pub helped: u32,
     trials: u64,
     successes: u64,
 }
 
 impl Usage {
-    /// The share to which applying it helps, a half where nothing is known: Beta posterior, Jeffreys' prior.
+    /// The share of uses that help, a half if nothing is known: Beta posterior, Jeffreys' prior.
     pub fn effectiveness(&self) -> Interval {
-        Interval::of(self.successes as f64 / ONE, self.trials as f64 / ONE)
+        Interval::from_counts(self.successes as f64 / ONE, self.trials as f64 / ONE)
     }
 
     fn mean(&self) -> f64 {
@@ -46,7 +47,7 @@ impl Usage {
     }
 }
 
-/// What a store says of one recall; no record where it was deleted.
+/// A store's row of one recall; no record means that it was deleted.
 #[derive(Clone, Copy, Debug)]
 pub struct SideRecordRow<'a> {
     pub id: Id,
@@ -55,7 +56,7 @@ pub struct SideRecordRow<'a> {
     pub record: Option<&'a [u8]>,
 }
 
-/// What was recalled for an episode, or what of a recall was used, ready to be applied.
+/// A receipt or a credit, ready to be applied.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SideRecordEntry {
     pub id: Id,
@@ -132,7 +133,7 @@ fn field<'a>(record: &'a [u8], name: &str) -> Result<&'a [u8]> {
 pub(super) struct Usages {
     numbers: FxHashMap<Id, u32>,
     all: Vec<Usage>,
-    /// How many uses are credited.
+    /// The number of credited uses.
     applied: usize,
 }
 
@@ -142,19 +143,19 @@ impl Usages {
         (usage != Usage::default()).then_some(usage)
     }
 
-    /// How well it helps to apply a memory; none as long as no memory of the namespace was credited. A memory without
-    /// credit stands at a half, so that credit moves it up or down and nothing else does.
+    /// The effectiveness of a memory; `None` as long as no memory of the namespace was credited. A memory without
+    /// credit stands at a half, so that credit alone moves it up or down.
     pub(super) fn effectiveness(&self, memory: &Id) -> Option<f64> {
         let mean = || self.numbers.get(memory).map_or(0.5, |number| self.all[*number as usize].mean());
         (self.applied > 0).then(mean)
     }
 
-    /// Whether any use is credited.
+    /// Returns true if any use is credited.
     pub(super) fn is_credited(&self) -> bool {
         self.applied > 0
     }
 
-    /// For each pattern that is wanted, how many credit chooses among.
+    /// The number of patterns among which credit chooses, for each that is wanted.
     pub(super) fn looked_at(&self) -> usize {
         if self.applied > 0 { LOOKED_AT } else { 1 }
     }
@@ -171,7 +172,7 @@ impl Usages {
 
     pub(super) fn add(&mut self, uses: &[Used]) -> Box<[Credited]> {
         let credited: Box<[Credited]> =
-            uses.iter().map(|used| Credited::of(used, self.number(&used.memory))).collect();
+            uses.iter().map(|used| Credited::new(used, self.number(&used.memory))).collect();
         credited.iter().for_each(|each| self.all[each.number as usize].add(each));
         self.applied += credited.len();
         credited
@@ -205,7 +206,7 @@ pub(super) struct Credited {
 }
 
 impl Credited {
-    fn of(used: &Used, number: u32) -> Self {
+    fn new(used: &Used, number: u32) -> Self {
         let trials = (used.weight * ONE).round();
         Self { number, trials: trials as u32, successes: (used.helped * trials).round() as u32 }
     }

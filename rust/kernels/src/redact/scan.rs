@@ -265,11 +265,11 @@ impl Scanner<'_> {
     // The rules at `:` and `=`.
 
     fn at_separator(&mut self, at: usize) -> Option<Span> {
-        if let Some(start) = at.checked_sub(MARKER.len() - 1).filter(|start| *start >= self.floor) {
-            if let Some(length) = marker_length(&self.text[start..]) {
-                self.floor = start + length;
-                return None;
-            }
+        if let Some(start) = at.checked_sub(MARKER.len() - 1).filter(|start| *start >= self.floor)
+            && let Some(length) = marker_length(&self.text[start..])
+        {
+            self.floor = start + length;
+            return None;
         }
         if self.text[at..].starts_with(b"://") {
             self.deferred = self.password_of_address(at).or(self.deferred);
@@ -408,9 +408,7 @@ impl Scanner<'_> {
         let rest = &self.text[label..];
         let label_end = label + memmem::find(&rest[..rest.len().min(80)], b"-----")?;
         self.work += label_end - label;
-        if memmem::find(&self.text[label..label_end], b"PRIVATE KEY").is_none() {
-            return None;
-        }
+        memmem::find(&self.text[label..label_end], b"PRIVATE KEY")?;
         let body = label_end + 5;
         let end = self.pem_end(body).unwrap_or_else(|| {
             let is_body = |byte: &&u8| Tail::Base64.has(**byte) || matches!(byte, b'\n' | b'\r' | b'\\');

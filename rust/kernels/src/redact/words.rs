@@ -195,7 +195,7 @@ pub(super) fn is_placeholder(value: &[u8]) -> bool {
     WORDS.iter().any(|word| value.eq_ignore_ascii_case(word.as_bytes()))
         || ["your", "my-", "example", "changeme", "xxx", "os.environ", "process.env", "env."]
             .iter()
-            .any(|word| begins(word))
+            .any(begins)
 }
 
 /// The name of a variable is in one case.

@@ -32,17 +32,17 @@ impl<'a> Sequences<'a> {
         Self { symbols: self.symbols, offsets: &self.offsets[indices.start..=indices.end] }
     }
 
-    /// Where among the symbols the first sequence begins.
+    /// The place among the symbols at which the first sequence begins.
     pub fn start(&self) -> usize {
         self.offsets[0] as usize
     }
 
-    /// Where among the symbols the last sequence ends.
+    /// The place among the symbols at which the last sequence ends.
     pub fn end(&self) -> usize {
         self.offsets[self.offsets.len() - 1] as usize
     }
 
-    /// Where among the symbols a sequence stands.
+    /// The range of a sequence among the symbols.
     #[inline]
     pub fn range(&self, index: usize) -> std::ops::Range<usize> {
         self.offsets[index] as usize..self.offsets[index + 1] as usize

@@ -1,28 +1,29 @@
-//! Prefix growth: every pattern is its prefix and one more symbol, looked for only where the prefix was found.
+//! Prefix growth (PrefixSpan, Pei et al. 2001): every pattern is its prefix and one more symbol, and is searched
+//! only in the sequences of its prefix.
 //!
-//! This is PrefixSpan with two limits: a pattern has at most `longest` symbols, and at most `gap` symbols in all are
-//! passed over between its first and its last. A pattern is found in no sequence where its prefix is not, so that the
-//! extensions of a rare pattern are never looked at.
+//! Two limits are added: a pattern has at most `longest` symbols, and at most `gap` symbols in all are passed over
+//! between its first and its last. A sequence that does not hold a prefix holds none of its extensions, so that the
+//! extensions of a rare pattern are never searched.
 
 use rustc_hash::FxHashMap;
 
 use super::columns::Sequences;
 
-/// Which patterns are looked for.
+/// The limits of the patterns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct SequenceLimits {
     pub shortest: usize,
     pub longest: usize,
-    /// How many symbols in all a pattern may pass over.
+    /// The symbols in all that a pattern may pass over.
     pub gap: usize,
-    /// In how many sequences a pattern must be found.
+    /// The sequences in which a pattern must be found.
     pub min_support: u32,
 }
 
 /// Stands behind the last symbol of each sequence.
 const END: u32 = u32::MAX;
 
-/// What is counted of one sequence for each pattern found in it.
+/// The counts of one sequence for each pattern found in it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mark {
     /// A number of its own: the sum of these says which sequences they were.
@@ -30,7 +31,7 @@ pub(super) struct Mark {
     pub(super) success: u32,
 }
 
-/// Where a pattern was found and in how many sequences.
+/// The places of a pattern and the number of its sequences.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Count {
     pub(super) occurrences: u32,
@@ -61,7 +62,7 @@ struct Occurrence {
     gap: u32,
 }
 
-/// The patterns of some sequences, in lexical order where symbols are in the order of their first use.
+/// The patterns of some sequences, in lexical order by the first use of each symbol.
 #[derive(Default)]
 pub(super) struct Grown {
     /// The symbols by number.
@@ -83,7 +84,7 @@ impl Grown {
 }
 
 /// All patterns up to the longest, also those shorter than the shortest.
-pub(super) fn grow(sequences: Sequences, limits: Limits, marks: &[Mark]) -> Grown {
+pub(super) fn grow(sequences: Sequences, limits: SequenceLimits, marks: &[Mark]) -> Grown {
     let text = Text::new(sequences);
     let starts = (0..text.ids.len() as u32).map(|next| Occurrence { next, gap: 0 }).collect();
     let mut growth = Growth {
@@ -95,7 +96,7 @@ pub(super) fn grow(sequences: Sequences, limits: Limits, marks: &[Mark]) -> Grow
         grown: Grown::default(),
         text,
     };
-    growth.levels.resize_with(limits.longest + 1, Level::default);
+    growth.levels.resize_with(limits.longest + 1, GrownLevel::default);
     growth.levels[0].occurrences = starts;
     growth.extend(0..growth.text.ids.len());
     Grown { alphabet: growth.text.alphabet, ..growth.grown }
@@ -130,20 +131,20 @@ impl Text {
 
 /// Patterns of one length that share a prefix: kept from call to call, so that growing allocates nothing.
 #[derive(Default)]
-struct Level {
+struct GrownLevel {
     occurrences: Vec<Occurrence>,
-    /// Each symbol that extends the prefix, what was counted, and where its occurrences end.
+    /// Each symbol that extends the prefix, its counts, and the end of its occurrences.
     extensions: Vec<(u32, Count, usize)>,
 }
 
 struct Growth<'a> {
-    limits: Limits,
+    limits: SequenceLimits,
     marks: &'a [Mark],
     text: Text,
     /// For each symbol as an extension of the prefix; zero between calls.
     counts: Vec<Count>,
     prefix: Vec<u32>,
-    levels: Vec<Level>,
+    levels: Vec<GrownLevel>,
     grown: Grown,
 }
 
@@ -164,7 +165,7 @@ impl Growth<'_> {
     }
 
     /// Counts each symbol that follows an occurrence, in order of symbol.
-    fn count(&mut self, occurrences: &[Occurrence], next: &mut Level) {
+    fn count(&mut self, occurrences: &[Occurrence], next: &mut GrownLevel) {
         next.extensions.clear();
         for &occurrence in occurrences {
             for (place, _) in followers(&self.text.ids, occurrence) {
@@ -186,7 +187,7 @@ impl Growth<'_> {
     }
 
     /// Puts the occurrences of each frequent extension one behind the other.
-    fn place(&mut self, occurrences: &[Occurrence], next: &mut Level) {
+    fn place(&mut self, occurrences: &[Occurrence], next: &mut GrownLevel) {
         let mut start = 0;
         for &(id, _, end) in &next.extensions {
             self.counts[id as usize].occurrences = start as u32;
@@ -207,9 +208,9 @@ impl Growth<'_> {
         }
     }
 
-    fn grow_each(&mut self, next: Level) {
+    fn grow_each(&mut self, next: GrownLevel) {
         let depth = self.prefix.len();
-        let Level { occurrences, extensions } = next;
+        let GrownLevel { occurrences, extensions } = next;
         self.levels[depth + 1].occurrences = occurrences;
         let mut start = 0;
         for &(id, count, end) in &extensions {

@@ -1,4 +1,4 @@
-//! How alike two task contexts are: domain, language and tags.
+//! Similarity of two task contexts: domain, language and tags.
 
 use super::jaccard::jaccard;
 use crate::trajectory::symbol;
@@ -7,7 +7,7 @@ const DOMAIN: f32 = 0.4;
 const LANGUAGE: f32 = 0.3;
 const TAGS: f32 = 0.3;
 
-/// What is compared of a task context, as symbols. `None` is a term that the context lacks.
+/// The terms of a task context, as symbols. `None` means that the context lacks the term.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Context<'a> {
     pub domain: Option<u64>,
@@ -44,6 +44,15 @@ impl ContextSymbols {
 
 /// 0.4 for the same domain, 0.3 for the same language and 0.3 of the tags' Jaccard share, in 0 to 1.
 /// A term that both lack is dropped and the others fill its place: equal contexts score 1.
+///
+/// # Examples
+/// ```
+/// use tacit_kernels::similarity::context::{Context, context};
+/// let one = Context { domain: Some(1), language: Some(2), tags: &[] };
+/// let other = Context { domain: Some(1), language: Some(3), tags: &[] };
+/// // Neither has tags: 0.4 / (0.4 + 0.3).
+/// assert!((context(one, other) - 4.0 / 7.0).abs() < 1e-6);
+/// ```
 pub fn context(a: Context, b: Context) -> f32 {
     let terms = [
         same(a.domain, b.domain).map(|score| (DOMAIN, score)),

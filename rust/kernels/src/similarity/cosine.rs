@@ -1,6 +1,7 @@
 //! Cosine of float vectors: exact, and by two smaller forms of the rows that are rescored exactly.
 //!
-//! The cosine with a zero vector is 0. Vectors are of finite length; where one pass can tell, it is checked.
+//! The cosine with a zero vector is 0. Vectors are of finite length; a function that can tell in one pass checks
+//! it.
 
 use super::leaders::{Best, Leaders};
 use super::rows::{NotFinite, Rows};
@@ -16,6 +17,13 @@ pub use quantised::{Code, Quantised};
 pub use sign_bits::SignBits;
 
 /// The `k` rows of the highest cosine with `query`, best first; equal scores by lower row.
+///
+/// # Examples
+/// ```
+/// use tacit_kernels::similarity::{Rows, cosine::top_k};
+/// let best = top_k(&[1.0, 0.0], Rows::new(&[0.0, 1.0, 2.0, 0.0], 2), 1).unwrap();
+/// assert_eq!((best.rows, best.scores), (vec![1], vec![1.0]));
+/// ```
 pub fn top_k(query: &[f32], rows: Rows, k: usize) -> Result<Best, NotFinite> {
     let length = norm(query);
     let mut leaders = Leaders::new(k);

@@ -4,13 +4,18 @@ use std::cmp::Ordering;
 
 /// The share of the union of two sets that both have; two empty sets are equal.
 /// Both are in ascending order, each symbol once.
+///
+/// # Examples
+/// ```
+/// assert_eq!(tacit_kernels::similarity::jaccard::jaccard(&[1, 2], &[2]), 0.5);
+/// ```
 pub fn jaccard(a: &[u64], b: &[u64]) -> f32 {
     let common = common(a, b);
     let union = a.len() + b.len() - common;
     if union == 0 { 1.0 } else { common as f32 / union as f32 }
 }
 
-/// How many symbols both have.
+/// The number of symbols that both have.
 fn common(a: &[u64], b: &[u64]) -> usize {
     let (mut at_a, mut at_b, mut common) = (0, 0, 0);
     while at_a < a.len() && at_b < b.len() {

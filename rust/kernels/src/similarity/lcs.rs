@@ -1,4 +1,5 @@
-//! Longest common subsequence, bit-parallel after Hyyrö: a place's bit is cleared where the length grows by one.
+//! Longest common subsequence, bit-parallel after Hyyrö (2004): a place's bit is cleared if the length grows by one
+//! there.
 
 use super::masks::{Masks, Measure, Words};
 use crate::sequence::Sequences;
@@ -6,11 +7,21 @@ use crate::simd::dispatch;
 use rustc_hash::FxHashMap;
 
 /// The length of the longest sequence that both hold, in order but not necessarily without gaps.
+///
+/// # Examples
+/// ```
+/// assert_eq!(tacit_kernels::similarity::lcs::lcs_length(&[1, 2, 3], &[1, 3]), 2);
+/// ```
 pub fn lcs_length(a: &[u64], b: &[u64]) -> u32 {
     Masks::new(a).measure::<Lcs>(b) as u32
 }
 
 /// Twice the common length as a share of both lengths, in 0 to 1; two empty sequences are equal.
+///
+/// # Examples
+/// ```
+/// assert_eq!(tacit_kernels::similarity::lcs::lcs_ratio(&[1, 1, 2], &[2]), 0.5);
+/// ```
 pub fn lcs_ratio(a: &[u64], b: &[u64]) -> f32 {
     share(2 * lcs_length(a, b), a.len() + b.len())
 }
@@ -60,7 +71,8 @@ pub fn lcs_places(a: &[u64], b: &[u64]) -> Vec<(u32, u32)> {
     places
 }
 
-/// The bits of `a`'s places after each symbol of `b`: a place's bit is clear where the common length grows by one.
+/// The bits of `a`'s places after each symbol of `b`: a place's bit is clear if the common length grows by one
+/// there.
 fn grown_rows(a: &[u64], b: &[u64]) -> Vec<u64> {
     let blocks = a.len().div_ceil(64);
     let mut masks: FxHashMap<u64, Vec<u64>> = FxHashMap::default();

@@ -8,11 +8,21 @@ use crate::sequence::Sequences;
 use crate::simd::dispatch;
 
 /// The distance between two sequences.
+///
+/// # Examples
+/// ```
+/// assert_eq!(tacit_kernels::similarity::levenshtein::levenshtein(&[1, 2], &[1, 3, 2]), 1);
+/// ```
 pub fn levenshtein(a: &[u64], b: &[u64]) -> u32 {
     distance(Masks::new(a).measure::<Levenshtein>(b), b.len())
 }
 
 /// 1 less the distance as a share of the longer sequence, in 0 to 1; two empty sequences are equal.
+///
+/// # Examples
+/// ```
+/// assert_eq!(tacit_kernels::similarity::levenshtein::levenshtein_ratio(&[1, 2], &[1]), 0.5);
+/// ```
 pub fn levenshtein_ratio(a: &[u64], b: &[u64]) -> f32 {
     ratio(levenshtein(a, b), a.len().max(b.len()))
 }
@@ -49,29 +59,29 @@ enum Levenshtein {}
 
 /// From one place to the next, down the column of a text's symbol, or from one symbol to the next, along a row.
 #[derive(Clone, Copy)]
-struct Change<const N: usize> {
+struct RowChange<const N: usize> {
     up: Words<N>,
     down: Words<N>,
 }
 
 impl Measure for Levenshtein {
-    type Block<const N: usize> = Change<N>;
-    type Carry<const N: usize> = Change<N>;
+    type Block<const N: usize> = RowChange<N>;
+    type Carry<const N: usize> = RowChange<N>;
 
     #[inline(always)]
-    fn start<const N: usize>() -> Change<N> {
-        Change { up: [u64::MAX; N], down: [0; N] }
+    fn start<const N: usize>() -> RowChange<N> {
+        RowChange { up: [u64::MAX; N], down: [0; N] }
     }
 
     /// Above the first place the distance is the number of symbols taken: it always grows.
     #[inline(always)]
-    fn carry<const N: usize>() -> Change<N> {
-        Change { up: [1; N], down: [0; N] }
+    fn carry<const N: usize>() -> RowChange<N> {
+        RowChange { up: [1; N], down: [0; N] }
     }
 
     #[inline(always)]
     #[allow(clippy::needless_range_loop, reason = "a lane is a place in six words")]
-    fn step<const N: usize>(column: &mut Change<N>, found: Words<N>, carry: &mut Change<N>) {
+    fn step<const N: usize>(column: &mut RowChange<N>, found: Words<N>, carry: &mut RowChange<N>) {
         for lane in 0..N {
             let (up, down) = (column.up[lane], column.down[lane]);
             let equal = found[lane] | carry.down[lane];
@@ -87,7 +97,7 @@ impl Measure for Levenshtein {
     }
 
     #[inline(always)]
-    fn value<const N: usize>(column: &Change<N>, lane: usize, places: u64) -> i64 {
+    fn value<const N: usize>(column: &RowChange<N>, lane: usize, places: u64) -> i64 {
         let count = |words: &Words<N>| i64::from((words[lane] & places).count_ones());
         count(&column.up) - count(&column.down)
     }

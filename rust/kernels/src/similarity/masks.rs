@@ -1,8 +1,9 @@
-//! What the bit-parallel measures of sequences share: where a pattern holds a symbol, and many texts at once.
+//! Shared parts of the bit-parallel measures of sequences: the places of each symbol in a pattern, and many texts
+//! at once.
 //!
-//! A measure keeps one bit for each place of the pattern, in blocks of 64, and takes one step for each symbol
-//! of a text. Texts of about one length are stepped together, one in a lane, so that the steps of one need not
-//! wait for each other and may share vector instructions.
+//! A measure keeps one bit for each place of the pattern, in blocks of 64, and takes one step for each symbol of a
+//! text. Texts of about one length are stepped together, one in a lane, so that the steps of one need not wait for
+//! each other and may share vector instructions.
 
 use std::hint::select_unpredictable;
 
@@ -11,7 +12,7 @@ use crate::sequence::Sequences;
 /// Texts stepped together: the 64-bit lanes of the widest vector.
 const LANES: usize = 8;
 
-/// Texts put in order of length at a time: what is found of them stays near the processor.
+/// The number of texts put in order of length at a time: their results stay near the processor.
 const WINDOW: usize = 1024;
 
 /// Lengths that have a bucket of their own when texts are put in order of length.
@@ -20,7 +21,7 @@ const BUCKETS: usize = 256;
 /// One word of bits for each lane.
 pub(super) type Words<const N: usize> = [u64; N];
 
-/// A bit-parallel measure. `Block` holds what 64 places of the pattern know; `Carry` goes from block to block.
+/// A bit-parallel measure. `Block` holds the state of 64 places of the pattern; `Carry` goes from block to block.
 pub(super) trait Measure {
     type Block<const N: usize>: Copy;
     type Carry<const N: usize>: Copy;
@@ -29,7 +30,8 @@ pub(super) trait Measure {
     fn carry<const N: usize>() -> Self::Carry<N>;
     /// Takes one symbol of each text: `found` are the places of the block that hold it.
     fn step<const N: usize>(block: &mut Self::Block<N>, found: Words<N>, carry: &mut Self::Carry<N>);
-    /// What a block adds to the value of the text in `lane`; `places` are its bits that belong to the pattern.
+    /// The contribution of a block to the value of the text in `lane`; `places` are its bits that belong to the
+    /// pattern.
     fn value<const N: usize>(block: &Self::Block<N>, lane: usize, places: u64) -> i64;
 }
 
@@ -38,7 +40,7 @@ pub(super) struct Masks {
     entries: Vec<MaskEntry>,
     multiplier: u64,
     shift: u32,
-    /// Whether each symbol stands where its hash points: a look-up is then one comparison and no branch.
+    /// True if each symbol stands at the place its hash points to: a look-up is then one comparison and no branch.
     direct: bool,
     /// One row of blocks for each symbol; row 0 is that of all other symbols.
     rows: Vec<u64>,
@@ -46,14 +48,14 @@ pub(super) struct Masks {
     length: usize,
 }
 
-/// `found` is 0 in a free entry. It holds the mask itself where one block is enough, where its row begins otherwise.
+/// `found` is 0 in a free entry. It holds the mask itself if one block is enough, else the beginning of its row.
 #[derive(Clone, Copy, Default)]
 struct MaskEntry {
     symbol: u64,
     found: u64,
 }
 
-/// How many hashes are tried for one under which no two symbols of the pattern meet.
+/// The number of hashes tried for one under which no two symbols of the pattern meet.
 const TRIES: u64 = 8;
 
 impl Masks {
@@ -105,7 +107,7 @@ impl Masks {
         (symbol.wrapping_mul(self.multiplier) >> self.shift) as usize
     }
 
-    /// The entry of `symbol`, or the free one where it would be. At most one in sixteen is taken: the search ends.
+    /// The entry of `symbol`, or the free one that it would take. At most one in sixteen is taken: the search ends.
     fn slot(&self, symbol: u64) -> usize {
         let mut slot = self.home(symbol);
         loop {
@@ -117,7 +119,7 @@ impl Masks {
         }
     }
 
-    /// Adds what is found of each symbol.
+    /// Adds the entries of each symbol.
     #[inline(always)]
     fn find(&self, symbols: &[u64], found: &mut Vec<u64>) {
         if self.direct {
@@ -156,7 +158,7 @@ impl Masks {
         lanes.value(0)
     }
 
-    /// The value of each of the texts. Inlined into what `dispatch!` compiles for the processor.
+    /// The value of each of the texts. Inlined into the functions that `dispatch!` compiles for the processor.
     #[inline(always)]
     pub(super) fn measure_many<M: Measure>(&self, texts: Sequences) -> Vec<i64> {
         let mut values = vec![0; texts.len()];
@@ -181,7 +183,7 @@ impl Masks {
         }
     }
 
-    /// The texts come in order of length: a lane that has ended goes on with symbols that nobody looks at.
+    /// The texts come in order of length: a lane that has ended continues with symbols whose results are ignored.
     #[inline(always)]
     #[allow(clippy::needless_range_loop, reason = "the loop goes through eight texts side by side")]
     fn measure_group<M: Measure>(
@@ -210,7 +212,7 @@ impl Masks {
 /// The state of one group of texts.
 struct Lanes<'a, M: Measure, const N: usize> {
     masks: &'a Masks,
-    /// Used where the pattern fits into one block: it stays in registers.
+    /// The blocks of a pattern that fits into one: it stays in registers.
     first: M::Block<N>,
     blocks: Vec<M::Block<N>>,
 }
@@ -245,7 +247,7 @@ impl<'a, M: Measure, const N: usize> Lanes<'a, M, N> {
     }
 }
 
-/// An array of what `of` says of each lane. (`array::map` is a call where this is a loop without one.)
+/// An array of the results of `of` for each lane. (`array::map` is a call, and this is a loop without one.)
 #[inline(always)]
 fn each<T: Copy + Default, const N: usize>(of: impl Fn(usize) -> T) -> [T; N] {
     let mut all = [T::default(); N];

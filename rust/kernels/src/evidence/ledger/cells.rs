@@ -88,7 +88,7 @@ impl PatternSums {
         match self {
             Self::One(own) if own.stratum == cell.stratum => own.add(cell),
             Self::One(own) => {
-                let mut many = Many::of(*own);
+                let mut many = Many::new(*own);
                 many.add(cell);
                 *self = Self::Many(Box::new(many));
             }
@@ -113,7 +113,7 @@ impl PatternSums {
 }
 
 impl Many {
-    fn of(cell: Cell) -> Self {
+    fn new(cell: Cell) -> Self {
         Self { cells: vec![cell], trials: cell.trials.into(), successes: cell.successes }
     }
 

@@ -12,7 +12,7 @@ pub(super) fn dot_and_square(a: &[f32], b: &[f32]) -> (f32, f32) {
     products::<true>(a, b)
 }
 
-/// Both products, the second only where it is asked for.
+/// Both products; the second only if it is asked for.
 #[inline]
 fn products<const SQUARE: bool>(a: &[f32], b: &[f32]) -> (f32, f32) {
     assert!(a.len() == b.len(), "vectors must have one length");

@@ -5,7 +5,7 @@ use crate::simd::dispatch;
 use crate::similarity::leaders::{Best, Leaders};
 use crate::similarity::rows::Rows;
 
-/// What rounding in the sums can add to a cosine beyond the rows' own residuals.
+/// The most that rounding in the sums can add to a cosine beyond the rows' own residuals.
 const SLACK: f32 = 1e-5;
 
 /// Unit rows as signed bytes, each with its scale and with how far its codes lie from it.
@@ -24,7 +24,7 @@ impl Quantised {
     }
 
     /// The codes of all of `rows`, which are of finite length.
-    pub fn of(rows: Rows) -> Self {
+    pub fn from_rows(rows: Rows) -> Self {
         let mut quantised = Self::new(rows.width());
         rows.iter().for_each(|row| quantised.push(row));
         quantised
@@ -93,8 +93,8 @@ impl Quantised {
         self.codes.len() + 8 * self.scales.len()
     }
 
-    /// What `top_k` over the exact rows answers, from a scan of the codes.
-    /// `rows` are those whose codes these are: the rows that the codes cannot rule out are scored by them.
+    /// The answer of `top_k` over the exact rows, from a scan of the codes. `rows` are the rows of these codes:
+    /// those that the codes cannot rule out are scored by them.
     pub fn top_k(&self, query: &[f32], rows: Rows, k: usize) -> Best {
         let mut candidates = self.candidates(query, k);
         candidates.sort_unstable_by(|a, b| b.0.total_cmp(&a.0));
@@ -134,7 +134,8 @@ struct QuantisedQuery<'a> {
     residual: f32,
 }
 
-/// For units q and r with codes q' and r': |q.r - q'.r'| <= |q - q'| |r| + |q'| |r - r'|, and |q'| <= 1 + |q - q'|.
+/// The error bound of a coded product. For units q and r with codes q' and r': |q.r - q'.r'| <= |q - q'| |r| + |q'|
+/// |r - r'|, and |q'| <= 1 + |q - q'|.
 #[inline(always)]
 fn bounds<const FUSED: bool>(rows: &Quantised, query: QuantisedQuery, k: usize) -> Vec<(f32, u32)> {
     let mut lower = Leaders::new(k);
@@ -189,7 +190,7 @@ mod tests {
             let (query, elements) = elements.split_at(width);
             let rows = Rows::new(elements, width);
             let exact = top_k(query, rows, k).unwrap();
-            let found = Quantised::of(rows).top_k(query, rows, k);
+            let found = Quantised::from_rows(rows).top_k(query, rows, k);
             prop_assert_eq!(found.rows.len(), exact.rows.len());
             for (a, b) in found.scores.iter().zip(&exact.scores) {
                 prop_assert!((a - b).abs() < 1e-5);
@@ -199,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_replaced_row_is_found_by_what_it_is_now() {
-        let mut quantised = Quantised::of(Rows::new(&[1.0, 0.0, 0.0, 1.0], 2));
+        let mut quantised = Quantised::from_rows(Rows::new(&[1.0, 0.0, 0.0, 1.0], 2));
         quantised.replace(1, &[3.0, 0.1]);
         let rows = [1.0, 0.0, 3.0, 0.1];
         assert_eq!(quantised.top_k(&[3.0, 0.1], Rows::new(&rows, 2), 1).rows, [1]);
@@ -208,7 +209,7 @@ mod tests {
     #[test]
     fn rows_that_are_kept_have_the_cosines_they_had() {
         let rows = [1.0, 0.0, 3.0, 4.0, 0.0, 0.0, 0.6, 0.8];
-        let mut quantised = Quantised::of(Rows::new(&rows, 2));
+        let mut quantised = Quantised::from_rows(Rows::new(&rows, 2));
         quantised.retain(&[true, false, true, true]);
         let code = quantised.code(&[2.0, 0.0]);
         for (index, expected) in [(0, 1.0), (1, 0.0), (2, 0.6)] {
@@ -220,7 +221,7 @@ mod tests {
     #[test]
     fn zero_rows_score_zero() {
         let rows = [0.0, 0.0, -1.0, 0.0];
-        let best = Quantised::of(Rows::new(&rows, 2)).top_k(&[1.0, 0.0], Rows::new(&rows, 2), 2);
+        let best = Quantised::from_rows(Rows::new(&rows, 2)).top_k(&[1.0, 0.0], Rows::new(&rows, 2), 2);
         assert_eq!((best.rows, best.scores), (vec![0, 1], vec![0.0, -1.0]));
     }
 }

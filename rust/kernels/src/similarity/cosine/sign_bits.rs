@@ -26,7 +26,7 @@ impl SignBits {
     }
 
     /// The signs of all of `rows`.
-    pub fn of(rows: Rows) -> Self {
+    pub fn from_rows(rows: Rows) -> Self {
         let mut signs = Self::new(rows.width());
         rows.iter().for_each(|row| signs.push(row));
         signs
@@ -44,7 +44,7 @@ impl SignBits {
         self.width
     }
 
-    /// The packed signs of one row: a bit is set where the number is above 0.
+    /// The packed signs of one row: a bit is set if the number is above 0.
     pub fn row(&self, index: usize) -> Vec<u64> {
         self.bits[index / BLOCK * self.words..][..self.words].iter().map(|word| word[index % BLOCK]).collect()
     }
@@ -89,9 +89,9 @@ impl SignBits {
         leaders.into_best()
     }
 
-    /// The rows that are among the `count` nearest whichever way ties are broken, and the rows that tie for the
-    /// places left over: how many those are comes last. Rows for which `keep` does not hold are passed over; where
-    /// `keep` is empty none are.
+    /// The rows that are among the `count` nearest however ties are broken, the rows that tie for the places left
+    /// over, and the number of those places. Rows for which `keep` is false are passed over; an empty `keep` keeps
+    /// all.
     pub fn nearest_and_tied(
         &self,
         query: &[f32],
@@ -132,7 +132,7 @@ impl SignBits {
     }
 }
 
-/// The number of words is a constant where the width is a common one: the loop over a block then unrolls.
+/// The number of words is a constant for the common widths: the loop over a block then unrolls.
 #[inline(always)]
 fn scan<const FUSED: bool>(signs: &SignBits, query: &[u64], keep: &[bool], nearest: &mut Nearest) {
     match signs.words {
@@ -158,7 +158,7 @@ fn scan_words<const WORDS: usize>(signs: &SignBits, query: &[u64], keep: &[bool]
     }
 }
 
-/// How many bits of each row of a block differ from those of `query`.
+/// The number of bits of each row of a block that differ from those of `query`.
 #[inline(always)]
 fn distances(query: &[u64], rows: &[[u64; BLOCK]]) -> [u64; BLOCK] {
     let mut distances = [0; BLOCK];
@@ -176,7 +176,7 @@ struct Nearest {
     /// No row beyond this distance is among them.
     limit: u32,
     found: Vec<(u32, u32)>,
-    /// How many are found before the limit is brought down.
+    /// The number of rows found before the limit is lowered.
     crowd: usize,
 }
 
@@ -239,7 +239,7 @@ mod tests {
         #[test]
         fn the_nearest_are_those_of_a_sort_by_distance_and_row((width, elements) in matrix(), count in 0usize..14) {
             let (query, elements) = elements.split_at(width);
-            let signs = SignBits::of(Rows::new(elements, width));
+            let signs = SignBits::from_rows(Rows::new(elements, width));
             let packed: Vec<u64> = query.chunks(64).map(pack).collect();
             let mut expected: Vec<u32> = (0..signs.len() as u32).collect();
             expected.sort_by_key(|&row| hamming(&packed, &signs.row(row as usize)));
@@ -251,7 +251,7 @@ mod tests {
         #[test]
         fn tied_rows_fill_the_places_that_nearer_ones_leave((width, elements) in matrix(), count in 0usize..14) {
             let (query, elements) = elements.split_at(width);
-            let mut signs = SignBits::of(Rows::new(elements, width));
+            let mut signs = SignBits::from_rows(Rows::new(elements, width));
             let last = signs.len() - 1;
             let mut keep = vec![true; last + 1];
             let (mut nearer, tied, places) = signs.nearest_and_tied(query, count, &keep);
@@ -270,7 +270,7 @@ mod tests {
         fn with_every_row_a_finalist_the_answer_is_exact((width, elements) in matrix(), k in 1usize..5) {
             let (query, elements) = elements.split_at(width);
             let rows = Rows::new(elements, width);
-            let found = SignBits::of(rows).top_k(query, rows, k, rows.len());
+            let found = SignBits::from_rows(rows).top_k(query, rows, k, rows.len());
             let exact = top_k(query, rows, k).unwrap();
             for (a, b) in found.scores.iter().zip(&exact.scores) {
                 prop_assert!((a - b).abs() < 1e-6);
@@ -280,7 +280,7 @@ mod tests {
 
     #[test]
     fn a_replaced_row_has_the_signs_of_the_new_one() {
-        let mut signs = SignBits::of(Rows::new(&[1.0, -1.0, -1.0, 1.0], 2));
+        let mut signs = SignBits::from_rows(Rows::new(&[1.0, -1.0, -1.0, 1.0], 2));
         signs.replace(1, &[2.0, 2.0]);
         assert_eq!((signs.row(0), signs.row(1)), (vec![0b01], vec![0b11]));
     }
