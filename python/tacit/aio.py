@@ -6,14 +6,14 @@ import asyncio
 import copy
 import functools
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import EllipsisType, TracebackType
-from typing import Any, Literal, TypeVar, Unpack
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, Unpack
 
 from .config import Settings
+from .errors import EpisodeError, StorageError
 from .memory import Memory
 from .model.advice import Fixes, Playbook, Prediction, Suggestion
 from .model.context import Complexity
@@ -21,7 +21,7 @@ from .model.episode import Episode, Json, Outcome, Step
 from .model.learned import Learned
 from .model.maintenance import Maintenance, Relearning
 from .model.pattern import Cluster, Contrast, Heuristic, Pattern, PatternKind
-from .model.query import Asking, EpisodeHead
+from .model.query import EPISODE_HEAD, Asking, EpisodeHead, check_keywords
 from .model.recall import Recall
 from .model.usage import Usage
 from .observing import Observer
@@ -30,15 +30,17 @@ from .redaction import Redactor
 from .registry import Part
 from .storage import Store
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class AsyncMemory:
     """A `Memory` whose verbs are awaited, with the same arguments.
 
-    Verbs that wait for a disk (`complete`, `add`, `recall`...) run on threads of its own, so the event loop goes on;
-    `start` and `log` only touch memory and are done at once. A cancelled `complete` goes on in its thread: repeating
-    it with the same outcome is safe.
+    Verbs that wait for a disk (`complete`, `add`, `recall`...) run on threads of its own, and so does opening the
+    files, so the event loop goes on; `start` and `log` only touch memory and are done at once. Cancelling a waiter
+    withdraws nothing: a `complete` that was handed over is carried out, and repeating it is safe. After `close` every
+    verb raises `StorageError`.
 
     Example:
         >>> import asyncio, tacit
@@ -60,8 +62,15 @@ class AsyncMemory:
         redactor: Part[Redactor] | Sequence[Part[Redactor]] | EllipsisType | None = ...,
         observers: Iterable[Part[Observer]] = (),
         clock: Callable[[], int] = time.time_ns,
+        to_json: Callable[[object], object] | None = None,
     ) -> None:
-        self.memory: Memory = Memory(
+        # Answers have threads of their own: they do not queue behind commits.
+        self._commits = ThreadPoolExecutor(max_workers=8, thread_name_prefix="tacit-commit")
+        self._answers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="tacit-answer")
+        self._namespace: str | None = None
+        self._is_closed = False
+        make = functools.partial(
+            Memory,
             database,
             namespace=namespace,
             settings=settings,
@@ -69,18 +78,25 @@ class AsyncMemory:
             redactor=redactor,
             observers=observers,
             clock=clock,
+            to_json=to_json,
         )
-        self._threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="tacit")
+        self._opening: Future[Memory] = _resolved(make) if _no_loop() else self._commits.submit(make)
+
+    @property
+    def memory(self) -> Memory:
+        """The memory behind this one. It waits if its files are still being opened."""
+        memory = self._opening.result()
+        return memory if self._namespace is None else memory.within(self._namespace)
 
     def within(self, namespace: str) -> AsyncMemory:
         """As `Memory.within`."""
         view = copy.copy(self)
-        view.memory = self.memory.within(namespace)
+        view._namespace = namespace
         return view
 
     async def start(self, task: str, **head: Unpack[EpisodeHead]) -> str:
         """As `Memory.start`."""
-        return self.memory.start(task, **head)
+        return (await self._ready()).start(task, **head)
 
     async def log(
         self,
@@ -90,45 +106,39 @@ class AsyncMemory:
         *,
         parameters: Json = None,
         output: Json | EllipsisType = ...,
-        error: str | None = None,
+        error: str | BaseException | None = None,
         timed_out: bool = False,
         latency_ms: float | None = None,
         tokens: int | None = None,
         metadata: dict[str, Json] | None = None,
+        state: Json = None,
         truncate: Literal["observation"] | None = None,
         namespace: str | None = None,
+        strict: bool = True,
     ) -> int:
-        """As `Memory.log`."""
-        return self.memory.log(
-            episode_id,
-            tool,
-            action,
-            parameters=parameters,
-            output=output,
-            error=error,
-            timed_out=timed_out,
-            latency_ms=latency_ms,
-            tokens=tokens,
-            metadata=metadata,
-            truncate=truncate,
-            namespace=namespace,
-        )
+        """As `Memory.log`. It waits on a thread if the episode is being completed at this moment."""
+        memory = await self._ready()
+        step = (tool, action, parameters, output, error, timed_out, latency_ms, tokens, metadata)
+        opened, number, is_late = memory._append(episode_id, step, truncate, state, strict, namespace)
+        if is_late and strict:
+            await self._run(functools.partial(memory._opened.refuse_late, opened, number))
+        return number
 
     async def complete(self, episode_id: str, outcome: Outcome, *, namespace: str | None = None) -> Learned:
         """As `Memory.complete`."""
-        return await self._run(self.memory.complete, episode_id, outcome, namespace=namespace)
+        return await self._call(Memory.complete, episode_id, outcome, namespace=namespace)
 
     async def add(self, episode: Episode) -> Learned:
         """As `Memory.add`."""
-        return await self._run(self.memory.add, episode)
+        return await self._call(Memory.add, episode)
 
     async def add_many(self, episodes: Iterable[Episode]) -> tuple[Learned, ...]:
         """As `Memory.add_many`, all at once."""
-        return await self._run(lambda: tuple(self.memory.add_many(episodes)))
+        return await self._call(_add_all, episodes)
 
     async def forget(self, episode_id: str, *, namespace: str | None = None) -> None:
         """As `Memory.forget`."""
-        await self._run(self.memory.forget, episode_id, namespace=namespace)
+        await self._call(Memory.forget, episode_id, namespace=namespace)
 
     async def recall(
         self,
@@ -140,8 +150,8 @@ class AsyncMemory:
         **asking: Unpack[Asking],
     ) -> Recall:
         """As `Memory.recall`."""
-        return await self._run(
-            self.memory.recall, task, steps=steps, limit=limit, episode_id=episode_id, **asking
+        return await self._call(
+            Memory.recall, task, steps=steps, limit=limit, episode_id=episode_id, **asking
         )
 
     async def suggest(
@@ -154,8 +164,8 @@ class AsyncMemory:
         **asking: Unpack[Asking],
     ) -> Suggestion:
         """As `Memory.suggest`."""
-        return await self._run(
-            self.memory.suggest, steps, task=task, limit=limit, episode_id=episode_id, **asking
+        return await self._call(
+            Memory.suggest, steps, task=task, limit=limit, episode_id=episode_id, **asking
         )
 
     async def recover(
@@ -168,13 +178,13 @@ class AsyncMemory:
         **asking: Unpack[Asking],
     ) -> Fixes:
         """As `Memory.recover`."""
-        return await self._run(self.memory.recover, error, tool=tool, steps=steps, limit=limit, **asking)
+        return await self._call(Memory.recover, error, tool=tool, steps=steps, limit=limit, **asking)
 
     async def predict(
         self, task: str, *, task_key: str | None = None, **asking: Unpack[Asking]
     ) -> Prediction:
         """As `Memory.predict`."""
-        return await self._run(self.memory.predict, task, task_key=task_key, **asking)
+        return await self._call(Memory.predict, task, task_key=task_key, **asking)
 
     async def playbook(
         self,
@@ -186,23 +196,23 @@ class AsyncMemory:
         **asking: Unpack[Asking],
     ) -> Playbook:
         """As `Memory.playbook`."""
-        return await self._run(
-            self.memory.playbook, task, limit=limit, arguments=arguments, episode_id=episode_id, **asking
+        return await self._call(
+            Memory.playbook, task, limit=limit, arguments=arguments, episode_id=episode_id, **asking
         )
 
     async def feedback(
         self, recall_id: str, *, helped: Mapping[str, bool], namespace: str | None = None
     ) -> None:
         """As `Memory.feedback`."""
-        await self._run(self.memory.feedback, recall_id, helped=helped, namespace=namespace)
+        await self._call(Memory.feedback, recall_id, helped=helped, namespace=namespace)
 
     async def usage(self, memory_id: str, *, namespace: str | None = None) -> Usage:
         """As `Memory.usage`."""
-        return await self._run(self.memory.usage, memory_id, namespace=namespace)
+        return await self._call(Memory.usage, memory_id, namespace=namespace)
 
     async def get(self, episode_id: str, *, namespace: str | None = None) -> Episode:
         """As `Memory.get`."""
-        return await self._run(self.memory.get, episode_id, namespace=namespace)
+        return await self._call(Memory.get, episode_id, namespace=namespace)
 
     async def episodes(
         self,
@@ -215,8 +225,8 @@ class AsyncMemory:
         namespace: str | None = None,
     ) -> tuple[Episode, ...]:
         """As `Memory.episodes`."""
-        return await self._run(
-            self.memory.episodes,
+        return await self._call(
+            Memory.episodes,
             domain=domain,
             agent=agent,
             task_key=task_key,
@@ -238,8 +248,8 @@ class AsyncMemory:
         namespace: str | None = None,
     ) -> tuple[Pattern, ...]:
         """As `Memory.patterns`."""
-        return await self._run(
-            self.memory.patterns,
+        return await self._call(
+            Memory.patterns,
             kind=kind,
             domain=domain,
             agent=agent,
@@ -254,7 +264,7 @@ class AsyncMemory:
         self, *, domain: str | None = None, limit: int = 10, namespace: str | None = None
     ) -> tuple[Cluster, ...]:
         """As `Memory.clusters`."""
-        return await self._run(self.memory.clusters, domain=domain, limit=limit, namespace=namespace)
+        return await self._call(Memory.clusters, domain=domain, limit=limit, namespace=namespace)
 
     async def heuristics(
         self,
@@ -266,8 +276,8 @@ class AsyncMemory:
         namespace: str | None = None,
     ) -> tuple[Heuristic, ...]:
         """As `Memory.heuristics`."""
-        return await self._run(
-            self.memory.heuristics,
+        return await self._call(
+            Memory.heuristics,
             domain=domain,
             agent=agent,
             min_confidence=min_confidence,
@@ -285,48 +295,48 @@ class AsyncMemory:
         namespace: str | None = None,
     ) -> tuple[Contrast, ...]:
         """As `Memory.contrasts`."""
-        return await self._run(
-            self.memory.contrasts, task, domain=domain, task_key=task_key, limit=limit, namespace=namespace
+        return await self._call(
+            Memory.contrasts, task, domain=domain, task_key=task_key, limit=limit, namespace=namespace
         )
 
     async def relearn(self, *, progress: Callable[[Relearning], None] | None = None) -> Relearning:
         """As `Memory.relearn`; `progress` is called on another thread."""
-        return await self._run(self.memory.relearn, progress=progress)
+        return await self._call(Memory.relearn, progress=progress)
 
     async def maintain(self, *, dry_run: bool = False, namespace: str | None = None) -> Maintenance:
         """As `Memory.maintain`."""
-        return await self._run(self.memory.maintain, dry_run=dry_run, namespace=namespace)
+        return await self._call(Memory.maintain, dry_run=dry_run, namespace=namespace)
 
     async def undo(self, audit_id: str, *, namespace: str | None = None) -> Maintenance:
         """As `Memory.undo`."""
-        return await self._run(self.memory.undo, audit_id, namespace=namespace)
+        return await self._call(Memory.undo, audit_id, namespace=namespace)
 
     async def score(self, episode: Episode) -> float | None:
         """As `Memory.score`."""
-        return await self._run(self.memory.score, episode)
+        return await self._call(Memory.score, episode)
 
     async def stats(self) -> dict[str, Any]:
         """As `Memory.stats`."""
-        return await self._run(self.memory.stats)
+        return await self._call(Memory.stats)
 
     async def close(self) -> None:
-        """As `Memory.close`; waits for calls under way."""
-        await self._run(self.memory.close)
-        if not self.memory.is_view:
-            self._threads.shutdown(wait=False)
+        """As `Memory.close`; waits for calls under way. Later calls raise `StorageError`."""
+        if self._namespace is not None or self._is_closed:
+            return
+        self._is_closed = True
+        loop = asyncio.get_running_loop()
+        memory = await asyncio.shield(asyncio.wrap_future(self._opening))
+        for threads in (self._answers, self._commits):
+            await asyncio.shield(loop.run_in_executor(None, threads.shutdown))
+        await asyncio.shield(loop.run_in_executor(None, memory.close))
 
-    @asynccontextmanager
-    async def episode(self, task: str, **head: Unpack[EpisodeHead]) -> AsyncIterator[AsyncRecorder]:
+    def episode(self, task: str, *, strict: bool = False, **head: Unpack[EpisodeHead]) -> AsyncRecorder:
         """As `Memory.episode`, with `async with`."""
-        recorder = AsyncRecorder(self, self.memory.episode(task, **head))
-        try:
-            yield recorder
-        except BaseException as error:
-            await self._run(recorder.recorder.__exit__, type(error), error, None)
-            raise
-        await self._run(recorder.recorder.__exit__, None, None, None)
+        check_keywords("episode", head, EPISODE_HEAD, ("task", "strict"))
+        return AsyncRecorder(self, task, head, strict=strict)
 
     async def __aenter__(self) -> AsyncMemory:
+        await self._ready()
         return self
 
     async def __aexit__(
@@ -334,23 +344,99 @@ class AsyncMemory:
     ) -> None:
         await self.close()
 
-    async def _run(self, call: Callable[..., T], *arguments: Any, **named: Any) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, functools.partial(call, *arguments, **named))
+    async def _ready(self) -> Memory:
+        """The memory, once its files are open. The event loop goes on meanwhile."""
+        if not self._opening.done():
+            await asyncio.shield(asyncio.wrap_future(self._opening))
+        return self.memory
+
+    async def _call(self, verb: Callable[Concatenate[Memory, P], T], *given: P.args, **named: P.kwargs) -> T:
+        """Calls a verb of the memory on a thread."""
+        memory = await self._ready()
+        return await self._run(functools.partial(verb, memory, *given, **named), verb.__name__ in _COMMITS)
+
+    async def _run(self, call: Callable[[], T], commits: bool = True) -> T:
+        """Runs the call on a thread. Cancelling the waiter withdraws nothing: what was handed over is carried out."""
+        if self._is_closed:
+            raise StorageError("the memory is closed")
+        threads = self._commits if commits else self._answers
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(threads, call))
+
+
+_COMMITS = frozenset({"complete", "add", "_add_all", "forget", "feedback", "maintain", "undo", "relearn"})
+"""Verbs that wait for the disk."""
+
+
+def _add_all(memory: Memory, episodes: Iterable[Episode]) -> tuple[Learned, ...]:
+    return tuple(memory.add_many(episodes))
+
+
+def _no_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return True
+    return False
+
+
+def _resolved(make: Callable[[], Memory]) -> Future[Memory]:
+    future: Future[Memory] = Future()
+    future.set_result(make())
+    return future
 
 
 class AsyncRecorder:
-    """One episode while it goes on; `AsyncMemory.episode` makes it."""
+    """One episode while it goes on; `AsyncMemory.episode` makes it, `async with` starts it. As `Recorder`, awaited.
 
-    def __init__(self, memory: AsyncMemory, recorder: Recorder) -> None:
+    The first verdict holds, also if the task that gave it is cancelled before the commit.
+
+    Example:
+        >>> import asyncio, tacit
+        >>> async def main() -> str:
+        ...     async with tacit.AsyncMemory() as memory, memory.episode("Cancel order 17") as episode:
+        ...         await episode.log("cancel_order", output="cancelled")
+        ...         return (await episode.succeed()).state
+        >>> asyncio.run(main())
+        'learned'
+    """
+
+    def __init__(self, memory: AsyncMemory, task: str, head: EpisodeHead, *, strict: bool = False) -> None:
         self.memory = memory
-        self.recorder = recorder
-        self.id: str = recorder.id
+        self._start = functools.partial(Recorder, task=task, head=head, strict=strict)
+        self._recorder: Recorder | None = None
+
+    @property
+    def recorder(self) -> Recorder:
+        """The recorder behind this one. Raises `EpisodeError` before `async with` has started the episode."""
+        if self._recorder is None:
+            raise EpisodeError("the episode starts with `async with memory.episode(...)`")
+        return self._recorder
+
+    @property
+    def id(self) -> str:
+        """The episode's id."""
+        return self.recorder.id
 
     @property
     def learned(self) -> Learned | None:
         """Everything the episode taught; `None` while it goes on."""
         return self.recorder.learned
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """As `Recorder.problems`."""
+        return self.recorder.problems
+
+    async def __aenter__(self) -> AsyncRecorder:
+        self._recorder = self._start(await self.memory._ready())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        recorder = self.recorder
+        recorder._decide_ending(error)
+        await self._on_thread(functools.partial(recorder.__exit__, kind, error, traceback))
 
     async def log(
         self,
@@ -359,26 +445,20 @@ class AsyncRecorder:
         *,
         parameters: Json = None,
         output: Json | EllipsisType = ...,
-        error: str | None = None,
+        error: str | BaseException | None = None,
         timed_out: bool = False,
         latency_ms: float | None = None,
         tokens: int | None = None,
         metadata: dict[str, Json] | None = None,
+        state: Json = None,
         truncate: Literal["observation"] | None = None,
     ) -> int:
         """As `Recorder.log`."""
-        return self.recorder.log(
-            tool,
-            action,
-            parameters=parameters,
-            output=output,
-            error=error,
-            timed_out=timed_out,
-            latency_ms=latency_ms,
-            tokens=tokens,
-            metadata=metadata,
-            truncate=truncate,
-        )
+        step = (tool, action, parameters, output, error, timed_out, latency_ms, tokens, metadata)
+        number, check_late = self.recorder._append(step, truncate, state)
+        if check_late is not None:
+            await self._on_thread(check_late)
+        return number
 
     async def recall(
         self,
@@ -389,34 +469,43 @@ class AsyncRecorder:
         **asking: Unpack[Asking],
     ) -> Recall:
         """As `Recorder.recall`."""
-        return await self.memory._run(self.recorder.recall, task, steps=steps, limit=limit, **asking)
+        ask = functools.partial(self.recorder.recall, task, steps=steps, limit=limit, **asking)
+        return await self._on_thread(ask, commits=False)
 
     async def suggest(self, *, limit: int = 5) -> Suggestion:
         """As `Recorder.suggest`."""
-        return await self.memory._run(self.recorder.suggest, limit=limit)
+        return await self._on_thread(functools.partial(self.recorder.suggest, limit=limit), commits=False)
 
-    async def recover(self, error: str, *, tool: str | None = None, limit: int = 5) -> Fixes:
+    async def recover(self, error: str | BaseException, *, tool: str | None = None, limit: int = 5) -> Fixes:
         """As `Recorder.recover`."""
-        return await self.memory._run(self.recorder.recover, error, tool=tool, limit=limit)
+        ask = functools.partial(self.recorder.recover, error, tool=tool, limit=limit)
+        return await self._on_thread(ask, commits=False)
 
     async def predict(self) -> Prediction:
         """As `Recorder.predict`."""
-        return await self.memory._run(self.recorder.predict)
+        return await self._on_thread(self.recorder.predict, commits=False)
 
     async def playbook(self, *, limit: int = 5) -> Playbook:
         """As `Recorder.playbook`."""
-        return await self.memory._run(self.recorder.playbook, limit=limit)
+        return await self._on_thread(functools.partial(self.recorder.playbook, limit=limit), commits=False)
 
     async def succeed(self, verdict: str | None = None, *, artifacts: Sequence[str] = ()) -> Learned:
         """As `Recorder.succeed`."""
-        return await self.memory._run(self.recorder.succeed, verdict, artifacts=artifacts)
+        return await self._end(self.recorder._success(verdict, artifacts))
 
     async def partial(
         self, verdict: str | None = None, *, completed: Sequence[str] = (), failed: Sequence[str] = ()
     ) -> Learned:
         """As `Recorder.partial`."""
-        return await self.memory._run(self.recorder.partial, verdict, completed=completed, failed=failed)
+        return await self._end(self.recorder._partial(verdict, completed, failed))
 
-    async def fail(self, reason: str, details: str | None = None) -> Learned:
+    async def fail(self, reason: str | BaseException, details: str | None = None) -> Learned:
         """As `Recorder.fail`."""
-        return await self.memory._run(self.recorder.fail, reason, details)
+        return await self._end(self.recorder._failure(reason, details))
+
+    async def _end(self, outcome: Outcome) -> Learned:
+        self.recorder._decide(outcome)
+        return await self._on_thread(functools.partial(self.recorder._complete, outcome))
+
+    async def _on_thread(self, call: Callable[[], T], *, commits: bool = True) -> T:
+        return await self.memory._run(call, commits)

@@ -17,7 +17,7 @@ from .answers import Advisor, Contrasts, Retriever, failing_at, query_of
 from .config import Settings, check_settings
 from .credit import Answer, Crediting, RecallReceipt, feedback_record, recall_bytes
 from .embedding import embedders
-from .errors import TacitError
+from .errors import StorageError, TacitError, ValidationError
 from .extractors import Hybrid
 from .intake import (
     Committer,
@@ -38,7 +38,7 @@ from .model.ids import as_bytes
 from .model.learned import Learned
 from .model.maintenance import Maintenance, Relearning
 from .model.pattern import Cluster, Contrast, Heuristic, Pattern, PatternKind
-from .model.query import ASKING, EPISODE_HEAD, Asking, EpisodeHead, Query, check_keywords
+from .model.query import EPISODE_HEAD, Asking, EpisodeHead, Query, check_keywords
 from .model.recall import Recall
 from .model.record import Batch, Filters
 from .model.usage import Usage
@@ -68,6 +68,7 @@ class Memory:
 
     `redactor` replaces secrets before anything is stored: by default as `settings.redactor` says, `None` means none.
     `observers` hear what the memory does.
+    `to_json` is asked first for each logged value that is no JSON value; it returns one, or `NotImplemented`.
 
     Raises `ValidationError` for settings that make no sense, `SchemaError` for a file that is not tacit's or newer
     than this version, `StorageError` if the file cannot be opened.
@@ -94,12 +95,14 @@ class Memory:
         redactor: Part[Redactor] | Sequence[Part[Redactor]] | EllipsisType | None = ...,
         observers: Iterable[Part[Observer]] = (),
         clock: Callable[[], int] = time.time_ns,
+        to_json: Callable[[object], object] | None = None,
     ) -> None:
         self.settings: Settings = Settings.load() if settings is None else settings
         check_settings(self.settings)
         check_namespace(namespace, self.settings.limits)
         self.namespace = namespace
         self._clock = clock
+        self._to_json = to_json
         self.is_view = False
         self._store = store if store is not None else open_store(database, self.settings.storage)
         self._observers = Observers(observers)
@@ -175,19 +178,17 @@ class Memory:
 
     # --- journey one: an episode is logged, and its lessons are durable ---
 
-    def episode(self, task: str, **head: Unpack[EpisodeHead]) -> Recorder:
+    def episode(self, task: str, *, strict: bool = False, **head: Unpack[EpisodeHead]) -> Recorder:
         """A context manager that records one episode; takes the keywords of `start`.
 
-        An exception inside fails the episode with its message and passes; a block that ends without a verdict closes
-        the episode as abandoned.
+        An exception inside fails the episode with its message and passes; an interrupt or a cancellation abandons it,
+        and so does a block that ends without a verdict. The recorder never raises into the agent: values it cannot
+        hold are converted, cut or dropped, and `problems` says so; with `strict=True` it raises as the plain verbs.
         """
         from .recorder import Recorder
 
-        check_keywords("episode", head, EPISODE_HEAD, ("task",))
-        namespace = head.get("namespace")
-        memory = self if namespace is None else self.within(namespace)
-        asking: Asking = {name: head[name] for name in ASKING & head.keys()}  # type: ignore[assignment, literal-required]
-        return Recorder(memory, memory.start(task, **head), task, asking)
+        check_keywords("episode", head, EPISODE_HEAD, ("task", "strict"))
+        return Recorder(self, task, head, strict=strict)
 
     @observed
     def start(self, task: str, **head: Unpack[EpisodeHead]) -> str:
@@ -211,26 +212,53 @@ class Memory:
         *,
         parameters: Json = None,
         output: Json | EllipsisType = ...,
-        error: str | None = None,
+        error: str | BaseException | None = None,
         timed_out: bool = False,
         latency_ms: float | None = None,
         tokens: int | None = None,
         metadata: dict[str, Json] | None = None,
+        state: Json = None,
         truncate: Literal["observation"] | None = None,
         namespace: str | None = None,
+        strict: bool = True,
     ) -> int:
         """Appends a step to an open episode and returns its number, counted from 1.
 
         The step went well if `output` is given (`None` too), failed if `error` or `timed_out` is, and has no result
-        without them. An output or error is at most 10,000 characters (a JSON value: bytes) unless
-        `truncate="observation"` allows to cut a text. Raises `ValidationError` or `TooLargeError` that names the
-        field; the episode is then as it was.
+        without them. `state` is the agent's view of its situation, a text or a mapping.
+
+        Values that are no JSON values are converted (a dataclass to an object, a `datetime` to ISO text...), and the
+        step's `altered` says so. If something would be lost (a text beyond 10,000 characters, a JSON value beyond
+        10,000 bytes, NaN, an object that has only a `repr`), `ValidationError` or `TooLargeError` names the field and
+        the episode stays as it was; with `strict=False` the step is recorded all the same, cut or without the value,
+        and 0 is returned if the episode has no room for it. `truncate="observation"` allows to cut a long text.
         """
+        step = (tool, action, parameters, output, error, timed_out, latency_ms, tokens, metadata)
+        opened, number, is_late = self._append(episode_id, step, truncate, state, strict, namespace)
+        if is_late and strict:
+            self._opened.refuse_late(opened, number)
+        return number
+
+    def _append(
+        self,
+        episode_id: str,
+        step: tuple[object, ...],
+        truncate: str | None,
+        state: Json,
+        strict: bool,
+        namespace: str | None = None,
+    ) -> tuple[OpenEpisode, int, bool]:
+        """Appends a step without waiting for a lock; see `OpenEpisodes.append`."""
+        if truncate not in (None, "observation"):
+            raise ValidationError("truncate", "None or 'observation'", repr(truncate))
         try:
-            return self._opened.log(
-                episode_id, self.namespace if namespace is None else namespace, truncate, tokens,
-                self._now(), tool, action, parameters, output, error, timed_out, latency_ms, tokens, metadata,
-            )  # fmt: skip
+            return self._opened.append(
+                episode_id,
+                self.namespace if namespace is None else namespace,
+                (self._now(), *step, truncate is not None, state),
+                strict,
+                self._to_json,
+            )
         except TacitError as refusal:
             self._observers.refused("log", self.namespace, refusal)
             raise
@@ -588,10 +616,16 @@ class Memory:
     def close(self) -> None:
         """Closes files and stops threads; does nothing for a view that `within` made, or a second time.
 
-        Open episodes are not stored: complete them first.
+        Open episodes are not stored: complete them first. Raises `StorageError` that names the episodes whose verdict
+        was given and which the store still refuses.
         """
-        if not self.is_view:
-            self._store.close()
+        if self.is_view:
+            return
+        refused = self._intake.retry_unstored()
+        self._store.close()
+        if refused:
+            message = f"{len(refused)} ended episodes could not be stored: {', '.join(refused)}"
+            raise StorageError(message) from next(iter(refused.values()))
 
     def __enter__(self) -> Memory:
         return self
@@ -599,7 +633,12 @@ class Memory:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        try:
+            self.close()
+        except StorageError as failure:
+            if error is None:
+                raise
+            error.add_note(f"tacit: {failure}")
 
     def __repr__(self) -> str:
         return f"Memory({self._store!r}, namespace={self.namespace!r})"

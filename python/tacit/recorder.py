@@ -4,30 +4,42 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from types import EllipsisType, TracebackType
 from typing import Any, Literal, ParamSpec, TypeVar, Unpack, cast
 
-from .errors import EpisodeClosedError, StorageError, ValidationError
+from . import _native
+from .errors import EpisodeClosedError, StorageError, TacitError, ValidationError
+from .intake.conversion import cut_middle, error_text
+from .intake.lenient_head import lenient_head
 from .memory import Memory
 from .model.advice import Fixes, Playbook, Prediction, Suggestion
 from .model.episode import Episode, Json, Outcome, Step
 from .model.learned import Learned
-from .model.query import EPISODE_HEAD, Asking, EpisodeHead, check_keywords
+from .model.query import ASKING, EPISODE_HEAD, Asking, EpisodeHead, check_keywords
 from .model.recall import Recall
+from .model.record import Receipt
 
 P = ParamSpec("P")
 R = TypeVar("R")
+_MAX_ERROR = 10_000
+_MAX_PROBLEMS = 100
+_UNSTORED = Receipt(0, 0, 0, "")
 
 
 class Recorder:
     """One episode while it goes on; `Memory.episode` makes it.
 
-    End it with `succeed`, `fail` or `partial`. An exception that leaves the `with` block fails it with the
-    exception's message and passes; a block that ends without a verdict closes it as abandoned. If `succeed`, `fail`
-    or `partial` raise because the store failed, that says nothing about the task: the episode stays open, and
-    `memory.complete(episode.id, outcome)` may end it later.
+    End it with `succeed`, `fail` or `partial`: the first verdict holds. An `Exception` that leaves the `with` block
+    fails the episode with the exception's message and passes; an interrupt, an exit or a cancellation abandons it, and
+    so does a block that ends without a verdict.
+
+    The recorder never raises into the agent. Logged values are converted, cut or dropped, and `problems` and each
+    step's `altered` say so. If the store fails, `succeed`, `fail` and `partial` return a `Learned` whose state is
+    "unstored"; the episode stays open, is tried again with the next commit and at `Memory.close`, which raises if it
+    still cannot be stored. Questions are answered with nothing and `degraded=("store",)`. With `strict=True` every
+    verb raises as the plain verbs of `Memory` do.
 
     Example:
         >>> from tacit import Memory
@@ -40,15 +52,30 @@ class Recorder:
         'learned'
     """
 
-    def __init__(self, memory: Memory, episode_id: str, task: str, asking: Asking) -> None:
-        self.memory = memory
-        self.id = episode_id
+    def __init__(self, memory: Memory, task: str, head: EpisodeHead, *, strict: bool = False) -> None:
+        self.strict = strict
         self.learned: Learned | None = None
         """Everything the episode taught; `None` while it goes on."""
-        self._task = task
-        self._asking = asking
+        self._problems: list[str] = []
         self._tools: list[str] = []
-        self._not_stored: BaseException | None = None
+        self._verdict: Outcome | None = None
+        if not strict:
+            task, head, self._problems = lenient_head(task, head, memory.settings.limits)
+        namespace = head.get("namespace")
+        self.memory: Memory = memory if namespace is None else memory.within(namespace)
+        self.id: str = _native.new_id()
+        self._task = task
+        self._asking: Asking = {name: head[name] for name in ASKING & head.keys()}  # type: ignore[assignment, literal-required]
+        with self._lenient("start"):
+            self.id = self.memory.start(task, **head)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Everything that was altered, dropped or not stored, in words; empty if nothing was."""
+        opened = self.memory._opened.by_id.get(self.id)
+        of_steps = () if opened is None else opened.problems
+        of_ending = () if self.learned is None else self.learned.problems
+        return tuple(dict.fromkeys((*self._problems, *of_steps, *of_ending)))
 
     def log(
         self,
@@ -57,29 +84,39 @@ class Recorder:
         *,
         parameters: Json = None,
         output: Json | EllipsisType = ...,
-        error: str | None = None,
+        error: str | BaseException | None = None,
         timed_out: bool = False,
         latency_ms: float | None = None,
         tokens: int | None = None,
         metadata: dict[str, Json] | None = None,
+        state: Json = None,
         truncate: Literal["observation"] | None = None,
     ) -> int:
-        """Appends a step; as `Memory.log`."""
-        number = self.memory.log(
-            self.id,
-            tool,
-            action,
-            parameters=parameters,
-            output=output,
-            error=error,
-            timed_out=timed_out,
-            latency_ms=latency_ms,
-            tokens=tokens,
-            metadata=metadata,
-            truncate=truncate,
-        )
-        self._tools.append(tool)
+        """Appends a step and returns its number; as `Memory.log` with `strict=False`.
+
+        0 means that the step could not be recorded, and `problems` says why.
+        """
+        step = (tool, action, parameters, output, error, timed_out, latency_ms, tokens, metadata)
+        number, check_late = self._append(step, truncate, state)
+        if check_late is not None:
+            check_late()
         return number
+
+    def _append(
+        self, step: tuple[object, ...], truncate: str | None, state: Json
+    ) -> tuple[int, Callable[[], None] | None]:
+        """Appends a step without waiting for a lock.
+
+        Gives its number, and for a strict recorder a check that raises if the step came too late; it may wait.
+        """
+        opened, number, is_late = None, 0, False
+        with self._lenient("log"):
+            opened, number, is_late = self.memory._append(self.id, step, truncate, state, self.strict)
+        if number:
+            self._tools.append(str(step[0]))
+        if is_late and self.strict and opened is not None:
+            return number, functools.partial(self.memory._opened.refuse_late, opened, number)
+        return number, None
 
     def recall(
         self,
@@ -94,36 +131,55 @@ class Recorder:
         `task`, `steps` and the keywords of `Memory.recall` override those of the episode. The answer is a receipt:
         the episode's ending credits the memories that were used.
         """
+        check_keywords("recall", asking, ASKING, ("task", "steps", "limit"))
         asked: Asking = {**self._asking, **asking}
-        return self.memory.recall(
-            self._task if task is None else task,
-            steps=self._tools if steps is None else steps,
-            limit=limit,
-            episode_id=self._open_id,
-            **asked,
-        )
+        answer = Recall(_native.new_id(), self._task if task is None else task, degraded=("store",))
+        with self._lenient("recall"):
+            answer = self.memory.recall(
+                self._task if task is None else task,
+                steps=self._tools if steps is None else steps,
+                limit=limit,
+                episode_id=self._open_id,
+                **asked,
+            )
+        return answer
 
     def suggest(self, *, limit: int = 5) -> Suggestion:
         """`Memory.suggest` for this episode's task, context and agent after its steps so far; a receipt too."""
-        episode = self._so_far()
-        return self.memory.suggest(
-            episode.steps, task=self._task, limit=limit, episode_id=self._open_id, **_asking_of(episode)
-        )
+        answer = Suggestion(_native.new_id(), (), degraded=("store",))
+        with self._lenient("suggest"):
+            episode = self._so_far()
+            answer = self.memory.suggest(
+                episode.steps, task=self._task, limit=limit, episode_id=self._open_id, **_asking_of(episode)
+            )
+        return answer
 
-    def recover(self, error: str, *, tool: str | None = None, limit: int = 5) -> Fixes:
+    def recover(self, error: str | BaseException, *, tool: str | None = None, limit: int = 5) -> Fixes:
         """`Memory.recover` after the steps so far; `tool` may be left out if the last of them failed."""
-        episode = self._so_far()
-        return self.memory.recover(error, tool=tool, steps=episode.steps, limit=limit, **_asking_of(episode))
+        text = error_text(error) if isinstance(error, BaseException) else error
+        answer = Fixes("", tool, (), degraded=("store",))
+        with self._lenient("recover"):
+            episode = self._so_far()
+            answer = self.memory.recover(
+                text, tool=tool, steps=episode.steps, limit=limit, **_asking_of(episode)
+            )
+        return answer
 
     def predict(self) -> Prediction:
         """`Memory.predict` for this episode's task, context and agent."""
-        episode = self._so_far()
-        return self.memory.predict(self._task, task_key=episode.task_key, **_asking_of(episode))
+        answer = _UNKNOWN_ODDS
+        with self._lenient("predict"):
+            episode = self._so_far()
+            answer = self.memory.predict(self._task, task_key=episode.task_key, **_asking_of(episode))
+        return answer
 
     def playbook(self, *, limit: int = 5) -> Playbook:
         """`Memory.playbook` for this episode's task, context and agent; a receipt too."""
-        asking = _asking_of(self._so_far())
-        return self.memory.playbook(self._task, limit=limit, episode_id=self._open_id, **asking)
+        answer = Playbook(_native.new_id(), self._task, (), _UNKNOWN_ODDS, degraded=("store",))
+        with self._lenient("playbook"):
+            asking = _asking_of(self._so_far())
+            answer = self.memory.playbook(self._task, limit=limit, episode_id=self._open_id, **asking)
+        return answer
 
     @property
     def _open_id(self) -> str | None:
@@ -135,25 +191,71 @@ class Recorder:
 
     def succeed(self, verdict: str | None = None, *, artifacts: Sequence[str] = ()) -> Learned:
         """Ends the episode as a success."""
-        return self._complete(Outcome.success(verdict, artifacts=artifacts))
+        return self._complete(self._success(verdict, artifacts))
 
     def partial(
         self, verdict: str | None = None, *, completed: Sequence[str] = (), failed: Sequence[str] = ()
     ) -> Learned:
         """Ends the episode as a partial success."""
-        return self._complete(Outcome.partial(verdict, completed=completed, failed=failed))
+        return self._complete(self._partial(verdict, completed, failed))
 
-    def fail(self, reason: str, details: str | None = None) -> Learned:
-        """Ends the episode as a failure."""
-        return self._complete(Outcome.failure(reason, details))
+    def fail(self, reason: str | BaseException, details: str | None = None) -> Learned:
+        """Ends the episode as a failure; `reason` is a text or the exception that was the reason."""
+        return self._complete(self._failure(reason, details))
+
+    def _success(self, verdict: str | None, artifacts: Sequence[str]) -> Outcome:
+        with self._lenient("outcome"):
+            return Outcome.success(verdict, artifacts=artifacts)
+        return Outcome("success", verdict)
+
+    def _partial(self, verdict: str | None, completed: Sequence[str], failed: Sequence[str]) -> Outcome:
+        with self._lenient("outcome"):
+            return Outcome.partial(verdict, completed=completed, failed=failed)
+        return Outcome("partial", verdict)
+
+    def _failure(self, reason: str | BaseException, details: str | None) -> Outcome:
+        return Outcome.failure(_described(reason) if isinstance(reason, BaseException) else reason, details)
+
+    def _decide(self, outcome: Outcome) -> Outcome:
+        """The verdict of the episode: the first one that was given; a strict recorder lets its store refuse others."""
+        if self._verdict is None or self.strict:
+            self._verdict = outcome
+        return self._verdict
+
+    def _decide_ending(self, error: BaseException | None) -> None:
+        """Decides the outcome of a block that ends now without a verdict, before anything is waited for."""
+        if self._verdict is None and not isinstance(error, TacitError):
+            self._verdict = _ending_of(error)
 
     def _complete(self, outcome: Outcome) -> Learned:
+        """Ends the episode; completing twice with one verdict is safe, so an interrupted commit may be repeated."""
+        verdict = self._decide(outcome)
         try:
-            self.learned = self.memory.complete(self.id, outcome)
-        except (StorageError, KeyboardInterrupt) as error:
-            self._not_stored = error
-            raise
+            self.learned = self.memory.complete(self.id, verdict)
+        except BaseException as error:
+            if self.strict or not _is_ours(error):
+                raise
+            self._note("complete", error)
+            self.learned = self._completed_plainly(error)
         return self.learned
+
+    def _completed_plainly(self, error: BaseException) -> Learned:
+        """Completes once more with an outcome that surely keeps its limits, if the first one broke them."""
+        if isinstance(error, ValidationError | TypeError) and self._verdict is not None:
+            reason = "unreadable reason" if self._verdict.kind == "failure" else None
+            self._verdict = Outcome(self._verdict.kind, reason=reason)
+            try:
+                return self.memory.complete(self.id, self._verdict)
+            except Exception as refused_again:
+                error = refused_again
+                self._note("complete", error)
+        return self._unstored(error)
+
+    def _unstored(self, error: BaseException) -> Learned:
+        """The episode stays open, and the memory tries again with its next commit and when it is closed."""
+        if isinstance(error, StorageError) and self._verdict is not None:
+            self.memory._intake.keep_unstored(self.id, self._verdict, self.memory.namespace)
+        return Learned(self.id, "unstored", _UNSTORED, problems=self.problems)
 
     def __enter__(self) -> Recorder:
         return self
@@ -161,13 +263,62 @@ class Recorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if self.learned is not None or (error is not None and error is self._not_stored):
+        if self.learned is not None or isinstance(error, TacitError):
             return
-        if error is None:
-            self._complete(Outcome.abandoned())
+        self._decide_ending(error)
+        assert self._verdict is not None
+        try:
+            learned = self._complete(self._verdict)
+        except TacitError as failure:
+            if error is None:
+                raise
+            if not isinstance(failure, EpisodeClosedError):  # an interrupted ending may have come about
+                error.add_note(f"tacit could not store the episode {self.id}: {failure}")
         else:
-            with suppress(EpisodeClosedError):  # an ending that was interrupted may have come about
-                self._complete(Outcome.failure(_described(error)))
+            if error is not None and learned.state == "unstored":
+                error.add_note(f"tacit could not store the episode {self.id}: {learned.problems[-1]}")
+
+    @contextmanager
+    def _lenient(self, verb: str) -> Iterator[None]:
+        """Keeps failures inside tacit from the agent and notes them, unless the recorder is strict."""
+        try:
+            yield
+        except BaseException as error:
+            if self.strict or not _is_ours(error):
+                raise
+            self._note(verb, error)
+
+    def _note(self, verb: str, error: BaseException) -> None:
+        problem = f"{verb}: {cut_middle(error_text(error), 500)}"
+        if problem not in self._problems and len(self._problems) < _MAX_PROBLEMS:
+            self._problems.append(problem)
+
+
+_UNKNOWN_ODDS = Prediction(
+    success=0.5,
+    low=0.0,
+    high=1.0,
+    base_rate=0.5,
+    steps=None,
+    steps_low=None,
+    steps_high=None,
+    reward=None,
+    support=0.0,
+    reasons=(),
+    degraded=("store",),
+)
+
+
+def _ending_of(error: BaseException | None) -> Outcome:
+    """The outcome of a block that ended without a verdict: a failure if the agent's code raised, else abandoned."""
+    if isinstance(error, Exception) and type(error).__name__ != "CancelledError":
+        return Outcome.failure(_described(error))
+    return Outcome.abandoned()
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Returns True for a failure inside tacit: an `Exception`, or a panic in Rust, which PyO3 raises beside it."""
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
 
 
 def _asking_of(episode: Episode) -> Asking:
@@ -238,11 +389,9 @@ def _end(episode: Recorder, tool: str, error: BaseException | None = None) -> No
         episode.succeed()
     else:
         episode.log(tool, error=_described(error))
-        episode.fail(_described(error))
+        episode.__exit__(type(error), error, None)
 
 
 def _described(error: BaseException) -> str:
-    """The exception in a line, cut to 10,000 characters."""
-    message = str(error)
-    line = f"{type(error).__name__}: {message}" if message else type(error).__name__
-    return line.encode("utf-8", "replace").decode()[:10_000]
+    """The exception in a line of at most 10,000 characters."""
+    return cut_middle(error_text(error).encode("utf-8", "replace").decode(), _MAX_ERROR)

@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from tacit import Memory, Outcome, UnavailableError, ValidationError, recorded
+from tacit import (
+    Episode,
+    Finding,
+    Limits,
+    Memory,
+    Outcome,
+    Settings,
+    StorageError,
+    UnavailableError,
+    ValidationError,
+    recorded,
+)
 from tacit.testing import FaultyStore
 
 
@@ -22,10 +38,48 @@ def test_a_store_that_fails_does_not_make_a_failure_of_the_episode() -> None:
     store = FaultyStore()
     store.before = be_full
     memory = Memory(store=store)
-    with pytest.raises(UnavailableError), memory.episode("Cancel order 17") as episode:
+    with pytest.raises(UnavailableError), memory.episode("Cancel order 17", strict=True) as episode:
         episode.succeed()
     assert memory.get(episode.id).outcome is None
     assert memory.complete(episode.id, Outcome.success()).state == "learned"
+
+
+def test_an_episode_that_could_not_be_stored_is_stored_with_the_next_commit() -> None:
+    store = FaultyStore()
+    store.before = be_full
+    memory = Memory(store=store)
+    with memory.episode("Cancel order 17") as first:
+        learned = first.succeed()
+    assert learned.state == "unstored"
+    assert any("the disk is full" in problem for problem in learned.problems)
+    with memory.episode("Cancel order 18") as second:
+        second.succeed()
+    assert [each.outcome for each in memory.episodes()] == [Outcome.success(), Outcome.success()]
+
+
+def test_closing_names_the_episodes_that_the_store_still_refuses() -> None:
+    store = FaultyStore()
+    store.before = be_full
+    memory = Memory(store=store)
+    with memory.episode("Cancel order 17") as episode:
+        episode.succeed()
+    store.before = be_full
+    with pytest.raises(StorageError, match=episode.id):
+        memory.close()
+
+
+def with_a_full_disk(memory: Memory, store: FaultyStore) -> None:
+    with memory.episode("Cancel order 17"):
+        store.before = be_full
+        raise LookupError("no such order")
+
+
+def test_the_exception_of_the_application_passes_with_a_note_that_nothing_was_stored() -> None:
+    store = FaultyStore()
+    memory = Memory(store=store)
+    with pytest.raises(LookupError, match="no such order") as caught:
+        with_a_full_disk(memory, store)
+    assert any("the disk is full" in note for note in caught.value.__notes__)
 
 
 def test_an_interrupt_during_an_ending_passes_and_what_was_stored_stays() -> None:
@@ -38,23 +92,209 @@ def test_an_interrupt_during_an_ending_passes_and_what_was_stored_stays() -> Non
         assert other.get(episode.id).outcome == Outcome.success()
 
 
-def test_an_exception_without_a_message_is_told_by_its_name() -> None:
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError])
+def test_an_interrupt_abandons_the_episode_and_passes(interrupt: type[BaseException]) -> None:
     memory = Memory()
-    with pytest.raises(KeyboardInterrupt), memory.episode("Cancel order 17") as episode:
-        raise KeyboardInterrupt
-    assert memory.get(episode.id).outcome == Outcome.failure("KeyboardInterrupt")
+    with pytest.raises(interrupt), memory.episode("Cancel order 17") as episode:
+        raise interrupt
+    assert memory.get(episode.id).outcome == Outcome.abandoned()
+    assert memory.patterns() == ()
+
+
+def test_an_exception_without_a_message_is_described_by_its_name() -> None:
+    memory = Memory()
+    with pytest.raises(MemoryError), memory.episode("Cancel order 17") as episode:
+        raise MemoryError
+    assert memory.get(episode.id).outcome == Outcome.failure("MemoryError")
+
+
+def test_the_first_verdict_holds() -> None:
+    memory = Memory()
+    with memory.episode("Cancel order 17") as episode:
+        episode.succeed("done")
+        episode.fail("changed my mind")
+    assert memory.get(episode.id).outcome == Outcome.success("done")
 
 
 @pytest.mark.parametrize("ending", ["artifacts", "completed", "failed"])
 def test_one_text_is_not_taken_for_a_list_of_its_characters(ending: str) -> None:
-    memory = Memory()
     make = Outcome.success if ending == "artifacts" else Outcome.partial
     with pytest.raises(ValidationError, match=f"{ending} must be a sequence of texts"):
         make(**{ending: "report.txt"})
-    episode = memory.episode("Write a report")
-    end = episode.succeed if ending == "artifacts" else episode.partial
-    with pytest.raises(ValidationError, match=ending):
-        end(**{ending: "report.txt"})
+    memory = Memory()
+    with memory.episode("Write a report") as episode:
+        (episode.succeed if ending == "artifacts" else episode.partial)(**{ending: "report.txt"})
+    assert memory.get(episode.id).outcome == Outcome("success" if ending == "artifacts" else "partial")
+    assert any(ending in problem for problem in episode.problems)
+
+
+@dataclass
+class Page:
+    url: str
+    at: datetime
+
+
+class Unreadable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+ODD_VALUES = [
+    "x" * 20_000,
+    {"page": "x" * 20_000},
+    Page("/orders", datetime(2026, 1, 2, tzinfo=UTC)),
+    {3: (1, {2})},
+    float("nan"),
+    "a\ud800b",
+    2**80,
+    b"bytes",
+    ValueError("bad"),
+    Unreadable(),
+    object(),
+    iter(range(3)),
+]
+
+
+@pytest.mark.parametrize("value", ODD_VALUES, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("field", ["output", "parameters", "metadata", "state", "error", "action"])
+def test_no_logged_value_raises_into_the_agent(field: str, value: object) -> None:
+    memory = Memory()
+    with memory.episode("Fetch the page", domain="web") as episode:
+        assert episode.log("fetch", **{field: value}) == 1  # type: ignore[arg-type]
+        episode.succeed()
+    stored = memory.get(episode.id)
+    assert stored.outcome == Outcome.success()
+    assert len(stored.steps) == 1
+    if field == "output":
+        assert stored.steps[0].altered, "each change of an output is named"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("latency_ms", "12"), ("tokens", -1), ("tokens", 1.5), ("timed_out", "yes"), ("tool", None)],
+)
+def test_a_field_of_another_type_is_dropped_and_named(field: str, value: object) -> None:
+    memory = Memory()
+    step: dict[str, object] = {"tool": "fetch", "output": 1, field: value}
+    with memory.episode("Fetch the page") as episode:
+        assert episode.log(**step) == 1  # type: ignore[arg-type]
+        episode.succeed()
+    assert len(memory.get(episode.id).steps) == 1
+
+
+def test_strict_logging_refuses_a_loss_and_converts_the_rest() -> None:
+    memory = Memory()
+    id = memory.start("Fetch the page")
+    memory.log(id, "fetch", output=Page("/orders", datetime(2026, 1, 2, tzinfo=UTC)))
+    for lossy in (float("nan"), "x" * 20_000, object()):
+        with pytest.raises(ValidationError, match="output"):
+            memory.log(id, "fetch", output=lossy)
+    with pytest.raises(ValidationError, match="latency_ms must be a number; got str"):
+        memory.log(id, "fetch", latency_ms="12")  # type: ignore[arg-type]
+    (step,) = memory.get(id).steps
+    assert step.output == {"url": "/orders", "at": "2026-01-02T00:00:00+00:00"}
+    assert "output: Page became an object" in step.altered
+
+
+def test_a_converter_of_the_caller_is_asked_first() -> None:
+    memory = Memory(to_json=lambda value: value.url if isinstance(value, Page) else NotImplemented)
+    with memory.episode("Fetch the page") as episode:
+        episode.log("fetch", output=Page("/orders", datetime(2026, 1, 2, tzinfo=UTC)))
+    assert memory.get(episode.id).steps[0].output == "/orders"
+
+
+def test_a_step_beyond_the_limit_is_counted() -> None:
+    memory = Memory(settings=Settings(limits=Limits(steps=3)))
+    with memory.episode("Look around") as episode:
+        numbers = [episode.log("look", output=number) for number in range(5)]
+        learned = episode.succeed()
+    assert numbers == [1, 2, 3, 0, 0]
+    assert learned.state == "learned"
+    assert any("2 not recorded" in problem for problem in learned.problems)
+
+
+def test_a_bad_head_is_mended_and_named() -> None:
+    memory = Memory()
+    with memory.episode(
+        "x" * 20_000,
+        tags=["ok", "user:42"],
+        metadata={"at": datetime(2026, 1, 2, tzinfo=UTC)},
+        complexity="hard",  # type: ignore[arg-type]
+    ) as episode:
+        episode.succeed()
+    stored = memory.get(episode.id)
+    assert (len(stored.task), stored.tags, stored.metadata) == (
+        10_000,
+        ("ok",),
+        {"at": "2026-01-02T00:00:00+00:00"},
+    )
+    assert {problem.split(":")[0] for problem in episode.problems} == {
+        "task",
+        "tags",
+        "metadata",
+        "complexity",
+    }
+
+
+def test_a_misspelt_keyword_is_the_agents_own_mistake() -> None:
+    memory = Memory()
+    with pytest.raises(TypeError, match="did you mean 'domain'"):
+        memory.episode("Cancel order 17", domian="retail")  # type: ignore[call-arg]
+    with pytest.raises(TypeError), memory.episode("Cancel order 17") as episode:
+        episode.log("fetch", outptu=1)  # type: ignore[call-arg]
+    outcome = memory.get(episode.id).outcome
+    assert outcome is not None
+    assert outcome.kind == "failure"
+
+
+def test_a_closed_memory_does_not_break_the_agent() -> None:
+    memory = Memory()
+    memory.close()
+    with memory.episode("Cancel order 17") as episode:
+        assert episode.recall().degraded == ("store",)
+        assert episode.suggest().degraded == ("store",)
+        assert episode.recover("boom", tool="fetch").degraded == ("store",)
+        assert episode.predict().degraded == ("store",)
+        assert episode.playbook().degraded == ("store",)
+        episode.log("fetch", output=1)
+        assert episode.succeed().state == "unstored"
+    assert episode.problems
+
+
+@pytest.mark.parametrize("part", ["embedder", "extractor", "to_json"])
+def test_a_part_that_raises_decides_no_outcome(part: str) -> None:
+    memory = Memory(
+        settings=Settings(
+            embedder=BrokenEmbedder() if part == "embedder" else "hashed",
+            extractors=(BrokenExtractor(),) if part == "extractor" else ("tool_sequence",),
+        ),
+        to_json=broken if part == "to_json" else None,
+    )
+    with memory.episode("Cancel order 17") as episode:
+        episode.log("fetch", output=object())
+        episode.succeed()
+    assert episode.problems
+    if part == "to_json":
+        assert memory.get(episode.id).outcome == Outcome.success()
+    else:
+        assert memory.get(episode.id).outcome is None, "still open, and tried again when it is completed"
+
+
+def broken(value: object) -> object:
+    raise RuntimeError("broken")
+
+
+class BrokenEmbedder:
+    name = "broken"
+    dimension = 4
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        raise RuntimeError("broken")
+
+
+class BrokenExtractor:
+    def extract(self, episode: Episode) -> Iterator[Finding]:
+        raise RuntimeError("broken")
 
 
 def test_a_decorated_coroutine_is_an_episode_once_it_was_awaited() -> None:

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MISTAKES = ROOT / "tests" / "typing" / "mistakes.txt"
 RESULTS = {
     "add_many": "tuple[Learned, ...]",
-    "episode": "AsyncIterator[AsyncRecorder]",
+    "episode": "AsyncRecorder",
     "within": "AsyncMemory",
 }
 """The results of awaited verbs that differ from those of their blocking twins."""

@@ -9,7 +9,14 @@ import msgspec
 
 from ..config import Limits
 from ..credit import Crediting, receipts_of, revocation_records
-from ..errors import ConflictError, CorruptRecordError, EpisodeClosedError, UnknownEpisodeError
+from ..errors import (
+    ConflictError,
+    CorruptRecordError,
+    EpisodeClosedError,
+    EpisodeError,
+    StorageError,
+    UnknownEpisodeError,
+)
 from ..model.checks import check_outcome
 from ..model.closed_episode import ClosedEpisode
 from ..model.content import content_of, namespace_of
@@ -54,11 +61,36 @@ class Intake:
         self._limits = limits
         self._redactor = redactor
         self._now = now
+        self._unstored: dict[str, tuple[Outcome, str]] = {}
 
     # --- an open episode ends ---
 
     def complete(self, episode_id: str, outcome: Outcome, namespace: str) -> Learned:
-        """See `Memory.complete`."""
+        """See `Memory.complete`. Episodes that the store refused before are tried again after it."""
+        learned = self._complete_one(episode_id, outcome, namespace)
+        if self._unstored:
+            self._unstored.pop(episode_id, None)
+            self.retry_unstored()
+        return learned
+
+    def keep_unstored(self, episode_id: str, outcome: Outcome, namespace: str) -> None:
+        """Keeps a verdict whose commit failed; the next commit that lands tries it again."""
+        self._unstored[episode_id] = outcome, namespace
+
+    def retry_unstored(self) -> dict[str, StorageError]:
+        """Completes what the store refused before; gives the refusals of the episodes that it refuses still."""
+        for episode_id, (outcome, namespace) in tuple(self._unstored.items()):
+            try:
+                self._complete_one(episode_id, outcome, namespace)
+            except StorageError as error:
+                # The store is still failing: the others would wait for the same refusal.
+                return dict.fromkeys(self._unstored, error)
+            except EpisodeError:
+                pass  # ended or forgotten in the meantime
+            self._unstored.pop(episode_id, None)
+        return {}
+
+    def _complete_one(self, episode_id: str, outcome: Outcome, namespace: str) -> Learned:
         check_outcome(outcome, self._limits)
         opened = self._opened.find(episode_id, namespace)
         if opened is None:

@@ -14,7 +14,7 @@ from .._native import RecordBuilder
 from ..config import Limits
 from ..credit.receipts import RecallReceipt, feedback_of
 from ..errors import EpisodeClosedError, TooLargeError, UnknownEpisodeError, ValidationError
-from ..model.checks import check_count, check_step
+from ..model.checks import check_step
 from ..model.closed_episode import ClosedEpisode
 from ..model.content import digest_of, namespace_of
 from ..model.episode import Episode, Outcome, Step
@@ -22,10 +22,13 @@ from ..model.ids import as_bytes
 from ..model.record import SideRecord
 from ..redaction import Redactor
 from ..storage.base import Store
+from .conversion import ToJson
 from .redacting import redacted_episode
+from .step_fields import StepFields, convert_step
 
 _EPISODES = msgspec.msgpack.Decoder(Episode)
-_MOST_TOKENS = 2**63 - 1
+_FULL = ("steps", "episode")
+"""Fields of a refusal that no conversion can mend: the episode has no room for the step."""
 _COMPLETING = "is being completed by the call that this one was made from"
 
 
@@ -37,7 +40,8 @@ class OpenEpisode:
 
     __slots__ = (
         "_closed", "_credited", "_episode", "_limits", "_record",
-        "dropped_answers", "is_completing", "lock", "namespace", "receipts", "started_in",
+        "altered_steps", "dropped_answers", "dropped_steps",
+        "is_completing", "lock", "namespace", "receipts", "started_in",
     )  # fmt: skip
 
     def __init__(self, episode: Episode, limits: Limits, started_in: str | None = None) -> None:
@@ -50,6 +54,9 @@ class OpenEpisode:
         self.receipts: list[RecallReceipt] = []
         """The answers that the episode was given, oldest first."""
         self.dropped_answers = 0
+        self.altered_steps = 0
+        self.dropped_steps: dict[str, int] = {}
+        """How many steps were not recorded, by reason."""
         self._episode = replace(episode, steps=())
         self._limits = limits
         self._closed: tuple[int, Outcome, ClosedEpisode] | None = None
@@ -75,12 +82,39 @@ class OpenEpisode:
         """Returns True for its own namespace, and for that of the memory that started it."""
         return namespace in (self.namespace, self.started_in)
 
-    def log(self, *step: object) -> int:
-        """Appends a step, its fields in the order of `RecordBuilder.log`; returns its number."""
+    def log(self, step: tuple[object, ...], strict: bool = True, to_json: ToJson | None = None) -> int:
+        """Appends a step, its fields in the order of `StepFields`; returns its number.
+
+        Values of other types are converted. If something would be lost, a strict call raises `ValidationError` and
+        records nothing; a lenient one records the rest, and returns 0 if the episode cannot hold the step at all.
+        """
         try:
             return self._record.log(*step)  # type: ignore[arg-type]
         except (TypeError, OverflowError) as error:
-            raise _mistyped(error) from error
+            refusal = _mistyped(error)
+        except ValidationError as error:
+            refusal = error
+        return self._log_converted(StepFields(*step), refusal, strict, to_json)  # type: ignore[arg-type]
+
+    def _log_converted(
+        self, given: StepFields, refusal: ValidationError, strict: bool, to_json: ToJson | None
+    ) -> int:
+        if refusal.field not in _FULL:
+            fields, is_lossy = convert_step(given, self._limits, to_json)
+            if strict and is_lossy:
+                raise refusal
+            try:
+                number = self._record.log(*fields)
+            except ValidationError as error:
+                refusal = error
+            else:
+                self.altered_steps += 1
+                return number
+        if strict:
+            raise refusal
+        reason = refusal.rule.removeprefix("must be ")
+        self.dropped_steps[reason] = self.dropped_steps.get(reason, 0) + 1
+        return 0
 
     def snapshot(self) -> Episode:
         """The episode as it stands."""
@@ -91,18 +125,24 @@ class OpenEpisode:
         check_step(step)
         failed = step.status == "error" or (step.status is None and step.error is not None)
         has_result = step.status is not None or step.output is not None
-        self.log(
-            step.at or self.started_at,
-            step.tool,
-            step.action,
-            step.parameters,
-            step.output if has_result else ...,
-            (step.error or "") if failed else step.error,
-            step.status == "timeout",
-            step.latency_ms,
-            step.tokens,
-            step.metadata,
-        )
+        try:
+            self._record.log(
+                step.at or self.started_at,
+                step.tool,
+                step.action,
+                step.parameters,
+                step.output if has_result else ...,
+                (step.error or "") if failed else step.error,
+                step.status == "timeout",
+                step.latency_ms,
+                step.tokens,
+                step.metadata,
+                False,
+                step.state,
+                list(step.altered) or None,
+            )
+        except (TypeError, OverflowError) as error:
+            raise _mistyped(error) from error
 
     def close(
         self, outcome: Outcome, *, ended_at: int, redactor: Redactor, content: bytes | None = None
@@ -143,12 +183,22 @@ class OpenEpisode:
             self.dropped_answers += 1
 
     @property
+    def late_steps(self) -> int:
+        """How many steps came after the record was closed, too late to be part of it."""
+        return 0 if self._closed is None else len(self._record) - self._closed[0]
+
+    @property
     def problems(self) -> tuple[str, ...]:
-        """The answers that were dropped, in words."""
-        if not self.dropped_answers:
-            return ()
-        answers = self.dropped_answers + len(self.receipts)
-        return (f"answers: kept the newest {len(self.receipts):,} of {answers:,}",)
+        """Everything that was altered or dropped, in words."""
+        found = [f"steps: {count:,} not recorded: {rule}" for rule, count in self.dropped_steps.items()]
+        if self.late_steps:
+            found.append(f"steps: {self.late_steps:,} came after the end and were not recorded")
+        if self.altered_steps:
+            found.append(f"steps: {self.altered_steps:,} recorded with changes, named in their `altered`")
+        if self.dropped_answers:
+            answers = self.dropped_answers + len(self.receipts)
+            found.append(f"answers: kept the newest {len(self.receipts):,} of {answers:,}")
+        return tuple(found)
 
     def has_answer(self, recall_id: bytes) -> bool:
         """Returns True if the answer with this id was given to the episode and is still kept."""
@@ -201,23 +251,26 @@ class OpenEpisodes:
             raise UnknownEpisodeError(episode_id)
         return opened
 
-    def log(
-        self, episode_id: str, namespace: str, truncate: str | None, tokens: int | None, *step: object
-    ) -> int:
-        """See `Memory.log`; `step` holds the fields in the order of `RecordBuilder.log`, but for the last."""
-        if truncate not in (None, "observation"):
-            raise ValidationError("truncate", "None or 'observation'", repr(truncate))
-        if tokens is not None:
-            check_count("tokens", tokens, 0, _MOST_TOKENS)
+    def append(
+        self,
+        episode_id: str,
+        namespace: str,
+        step: tuple[object, ...],
+        strict: bool,
+        to_json: ToJson | None,
+    ) -> tuple[OpenEpisode, int, bool]:
+        """Appends a step without waiting for any lock; `step` holds its fields in the order of `StepFields`.
+
+        Gives the episode, the number, and True if the episode is being completed: `refuse_late` then tells whether
+        the step is part of it.
+        """
         opened = self.by_id.get(episode_id)
         if opened is None or not (opened.namespace == namespace or opened.started_in == namespace):
             opened = self.require(episode_id, namespace)
         if opened.is_completing:
             self.refuse_from_within(opened)
-        number = opened.log(*step, truncate is not None)
-        if opened.is_completing or episode_id not in self.by_id:
-            self.refuse_late(opened, number)
-        return number
+        number = opened.log(step, strict, to_json)
+        return opened, number, opened.is_completing or episode_id not in self.by_id
 
     @contextmanager
     def held(self, opened: OpenEpisode) -> Iterator[bool]:

@@ -23,12 +23,16 @@ _LONGEST_S = 10 * 365 * 86_400
 def episode_of(task: str, head: EpisodeHead, *, namespace: str, now: int, limits: Limits) -> Episode:
     """A new episode that starts `now`. Raises `TypeError` for an unknown keyword and `ValidationError`."""
     check_keywords("start", head, EPISODE_HEAD, ("task",))
+    new = Episode(task=task, id=_native.new_id(), started_at=now, namespace=namespace)
+    return checked_head(new, head, limits)
+
+
+def checked_head(new: Episode, head: EpisodeHead, limits: Limits) -> Episode:
+    """The episode with the keywords of its head. Raises `ValidationError`."""
     given_namespace = head.get("namespace")
-    episode = Episode(
-        task=task,
-        id=_native.new_id(),
-        started_at=now,
-        namespace=namespace if given_namespace is None else given_namespace,
+    episode = replace(
+        new,
+        namespace=new.namespace if given_namespace is None else given_namespace,
         context=context_of(head),
         task_type=head.get("task_type", "other"),
         task_key=head.get("task_key"),

@@ -32,6 +32,10 @@ class Step:
     metadata: dict[str, Json] | None = None
     number: int = 0
     at: int = 0
+    state: Json = None
+    """The agent's view of its situation when it took the step: a text or a mapping; `None` if it gave none."""
+    altered: tuple[str, ...] = ()
+    """Changes that recording made to the given values, for example `"output: tuple became a list"`."""
 
     @property
     def ok(self) -> bool | None:

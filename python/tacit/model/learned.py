@@ -14,12 +14,13 @@ from .record import Receipt
 class Learned:
     """What an episode taught, and where it is durable.
 
-    `state` is "learned"; "abandoned" where the episode was stored without being learned from; "unchanged" where the
-    same episode was there already. `findings` are what the extractors saw in it.
+    `state` is "learned"; "abandoned" if the episode was stored without being learned from; "unchanged" if the same
+    episode was there already; "unstored" if the store failed and the episode is still open. `findings` are the
+    findings of the extractors.
     """
 
     episode_id: str
-    state: Literal["learned", "abandoned", "unchanged"]
+    state: Literal["learned", "abandoned", "unchanged", "unstored"]
     receipt: Receipt
     reward: Reward | None = None
     reflection: Reflection | None = None

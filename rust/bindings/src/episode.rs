@@ -28,6 +28,8 @@ struct StepFields<'a, 'py> {
     latency_ms: Option<f64>,
     tokens: Option<u64>,
     metadata: Option<&'a Bound<'py, PyDict>>,
+    state: Option<&'a Bound<'py, PyAny>>,
+    altered: Option<&'a Bound<'py, PyAny>>,
 }
 
 #[pymethods]
@@ -51,7 +53,7 @@ impl PyRecordBuilder {
     }
 
     /// Appends a step and returns its number, counted from 1. Nothing changes if it raises.
-    #[pyo3(signature = (at, tool, action=None, parameters=None, output=None, error=None, timed_out=false, latency_ms=None, tokens=None, metadata=None, truncate=false))]
+    #[pyo3(signature = (at, tool, action=None, parameters=None, output=None, error=None, timed_out=false, latency_ms=None, tokens=None, metadata=None, truncate=false, state=None, altered=None))]
     #[allow(clippy::too_many_arguments, reason = "a step's fields, passed without a dict in between")]
     fn log(
         &self,
@@ -67,6 +69,8 @@ impl PyRecordBuilder {
         tokens: Option<u64>,
         metadata: Option<&Bound<'_, PyDict>>,
         truncate: bool,
+        state: Option<&Bound<'_, PyAny>>,
+        altered: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<u32> {
         let none = py.None().into_bound(py);
         let output = output.unwrap_or(&none);
@@ -81,6 +85,8 @@ impl PyRecordBuilder {
             latency_ms,
             tokens,
             metadata,
+            state,
+            altered,
         };
         // The lock is not held while values are read: naming a wrong one may run Python code.
         loop {
@@ -139,6 +145,12 @@ impl PyRecordBuilder {
         }
         if let Some(metadata) = step.metadata {
             map.json("metadata", metadata.as_any())?;
+        }
+        if let Some(state) = step.state {
+            self.observation(&mut map, "state", state, truncate)?;
+        }
+        if let Some(altered) = step.altered {
+            map.json("altered", altered)?;
         }
         Ok(map.finish())
     }
