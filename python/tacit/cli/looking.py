@@ -64,10 +64,10 @@ def _line(episode: Episode) -> Iterator[Any]:
         episode.context.domain,
         episode.agent or "",
     ]
-    told = " · ".join(console.plain(fact) for fact in facts if fact)
+    line = " · ".join(console.plain(fact) for fact in facts if fact)
     yield Text.assemble((episode.id, "bold"), "  ", (kind, console.STYLE_OF.get(kind, console.QUIET)))
     yield Text(f"  {console.cropped(episode.task, width - 2)}")
-    yield Text(f"  {console.cropped(told, width - 2)}", console.QUIET)
+    yield Text(f"  {console.cropped(line, width - 2)}", console.QUIET)
 
 
 def moment_of(episode: Episode) -> str:

@@ -168,7 +168,7 @@ class _RandomlyReminded(Remembered):
         self.arm.past.append(self.episode.id)
 
 
-class WronglyTold(Remembering):
+class MislabelledMemory(Remembering):
     """A control: a memory that recalls as well, of episodes that ended as another attempt so far did."""
 
     name = "shuffled"
@@ -180,11 +180,11 @@ class WronglyTold(Remembering):
 
     def attempt(self, question: Question) -> Attempt:
         """Begins a question, as an episode."""
-        return _WronglyTold(self, self.episode(question))
+        return _Mislabelled(self, self.episode(question))
 
 
-class _WronglyTold(Remembered):
-    arm: WronglyTold
+class _Mislabelled(Remembered):
+    arm: MislabelledMemory
 
     def log(self, tool: str, *, parameters: Any, latency_ms: float, **result: Any) -> None:
         """Records a step, but not how the submission was received."""
@@ -208,6 +208,6 @@ ARMS: dict[str, Callable[[Memory, int], Arm]] = {
     "with": lambda memory, seed: Remembering(memory),
     "reading": _reading,
     "random": lambda memory, seed: RandomlyReminded(memory, seed=seed),
-    "shuffled": lambda memory, seed: WronglyTold(memory, seed=seed),
+    "shuffled": lambda memory, seed: MislabelledMemory(memory, seed=seed),
 }
 """The arms by name, each made from an empty memory of its own and a seed for its draws."""

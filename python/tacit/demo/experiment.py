@@ -161,12 +161,12 @@ def run(
 
 def _check(episodes: int, budget: int, arms: Sequence[str]) -> None:
     if not 1 <= episodes <= 2_000:
-        raise ValidationError("episodes", "1 to 2,000", str(episodes))
+        raise ValidationError("episodes", "between 1 and 2,000", str(episodes))
     if not 2 <= budget <= 100:
-        raise ValidationError("budget", "2 to 100 steps", str(budget))
+        raise ValidationError("budget", "between 2 and 100", str(budget))
     for name in arms:
         if name not in ARMS:
-            raise ValidationError("arms", f"of {', '.join(ARMS)}", repr(name))
+            raise ValidationError("arms", f"among {', '.join(ARMS)}", repr(name))
 
 
 @contextmanager
@@ -221,15 +221,15 @@ class _Questions:
 
     def example(self) -> Example | None:
         """A late question that only memory answered right, if there is one: best a short answer over two tables."""
-        alone, told = self.transcripts.get("without", []), self.transcripts.get("with", [])
-        pairs = zip(self.questions, alone, told, strict=False)
+        alone, advised = self.transcripts.get("without", []), self.transcripts.get("with", [])
+        pairs = zip(self.questions, alone, advised, strict=False)
         won = [question for question, one, other in pairs if other.accepted and not one.accepted]
-        short = [question for question in won if len(told[question.number - 1].uses) <= 3]
+        short = [question for question in won if len(advised[question.number - 1].uses) <= 3]
         joins = [question for question in short if question.joins]
         chosen = next((several[-1] for several in (joins, short, won) if several), None)
         if chosen is None:
             return None
-        shown = tuple(transcripts[chosen.number - 1] for transcripts in (alone, told))
+        shown = tuple(transcripts[chosen.number - 1] for transcripts in (alone, advised))
         return Example(chosen.number, chosen.text, shown)
 
 

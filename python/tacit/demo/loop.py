@@ -31,9 +31,9 @@ def live(
 def _attempts(
     arm: str, seed: int, episodes: int, name: str, progress: Callable[[str, int, int], None] | None
 ) -> list[Attempt]:
-    def told(_: str, answered: int) -> None:
+    def report(_: str, answered: int) -> None:
         if progress is not None:
             progress(f"{name}, seed {seed}", answered, episodes)
 
-    curve = run(episodes=episodes, seed=seed, arms=(arm,), progress=told).curve(arm)
+    curve = run(episodes=episodes, seed=seed, arms=(arm,), progress=report).curve(arm)
     return [Attempt(trial.accepted, trial.steps) for trial in curve.trials]

@@ -188,7 +188,7 @@ def _use_line(number: int, use: Use) -> RenderableType:
 
     asked = Text(f"{use.tool} ", style="cyan")
     asked.append(" ".join(str(value) for value in use.parameters.values()), style="default")
-    answer = Text(f"→ {use.error or _told(use)}", style="red" if use.error else "dim")
+    answer = Text(f"→ {use.error or _output_of(use)}", style="red" if use.error else "dim")
     answer.truncate(_WIDTH - 8, overflow="ellipsis")
     line = Table.grid(padding=(0, 1))
     line.add_column(width=6, justify="right", style="dim")
@@ -198,7 +198,7 @@ def _use_line(number: int, use: Use) -> RenderableType:
     return line
 
 
-def _told(use: Use) -> str:
+def _output_of(use: Use) -> str:
     if use.tool == "list_tables":
         return ", ".join(use.output)
     if use.tool == "describe":

@@ -93,7 +93,7 @@ class Dataset:
         fields = tuple(fields)
         for name in fields:
             if name not in _WITHHELD:
-                raise ValidationError("without", " or ".join(sorted(_WITHHELD)), repr(name))
+                raise ValidationError("without", f"one of {', '.join(sorted(_WITHHELD))}", repr(name))
         episodes: Iterable[Episode] = self.episodes
         for name in fields:
             episodes = map(_WITHHELD[name], episodes)
@@ -172,7 +172,7 @@ def load_file(path: str | Path, *, format: str = "jsonl") -> Dataset:
             else:
                 refused.append(entry)
     if not episodes:
-        raise ValidationError("file", "at least one run", f"none in {path}")
+        raise ValidationError("file", "a file with at least one run", str(path))
     return _dataset(_name(path), episodes, _gold(path), tuple(refused))
 
 
@@ -230,7 +230,7 @@ def load_memory(memory: Memory, *, name: str = "memory") -> tuple[Dataset, ...]:
     datasets = [_dataset(source, episodes) for source, episodes in sorted(by_source.items())]
     datasets = [dataset for dataset in datasets if dataset.episodes]
     if not datasets:
-        raise ValidationError("memory", "at least one ended episode with an outcome", "none")
+        raise ValidationError("memory", "one with an ended episode that has an outcome", "none")
     return tuple(datasets)
 
 

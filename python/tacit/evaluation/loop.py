@@ -132,7 +132,7 @@ def live(
     """
     for arm in arms:
         if arm not in ARMS:
-            raise ValidationError("arms", f"of {', '.join(ARMS)}", repr(arm))
+            raise ValidationError("arms", f"among {', '.join(ARMS)}", repr(arm))
     found: dict[str, list[list[Attempt]]] = {arm: [] for arm in arms}
     for arm in arms:
         for seed in seeds:
@@ -194,7 +194,7 @@ def summed_up(found: Mapping[str, Sequence[Sequence[Attempt]]]) -> LiveReport:
     """
     first = next(iter(found.values()), [])
     if len(first) < 2 or not all(attempts for several in found.values() for attempts in several):
-        raise ValidationError("seeds", "two or more, each with a task", f"{len(first)} of them")
+        raise ValidationError("seeds", "at least two, each with a task", f"{len(first)} of them")
     ours = [_success(attempts) for attempts in first]
     arms = []
     for name, several in found.items():

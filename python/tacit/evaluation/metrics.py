@@ -112,9 +112,10 @@ def squared_errors(happened: Sequence[bool], probabilities: Sequence[float]) -> 
 
 
 def calibration_error(happened: Sequence[float], probabilities: Sequence[float], bins: int = 10) -> float:
-    """How far off the probabilities are, in the mean over equal bins, each by its share of the queries."""
+    """The expected calibration error: abs(predicted - observed) over equal bins, weighted by their queries."""
     buckets = calibration(happened, probabilities, bins)
-    return math.fsum(count * abs(told - came) for told, came, count in buckets) / max(1, len(probabilities))
+    errors = math.fsum(count * abs(predicted - observed) for predicted, observed, count in buckets)
+    return errors / max(1, len(probabilities))
 
 
 def calibration(
@@ -125,7 +126,7 @@ def calibration(
     for truth, probability in zip(happened, probabilities, strict=True):
         found.setdefault(min(int(probability * bins), bins - 1), []).append((probability, float(truth)))
     return [
-        (_mean([told for told, _ in pairs]), _mean([came for _, came in pairs]), len(pairs))
+        (_mean([predicted for predicted, _ in pairs]), _mean([observed for _, observed in pairs]), len(pairs))
         for _, pairs in sorted(found.items())
     ]
 

@@ -273,8 +273,8 @@ def _calibrated(bench: Bench, predicted: _Predicted) -> Iterator[Curve]:
             name: tuple(share for _, share, _ in bins),
             QUERIES_IN_BIN: tuple(count / len(came) for _, _, count in bins),
         }
-        told = tuple(mean for mean, _, _ in bins)
-        yield Curve("B6", bench.dataset.name, "calibration", predicted.slice, told, lines)
+        means = tuple(mean for mean, _, _ in bins)
+        yield Curve("B6", bench.dataset.name, "calibration", predicted.slice, means, lines)
 
 
 # --- learning curve ---
@@ -291,9 +291,9 @@ def _curve(bench: Bench, asked: Sequence[Episode]) -> Curve:
             kept = first_tasks([task_of(episode) for episode in known], share)
             return [episode for episode in known if task_of(episode) in kept]
 
-        told = {"memory": _of_folds(bench, asked, training, LEARNED, 0)}
-        told |= _by_fold(bench, asked, training, unseen_task)
-        for name, chances in told.items():
+        by_method = {"memory": _of_folds(bench, asked, training, LEARNED, 0)}
+        by_method |= _by_fold(bench, asked, training, unseen_task)
+        for name, chances in by_method.items():
             lines[name].append(_mean(separations(came, chances.tolist())))
     shown = {name: tuple(values) for name, values in lines.items()}
     return Curve("B6", bench.dataset.name, "learning", "auc", SHARES, shown)

@@ -28,7 +28,7 @@ class PlanTransfer:
 
     def ask(self, bench: Bench) -> Iterator[Answer]:
         """The similarity of the memory's plan, and of the best of the plans behind it."""
-        successes = told_once([each for each in bench.dataset.episodes if is_success(each)])
+        successes = without_rewordings([each for each in bench.dataset.episodes if is_success(each)])
         first = {task_of(episode): episode for episode in reversed(successes)}
         if len(first) < 2:
             yield LeftOut(self.name, bench.dataset.name, "all", "fewer than two tasks have a success")
@@ -52,7 +52,7 @@ class _Planned:
     best: float
 
 
-def told_once(episodes: Sequence[Episode]) -> list[Episode]:
+def without_rewordings(episodes: Sequence[Episode]) -> list[Episode]:
     """Without the runs that are an earlier one once more: the same agent's same steps, the task in other words."""
     wordings: dict[tuple[object, ...], str] = {}
     kept = []
@@ -101,14 +101,14 @@ def _plan(replay: Replay, asked: Episode, mine: Sequence[Episode]) -> _Planned:
 
 def _merged(arms: Mapping[Arm, Sequence[_Planned]], asked: Sequence[Episode], baselines: Plans) -> Measured:
     scores = [baselines.scores(task_of(episode)) for episode in asked]
-    told = {arm.name: [planned.merged for planned in several] for arm, several in arms.items()}
+    by_arm = {arm.name: [planned.merged for planned in several] for arm, several in arms.items()}
     return Measured(
         slice="all",
         metric="plan_similarity",
         tasks=[task_of(episode) for episode in asked],
-        memory=told.pop(LEARNED.name),
+        memory=by_arm.pop(LEARNED.name),
         baselines={name: [score[name] for score in scores] for name in scores[0]},
-        controls=told | {"global": [baselines.most_frequent(task_of(episode)) for episode in asked]},
+        controls=by_arm | {"global": [baselines.most_frequent(task_of(episode)) for episode in asked]},
     )
 
 
@@ -117,16 +117,16 @@ def _best_of_merged(
 ) -> Measured:
     """The best of the merged plans, chosen afterwards: it separates the search from the merging."""
     tasks = [task_of(episode) for episode in asked]
-    told = {arm.name: [planned.best for planned in several] for arm, several in arms.items()}
+    by_arm = {arm.name: [planned.best for planned in several] for arm, several in arms.items()}
     return Measured(
         slice="all",
         metric="best_of_merged",
         tasks=tasks,
-        memory=told.pop(LEARNED.name),
+        memory=by_arm.pop(LEARNED.name),
         baselines={"nearest 5 by words": [baselines.best_of_nearest(task) for task in tasks]}
         if texts.is_available()
         else {},
-        controls=told,
+        controls=by_arm,
         pool=None,
     )
 

@@ -146,14 +146,14 @@ def _axes(panel: Panel) -> Iterator[str]:
     yield _path([(left, _TOP), (left, bottom), (_WIDTH - _RIGHT, bottom)], "#333333", 1)
     for mark in panel.marks:
         x, _ = panel.place(Point(mark, low))
-        told = f"{mark:.0%}" if panel.is_learning else f"{mark:g}"
-        yield f'<text x="{x:.1f}" y="{bottom + 15}" text-anchor="middle">{told}</text>'
+        label = f"{mark:.0%}" if panel.is_learning else f"{mark:g}"
+        yield f'<text x="{x:.1f}" y="{bottom + 15}" text-anchor="middle">{label}</text>'
     for part in range(5):
         value = low + (high - low) * part / 4
         _, y = panel.place(Point(1.0, value))
         yield f'<text x="{left - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.2f}</text>'
-    said = "experience" if panel.is_learning else "probability told; upwards: share that came"
-    yield f'<text x="{(left + _WIDTH - _RIGHT) / 2}" y="{bottom + 30}" text-anchor="middle">{said}</text>'
+    label = "experience" if panel.is_learning else "predicted probability; upwards: observed share"
+    yield f'<text x="{(left + _WIDTH - _RIGHT) / 2}" y="{bottom + 30}" text-anchor="middle">{label}</text>'
 
 
 def _path(places: Sequence[tuple[float, float]], colour: str, width: float, dashes: str = "none") -> str:

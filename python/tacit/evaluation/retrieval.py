@@ -107,8 +107,8 @@ def query_sets(dataset: Dataset) -> Iterator[QuerySet | LeftOut]:
 def _by_task(dataset: Dataset, first: Mapping[str, Episode], gains: tuple[str, Gain]) -> QuerySet:
     """Each task with a known gain, once: only the first of those with the same text."""
     _, gain = gains
-    told = {episode.task: key for key, episode in reversed(list(first.items())) if gain(key, key) >= 1}
-    kept = {key: first[key] for key in first if key in set(told.values())}
+    first_of = {episode.task: key for key, episode in reversed(list(first.items())) if gain(key, key) >= 1}
+    kept = {key: first[key] for key in first if key in set(first_of.values())}
     corpus = [episode for episode in dataset.episodes if task_of(episode) in kept]
     wordings = [(key, episode.task) for key, episode in kept.items()]
     return QuerySet("all", _with_equal(kept, kept, gain), corpus, wordings, gain)

@@ -48,7 +48,7 @@ class Share:
 
 
 @dataclass
-class _Told:
+class _Claims:
     """The claims of patterns about the occurrences in each episode, and the results: sums by episode, and every
     pair.
     """
@@ -59,9 +59,9 @@ class _Told:
     occurrences: list[float] = field(default_factory=list)
     errors: list[float] = field(default_factory=list)
     usual_errors: list[float] = field(default_factory=list)
-    said: list[float] = field(default_factory=list)
+    predicted: list[float] = field(default_factory=list)
     usual: list[float] = field(default_factory=list)
-    came: list[float] = field(default_factory=list)
+    observed: list[float] = field(default_factory=list)
 
     def take(self, pairs: Sequence[tuple[Share, float]], usual: float) -> None:
         """Adds the occurrences in an episode: the share of each pattern so far, and its result this time."""
@@ -72,11 +72,11 @@ class _Told:
         self.occurrences.append(len(pairs))
         self.errors.append(sum((share.mean - ok) ** 2 for share, ok in pairs))
         self.usual_errors.append(sum((usual - ok) ** 2 for _, ok in pairs))
-        self.said += [share.mean for share, _ in pairs]
+        self.predicted += [share.mean for share, _ in pairs]
         self.usual += [usual] * len(pairs)
-        self.came += [ok for _, ok in pairs]
+        self.observed += [ok for _, ok in pairs]
 
-    def usually(self) -> _Told:
+    def usually(self) -> _Claims:
         """The same occurrences for a method that claims every pattern and predicts the usual share."""
         return replace(self, right=self.went_well, claimed=self.occurrences, errors=self.usual_errors)
 
@@ -90,27 +90,27 @@ class Patterns:
 
     def ask(self, bench: Bench) -> Iterator[Answer]:
         """Precision, recall and F1 of the claims, the Brier score and the calibration of the means, by kind."""
-        told = _told(bench, LEARNED, 0)
-        placebo = [_told(bench, PLACEBO, draw) for draw in range(DRAWS)] if told else []
+        claims = _claims_of(bench, LEARNED, 0)
+        placebo = [_claims_of(bench, PLACEBO, draw) for draw in range(DRAWS)] if claims else []
         reason = "equals the memory: patterns are made of steps, texts do not enter"
         yield LeftOut(self.name, bench.dataset.name, "control random", reason)
         for kind in Hybrid().names:
-            untold = _nothing_to_tell(told.get(kind, _Told()))
-            if untold is not None:
-                yield LeftOut(self.name, bench.dataset.name, kind, untold)
+            reason_for_none = _reason_for_none(claims.get(kind, _Claims()))
+            if reason_for_none is not None:
+                yield LeftOut(self.name, bench.dataset.name, kind, reason_for_none)
                 continue
             draws = [] if kind in _NOT_FROM_OUTCOMES else [draw[kind] for draw in placebo]
-            yield from _figures(bench, kind, told[kind], draws)
+            yield from _figures(bench, kind, claims[kind], draws)
             if kind in _NOT_FROM_OUTCOMES:
                 reason = "equals the memory: its evidence is what the next step came to, not the outcome"
                 yield LeftOut(self.name, bench.dataset.name, f"{kind}: control placebo", reason)
 
 
-def _nothing_to_tell(told: _Told) -> str | None:
+def _reason_for_none(claims: _Claims) -> str | None:
     """The reason for a kind without figures; `None` if it has figures."""
-    if not told.said:
+    if not claims.predicted:
         return f"no pattern of this kind was seen {MIN_TRIALS} times and again in another fold"
-    if len(set(told.came)) < 2:
+    if len(set(claims.observed)) < 2:
         return "all that stood in other folds went alike: there is nothing to tell apart"
     return None
 
@@ -119,9 +119,9 @@ def _asked(bench: Bench) -> list[Episode]:
     return [each for fold in bench.dataset.folds for each in bench.held_out(fold)]
 
 
-def _told(bench: Bench, arm: Arm, draw: int) -> dict[str, _Told]:
+def _claims_of(bench: Bench, arm: Arm, draw: int) -> dict[str, _Claims]:
     """The claims by kind, over the episodes of all folds, each judged by patterns from the other folds."""
-    found: dict[str, _Told] = defaultdict(_Told)
+    found: dict[str, _Claims] = defaultdict(_Claims)
     finder = Hybrid()
     for fold in bench.dataset.folds:
         memory = bench.but_fold(fold, arm, draw=draw).memory
@@ -161,7 +161,9 @@ def _seen(
     return found
 
 
-def _figures(bench: Bench, kind: str, told: _Told, placebo: Sequence[_Told]) -> Iterator[Measured | Total]:
+def _figures(
+    bench: Bench, kind: str, claims: _Claims, placebo: Sequence[_Claims]
+) -> Iterator[Measured | Total]:
     """Beside a memory that claims every pattern, and one that says the usual share of each."""
     for metric, of in _FIGURES.items():
         draws = [of(draw) for draw in placebo]
@@ -169,8 +171,8 @@ def _figures(bench: Bench, kind: str, told: _Told, placebo: Sequence[_Told]) -> 
             slice=kind,
             metric=metric,
             tasks=[task_of(each) for each in _asked(bench)],
-            memory=of(told),
-            baselines={"the usual": of(told.usually())},
+            memory=of(claims),
+            baselines={"the usual": of(claims.usually())},
             controls={"placebo": _means(draws)} if draws else {},
             lower_is_better=metric == "brier",
             pool=kind,
@@ -179,34 +181,34 @@ def _figures(bench: Bench, kind: str, told: _Told, placebo: Sequence[_Told]) -> 
     yield Total(
         slice=kind,
         metric="calibration_error",
-        queries=len(told.came),
-        memory=calibration_error(told.came, told.said),
-        baselines={"the usual": calibration_error(told.came, told.usual)},
-        controls={"placebo": _mean([calibration_error(draw.came, draw.said) for draw in placebo])}
+        queries=len(claims.observed),
+        memory=calibration_error(claims.observed, claims.predicted),
+        baselines={"the usual": calibration_error(claims.observed, claims.usual)},
+        controls={"placebo": _mean([calibration_error(draw.observed, draw.predicted) for draw in placebo])}
         if placebo
         else {},
         lower_is_better=True,
     )
 
 
-def _precision(told: _Told) -> list[float]:
-    return shares(told.right, told.claimed)
+def _precision(claims: _Claims) -> list[float]:
+    return shares(claims.right, claims.claimed)
 
 
-def _recall(told: _Told) -> list[float]:
-    return shares(told.right, told.went_well)
+def _recall(claims: _Claims) -> list[float]:
+    return shares(claims.right, claims.went_well)
 
 
-def _f1(told: _Told) -> list[float]:
-    pairs = zip(told.claimed, told.went_well, strict=True)
-    return shares([2 * right for right in told.right], [claimed + good for claimed, good in pairs])
+def _f1(claims: _Claims) -> list[float]:
+    pairs = zip(claims.claimed, claims.went_well, strict=True)
+    return shares([2 * right for right in claims.right], [claimed + good for claimed, good in pairs])
 
 
-def _brier(told: _Told) -> list[float]:
-    return shares(told.errors, told.occurrences)
+def _brier(claims: _Claims) -> list[float]:
+    return shares(claims.errors, claims.occurrences)
 
 
-_FIGURES: Mapping[str, Callable[[_Told], list[float]]] = {
+_FIGURES: Mapping[str, Callable[[_Claims], list[float]]] = {
     "precision": _precision,
     "recall": _recall,
     "f1": _f1,
@@ -216,8 +218,8 @@ _FIGURES: Mapping[str, Callable[[_Told], list[float]]] = {
 
 def _means(draws: Sequence[Sequence[float]]) -> list[float]:
     """The mean over the draws that have a figure."""
-    told = [draw for draw in draws if not any(map(math.isnan, draw))] or draws
-    return [_mean(values) for values in zip(*told, strict=True)]
+    kept = [draw for draw in draws if not any(map(math.isnan, draw))] or draws
+    return [_mean(values) for values in zip(*kept, strict=True)]
 
 
 def _mean(values: Sequence[float]) -> float:

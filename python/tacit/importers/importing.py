@@ -56,7 +56,7 @@ def import_file(
     `StorageError` if the store fails; the lines imported until then stay.
     """
     if truncate not in (None, "observation"):
-        raise ValidationError("truncate", "must be None or 'observation'", repr(truncate))
+        raise ValidationError("truncate", "None or 'observation'", repr(truncate))
     run = _Run(memory, cuts=truncate is not None)
     with Source(path) as source:
         for chunk in _chunks(importers.create(format).read(source)):

@@ -180,15 +180,15 @@ def _external_id(run: _Run) -> str:
 
 def _metadata(run: _Run) -> dict[str, Json]:
     """The run's own notes, the first message of its user, and a reward that says more than the outcome."""
-    told: dict[str, Json] = {}
+    notes: dict[str, Json] = {}
     if run.first_user_message is not None:
-        told["first_user_message"] = run.first_user_message
+        notes["first_user_message"] = run.first_user_message
     if run.outcome.reward is not None and run.outcome.reward != float(run.outcome.success):
-        told["reward"] = run.outcome.reward
+        notes["reward"] = run.outcome.reward
     meta = run.meta or {}
-    for name in told.keys() & meta.keys():
-        raise ValidationError(f"meta.{name}", "must not be named like a field of the run", repr(name))
-    return {**meta, **told}
+    for name in notes.keys() & meta.keys():
+        raise ValidationError(f"meta.{name}", "named unlike the fields of a run", repr(name))
+    return {**meta, **notes}
 
 
 def _step(step: _Step, model: str) -> Step:

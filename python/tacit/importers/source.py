@@ -60,9 +60,7 @@ class Source:
             self.size = Path(self.path).stat().st_size
             return open(self.path, "rb")
         except OSError as error:
-            raise ValidationError(
-                "path", "must be a readable file", f"{self.path}: {error.strerror}"
-            ) from error
+            raise ValidationError("path", "a readable file", f"{self.path}: {error.strerror}") from error
 
     @property
     def position(self) -> int:

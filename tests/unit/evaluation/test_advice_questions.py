@@ -17,7 +17,7 @@ from tacit.evaluation.dataset import Action, Dataset, Gold, fold_of, task_of
 from tacit.evaluation.experience import first_tasks
 from tacit.evaluation.metrics import paired, shares
 from tacit.evaluation.outcomes import QUERIES_IN_BIN, parts_of
-from tacit.evaluation.plans import told_once
+from tacit.evaluation.plans import without_rewordings
 from tacit.evaluation.retrieval import TaskRetrieval
 from tacit.model.advice import Prediction
 from tests.unit.evaluation.toy import CLEAN, FETCH, CountingMemory, episode, world
@@ -181,7 +181,7 @@ def test_the_same_run_in_other_words_is_no_second_run() -> None:
     again = episode("please open it", FETCH, key="k", agent="a")
     by_another = episode("please open it", FETCH, key="k", agent="b")
     otherwise = episode("please open it", CLEAN, key="k", agent="a")
-    assert told_once([one, again, by_another, otherwise, one]) == [one, by_another, otherwise, one]
+    assert without_rewordings([one, again, by_another, otherwise, one]) == [one, by_another, otherwise, one]
 
 
 def test_fields_can_be_withheld_from_memory_and_baselines_alike() -> None:

@@ -54,7 +54,7 @@ def test_the_mean_over_seeds_has_students_interval() -> None:
 
 
 def test_one_seed_says_nothing() -> None:
-    with pytest.raises(ValidationError, match="two or more"):
+    with pytest.raises(ValidationError, match="at least two"):
         summed_up({"learned": [[Attempt(True, 1)]]})
 
 
