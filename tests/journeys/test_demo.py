@@ -104,7 +104,7 @@ def test_the_report_keeps_to_eighty_columns_and_names_what_to_try(one) -> None:
     assert max(map(len, lines)) <= 80
     for expected in (
         "Learning curve",
-        "ways out of an error",
+        "Learned fixes for errors",
         "both ways",
         "tacit demo --seed 1 --db demo.db",
     ):

@@ -35,11 +35,21 @@ def print_report(result: DemoResult, console: Console | None = None) -> None:
     out = console or Console(highlight=False)
     out = out if out.width <= _WIDTH or not out.is_terminal else Console(file=out.file, width=_WIDTH)
     for part in (_opening, _curves, _summary, _recoveries, _ways, _one_question, _next):
-        for line in part(result):
-            out.print(line)
+        for line in part(result, out.width < _WIDTH):
+            out.print(_fitted(line, out.width))
 
 
-def _opening(result: DemoResult) -> list[RenderableType]:
+def _fitted(line: RenderableType, width: int) -> RenderableType:
+    """The line in a narrow terminal: tables and panels are made for 80 columns."""
+    from rich.panel import Panel
+    from rich.table import Table
+
+    if isinstance(line, Table | Panel) and line.width is not None:
+        line.width = min(line.width, width)
+    return line
+
+
+def _opening(result: DemoResult, is_narrow: bool) -> list[RenderableType]:
     from rich.panel import Panel
     from rich.text import Text
 
@@ -62,7 +72,7 @@ def _some(names: tuple[str, ...], count: int) -> tuple[str, ...]:
     return names[:: max(1, len(names) // count)][:count]
 
 
-def _curves(result: DemoResult) -> list[RenderableType]:
+def _curves(result: DemoResult, is_narrow: bool) -> list[RenderableType]:
     from rich.table import Table
 
     table = Table(title="Learning curve", title_style="bold", box=_box(), width=_WIDTH, pad_edge=False)
@@ -73,13 +83,15 @@ def _curves(result: DemoResult) -> list[RenderableType]:
     for place, block in enumerate(result.curves[0].blocks):
         cells = [f"{block.first}-{block.last}"]
         for curve in result.curves:
-            cells += [_success(curve.blocks[place], len(result.curves)), f"{curve.blocks[place].steps:.1f}"]
+            cells += [
+                _success(curve.blocks[place], 4 if is_narrow or len(result.curves) > 2 else _BAR),
+                f"{curve.blocks[place].steps:.1f}",
+            ]
         table.add_row(*cells)
     return ["", table]
 
 
-def _success(block: Block, arms: int) -> str:
-    width = _BAR if arms < 3 else 4
+def _success(block: Block, width: int) -> str:
     return f"{_bar(block.success, width)} {block.success:4.0%}"
 
 
@@ -90,7 +102,7 @@ def _bar(share: float, width: int) -> str:
     return f"{'█' * full}{_EIGHTHS[rest] if rest else ''}".ljust(width, "·")
 
 
-def _summary(result: DemoResult) -> list[RenderableType]:
+def _summary(result: DemoResult, is_narrow: bool) -> list[RenderableType]:
     from rich.text import Text
 
     lines: list[RenderableType] = [""]
@@ -105,23 +117,23 @@ def _summary(result: DemoResult) -> list[RenderableType]:
     return lines
 
 
-def _recoveries(result: DemoResult) -> list[RenderableType]:
+def _recoveries(result: DemoResult, is_narrow: bool) -> list[RenderableType]:
     if not result.recoveries:
         return []
-    table = _evidence_table("What it learned: ways out of an error", "after this error", "of", "do this next")
+    table = _evidence_table("Learned fixes for errors", "after this error", "of", "do this next")
     for pattern in result.recoveries:
         content = pattern.content
-        table.add_row(content["error"], content["tool"], content["next"], *_evidence(pattern))
+        table.add_row(content["error"], content["tool"], content["next"], *_evidence(pattern, is_narrow))
     return ["", table]
 
 
-def _ways(result: DemoResult) -> list[RenderableType]:
+def _ways(result: DemoResult, is_narrow: bool) -> list[RenderableType]:
     if not result.sequences:
         return []
-    table = _evidence_table("What it learned: ways of working", "steps in a row", "")
+    table = _evidence_table("Learned ways of working", "steps in a row", "")
     for patterns, mark in ((result.sequences, "[green]pays[/]"), (result.pitfalls, "[red]avoid[/]")):
         for pattern in patterns:
-            table.add_row(_chain(pattern.content["tools"]), mark, *_evidence(pattern))
+            table.add_row(_chain(pattern.content["tools"]), mark, *_evidence(pattern, is_narrow))
     return ["", table]
 
 
@@ -139,12 +151,13 @@ def _evidence_table(title: str, first: str, *others: str) -> Table:
     for column in others:
         table.add_column(column, no_wrap=True)
     table.add_column("worked", justify="right", no_wrap=True)
-    table.add_column("95% interval", no_wrap=True)
+    table.add_column("95%", no_wrap=True)
     return table
 
 
-def _evidence(pattern: Pattern) -> tuple[str, str]:
-    return f"{pattern.successes:g} of {pattern.trials}", _interval(pattern)
+def _evidence(pattern: Pattern, is_narrow: bool) -> tuple[str, str]:
+    interval = f"{pattern.low:.0%}-{pattern.high:.0%}" if is_narrow else _interval(pattern)
+    return f"{pattern.successes:g} of {pattern.trials}", interval
 
 
 def _interval(pattern: Pattern) -> str:
@@ -154,7 +167,7 @@ def _interval(pattern: Pattern) -> str:
     return f"{line} {pattern.low:3.0%}-{pattern.high:.0%}"
 
 
-def _one_question(result: DemoResult) -> list[RenderableType]:
+def _one_question(result: DemoResult, is_narrow: bool) -> list[RenderableType]:
     from rich.text import Text
 
     if result.example is None:
@@ -211,7 +224,7 @@ def _cut(line: Text) -> Text:
     return line
 
 
-def _next(result: DemoResult) -> list[RenderableType]:
+def _next(result: DemoResult, is_narrow: bool) -> list[RenderableType]:
     from rich.panel import Panel
     from rich.text import Text
 
@@ -227,7 +240,7 @@ def _next(result: DemoResult) -> list[RenderableType]:
     text.append("Another database, other questions:\n")
     text.append(f"  tacit demo --seed {result.seed + 1}\n", style="bold cyan")
     text.append("Give your own agent a memory: three lines, shown in README.md", style="dim")
-    title = f"[bold]What to try next[/] [dim]({result.elapsed_s:.1f} s)[/]"
+    title = f"[bold]Next commands[/] [dim]({result.elapsed_s:.1f} s)[/]"
     return ["", Panel(text, title=title, border_style="cyan", width=_WIDTH)]
 
 
