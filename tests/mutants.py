@@ -42,7 +42,7 @@ MODULES = [
     "answers",
     "memory.py",
     "storage/in_memory.py",
-    "storage/following.py",
+    "storage/log_follower.py",
 ]
 TESTS = ["tests/unit", "tests/journeys", "tests/conformance", "tests/faults"]
 LEFT_OUT = [

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast
 
 from ..errors import ValidationError
 from .base import Embedder
 
 
-@runtime_checkable
 class PackingEmbedder(Embedder, Protocol):
     """An embedder that gives its vectors in their stored form too, so that no array has to be made."""
 
@@ -24,8 +23,8 @@ def embed_packed(embedder: Embedder, texts: Sequence[str]) -> list[bytes]:
     NumPy is imported only for an embedder without `embed_packed`. A vector that the index could not compare, because
     it has another width or a number that is not finite, raises `ValidationError`.
     """
-    if isinstance(embedder, PackingEmbedder):
-        return embedder.embed_packed(texts)
+    if hasattr(embedder, "embed_packed"):  # `isinstance` with a protocol takes ten times as long
+        return cast(PackingEmbedder, embedder).embed_packed(texts)
     import numpy as np
 
     rows = np.ascontiguousarray(embedder.embed(texts), dtype="<f4")
