@@ -69,7 +69,7 @@ def test_threads_complete_recall_and_maintain_at_once_and_nothing_is_lost(make_m
 
 
 def check(memory: Memory, ids: list[str]) -> None:
-    """The memory says of what happened at once the same as one that was told it in order."""
+    """The memory answers the same as one that recorded all of it in order."""
     stored = memory.episodes(limit=10_000)
     assert {episode.id for episode in stored} == set(ids)
     assert len(ids) == WORKERS * EPISODES
