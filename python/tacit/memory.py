@@ -411,7 +411,7 @@ class Memory:
         namespace, id = self._within(namespace), recall_bytes(recall_id)
         if not self._opened.take_feedback(id, helped, namespace):
             record = feedback_record(self._store, recall_id, helped, namespace)
-            self._committer.commit_batch(Batch(notes=(record,)))
+            self._committer.commit_batch(Batch(side_records=(record,)))
 
     def usage(self, memory_id: str, *, namespace: str | None = None) -> Usage:
         """How often an episode, a pattern or a heuristic was recalled and used within episodes, and whether it helped.

@@ -75,7 +75,7 @@ def write(thread):
     for number in range(int(arguments[0]) + thread, 1 << 31, 4):
         record = episode_record(number)
         last = SideRecord("audit", bytes([thread]) * 16, "default", record.id)
-        store.commit(Batch((record,), notes=(SideRecord("receipt", record.id, "default", b"%d" % number), last)))
+        store.commit(Batch((record,), side_records=(SideRecord("receipt", record.id, "default", b"%d" % number), last)))
         os.write(1, b"%d\\n" % number)
 for thread in range(4):
     threading.Thread(target=write, args=(thread,)).start()
@@ -269,7 +269,7 @@ def test_a_store_of_the_first_schema_is_migrated_after_a_backup_and_keeps_its_ro
         assert numbers_in(store) == [1, 2, 3, 4, 6]
         assert (store.sequence(), store.scan("receipt")) == (7, [])
         note = SideRecord("receipt", bytes(16), "default", b"new")
-        assert store.commit(Batch(notes=(note,))).sequence == 8
+        assert store.commit(Batch(side_records=(note,))).sequence == 8
         (backup,) = store.schema_backups()
         assert backup == tmp_path / "old.db.schema-1.bak"
         assert backup.stat().st_mode & 0o777 == 0o600
@@ -435,14 +435,14 @@ def test_a_flipped_bit_in_a_side_record_is_found_and_writing_it_again_repairs_it
     path = tmp_path / "store.db"
     notes = [SideRecord("audit", episode_record(number).id, "default", bytes(100)) for number in range(2)]
     with NativeStore(path) as store:
-        store.commit(Batch(notes=tuple(notes)))
+        store.commit(Batch(side_records=tuple(notes)))
     sql(path, f"UPDATE note SET record = zeroblob(100) WHERE id = x'{notes[0].id.hex()}'")
     with NativeStore(path) as store:
         with pytest.raises(CorruptRecordError, match=notes[0].id.hex()):
             store.get("audit", notes[0].id)
-        assert [change.note for change in store.changes(0)] == notes[1:]
+        assert [change.side_record for change in store.changes(0)] == notes[1:]
         assert store.scan("audit") == [(notes[1].id, notes[1].record)]
-        assert store.commit(Batch(notes=(notes[0],))).committed == 1
+        assert store.commit(Batch(side_records=(notes[0],))).committed == 1
         assert store.get("audit", notes[0].id) == notes[0].record
         assert store.damaged_count() == 0
 

@@ -410,10 +410,10 @@ def test_readers_see_nothing_of_a_run_before_it_is_stored(monkeypatch: pytest.Mo
 
 
 class Failing(InMemoryStore):
-    """Refuses notes."""
+    """Refuses side records."""
 
     def commit(self, batch: Batch) -> Receipt:
-        if batch.notes:
+        if batch.side_records:
             raise StorageError("the disk is full")
         return super().commit(batch)
 

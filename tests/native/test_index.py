@@ -448,7 +448,7 @@ def test_bad_arguments_are_refused_by_name() -> None:
 
 def noted(sequence: int, kind: SideRecordKind, id: int, **record: Any) -> Change:
     note = SideRecord(kind, id.to_bytes(16), "default", msgspec.msgpack.encode(record))
-    return Change(sequence, "note", None, note.id, note)
+    return Change(sequence, "side_record", None, note.id, note)
 
 
 def used(*uses: tuple[bytes, float, float]) -> bytes:

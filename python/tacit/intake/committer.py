@@ -34,7 +34,7 @@ class Committer:
 
     def commit(self, records: Sequence[EpisodeRecord], side_records: Sequence[SideRecord] = ()) -> Receipt:
         """Commits episodes and side records; the index takes them as they are unless others committed in between."""
-        receipt = self._store.commit(Batch(tuple(records), notes=tuple(side_records)))
+        receipt = self._store.commit(Batch(tuple(records), side_records=tuple(side_records)))
         self._on_commit(receipt)
         landed = len(records) + len(side_records)
         before = receipt.sequence - landed
@@ -63,5 +63,7 @@ def _changes(
     """The entries of the change log that a commit after the change numbered `before` wrote."""
     puts = [Change(number, "put", each, each.id) for number, each in enumerate(records, before + 1)]
     first = before + 1 + len(records)
-    noted = [Change(number, "note", None, each.id, each) for number, each in enumerate(side_records, first)]
+    noted = [
+        Change(number, "side_record", None, each.id, each) for number, each in enumerate(side_records, first)
+    ]
     return [*puts, *noted]

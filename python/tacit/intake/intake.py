@@ -226,7 +226,7 @@ class Intake:
                     return
         id = self._forgettable(episode_id, namespace)
         receipts = tuple(revocation_records(self._store, receipts_of(self._store, id)))
-        self._committer.commit_batch(Batch(removed=(id,), notes=receipts))
+        self._committer.commit_batch(Batch(removed=(id,), side_records=receipts))
 
     def _forgettable(self, episode_id: str, namespace: str) -> bytes:
         """The id of an episode of the namespace, or of one whose row is unreadable: nothing tells its namespace."""

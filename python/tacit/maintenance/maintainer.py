@@ -264,7 +264,7 @@ class Maintainer:
         if decided.merges or decided.changed:
             report = replace(report, id=as_text(as_bytes(_native.new_id())))
             notes.append(_audit_note(namespace, report, now))
-        self._on_commit(self._store.commit(Batch(notes=(*notes, head_of(namespace, landed)))))
+        self._on_commit(self._store.commit(Batch(side_records=(*notes, head_of(namespace, landed)))))
         self._index.merge(namespace, list(landed.survivors.items()))
         return report
 

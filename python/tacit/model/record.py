@@ -115,7 +115,7 @@ class Batch:
 
     episodes: tuple[EpisodeRecord, ...] = ()
     removed: tuple[bytes, ...] = ()
-    notes: tuple[SideRecord, ...] = ()
+    side_records: tuple[SideRecord, ...] = ()
     states: tuple[EpisodeStateChange, ...] = ()
     expect: tuple[Expect, ...] = ()
 
@@ -133,13 +133,15 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One entry of the change log: a put has a `record`, a side record that was written or deleted a `note`."""
+    """One entry of the change log: a put has a `record`, a side record that was written or deleted a
+    `side_record`.
+    """
 
     sequence: int
-    op: Literal["put", "remove", "note"]
+    op: Literal["put", "remove", "side_record"]
     record: EpisodeRecord | None
     id: bytes
-    note: SideRecord | None = None
+    side_record: SideRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,9 @@ class InMemoryStore:
         self._ids: list[bytes] = []  # sorted
         self._patterns: dict[tuple[str, bytes], bytes] = {}  # by namespace and id
         self._facts: Counter[tuple[str, bytes]] = Counter()  # episodes by namespace and pattern
-        self._notes: dict[tuple[str, bytes], tuple[int, SideRecord]] = {}  # with its number; deleted ones too
+        self._side_records: dict[
+            tuple[str, bytes], tuple[int, SideRecord]
+        ] = {}  # with its number; deleted ones too
         self._undo: list[Callable[[], object]] = []
 
     # --- commits ---
@@ -84,7 +86,7 @@ class InMemoryStore:
     def commit(self, batch: Batch) -> Receipt:
         """Commits the whole batch or nothing of it."""
         _native.check_batch(batch)
-        given = len(batch.removed) + len(batch.states) + len(batch.episodes) + len(batch.notes)
+        given = len(batch.removed) + len(batch.states) + len(batch.episodes) + len(batch.side_records)
         with self._lock:
             self._require_open()
             if self._needs_comparison(batch):
@@ -104,7 +106,7 @@ class InMemoryStore:
             all(id in put or id not in self._episodes for id in batch.removed)
             and all(self._is_in_state(each) for each in batch.states)
             and all(self._holds_episode(record, record.id in batch.removed) for record in batch.episodes)
-            and all(not self._would_write(note) for note in batch.notes)
+            and all(not self._would_write(note) for note in batch.side_records)
         )
 
     def _is_in_state(self, change: EpisodeStateChange) -> bool:
@@ -133,7 +135,7 @@ class InMemoryStore:
             committed = sum([self._remove(id, touched) for id in batch.removed])
             committed += sum([self._set_state(change) for change in batch.states])
             committed += sum([self._put(record) for record in batch.episodes])
-            committed += sum([self._write(note) for note in batch.notes])
+            committed += sum([self._write(note) for note in batch.side_records])
             self._drop_unnamed(touched)
         except (ConflictError, VersionConflictError):
             for step in reversed(self._undo):
@@ -201,7 +203,7 @@ class InMemoryStore:
 
     def _would_write(self, note: SideRecord) -> bool:
         """Returns false if the side record is stored so already; raises `ConflictError`."""
-        stored = self._note(note.kind, note.id)
+        stored = self._side_record(note.kind, note.id)
         if stored is not None and stored.namespace != note.namespace and note.record is not None:
             raise ConflictError(note.id.hex(), note.namespace)
         if stored is None or stored.namespace != note.namespace:
@@ -213,16 +215,16 @@ class InMemoryStore:
         if not self._would_write(note):
             return False
         key = note.kind, note.id
-        before = self._notes.get(key)
-        self._notes[key] = self._append(note.kind, note.id), note
+        before = self._side_records.get(key)
+        self._side_records[key] = self._append(note.kind, note.id), note
         if before is None:
-            self._undo.append(lambda: self._notes.pop(key))
+            self._undo.append(lambda: self._side_records.pop(key))
         else:
-            self._undo.append(lambda: self._notes.__setitem__(key, before))
+            self._undo.append(lambda: self._side_records.__setitem__(key, before))
         return True
 
-    def _note(self, kind: str, id: bytes) -> SideRecord | None:
-        _, note = self._notes.get((kind, id), (0, None))
+    def _side_record(self, kind: str, id: bytes) -> SideRecord | None:
+        _, note = self._side_records.get((kind, id), (0, None))
         return None if note is None or note.record is None else note
 
     def _stored(self, record: EpisodeRecord) -> EpisodeRecord | None:
@@ -267,7 +269,7 @@ class InMemoryStore:
         if kind == "pattern":
             return self._pattern(id, namespace)
         if kind in SIDE_RECORD_KINDS:
-            note = self._note(kind, id)
+            note = self._side_record(kind, id)
             return None if note is None else note.record
         if id not in self._episodes:
             return None
@@ -293,7 +295,7 @@ class InMemoryStore:
     def _version(self, kind: str, id: bytes) -> int | None:
         if kind == "episode":
             return self._episodes[id][0] if id in self._episodes else None
-        return None if self._note(kind, id) is None else self._notes[kind, id][0]
+        return None if self._side_record(kind, id) is None else self._side_records[kind, id][0]
 
     def get_versioned(self, kind: Kind, id: bytes) -> tuple[int, bytes] | None:
         """Returns the version and the value of an episode or a side record, read together."""
@@ -334,13 +336,13 @@ class InMemoryStore:
         if kind == "pattern":
             return sorted({id for _, id in self._patterns})
         if kind in SIDE_RECORD_KINDS:
-            return sorted(id for of, id in self._notes if of == kind)
+            return sorted(id for of, id in self._side_records if of == kind)
         return self._ids
 
     def _matches(self, kind: str, id: bytes, wanted: dict[str, object]) -> bool:
         if kind == "pattern":
             return True  # the value was read by namespace
-        row = self._notes[kind, id][1] if kind in SIDE_RECORD_KINDS else self._episodes[id][1]
+        row = self._side_records[kind, id][1] if kind in SIDE_RECORD_KINDS else self._episodes[id][1]
         return all(getattr(row, name) == value for name, value in wanted.items())
 
     def changes(self, since: int, limit: int = 1000, *, began: int | None = None) -> Changes:
@@ -364,14 +366,14 @@ class InMemoryStore:
                 if entry.op == "put":
                     yield Change(entry.sequence, "put", self._episodes[entry.id][1], entry.id)
                 else:
-                    note = self._notes[entry.op, entry.id][1]
-                    yield Change(entry.sequence, "note", None, entry.id, note)
+                    note = self._side_records[entry.op, entry.id][1]
+                    yield Change(entry.sequence, "side_record", None, entry.id, note)
 
     def _is_current(self, entry: _LogEntry) -> bool:
         """Returns true if the row still is as this entry wrote it."""
         if entry.op == "put":
             return entry.id in self._episodes and self._episodes[entry.id][0] == entry.sequence
-        return self._notes.get((entry.op, entry.id), (0, None))[0] == entry.sequence
+        return self._side_records.get((entry.op, entry.id), (0, None))[0] == entry.sequence
 
     def sequence(self) -> int:
         """Returns the number of the newest change."""
@@ -406,11 +408,11 @@ class InMemoryStore:
             self._log = [entry for entry in self._log if self._is_kept(entry)]
             gone = [
                 key
-                for key, (sequence, note) in self._notes.items()
+                for key, (sequence, note) in self._side_records.items()
                 if note.record is None and sequence <= self._horizon
             ]
             for key in gone:
-                del self._notes[key]
+                del self._side_records[key]
             return Compaction(self._horizon, before - len(self._log) + len(gone))
 
     def _is_kept(self, entry: _LogEntry) -> bool:
@@ -419,7 +421,7 @@ class InMemoryStore:
             return True
         if entry.op in ("remove", "drop_pattern") or not self._is_current(entry):
             return False
-        return entry.op == "put" or self._notes[entry.op, entry.id][1].record is not None
+        return entry.op == "put" or self._side_records[entry.op, entry.id][1].record is not None
 
     def backup(self, path: str | os.PathLike[str]) -> None:
         """Raises `StorageError`: a store in memory has no file."""
@@ -435,7 +437,7 @@ class InMemoryStore:
                 "episodes": len(self._episodes),
                 "patterns": len({id for _, id in self._patterns}),
                 "pending": pending,
-                "notes": sum(note.record is not None for _, note in self._notes.values()),
+                "side_records": sum(each.record is not None for _, each in self._side_records.values()),
                 "sequence": self._sequence,
                 "horizon": self._horizon,
                 "damaged": 0,
@@ -452,7 +454,7 @@ class InMemoryStore:
                 self._ids,
                 self._patterns,
                 self._facts,
-                self._notes,
+                self._side_records,
             ):
                 rows.clear()
 

@@ -184,14 +184,14 @@ def _many_values_come_in_the_order_of_their_ids(store: Store) -> None:
 
 
 def _a_side_record_is_committed_with_its_episode_or_not_at_all(store: Store) -> None:
-    receipt = store.commit(Batch((episode_record(1),), notes=(_note(1), _note(1, kind="credit"))))
+    receipt = store.commit(Batch((episode_record(1),), side_records=(_note(1), _note(1, kind="credit"))))
     assert (receipt.committed, receipt.unchanged, receipt.sequence) == (3, 0, store.sequence())
     assert store.get("receipt", _note(1).id) == _note(1).record
     before = store.sequence()
     notes = _note(1, record=b"new"), _note(2), _note(1, kind="credit", record=None)
     conflicts = (
-        Batch((replace(episode_record(1), digest=bytes(16)),), notes=notes),
-        Batch((episode_record(3),), notes=(*notes, _note(1, namespace="other"))),
+        Batch((replace(episode_record(1), digest=bytes(16)),), side_records=notes),
+        Batch((episode_record(3),), side_records=(*notes, _note(1, namespace="other"))),
     )
     for batch in conflicts:
         _raises(ConflictError, partial(store.commit, batch))
@@ -201,23 +201,23 @@ def _a_side_record_is_committed_with_its_episode_or_not_at_all(store: Store) -> 
 
 
 def _a_side_record_is_replaced_and_deleted(store: Store) -> None:
-    store.commit(Batch(notes=(_note(1), _note(2))))
-    same = store.commit(Batch(notes=(_note(1), _note(2))))
+    store.commit(Batch(side_records=(_note(1), _note(2))))
+    same = store.commit(Batch(side_records=(_note(1), _note(2))))
     assert (same.committed, same.unchanged, same.sequence) == (0, 2, 2)
-    assert store.commit(Batch(notes=(_note(1, record=b"other"),))).sequence == 3
+    assert store.commit(Batch(side_records=(_note(1, record=b"other"),))).sequence == 3
     assert store.get("receipt", _note(1).id) == b"other"
-    deleted = Batch(notes=(_note(2, record=None), _note(2, record=None), _note(9, record=None)))
+    deleted = Batch(side_records=(_note(2, record=None), _note(2, record=None), _note(9, record=None)))
     assert (store.commit(deleted).committed, store.sequence()) == (1, 4)
     assert store.get("receipt", _note(2).id) is None
     assert store.scan("receipt") == [(_note(1).id, b"other")]
-    assert store.commit(Batch(notes=(_note(1, namespace="other", record=None),))).unchanged == 1
-    assert store.commit(Batch(notes=(_note(2, record=b""),))).committed == 1
+    assert store.commit(Batch(side_records=(_note(1, namespace="other", record=None),))).unchanged == 1
+    assert store.commit(Batch(side_records=(_note(2, record=b""),))).committed == 1
     assert store.get("receipt", _note(2).id) == b""
 
 
 def _side_records_are_found_by_kind_and_namespace(store: Store) -> None:
     notes = [_note(number, namespace=f"space-{number % 2}") for number in range(6)]
-    store.commit(Batch(notes=(*reversed(notes), _note(7, kind="audit"))))
+    store.commit(Batch(side_records=(*reversed(notes), _note(7, kind="audit"))))
     rows = [(note.id, note.record) for note in notes]
     assert store.scan("receipt") == rows
     assert store.scan("receipt", filters=_of("space-1"), newest_first=True, limit=2) == rows[:2:-2]
@@ -229,19 +229,19 @@ def _side_records_are_found_by_kind_and_namespace(store: Store) -> None:
 
 
 def _changes_list_each_side_record_once(store: Store) -> None:
-    store.commit(Batch((episode_record(1),), notes=(_note(1), _note(2), _note(3))))
+    store.commit(Batch((episode_record(1),), side_records=(_note(1), _note(2), _note(3))))
     again, gone = _note(1, record=b"other"), _note(2, record=None)
-    store.commit(Batch(removed=(episode_record(1).id,), notes=(again, gone)))
-    expected = [("note", _note(3)), ("remove", None), ("note", again), ("note", gone)]
+    store.commit(Batch(removed=(episode_record(1).id,), side_records=(again, gone)))
+    expected = [("side_record", _note(3)), ("remove", None), ("side_record", again), ("side_record", gone)]
     read = _all_changes(store, limit=2)
-    assert [(change.op, change.note) for change in read] == expected
+    assert [(change.op, change.side_record) for change in read] == expected
     assert [change.sequence for change in read] == [4, 5, 6, 7]
     assert [change.id for change in read] == [_note(3).id, episode_record(1).id, again.id, gone.id]
 
 
 def _a_precondition_holds_or_nothing_is_committed(store: Store) -> None:
     first = episode_record(1)
-    store.commit(Batch((first,), notes=(_note(1),)))
+    store.commit(Batch((first,), side_records=(_note(1),)))
     episode, note = store.version("episode", first.id), store.version("receipt", _note(1).id)
     assert (episode, note) == (1, 2)
     assert store.version("episode", episode_record(9).id) is None
@@ -270,7 +270,7 @@ def _a_precondition_holds_or_nothing_is_committed(store: Store) -> None:
         Expect("receipt", _note(1).id, note),
         Expect("credit", _note(1).id, None),
     )
-    receipt = store.commit(Batch((episode_record(2),), notes=(_note(1, record=b"new"),), expect=right))
+    receipt = store.commit(Batch((episode_record(2),), side_records=(_note(1, record=b"new"),), expect=right))
     assert (receipt.committed, store.get_versioned("receipt", _note(1).id)) == (2, (4, b"new"))
     _raises(ValidationError, lambda: store.commit(Batch(expect=(Expect("pattern", bytes(16), None),))))
     _raises(ValidationError, lambda: store.version("embedding", bytes(16)))
@@ -291,7 +291,7 @@ def _a_batch_that_is_stored_already_is_unchanged_whatever_it_expects(store: Stor
     again = store.commit(batch)
     assert (again.committed, again.unchanged, again.sequence) == (0, 4, sequence)
     assert store.get("episode", first.id) == b"\x80"
-    other = replace(batch, notes=(_note(1, record=b"other"),))
+    other = replace(batch, side_records=(_note(1, record=b"other"),))
     _raises(VersionConflictError, lambda: store.commit(other))
     learned_again = replace(replaced, embedder=None, embedding=b"")
     assert store.commit(Batch((learned_again,), (first.id,))).committed == 2
@@ -299,16 +299,16 @@ def _a_batch_that_is_stored_already_is_unchanged_whatever_it_expects(store: Stor
 
 
 def _a_row_that_was_written_again_has_a_new_version(store: Store) -> None:
-    store.commit(Batch((episode_record(1),), notes=(_note(1),)))
+    store.commit(Batch((episode_record(1),), side_records=(_note(1),)))
     versions = store.version("episode", episode_record(1).id), store.version("receipt", _note(1).id)
-    store.commit(Batch(removed=(episode_record(1).id,), notes=(_note(1, record=None),)))
+    store.commit(Batch(removed=(episode_record(1).id,), side_records=(_note(1, record=None),)))
     assert store.version("receipt", _note(1).id) is None
-    store.commit(Batch((episode_record(1),), notes=(_note(1),)))
+    store.commit(Batch((episode_record(1),), side_records=(_note(1),)))
     for kind, id, version in (
         ("episode", episode_record(1).id, versions[0]),
         ("receipt", _note(1).id, versions[1]),
     ):
-        batch = Batch(notes=(_note(5),), expect=(Expect(kind, id, version),))  # type: ignore[arg-type]
+        batch = Batch(side_records=(_note(5),), expect=(Expect(kind, id, version),))  # type: ignore[arg-type]
         _raises(VersionConflictError, partial(store.commit, batch))
 
 
@@ -374,9 +374,9 @@ def _the_detail_of_a_pattern_stays_in_its_namespace(store: Store) -> None:
 def _a_log_before_its_horizon_requires_a_resync(store: Store) -> None:
     records = [episode_record(number) for number in range(6)]
     for record in records:
-        store.commit(Batch((record,), notes=(_note(record.id[0] % 3, record=record.id),)))
-    store.commit(Batch(removed=(records[0].id, records[1].id), notes=(_note(9),)))
-    store.commit(Batch(notes=(_note(9, record=None),)))
+        store.commit(Batch((record,), side_records=(_note(record.id[0] % 3, record=record.id),)))
+    store.commit(Batch(removed=(records[0].id, records[1].id), side_records=(_note(9),)))
+    store.commit(Batch(side_records=(_note(9, record=None),)))
     newest = store.sequence()
     compaction = store.compact(keep=1)
     assert compaction.horizon == newest - 1
@@ -404,13 +404,13 @@ def _a_log_before_its_horizon_requires_a_resync(store: Store) -> None:
 def _side_records_are_found_by_their_subject(store: Store) -> None:
     subjects = [episode_record(number).id for number in range(2)]
     notes = [_note(number, subject=subjects[number % 2]) for number in range(6)]
-    store.commit(Batch(notes=(*notes, _note(7), _note(8, kind="credit", subject=subjects[0]))))
+    store.commit(Batch(side_records=(*notes, _note(7), _note(8, kind="credit", subject=subjects[0]))))
     odd = [(note.id, note.record) for note in notes[1::2]]
     assert store.scan("receipt", filters=Filters(subject=subjects[1])) == odd
     assert store.scan("receipt", filters=Filters(subject=subjects[1]), after=odd[0][0], limit=1) == odd[1:2]
     assert store.scan("receipt", filters=Filters(subject=bytes(16))) == []
-    assert [change.note for change in store.changes(0)][:6] == notes
-    store.commit(Batch(notes=(replace(notes[1], record=None),)))
+    assert [change.side_record for change in store.changes(0)][:6] == notes
+    store.commit(Batch(side_records=(replace(notes[1], record=None),)))
     assert store.scan("receipt", filters=Filters(subject=subjects[1])) == odd[1:]
     _raises(ValidationError, lambda: store.scan("episode", filters=Filters(subject=subjects[0])))
 
@@ -466,7 +466,7 @@ def _a_broken_rule_is_refused_by_its_field(store: Store) -> None:
         assert error.field == field
     for field, value in {"kind": "episode", "id": b"short", "namespace": ""}.items():
         notes = (_note(1), _note(2, **{field: value}))
-        error = _raises(ValidationError, partial(store.commit, Batch(notes=notes)))
+        error = _raises(ValidationError, partial(store.commit, Batch(side_records=notes)))
         assert isinstance(error, ValidationError)
         assert error.field == field
     assert store.sequence() == 0
@@ -491,8 +491,8 @@ def _committed_rows_are_there_after_a_restart(store: Store, reopen: Callable[[St
     records = [episode_record(number) for number in range(20)]
     for record in records:
         store.commit(Batch((record,)))
-    store.commit(Batch(removed=(records[7].id,), notes=(_note(1), _note(2), _note(3))))
-    store.commit(Batch(notes=(_note(1, record=b"other"), _note(2, record=None))))
+    store.commit(Batch(removed=(records[7].id,), side_records=(_note(1), _note(2), _note(3))))
+    store.commit(Batch(side_records=(_note(1, record=b"other"), _note(2, record=None))))
 
     def found(store: Store) -> tuple[object, ...]:
         return store.scan("episode"), store.scan("receipt"), _all_changes(store), store.sequence()

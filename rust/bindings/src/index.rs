@@ -97,7 +97,7 @@ impl PyIndex {
         }
         let rows: Vec<PyChange> = changes.try_iter()?.map(|row| row?.extract()).collect::<PyResult<_>>()?;
         let last = last_of(changes, &rows)?;
-        let notes = rows.iter().filter_map(PyChange::note);
+        let notes = rows.iter().filter_map(PyChange::side_record);
         py.detach(|| self.follow(rows.iter().filter_map(PyChange::change), notes, last))
     }
 
@@ -571,12 +571,12 @@ pub(crate) struct PyChange {
     op: PyBackedStr,
     id: PyId,
     record: Option<PyRecord>,
-    note: Option<PyNote>,
+    side_record: Option<PySideRecord>,
 }
 
 /// `tacit.model.record.SideRecord`.
 #[derive(FromPyObject)]
-struct PyNote {
+struct PySideRecord {
     kind: PyBackedStr,
     namespace: PyBackedStr,
     record: Option<PyBackedBytes>,
@@ -605,7 +605,7 @@ impl PyChange {
                     embedding: &record.embedding,
                 }))
             }
-            _ if &*self.op == "note" => None,
+            _ if &*self.op == "side_record" => None,
             _ => Some(Change::Remove(self.id)),
         }
     }
@@ -613,8 +613,8 @@ impl PyChange {
 
 impl PyChange {
     /// The receipt or credit of this change.
-    fn note(&self) -> Option<SideRecordRow<'_>> {
-        let note = self.note.as_ref()?;
+    fn side_record(&self) -> Option<SideRecordRow<'_>> {
+        let note = self.side_record.as_ref()?;
         let is_credit = match &*note.kind {
             "credit" => true,
             "receipt" => false,

@@ -364,7 +364,7 @@ fn read_batch(batch: &Bound<'_, PyAny>) -> PyResult<Batch> {
     for episode in batch.getattr(intern!(py, "episodes"))?.try_iter()? {
         put_episode(&mut read, &episode?)?;
     }
-    for each in batch.getattr(intern!(py, "notes"))?.try_iter()? {
+    for each in batch.getattr(intern!(py, "side_records"))?.try_iter()? {
         add_side_record(&mut read, &each?)?;
     }
     for each in batch.getattr(intern!(py, "states"))?.try_iter()? {

@@ -24,7 +24,7 @@ impl Op {
         match self {
             Op::Put => "put",
             Op::Remove => "remove",
-            Op::SideRecord => "note",
+            Op::SideRecord => "side_record",
             Op::DropPattern => "drop_pattern",
         }
     }

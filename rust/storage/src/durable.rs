@@ -42,7 +42,7 @@ const STATS: [(&str, &str); 7] = [
     ("episodes", "SELECT count(*) FROM episode"),
     ("patterns", "SELECT count(DISTINCT id) FROM pattern"),
     ("pending", "SELECT count(*) FROM episode WHERE state = 2"),
-    ("notes", "SELECT count(*) FROM note WHERE is_there = 1"),
+    ("side_records", "SELECT count(*) FROM note WHERE is_there = 1"),
     ("sequence", "SELECT coalesce(max(sequence), 0) FROM change"),
     ("horizon", "SELECT horizon FROM meta"),
     ("file_bytes", "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"),
