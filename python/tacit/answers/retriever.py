@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -15,7 +15,6 @@ from ..embedding import Embedder, embed_packed
 from ..errors import ValidationError
 from ..model.advice import FINISH
 from ..model.context import TaskContext
-from ..model.episode import Outcome, Reward
 from ..model.ids import as_text
 from ..model.maintenance import MaintenanceState
 from ..model.pattern import Pattern, is_undecided
@@ -46,26 +45,41 @@ class _EncodedQuery:
     now: int
 
 
-@dataclass(frozen=True, slots=True)
-class _StepSummary:
+Reasons: TypeAlias = list[tuple[str, float, float]]
+"""Signal, value and weight of every signal that a hit has."""
+
+
+class _StepSummary(msgspec.Struct, gc=False):
     """The fields of a step that a hit shows."""
 
     tool: str
-    status: str | None = None
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Summary:
+class _OutcomeSummary(msgspec.Struct, gc=False):
+    kind: str
+    verdict: str | None = None
+    reason: str | None = None
+
+
+class _ContextSummary(msgspec.Struct, gc=False):
+    domain: str = TaskContext().domain
+
+
+class _RewardSummary(msgspec.Struct, gc=False):
+    total: float
+
+
+class _Summary(msgspec.Struct):
     """The fields of an episode that a hit shows, decoded without the rest of its record."""
 
     task: str
-    context: TaskContext
-    outcome: Outcome
-    steps: tuple[_StepSummary, ...] = ()
+    context: _ContextSummary
+    outcome: _OutcomeSummary
+    steps: list[_StepSummary] = []
     agent: str | None = None
     ended_at: int = 0
-    reward: Reward | None = None
+    reward: _RewardSummary | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +135,10 @@ class Retriever:
         # The state comes first: the index then counts merged patterns as one, in a process just started too.
         state = self._state_of(asked.namespace)
         rows, missing, nearest = self._choose(query, limit)
-        rows = [row for row in rows if self._is_comparable(row)]
-        nearest = nearest if rows else []
-        hits = self._hits(asked.namespace, rows)
+        judged = [(row, row.reasons) for row in rows]
+        comparable = [each for each in judged if self._is_comparable(each[1])]
+        nearest = nearest if comparable else []
+        hits = self._hits(asked.namespace, comparable)
         tools = (tool for hit in hits for tool in hit.tools)
         most = self.settings.heuristics if hits or asked.steps else 0
         rules = applicable(state, asked, tools, most, self._read_version())
@@ -165,25 +180,23 @@ class Retriever:
             **_asked(query),
         )
 
-    def _is_comparable(self, row: HitRow) -> bool:
+    def _is_comparable(self, reasons: Reasons) -> bool:
         """True if the texts are alike, or else the domain or the steps so far."""
-        floor = self.settings.relevance_floor
-        values = {signal: value for signal, value, _ in row.reasons}
-        if "vector" not in values:
-            floor *= _LEXICAL_SHARE
+        values = {signal: value for signal, value, _ in reasons}
+        floor = self.settings.relevance_floor * (1.0 if "vector" in values else _LEXICAL_SHARE)
         alike = max(values.get("lexical", 0.0), values.get("vector", 0.0)) >= floor
         return alike or max(values.get("context", 0.0), values.get("steps", 0.0)) >= _SAME
 
-    def _hits(self, namespace: str, rows: Sequence[HitRow]) -> tuple[Hit, ...]:
+    def _hits(self, namespace: str, rows: Sequence[tuple[HitRow, Reasons]]) -> tuple[Hit, ...]:
         """The hits with the best successes of their tasks, read from the store together."""
-        tasks = self.index.task_attempts(namespace, [row.id for row in rows], _SHOWN_RUNS)
-        ids = dict.fromkeys([*(row.id for row in rows), *(id for _, _, best in tasks for id in best)])
+        tasks = self.index.task_attempts(namespace, [row.id for row, _ in rows], _SHOWN_RUNS)
+        ids = dict.fromkeys([*(row.id for row, _ in rows), *(id for _, _, best in tasks for id in best)])
         payloads = dict(zip(ids, self.store.get_many("episode", list(ids)), strict=True))
         hits = []
-        for row, (attempts, successes, best) in zip(rows, tasks, strict=True):
+        for (row, reasons), (attempts, successes, best) in zip(rows, tasks, strict=True):
             payload = payloads[row.id]
             if payload is not None:
-                hits.append(_hit(row, payload, attempts, successes))
+                hits.append(_hit(row, reasons, payload, attempts, successes))
                 won = [record for id in best if (record := payloads[id]) is not None]
                 hits[-1].carry(won or [payload])
         return tuple(hits)
@@ -270,13 +283,13 @@ def _uncontradicted(pitfalls: tuple[Pattern, ...], hits: Sequence[Hit]) -> tuple
     return tuple(each for each in pitfalls if not is_part_of(each, hits[0].tools))
 
 
-def _hit(row: HitRow, payload: bytes, attempts: int, successes: int) -> Hit:
+def _hit(row: HitRow, reasons: Reasons, payload: bytes, attempts: int, successes: int) -> Hit:
     episode = _SUMMARIES.decode(payload)
     return Hit(
         episode_id=as_text(row.id),
         task=episode.task,
         score=row.score,
-        reasons=tuple(Reason(*reason) for reason in row.reasons),
+        reasons=tuple(Reason(*reason) for reason in reasons),
         outcome=episode.outcome.kind,
         verdict=episode.outcome.verdict or episode.outcome.reason,
         domain=episode.context.domain,

@@ -35,6 +35,11 @@ class RecallReceipt:
     feedback: dict[bytes, bool] | None = None
     """For each memory that feedback named: True if it helped. `None` means no feedback."""
 
+    def __post_init__(self) -> None:
+        """Keeps the answer without the records of runs: an open episode may hold many answers."""
+        if isinstance(self.answer, Recall):
+            self.answer = self.answer.without_runs()
+
     @property
     def id(self) -> bytes:
         """The 16 bytes of the answer's id."""
