@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from .registry import Registry
 KEY_BYTES = 32
 MARKER = "[REDACTED:"
 """The beginning of every marker of the default redactor."""
+_NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 _STEP_FIELDS = ("action", "parameters", "output", "error", "metadata", "state")
 
 
@@ -186,27 +188,37 @@ def _with_texts(value: Any, replace: Callable[[str], str]) -> Any:
 def key_beside(store_path: Path) -> bytes:
     """The redaction key of a store, made with it: `NAME.redaction-key` beside the database, for its owner only.
 
-    In a folder that cannot be written to the key is random. Raises `StorageError` if the file is no key.
+    The key is random if the folder cannot be written to (read-only, full). Raises `StorageError` if the file is no key.
     """
     path = store_path.with_name(store_path.name + ".redaction-key")
     try:
         return _read_key(path)
     except FileNotFoundError:
         pass
-    fresh = path.with_name(f"{path.name}.{os.urandom(8).hex()}")
+    key = os.urandom(KEY_BYTES)
     try:
-        _write_private(fresh, os.urandom(KEY_BYTES))
-        try:
-            os.link(fresh, path)  # Fails if another process was first: its key holds.
-        except FileExistsError:
-            pass
-        finally:
-            fresh.unlink()
+        _make_key(path, key)
+    except FileExistsError:
         return _read_key(path)
-    except PermissionError:
-        return os.urandom(KEY_BYTES)
     except OSError as error:
+        if error.errno in _NOT_WRITABLE:
+            return key
         raise StorageError(f"cannot make the redaction key {path}: {error.strerror}") from error
+    return key
+
+
+def _make_key(path: Path, key: bytes) -> None:
+    """Writes the key under another name first: no process ever reads half a key, and the first one's key holds."""
+    fresh = path.with_name(f"{path.name}.{os.urandom(8).hex()}")
+    _write_private(fresh, key)
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        raise
+    except OSError:  # A file system without hard links.
+        _write_private(path, key)
+    finally:
+        fresh.unlink()
 
 
 def _write_private(path: Path, key: bytes) -> None:

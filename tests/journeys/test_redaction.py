@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -199,13 +200,6 @@ def test_nothing_is_stored_if_the_redactor_fails_and_the_episode_stays_open(answ
         assert len(memory.get(episode_id).steps) == 2
 
 
-def test_a_folder_that_cannot_be_written_to_leaves_a_random_key(tmp_path: Path) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root may write everywhere")
-    tmp_path.chmod(0o500)
-    assert len(key_beside(tmp_path / "agent.db")) == 32
-
-
 def test_a_backup_holds_no_key(tmp_path: Path) -> None:
     (tmp_path / "copies").mkdir()
     store = NativeStore(tmp_path / "agent.db")
@@ -232,3 +226,27 @@ def test_imported_runs_are_redacted(tmp_path: Path) -> None:
         assert import_file(memory, file).imported == 1
         assert TOKEN not in repr(memory.episodes())
     assert not any(secret.encode() in bytes_beside(tmp_path / "store" / "agent.db") for secret in SECRETS)
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.ENOSPC])
+def test_a_folder_that_takes_no_key_leaves_a_random_one(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "open", refused)
+    assert len(key_beside(tmp_path / "agent.db")) == 32
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_system_without_hard_links_keeps_the_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    monkeypatch.setattr(os, "link", refused)
+    key = key_beside(tmp_path / "agent.db")
+    assert key_beside(tmp_path / "agent.db") == key
+    assert [each.name for each in tmp_path.iterdir()] == ["agent.db.redaction-key"]

@@ -14,9 +14,9 @@ use words::{Sensitivity, is_placeholder, is_random, sensitivity};
 
 /// JSON of a record is at most 128 deep; the steps and their fields stand around it.
 const DEEPEST: usize = 160;
-/// Fields of a step that hold what an agent, a tool or an environment said.
-const STEP_FIELDS: [&str; 6] = ["action", "parameters", "output", "error", "metadata", "state"];
 const SHORTEST_TEXT: usize = 8;
+/// A shorter name of a value is no key by its format.
+const SHORTEST_KEY: usize = 20;
 
 /// Replaces secrets, with the key of one memory.
 #[derive(Clone)]
@@ -112,12 +112,14 @@ impl<'a> Edit<'a> {
         Some(Redacted { record: self.written, secrets: self.secrets })
     }
 
+    /// The fields of a step that an agent, a tool or an environment wrote.
     fn step(&mut self, reader: &mut Reader<'a>) -> Result<()> {
         for _ in 0..reader.map()? {
-            if STEP_FIELDS.contains(&reader.str()?) {
-                self.value(reader, None, 1)?;
-            } else {
-                reader.skip()?;
+            match reader.str()? {
+                "action" | "parameters" | "output" | "error" | "metadata" | "state" => {
+                    self.value(reader, None, 1)?;
+                }
+                _ => reader.skip()?,
             }
         }
         Ok(())
@@ -142,9 +144,12 @@ impl<'a> Edit<'a> {
         // Under `credentials` also `{"user": ..., "id": ...}` may stand: there only random values are secrets.
         let inherited = named.map(|_| Sensitivity::Weak);
         for _ in 0..reader.map()? {
-            let mut key = *reader;
-            let name = sensitivity(key.str()?.as_bytes());
-            self.text(reader, None)?;
+            let start = self.offset(reader);
+            let key = reader.str()?;
+            let name = sensitivity(key.as_bytes());
+            if key.len() >= SHORTEST_KEY {
+                self.scan(start, self.offset(reader), key, None);
+            }
             self.value(reader, name.max(inherited), depth + 1)?;
         }
         Ok(())
@@ -165,9 +170,14 @@ impl<'a> Edit<'a> {
     fn text(&mut self, reader: &mut Reader<'a>, named: Option<Sensitivity>) -> Result<()> {
         let start = self.offset(reader);
         let text = reader.str()?;
-        if text.len() < SHORTEST_TEXT && named.is_none() {
-            return Ok(());
+        if text.len() >= SHORTEST_TEXT || named.is_some() {
+            self.scan(start, self.offset(reader), text, named);
         }
+        Ok(())
+    }
+
+    /// Replaces the secrets of the text that stands at `start..end`.
+    fn scan(&mut self, start: usize, end: usize, text: &str, named: Option<Sensitivity>) {
         self.spans.clear();
         find(text, &mut self.spans);
         if let Some(span) = named.and_then(|named| whole_secret(text, named, &self.spans)) {
@@ -177,9 +187,8 @@ impl<'a> Edit<'a> {
         if !self.spans.is_empty() {
             let replaced = self.redactor.replaced(text, &self.spans);
             self.secrets += self.spans.len() as u32;
-            self.write_text(start, self.offset(reader), &replaced);
+            self.write_text(start, end, &replaced);
         }
-        Ok(())
     }
 
     /// A number under the name of a password becomes a marker.
