@@ -26,7 +26,7 @@ test-python: .venv/built .venv/installed-dev
 # Every test on the wheel in an environment of its own: $(1) is its folder, $(2) says how dependencies are chosen.
 define test_in
 	$(BIN)/uv venv --quiet --clear --python $(PYTHON) $(1)
-	$(BIN)/uv pip install --quiet --python $(1)/bin/python hypothesis pytest pytest-timeout xxhash
+	$(BIN)/uv pip install --quiet --python $(1)/bin/python hypothesis mypy 'pyright[nodejs]' pytest pytest-timeout xxhash
 	$(BIN)/uv pip install --quiet --python $(1)/bin/python $(2) "$$(echo dist/tacit-*.whl)[eval]"
 	$(1)/bin/python -m pytest
 endef
