@@ -22,6 +22,7 @@ RENAMED: dict[str, str] = {"notes": "side_records"}
 
 # Questions whose answers changed since, each with its reason. An answer that did not change may not stand here.
 _RARITY = "decomposed text of the namespace has other words in NFKC: the rarity of every word moves a little"
+_LIKENESS = "predict and playbook take the neighbours that recall finds (docs/decisions/text-likeness.md)"
 CHANGED: dict[str, str] = {
     "recall in lab": _RARITY,
     "recall with a context": _RARITY,
@@ -31,6 +32,10 @@ CHANGED: dict[str, str] = {
     "suggest in lab": _RARITY,
     "predict in lab": _RARITY,
     "playbook lab": _RARITY,
+    "predict known task": _LIKENESS,
+    "predict unknown task": _LIKENESS,
+    "playbook retail": _LIKENESS,
+    "playbook shop": _LIKENESS,
     "recall of an unknown task": "nothing stored is comparable: no hits, patterns or next steps",
     "recall in an empty namespace": "`degraded` says that nothing comparable is known",
 }

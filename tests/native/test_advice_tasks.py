@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -19,6 +19,7 @@ from tacit.model.record import Change, EpisodeRecord
 # A run is the number of its task, its agent, its tools as letters, and whether it succeeded.
 Run = tuple[int, str, str, bool]
 TEXTS = ["cancel order now", "cancel flight now", "fetch invoice", "order invoice order", "zebra", "ship it"]
+FUNCTION_WORDS = {"now", "it"}
 RUNS = st.lists(
     st.tuples(st.integers(0, 5), st.sampled_from("xy"), st.text("abc", max_size=4), st.booleans()),
     min_size=1,
@@ -89,7 +90,7 @@ def simulated(rng: random.Random) -> list[tuple[Run, str, float]]:
 @pytest.mark.parametrize("unseen", [True, False])
 def test_intervals_hold_the_truth_about_as_often_as_they_say(unseen: bool) -> None:
     rng, held = random.Random(7), []
-    for _ in range(4):
+    for _ in range(16):
         runs = simulated(rng)
         advisor = Advisor()
         known = [put(number, run, text) for number, (run, text, _) in enumerate(runs) if run[0] < 100]
@@ -197,46 +198,52 @@ def ratio(a: str, b: str) -> float:
     return 2 * rows[-1][-1] / (len(a) + len(b)) if a or b else 1.0
 
 
-def stems(text: str) -> Counter[str]:
-    """None of the words of `TEXTS` but these two has an ending that is cut."""
+def stems(text: str) -> list[str]:
+    """Only these words of `TEXTS` have an ending that is cut."""
     cut = {"invoice": "invoic"}
-    return Counter(cut.get(word, word) for word in text.split())
+    return [cut.get(word, word) for word in text.split()]
 
 
-def grams(words: Counter[str]) -> Counter[str]:
-    found: Counter[str] = Counter()
-    for word, times in words.items():
+def features(text: str) -> dict[str, float]:
+    """Stems and the 4-grams of words with their weights."""
+    found: dict[str, float] = {}
+    for word, stem in zip(text.split(), stems(text), strict=True):
+        whole = 0.1 if word in FUNCTION_WORDS else 1.0
         marked = f"<{word}>"
-        for size in (3, 4, 5):
-            for at in range(len(marked) - size + 1):
-                found[marked[at : at + size]] += times
+        grams = [f"gram {marked[at : at + 4]}" for at in range(len(marked) - 3)]
+        for feature, weight in [(stem, whole), *((gram, whole / math.sqrt(len(grams))) for gram in grams)]:
+            found[feature] = max(found.get(feature, 0.0), weight)
     return found
 
 
-def cosine(a: Counter[str], b: Counter[str], held: list[Counter[str]]) -> float:
-    def weights(bag: Counter[str]) -> dict[str, float]:
-        def rarity(term: str) -> float:
-            return 1 + math.log((1 + len(held)) / (1 + sum(term in other for other in held)))
+def likeness(asked: str, text: str, held: Sequence[str]) -> float:
+    """BM25 of the features that both have, divided by the most that any text could score."""
+    bags = [features(each) for each in held]
+    mean = sum(map(len, bags)) / len(bags)
 
-        return {term: (1 + math.log(times)) * rarity(term) for term, times in bag.items()}
+    def rarity(feature: str) -> float:
+        count = sum(feature in bag for bag in bags)
+        return math.log(1 + (len(bags) - count + 0.5) / (count + 0.5))
 
-    left, right = weights(a), weights(b)
-    product = sum(value * right.get(term, 0.0) for term, value in left.items())
-    return product / math.sqrt(sum(v * v for v in left.values()) * sum(v * v for v in right.values()))
+    def share(length: int) -> float:
+        return 2.2 / (1 + 1.2 * (0.25 + 0.75 * length / mean))
+
+    values = {feature: weight * rarity(feature) for feature, weight in features(asked).items()}
+    ranked = sorted(values.values(), reverse=True)
+    most = max(sum(ranked[:count]) * share(count) for count in range(1, len(ranked) + 1))
+    shared = features(text)
+    return sum(values.get(feature, 0.0) for feature in shared) * share(len(shared)) / most
 
 
 def similarities(runs: list[Run], asked: int) -> dict[int, float]:
-    held = sorted({run[0] for run in runs})
-    words = {task: stems(TEXTS[task]) for task in {*held, asked}}
-    marked = {task: grams(words[task]) for task in words}
+    held = [TEXTS[run[0]] for run in runs]
 
     def similarity(task: int) -> float:
-        by_words = cosine(words[asked], words[task], [words[each] for each in held])
-        by_grams = cosine(marked[asked], marked[task], [marked[each] for each in held])
-        text = 1.0 if task == asked else (by_words + by_grams) / 2
-        return text + 0.3 * (domain(task) == domain(asked))
+        text = 1.0 if task == asked else min(1.0, likeness(TEXTS[asked], TEXTS[task], held))
+        proposed = (set(TEXTS[asked].split()) & set(TEXTS[task].split())) - FUNCTION_WORDS
+        return text * bool(proposed) + 0.3 * (domain(task) == domain(asked))
 
-    return {task: similarity(task) for task in held}
+    return {task: similarity(task) for task in {run[0] for run in runs}}
 
 
 def utility(plan: str, runs: list[Run], weights: dict[int, float]) -> float:

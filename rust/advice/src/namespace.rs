@@ -39,12 +39,11 @@ impl NamespaceModels {
 
     /// Whether a question about a task can be answered without settling first.
     pub(crate) fn is_settled(&self) -> bool {
-        self.tasks.is_settled() && self.outcomes.covers(self.tasks.len())
+        self.outcomes.covers(self.tasks.len())
     }
 
     /// Brings up to date what depends on many episodes at once; questions about tasks are asked of a settled model.
     pub(crate) fn settle(&mut self) {
-        self.tasks.settle();
         if !self.outcomes.covers(self.tasks.len()) {
             self.outcomes = OutcomeFit::new(&self.tasks);
         }
@@ -67,6 +66,8 @@ mod tests {
     use crate::run::RunStep;
     use crate::tasks::MOST_STEPS;
     use proptest::prelude::*;
+    use tacit_kernels::index::{Change, EpisodeRow, Index, Query, Signal};
+    use tacit_kernels::text::TEXT_VERSION;
 
     /// An episode by number: its task's key is the first word of the task, if it begins with a #.
     fn run(number: u8, task: &str, agent: &str, base: f64, tools: &str) -> Run {
@@ -167,6 +168,85 @@ mod tests {
         let asked = question("void purchase agreement cancel");
         assert!(model.predict(&asked).support > 0.0);
         assert_eq!(tools(&model.plan(&asked, 5)), "fc");
+    }
+
+    const TASKS: [&str; 8] = [
+        "cancel order 17 and refund it to the card",
+        "refund order 18",
+        "cancel the flight to Oslo and refund it",
+        "exchange the mug of order 19 for a bowl",
+        "how many orders did the customer cancel",
+        "change the seat on the flight to Oslo",
+        "brew coffee",
+        "cancel order 20",
+    ];
+
+    fn record_of(task: &str) -> Vec<u8> {
+        use rmp::encode::{write_map_len, write_str};
+        let mut out = Vec::new();
+        write_map_len(&mut out, 3).unwrap();
+        ["task", task, "namespace", ""].iter().for_each(|text| write_str(&mut out, text).unwrap());
+        write_str(&mut out, "outcome").unwrap();
+        write_map_len(&mut out, 1).unwrap();
+        ["kind", "success"].iter().for_each(|text| write_str(&mut out, text).unwrap());
+        out
+    }
+
+    /// The ids that the index finds for a text, by the likeness of texts alone.
+    fn recalled(task: &str) -> Vec<Id> {
+        let records: Vec<Vec<u8>> = TASKS.iter().map(|task| record_of(task)).collect();
+        let mut index = Index::new("none", 1);
+        let changes = (0u8..).zip(&records).map(|(number, record)| {
+            Change::Put(EpisodeRow {
+                id: [number; 16],
+                payload: record,
+                facts: &[],
+                embedder: None,
+                embedding: &[],
+            })
+        });
+        index.apply(tacit_kernels::index::prepare(changes, "none", 1, TEXT_VERSION).unwrap(), 1);
+        let query = Query {
+            namespace: "",
+            task,
+            vector: None,
+            domain: None,
+            language: None,
+            tags: &[],
+            tools: &[],
+            now: 0,
+            half_life: None,
+            weights: Signal::ALL.map(|signal| f64::from(u8::from(signal == Signal::Lexical))),
+        };
+        let found = index.similar(&query, TASKS.len(), false);
+        found.into_iter().filter(|(_, similarity)| *similarity > 0.0).map(|(id, _)| id).collect()
+    }
+
+    #[test]
+    fn recall_predict_and_playbook_see_the_same_neighbours_of_a_text() {
+        let runs: Vec<Run> = (0u8..)
+            .zip(TASKS)
+            .map(|(number, task)| Run { domain: "d".into(), ..run(number, task, "a", 1.0, "x") })
+            .collect();
+        let models = model(&runs);
+        for asked in ["cancel my order and refund me", "flights to Oslo", "how many mugs", "order 17"] {
+            let expected = recalled(asked);
+            assert!(!expected.is_empty());
+            let asked = Run { domain: "d".into(), ..question(asked) };
+            let query = models.tasks.ask(&asked);
+            let near = models.tasks.nearest(&query, TASKS.len(), |_| true);
+            let nearest: Vec<Id> = near.iter().map(|near| models.tasks.first(near.document)).collect();
+            assert_eq!(nearest, expected);
+            assert_eq!(models.plan(&asked, expected.len()).episodes, expected);
+            let mut predicted: Vec<Id> = outcome::neighbours(&models.tasks, &query)
+                .iter()
+                .map(|near| models.tasks.first(near.task))
+                .collect();
+            predicted.sort_unstable();
+            let mut expected = expected;
+            expected.sort_unstable();
+            assert_eq!(predicted, expected);
+        }
     }
 
     #[test]

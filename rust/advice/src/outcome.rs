@@ -7,7 +7,7 @@ mod mixed_effects;
 mod stacking;
 
 use crate::reason::Reason;
-use crate::tasks::words::{Neighbour, TermVectors};
+use crate::tasks::neighbours::{Neighbour, TextNeighbours};
 use crate::tasks::{AttemptCell, AttemptTotals, KnownTask, TaskAttempt, TaskHistory, TaskQuery};
 use mixed_effects::{Effect, Effects, KnownOffset, Observation, TaskPrior, Trials, sigmoid, variance_around};
 use rustc_hash::FxHashMap;
@@ -17,6 +17,8 @@ use tacit_kernels::facts::Id;
 
 /// The newest of the episodes that a fit is due for are read, so many at most.
 const MOST_ATTEMPTS: usize = 20_000;
+/// The nearest tasks by the likeness of texts, among which words choose.
+const CANDIDATES: usize = 64;
 /// How many tasks, those of the lowest hashes, are asked what their neighbours say of them.
 const MOST_CASES: usize = 384;
 /// The normal quantile of 97.5%.
@@ -123,16 +125,11 @@ impl OutcomeFit {
         task.cells.iter().map(of).collect()
     }
 
-    fn estimates(&self, model: &TaskHistory, near: &[Neighbour]) -> NeighbourEstimates {
-        let documents: Vec<u32> = near.iter().map(|near| near.document).collect();
-        let effects: Vec<Effect> =
-            documents.iter().map(|task| self.task(&model.tasks[*task as usize])).collect();
-        neighbour_estimates(
-            &cosines(near),
-            &model.space().cosines(&documents),
-            &effects,
-            self.effects.task_variance(),
-        )
+    fn estimates(&self, model: &TaskHistory, near: &[TaskNeighbour]) -> NeighbourEstimates {
+        let tasks: Vec<u32> = near.iter().map(|near| near.task).collect();
+        let effects: Vec<Effect> = tasks.iter().map(|task| self.task(&model.tasks[*task as usize])).collect();
+        let between = model.word_cosines(&tasks);
+        neighbour_estimates(&cosines(near), &between, &effects, self.effects.task_variance())
     }
 
     /// What neighbours make us believe of a task: never surer than they have proved to be for the tasks that are known,
@@ -150,8 +147,31 @@ impl OutcomeFit {
     }
 }
 
-fn cosines(near: &[Neighbour]) -> Vec<f64> {
-    near.iter().map(|near| f64::from(near.cosine)).collect()
+/// A task and the cosine of its words with those of another text.
+pub(super) struct TaskNeighbour {
+    pub(super) task: u32,
+    cosine: f64,
+}
+
+/// Of the candidates that every question about a text has, those whose words are nearest, function words included: the
+/// wording of a task ("how many", "for each") tells how hard it is, whatever it is about.
+fn nearest_by_words(
+    candidates: &[Neighbour],
+    cosines: &[f64],
+    first: impl Fn(u32) -> Id,
+) -> Vec<TaskNeighbour> {
+    let neighbour =
+        |(near, cosine): (&Neighbour, &f64)| TaskNeighbour { task: near.document, cosine: *cosine };
+    let mut near: Vec<TaskNeighbour> = candidates.iter().zip(cosines).map(neighbour).collect();
+    near.sort_unstable_by(|a, b| {
+        b.cosine.total_cmp(&a.cosine).then_with(|| first(a.task).cmp(&first(b.task)))
+    });
+    near.truncate(NEIGHBOURS);
+    near
+}
+
+fn cosines(near: &[TaskNeighbour]) -> Vec<f64> {
+    near.iter().map(|near| near.cosine).collect()
 }
 
 /// Groups in the order in which they are first met.
@@ -216,16 +236,21 @@ impl<'a> FitColumns<'a> {
     ) -> Vec<NeighbourCase> {
         let space = self.space(model);
         let trials = self.trials_of(effects);
-        let neighbour_cases = |task: u32| {
-            let near = space.nearest_to(task, NEIGHBOURS);
-            let documents: Vec<u32> = near.iter().map(|near| near.document).collect();
-            let neighbours: Vec<Effect> = documents.iter().map(|task| known[*task as usize]).collect();
-            let between = space.cosines(&documents);
+        let case = |task: u32| {
+            let mut candidates = space.nearest_to(task, CANDIDATES);
+            candidates.truncate(CANDIDATES);
+            let texts: Vec<u32> = candidates.iter().map(|near| near.document).collect();
+            let cosines_with_task = space.word_cosines_with(space.features(task), &texts);
+            let near =
+                nearest_by_words(&candidates, &cosines_with_task, |task| self.tasks[task as usize].1.id);
+            let tasks: Vec<u32> = near.iter().map(|near| near.task).collect();
+            let neighbours: Vec<Effect> = tasks.iter().map(|task| known[*task as usize]).collect();
+            let between = space.word_cosines(&tasks);
             let estimates =
                 neighbour_estimates(&cosines(&near), &between, &neighbours, effects.task_variance());
             NeighbourCase { estimates, trials: trials[task as usize].clone() }
         };
-        self.case_tasks(model).into_iter().map(neighbour_cases).collect()
+        self.case_tasks(model).into_iter().map(case).collect()
     }
 
     /// The attempts at each task.
@@ -238,12 +263,13 @@ impl<'a> FitColumns<'a> {
         by_task
     }
 
-    fn space(&self, model: &TaskHistory) -> TermVectors {
-        let mut space = TermVectors::default();
+    fn space(&self, model: &TaskHistory) -> TextNeighbours {
+        let mut space = TextNeighbours::default();
         for (place, (_, first)) in self.tasks.iter().enumerate() {
-            space.put(place as u32, first.id, model.terms_of(first));
+            let features = model.features_of(first);
+            space.count(&features);
+            space.put(place as u32, place as u64, features);
         }
-        space.settle();
         space
     }
 
@@ -311,23 +337,23 @@ pub(super) fn predict(model: &TaskHistory, fit: &OutcomeFit, query: &TaskQuery) 
 }
 
 /// The nearest tasks, the task itself not among them.
-fn neighbours(model: &TaskHistory, query: &TaskQuery) -> Vec<Neighbour> {
-    let most = NEIGHBOURS + usize::from(query.known.is_some());
-    let mut near = model.nearest(query, most, |_| true);
-    near.retain(|near| Some(near.document) != query.known);
-    near.truncate(NEIGHBOURS);
-    near
+pub(super) fn neighbours(model: &TaskHistory, query: &TaskQuery) -> Vec<TaskNeighbour> {
+    let mut candidates = model.nearest(query, CANDIDATES + usize::from(query.known.is_some()), |_| true);
+    candidates.retain(|near| Some(near.document) != query.known);
+    candidates.truncate(CANDIDATES);
+    let tasks: Vec<u32> = candidates.iter().map(|near| near.document).collect();
+    nearest_by_words(&candidates, &model.word_cosines_with(query, &tasks), |task| model.first(task))
 }
 
-fn comparable(query: &TaskQuery, near: &[Neighbour]) -> Vec<(u32, f64)> {
+fn comparable(query: &TaskQuery, near: &[TaskNeighbour]) -> Vec<(u32, f64)> {
     match query.known {
         Some(task) => vec![(task, 1.0)],
         None => by_squared_cosine(near),
     }
 }
 
-fn by_squared_cosine(near: &[Neighbour]) -> Vec<(u32, f64)> {
-    near.iter().take(COMPARABLE).map(|near| (near.document, f64::from(near.cosine).powi(2))).collect()
+fn by_squared_cosine(near: &[TaskNeighbour]) -> Vec<(u32, f64)> {
+    near.iter().take(COMPARABLE).map(|near| (near.task, near.cosine.powi(2))).collect()
 }
 
 fn known_task_odds(
@@ -399,7 +425,7 @@ struct SimilarTasks {
 
 impl SimilarTasks {
     /// Where the task has no success of its own, the lengths are those of similar tasks.
-    fn new(model: &TaskHistory, comparable: &[(u32, f64)], near: &[Neighbour]) -> Self {
+    fn new(model: &TaskHistory, comparable: &[(u32, f64)], near: &[TaskNeighbour]) -> Self {
         let mut similar = Self::default();
         comparable
             .iter()

@@ -6,7 +6,7 @@
 mod edit;
 mod medoid;
 
-use crate::tasks::words::Neighbour;
+use crate::tasks::neighbours::Neighbour;
 use crate::tasks::{KnownTask, TaskHistory, TaskQuery};
 use edit::edit;
 use medoid::{FollowedPlan, WeightedTask, best_plan, nearest_to};
@@ -52,15 +52,14 @@ pub(super) fn plan(model: &TaskHistory, query: &TaskQuery, limit: usize) -> Plan
 /// The nearest tasks with a success, and their similarity: the mean of words' and characters' cosines, and the domain.
 fn nearest_tasks(model: &TaskHistory, query: &TaskQuery) -> Vec<(u32, f64)> {
     let near = candidates(model, query);
-    let characters = model.character_cosines(query, &near);
-    let similarity = |(near, characters): (&Neighbour, f32)| {
+    let similarity = |near: &Neighbour| {
         let task = &model.tasks[near.document as usize];
         let is_same = query.known == Some(near.document);
-        let text = if is_same { 1.0 } else { f64::from(near.cosine + characters) / 2.0 };
+        let text = if is_same { 1.0 } else { f64::from(near.likeness) };
         let domain = if task.domain() == query.domain { SAME_DOMAIN } else { 0.0 };
         (near.document, text + domain)
     };
-    let mut nearest: Vec<(u32, f64)> = near.iter().zip(characters).map(similarity).collect();
+    let mut nearest: Vec<(u32, f64)> = near.iter().map(similarity).collect();
     nearest
         .sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then_with(|| model.first(a.0).cmp(&model.first(b.0))));
     nearest.truncate(TASKS);
@@ -75,7 +74,7 @@ fn candidates(model: &TaskHistory, query: &TaskQuery) -> Vec<Neighbour> {
     near.extend(same.into_iter().filter(|near| !known.contains(&near.document)));
     let is_missing = |task: &u32| near.iter().all(|near| near.document != *task);
     let own = query.known.filter(|task| model.tasks[*task as usize].has_success()).filter(is_missing);
-    near.extend(own.map(|document| Neighbour { document, cosine: 1.0 }));
+    near.extend(own.map(|document| Neighbour { document, likeness: 1.0 }));
     if near.len() < TASKS {
         near.extend(others(model, query, &near));
     }
@@ -101,7 +100,7 @@ fn others(model: &TaskHistory, query: &TaskQuery, near: &[Neighbour]) -> Vec<Nei
         others.truncate(wanted);
     }
     others.sort_unstable();
-    others.into_iter().map(|(_, _, document)| Neighbour { document, cosine: 0.0 }).collect()
+    others.into_iter().map(|(_, _, document)| Neighbour { document, likeness: 0.0 }).collect()
 }
 
 /// A plan as it is held, and the first success that followed it.

@@ -2,16 +2,15 @@
 //!
 //! What is held depends on which episodes are held, never on the order in which they came.
 
-mod texts;
-pub(super) mod words;
+pub(super) mod neighbours;
 
 use crate::run::Run;
-use rustc_hash::FxHashMap;
+use neighbours::{Neighbour, TextNeighbours};
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 use tacit_kernels::facts::Id;
 use tacit_kernels::names::Names;
-use texts::{TaskTexts, WordCount, word_counts};
-use words::{Neighbour, TermCount, TermVectors};
+use tacit_kernels::text_likeness::QueryFeatures;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// How many steps of a plan are kept: the first ones.
@@ -111,12 +110,13 @@ impl KnownTask {
     }
 }
 
-/// A text that some attempts have.
+/// A text that some episodes have.
 #[derive(Debug)]
 struct HeldText {
-    terms: Arc<[TermCount]>,
-    /// The tasks with an attempt of this text, and how many.
-    tasks: Vec<(u32, u32)>,
+    number: u32,
+    features: Arc<QueryFeatures>,
+    /// The number of episodes with this text, those without an outcome included.
+    episodes: u32,
 }
 
 /// Sums over all attempts.
@@ -157,8 +157,13 @@ impl AttemptTotals {
 /// What a namespace's episodes say of tasks: how they go, and by which plan.
 #[derive(Debug, Default)]
 pub(super) struct TaskHistory {
-    texts: TaskTexts,
-    texts_by_hash: FxHashMap<u64, HeldText>,
+    neighbours: TextNeighbours,
+    texts: FxHashMap<u64, HeldText>,
+    /// The tasks with an attempt of each text, by the text's number, and how many.
+    tasks_of_text: Vec<Vec<(u32, u32)>>,
+    free_texts: Vec<u32>,
+    /// The texts of episodes without an outcome: they count towards the rarity of words alone.
+    without_outcome: FxHashMap<Id, u64>,
     pub(super) tasks: Vec<KnownTask>,
     free: Vec<u32>,
     groups: FxHashMap<u64, u32>,
@@ -169,8 +174,7 @@ pub(super) struct TaskHistory {
 
 /// A question about a task, ready to be compared.
 pub(super) struct TaskQuery {
-    words: Vec<WordCount>,
-    term_query: words::TermQuery,
+    pub features: QueryFeatures,
     /// The number of the task where it is known.
     pub known: Option<u32>,
     pub agent: u64,
@@ -182,17 +186,24 @@ impl TaskHistory {
     /// Returns whether anything changed.
     pub(super) fn put(&mut self, run: &Run) -> bool {
         let was_held = self.remove(&run.id);
-        let Some(base) = run.base else { return was_held };
+        let text = text_hash(&run.task);
+        let text_number = self.hold(&run.task, text);
+        let Some(base) = run.base else {
+            self.without_outcome.insert(run.id, text);
+            return was_held;
+        };
         let number = self.task_of(run.group);
         let attempt = self.attempt(run, base);
-        self.hold(&run.task, attempt.text, number);
+        match self.tasks_of_text[text_number as usize].iter_mut().find(|(task, _)| *task == number) {
+            Some((_, attempts)) => *attempts += 1,
+            None => self.tasks_of_text[text_number as usize].push((number, 1)),
+        }
         self.totals.count(&attempt, 1);
         self.task_of_episode.insert(run.id, number);
-        self.change(number, |task| {
-            task.count(&attempt, 1);
-            let place = task.attempts.partition_point(|other| other.id < attempt.id);
-            task.attempts.insert(place, attempt);
-        });
+        let task = &mut self.tasks[number as usize];
+        task.count(&attempt, 1);
+        let place = task.attempts.partition_point(|other| other.id < attempt.id);
+        task.attempts.insert(place, attempt);
         true
     }
 
@@ -223,61 +234,56 @@ impl TaskHistory {
         }
     }
 
-    fn hold(&mut self, task: &str, hash: u64, number: u32) {
-        let Self { texts, texts_by_hash, .. } = self;
-        let text = texts_by_hash
-            .entry(hash)
-            .or_insert_with(|| HeldText { terms: texts.hold(&word_counts(task)), tasks: Vec::new() });
-        match text.tasks.iter_mut().find(|(task, _)| *task == number) {
-            Some((_, attempts)) => *attempts += 1,
-            None => text.tasks.push((number, 1)),
-        }
+    /// Counts an episode of this text; answers the text's number.
+    fn hold(&mut self, task: &str, hash: u64) -> u32 {
+        let Self { neighbours, texts, tasks_of_text, free_texts, .. } = self;
+        let text = texts.entry(hash).or_insert_with(|| {
+            let features = Arc::new(QueryFeatures::new(task));
+            let number = free_texts.pop().unwrap_or_else(|| {
+                tasks_of_text.push(Vec::new());
+                tasks_of_text.len() as u32 - 1
+            });
+            neighbours.put(number, hash, features.clone());
+            HeldText { number, features, episodes: 0 }
+        });
+        text.episodes += 1;
+        neighbours.count(&text.features);
+        text.number
     }
 
-    fn release(&mut self, hash: u64, number: u32) {
-        let Some(text) = self.texts_by_hash.get_mut(&hash) else { return };
-        text.tasks.iter_mut().filter(|(task, _)| *task == number).for_each(|(_, attempts)| *attempts -= 1);
-        text.tasks.retain(|(_, attempts)| *attempts > 0);
-        if text.tasks.is_empty() {
-            self.texts.release(&text.terms);
-            self.texts_by_hash.remove(&hash);
+    fn release(&mut self, hash: u64) {
+        let Some(text) = self.texts.get_mut(&hash) else { return };
+        self.neighbours.discount(&text.features);
+        text.episodes -= 1;
+        if text.episodes == 0 {
+            self.neighbours.remove(text.number);
+            self.free_texts.push(text.number);
+            self.texts.remove(&hash);
         }
     }
 
     /// Returns whether the episode was held.
     pub(super) fn remove(&mut self, id: &Id) -> bool {
+        if let Some(text) = self.without_outcome.remove(id) {
+            self.release(text);
+        }
         let Some(number) = self.task_of_episode.remove(id) else { return false };
         let place = self.tasks[number as usize].attempts.partition_point(|other| other.id < *id);
         let attempt = self.tasks[number as usize].attempts[place].clone();
         self.totals.count(&attempt, -1);
-        self.change(number, |task| {
-            task.count(&attempt, -1);
-            task.attempts.remove(place);
-        });
-        self.release(attempt.text, number);
+        let task = &mut self.tasks[number as usize];
+        task.count(&attempt, -1);
+        task.attempts.remove(place);
+        let tasks = &mut self.tasks_of_text[self.texts[&attempt.text].number as usize];
+        tasks.iter_mut().filter(|(task, _)| *task == number).for_each(|(_, attempts)| *attempts -= 1);
+        tasks.retain(|(_, attempts)| *attempts > 0);
+        self.release(attempt.text);
         if self.tasks[number as usize].attempts.is_empty() {
             self.groups.remove(&self.tasks[number as usize].group);
             self.tasks[number as usize] = KnownTask::default();
             self.free.push(number);
         }
         true
-    }
-
-    /// Changes a task's attempts; where another one is the first then, the task has that one's text.
-    fn change(&mut self, number: u32, change: impl FnOnce(&mut KnownTask)) {
-        let task = &mut self.tasks[number as usize];
-        let before = task.attempts.first().map(|attempt| attempt.id);
-        change(task);
-        let first = task.attempts.first().map(|attempt| (attempt.id, attempt.text));
-        if before == first.map(|(id, _)| id) {
-            return;
-        }
-        if before.is_some() {
-            self.texts.remove(number);
-        }
-        if let Some((id, text)) = first {
-            self.texts.put(number, id, self.texts_by_hash[&text].terms.clone());
-        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -293,33 +299,20 @@ impl TaskHistory {
         let attempts = self.tasks.iter().flat_map(|task| &task.attempts);
         let plans: usize = attempts.map(|attempt| size_of::<TaskAttempt>() + attempt.plan.len() * 4).sum();
         let cells: usize = self.tasks.iter().map(|task| task.cells.len() * size_of::<AttemptCell>()).sum();
-        let texts: usize =
-            self.texts_by_hash.values().map(|text| text.terms.len() * 4 + size_of::<HeldText>() + 32).sum();
+        let texts: usize = self.texts.len() * (size_of::<HeldText>() + 64);
         plans
             + cells
             + texts
             + self.tasks.capacity() * size_of::<KnownTask>()
             + self.task_of_episode.capacity() * 21
             + self.groups.capacity() * 13
-            + self.texts.bytes()
+            + self.neighbours.bytes()
             + self.tools.bytes()
     }
 
-    /// Whether a question can be answered without settling first.
-    pub(super) fn is_settled(&self) -> bool {
-        self.texts.space.is_settled()
-    }
-
-    /// Brings up to date what depends on many episodes at once; questions are asked of a settled model.
-    pub(super) fn settle(&mut self) {
-        self.texts.space.settle();
-    }
-
     pub(super) fn ask(&self, run: &Run) -> TaskQuery {
-        let words = word_counts(&run.task);
         TaskQuery {
-            term_query: self.texts.question(&words),
-            words,
+            features: QueryFeatures::new(&run.task),
             known: self.known(run),
             agent: agent_hash(run),
             domain: name_hash(&run.domain),
@@ -333,33 +326,62 @@ impl TaskHistory {
         if by_group.is_some() || run.task_key.is_some() {
             return by_group;
         }
-        let text = self.texts_by_hash.get(&text_hash(&run.task))?;
+        let text = self.texts.get(&text_hash(&run.task))?;
         let order =
             |(task, attempts): &&(u32, u32)| (*attempts, std::cmp::Reverse(self.tasks[*task as usize].group));
-        text.tasks.iter().max_by_key(order).map(|(task, _)| *task)
+        self.tasks_of_text[text.number as usize].iter().max_by_key(order).map(|(task, _)| *task)
     }
 
-    /// The wanted tasks that share a word with the question, the nearest first.
+    /// The wanted tasks that share a word with the query, the nearest first. A task is as near as its nearest text.
     pub(super) fn nearest(
         &self,
         query: &TaskQuery,
         most: usize,
         wanted: impl Fn(&KnownTask) -> bool,
     ) -> Vec<Neighbour> {
-        self.texts.space.nearest(&query.term_query, most, |number| wanted(&self.tasks[number as usize]))
+        let is_wanted = |task: &u32| wanted(&self.tasks[*task as usize]);
+        let has_wanted =
+            |text: u32| self.tasks_of_text[text as usize].iter().any(|(task, _)| is_wanted(task));
+        let mut near: Vec<Neighbour> = Vec::new();
+        let mut seen = FxHashSet::default();
+        for text in self.neighbours.nearest(&query.features, most, has_wanted) {
+            if near.len() >= most && near.last().is_some_and(|last| last.likeness > text.likeness) {
+                break;
+            }
+            let tasks = self.tasks_of_text[text.document as usize].iter().map(|(task, _)| *task);
+            near.extend(
+                tasks
+                    .filter(|task| is_wanted(task) && seen.insert(*task))
+                    .map(|document| Neighbour { document, likeness: text.likeness }),
+            );
+        }
+        near.sort_unstable_by(|a, b| {
+            let by_likeness = b.likeness.total_cmp(&a.likeness);
+            by_likeness.then_with(|| self.first(a.document).cmp(&self.first(b.document)))
+        });
+        near.truncate(most);
+        near
     }
 
-    pub(super) fn character_cosines(&self, query: &TaskQuery, near: &[Neighbour]) -> Vec<f32> {
-        self.texts.character_cosines(&query.words, near)
+    /// The cosines between the words of tasks, row by row.
+    pub(super) fn word_cosines(&self, tasks: &[u32]) -> Vec<f64> {
+        self.neighbours.word_cosines(&self.text_numbers(tasks))
     }
 
-    pub(super) fn space(&self) -> &TermVectors {
-        &self.texts.space
+    /// The cosine between the words of a query and of each task.
+    pub(super) fn word_cosines_with(&self, query: &TaskQuery, tasks: &[u32]) -> Vec<f64> {
+        self.neighbours.word_cosines_with(&query.features, &self.text_numbers(tasks))
+    }
+
+    /// The number of each task's text: that of its first attempt.
+    fn text_numbers(&self, tasks: &[u32]) -> Vec<u32> {
+        let text = |task: &u32| self.tasks[*task as usize].attempts.first().map(|attempt| attempt.text);
+        tasks.iter().map(|task| text(task).map_or(0, |hash| self.texts[&hash].number)).collect()
     }
 
     /// The id of a task's first attempt.
     pub(super) fn first(&self, task: u32) -> Id {
-        self.texts.space.first(task)
+        self.tasks[task as usize].attempts.first().map_or([0; 16], |attempt| attempt.id)
     }
 
     /// Every attempt with the number of its task, by id.
@@ -372,9 +394,9 @@ impl TaskHistory {
         all
     }
 
-    /// The words of a task's text.
-    pub(super) fn terms_of(&self, attempt: &TaskAttempt) -> Arc<[TermCount]> {
-        self.texts_by_hash[&attempt.text].terms.clone()
+    /// The features of an attempt's text.
+    pub(super) fn features_of(&self, attempt: &TaskAttempt) -> Arc<QueryFeatures> {
+        self.texts[&attempt.text].features.clone()
     }
 }
 

@@ -20,5 +20,6 @@ pub mod sequence;
 mod simd;
 pub mod similarity;
 pub mod text;
+pub mod text_likeness;
 pub mod trajectory;
 pub mod weighted_rows;

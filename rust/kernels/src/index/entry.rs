@@ -1,12 +1,12 @@
 //! One episode in the form in which the index takes it, made before the index is locked.
 
-use super::lexical::{Features, MOST_FEATURES};
 use super::statistics::Measures;
 use super::symbols;
 use crate::extract::{recoveries, recovery_id};
 use crate::facts::{Fact, Id, decode_facts};
 use crate::msgpack::Result;
 use crate::text::TextVersion;
+use crate::text_likeness::{MOST_FEATURES, TextFeatures};
 use crate::trajectory::{Complexity, Trajectory, symbol};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -49,8 +49,8 @@ pub struct Entry {
     pub measures: Measures,
     /// The group of the attempts at one task.
     pub group: u64,
-    pub task: Features,
-    pub steps: Features,
+    pub task: TextFeatures,
+    pub steps: TextFeatures,
     pub tags: Vec<u64>,
     pub tools: Vec<u64>,
     pub tool_names: Vec<String>,
@@ -86,7 +86,7 @@ impl Entry {
         let mut tags: Vec<u64> = trajectory.tags.iter().map(|tag| tag_symbol(tag)).collect();
         tags.sort_unstable();
         tags.dedup();
-        let mut steps = Features::of_words(&trajectory.salient);
+        let mut steps = TextFeatures::of_words(&trajectory.salient);
         thin(&mut steps.buckets, MOST_STEP_FEATURES);
         thin(&mut steps.words, MOST_STEP_FEATURES);
         Self {
@@ -95,7 +95,7 @@ impl Entry {
             base: trajectory.base,
             measures: measures_of(&trajectory),
             group: group_of(trajectory.task_key.as_deref(), &trajectory.task),
-            task: Features::of(&trajectory.task),
+            task: TextFeatures::new(&trajectory.task),
             steps,
             tags,
             recoveries: recoveries_of(&trajectory),

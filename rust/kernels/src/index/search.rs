@@ -1,7 +1,7 @@
 //! One query over one namespace: propose candidates, judge each by every signal, choose the hits.
 
 use super::entry::tag_symbol;
-use super::lexical::{Asked, Table, Wanted, bucket};
+use super::lexical::FieldScorer;
 use super::namespace_index::NamespaceIndex;
 use super::query::{Hit, Query, RecallLimits, Recalled, SIGNALS, Signal, Weights, order};
 use super::supporting::Support;
@@ -11,6 +11,7 @@ use crate::names::Names;
 use crate::rank::{diversify, weighted_sum};
 use crate::similarity::context::{self, Context};
 use crate::similarity::cosine::Code;
+use crate::text_likeness::{FeatureTable, QueryFeatures, bucket};
 use crate::trajectory::symbol;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Ordering;
@@ -42,8 +43,8 @@ const CHOSEN_AMONG: usize = 4;
 /// Room that a query needs, used again by the next.
 #[derive(Default)]
 pub(super) struct Scratch {
-    task: Table,
-    steps: Table,
+    task: FeatureTable,
+    steps: FeatureTable,
     prefix: Prefix,
     sums: CandidateSums,
     pub(super) support: Support,
@@ -93,7 +94,7 @@ impl CandidateSums {
 
 /// A query in the terms of one namespace.
 struct Question<'a> {
-    wanted: Wanted,
+    wanted: QueryFeatures,
     code: Option<Code>,
     vector: Option<&'a [f32]>,
     domain: Option<u32>,
@@ -119,7 +120,7 @@ impl<'a> Question<'a> {
         tags.sort_unstable();
         tags.dedup();
         Self {
-            wanted: Wanted::of(query.task),
+            wanted: QueryFeatures::new(query.task),
             code: vector.map(|vector| space.search.codes.code(vector)),
             vector,
             domain: query.domain.map(number),
@@ -334,8 +335,8 @@ struct Judge<'a> {
     space: &'a NamespaceIndex,
     question: &'a Question<'a>,
     context: Context<'a>,
-    task: Asked<'a>,
-    steps: Asked<'a>,
+    task: FieldScorer<'a>,
+    steps: FieldScorer<'a>,
     prefix: &'a Prefix,
     /// The weights of the signals that compare; 0 for the others.
     comparing: Weights,
@@ -358,8 +359,8 @@ impl<'a> Judge<'a> {
                 language: question.language.map(u64::from),
                 tags: &question.tags,
             },
-            task: space.search.task.ask(&question.wanted, task),
-            steps: space.search.steps.ask(&question.wanted, steps),
+            task: space.search.task.scorer(&question.wanted, task),
+            steps: space.search.steps.scorer(&question.wanted, steps),
             prefix,
             comparing: Signal::ALL
                 .map(|signal| if signal.compares() { question.weights[signal as usize] } else { 0.0 }),
