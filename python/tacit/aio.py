@@ -121,7 +121,7 @@ class AsyncMemory:
         step = (tool, action, parameters, output, error, timed_out, latency_ms, tokens, metadata)
         opened, number, is_late = memory._append(episode_id, step, truncate, state, strict, namespace)
         if is_late and strict:
-            await self._run(functools.partial(memory._opened.refuse_late, opened, number))
+            await self._run(functools.partial(memory._rooms.opened.refuse_late, opened, number))
         return number
 
     async def complete(self, episode_id: str, outcome: Outcome, *, namespace: str | None = None) -> Learned:

@@ -12,48 +12,35 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
 import msgspec
 
-from . import _native
-from .answers import Advisor, Contrasts, Retriever, failing_at, query_of
+from .answers.question import failing_at, query_of
 from .config import Settings, check_settings
-from .credit import Answer, Crediting, RecallReceipt, feedback_record, recall_bytes
-from .embedding import embedders
 from .errors import StorageError, TacitError, ValidationError
-from .extractors import Hybrid
-from .intake import (
-    Committer,
-    FactsReader,
-    Intake,
-    Learner,
-    OpenEpisode,
-    OpenEpisodes,
-    Relearner,
-    episode_of,
-)
-from .maintenance import Maintainer, MaintenanceStates
-from .model.advice import Fixes, Playbook, Prediction, Suggestion
 from .model.checks import check_count, check_name, check_namespace, check_share, check_task
-from .model.context import Complexity
 from .model.episode import Episode, Json, Outcome, Step
 from .model.ids import as_bytes
-from .model.learned import Learned
-from .model.maintenance import Maintenance, Relearning
-from .model.pattern import Cluster, Contrast, Heuristic, Pattern, PatternKind
 from .model.query import EPISODE_HEAD, Asking, EpisodeHead, Query, check_keywords
-from .model.recall import Recall
 from .model.record import Batch, Filters
-from .model.usage import Usage
 from .observing import Observer, Observers, observed
 from .redaction import Redactor, open_redactor
 from .registry import Part
+from .rooms import Rooms
 from .storage import Store, open_store
 
 if TYPE_CHECKING:
+    from .intake.open_episodes import OpenEpisode
+    from .model.advice import Fixes, Playbook, Prediction, Suggestion
+    from .model.context import Complexity
+    from .model.learned import Learned
+    from .model.maintenance import Maintenance, Relearning
+    from .model.pattern import Cluster, Contrast, Heuristic, Pattern, PatternKind
+    from .model.recall import Recall
+    from .model.usage import Usage
     from .recorder import Recorder
 
-AnswerT = TypeVar("AnswerT", bound=Answer)
 RELEARN_PENDING = "relearn_pending"
 """The code in `degraded` of an answer that was made from facts of an earlier version."""
-MarkedT = TypeVar("MarkedT", bound=Recall | Suggestion | Fixes | Prediction | Playbook)
+AnswerT = TypeVar("AnswerT", bound="Recall | Suggestion | Playbook")
+MarkedT = TypeVar("MarkedT", bound="Recall | Suggestion | Fixes | Prediction | Playbook")
 _EPISODES = msgspec.msgpack.Decoder(Episode)
 _LONGEST_PAGE = 1_000_000
 _MOST_TRIALS = 2**32 - 1
@@ -107,63 +94,12 @@ class Memory:
         self._store = store if store is not None else open_store(database, self.settings.storage)
         self._observers = Observers(observers)
         chosen = self.settings.redactor if isinstance(redactor, EllipsisType) else redactor
-        self._redactor = open_redactor(chosen, getattr(self._store, "path", None))
-        self._connect(self.settings)
-
-    def _connect(self, settings: Settings) -> None:
-        """Makes the rooms and hands each of them what it works with."""
-        store, embedder = self._store, embedders.resolve(settings.embedder)
-        index = self._index = _native.Index(embedder.name, embedder.dimension)
-        hybrid = Hybrid(parts=settings.extractors)
-        reader = self._reader = FactsReader(store, index, hybrid)
-        self._committer = Committer(store, reader, on_commit=self._observers.note_receipt)
-        self._opened = OpenEpisodes(store, settings.limits)
-        self._crediting = Crediting(settings=settings.credit, hybrid=hybrid, index=index, store=store)
-        self._intake = Intake(
-            store=store,
-            committer=self._committer,
-            learner=Learner(
-                hybrid=hybrid,
-                weights=settings.reward,
-                embedder=embedder,
-                index=index,
-                read_version=reader.read_version,
-            ),
-            crediting=self._crediting,
-            opened=self._opened,
-            limits=settings.limits,
-            redactor=self._redactor,
+        self._rooms = Rooms(
+            store=self._store,
+            settings=self.settings,
+            observers=self._observers,
+            redactor=open_redactor(chosen, getattr(self._store, "path", None)),
             now=self._now,
-        )
-        states = MaintenanceStates(store, index)
-        self._maintainer = Maintainer(
-            store=store,
-            index=index,
-            states=states,
-            settings=settings.maintenance,
-            clustering=settings.clustering,
-            parts=settings.inducers,
-            on_commit=self._observers.note_receipt,
-        )
-        self._contrasts = Contrasts(store=store, index=index, embedder=embedder)
-        self._retriever = Retriever(
-            settings=settings.recall,
-            embedder=embedder,
-            index=index,
-            store=store,
-            state_of=states.of,
-            decay_half_life_days=settings.evidence.decay_half_life_days,
-            read_version=reader.read_version,
-        )
-        self._advisor = Advisor(
-            store=store,
-            index=index,
-            state_of=states.of,
-            min_episodes=settings.maintenance.min_episodes,
-            read_version=reader.read_version,
-        )
-        self._relearner = Relearner(
-            store=store, hybrid=hybrid, embedder=embedder, commit=self._committer.commit_batch
         )
 
     def within(self, namespace: str) -> Memory:
@@ -199,10 +135,12 @@ class Memory:
         override those fields of `context`. An open episode lives in this process until it is completed. Raises
         `ValidationError` that names the field, and `TooLargeError` beyond `Limits.open_episodes`.
         """
+        from .intake.values import episode_of
+
         episode = episode_of(
             task, head, namespace=self.namespace, now=self._now(), limits=self.settings.limits
         )
-        return self._opened.start(episode, self.namespace)
+        return self._rooms.opened.start(episode, self.namespace)
 
     def log(
         self,
@@ -236,7 +174,7 @@ class Memory:
         step = (tool, action, parameters, output, error, timed_out, latency_ms, tokens, metadata)
         opened, number, is_late = self._append(episode_id, step, truncate, state, strict, namespace)
         if is_late and strict:
-            self._opened.refuse_late(opened, number)
+            self._rooms.opened.refuse_late(opened, number)
         return number
 
     def _append(
@@ -252,7 +190,7 @@ class Memory:
         if truncate not in (None, "observation"):
             raise ValidationError("truncate", "None or 'observation'", repr(truncate))
         try:
-            return self._opened.append(
+            return self._rooms.opened.append(
                 episode_id,
                 self.namespace if namespace is None else namespace,
                 (self._now(), *step, truncate is not None, state),
@@ -272,7 +210,7 @@ class Memory:
         refuses another outcome with `EpisodeClosedError`. An abandoned episode is stored and not learned from.
         Memories that were recalled for the episode are credited with its outcome in the same transaction.
         """
-        return self._intake.complete(episode_id, outcome, self._within(namespace))
+        return self._rooms.intake.complete(episode_id, outcome, self._within(namespace))
 
     @observed
     def add(self, episode: Episode) -> Learned:
@@ -285,7 +223,7 @@ class Memory:
         the same; other content raises `ConflictError`. Reward and reflection are not content, nor are the times of
         an episode that comes without any.
         """
-        return self._intake.add_chunk([episode], self.namespace)[0]
+        return self._rooms.intake.add_chunk([episode], self.namespace)[0]
 
     @observed
     def add_many(self, episodes: Iterable[Episode]) -> Iterator[Learned]:
@@ -294,7 +232,7 @@ class Memory:
         Yields one `Learned` an episode, in order. A chunk is scored against the knowledge from before it. If a chunk
         cannot be committed it raises and nothing of that chunk was stored.
         """
-        return self._intake.add_many(episodes, self.namespace)
+        return self._rooms.intake.add_many(episodes, self.namespace)
 
     @observed
     def forget(self, episode_id: str, *, namespace: str | None = None) -> None:
@@ -302,7 +240,7 @@ class Memory:
 
         Adding the same value again brings it back. Raises `UnknownEpisodeError`.
         """
-        self._intake.forget(episode_id, self._within(namespace))
+        self._rooms.intake.forget(episode_id, self._within(namespace))
 
     # --- journey two: a new task gets ranked, explained experience ---
 
@@ -324,8 +262,8 @@ class Memory:
         for a `limit` outside 1..100 or a task that breaks its limits, and as `log` for the episode.
         """
         opened, query = self._asked("recall", task, asking, steps=steps, limit=limit, episode_id=episode_id)
-        self._committer.catch_up()
-        answer = self._retriever.recall(query, limit=limit, now=self._now())
+        self._rooms.committer.catch_up()
+        answer = self._rooms.retriever.recall(query, limit=limit, now=self._now())
         return self._kept(answer, opened, query)
 
     @observed
@@ -346,7 +284,7 @@ class Memory:
         `ValidationError` for a `limit` outside 1..100, or for a task or step that breaks its limits.
         """
         opened, query = self._asked("suggest", task, asking, steps=steps, limit=limit, episode_id=episode_id)
-        return self._kept(self._advisor.suggest(query, limit=limit), opened, query)
+        return self._kept(self._rooms.advisor.suggest(query, limit=limit), opened, query)
 
     @observed
     def recover(
@@ -365,8 +303,8 @@ class Memory:
         way, or for a `limit` outside 1..100.
         """
         _, query = self._asked("recover", None, asking, steps=steps, limit=limit)
-        self._committer.catch_up()
-        answer = self._advisor.recover(*failing_at(query, error, tool), limit=limit)
+        self._rooms.committer.catch_up()
+        answer = self._rooms.advisor.recover(*failing_at(query, error, tool), limit=limit)
         return self._marked(answer)
 
     @observed
@@ -377,7 +315,7 @@ class Memory:
         Raises `ValidationError` for a task that breaks its limits.
         """
         _, query = self._asked("predict", task, asking, task_key=task_key)
-        return self._marked(self._advisor.predict(query))
+        return self._marked(self._rooms.advisor.predict(query))
 
     @observed
     def playbook(
@@ -397,7 +335,7 @@ class Memory:
         """
         opened, query = self._asked("playbook", task, asking, limit=limit, episode_id=episode_id)
         recalled = self.recall(task, context=query.context, limit=limit, namespace=query.namespace)
-        answer = self._advisor.playbook(query, recalled, limit=limit, arguments=arguments)
+        answer = self._rooms.advisor.playbook(query, recalled, limit=limit, arguments=arguments)
         return self._kept(answer, opened, query)
 
     @observed
@@ -408,10 +346,12 @@ class Memory:
         credited, and an empty mapping credits none. The answer belongs to an episode, open or ended, of this process
         or another. Raises `UnknownRecallError`, and `ValidationError` for a memory that the answer did not show.
         """
+        from .credit.receipts import feedback_record, recall_bytes
+
         namespace, id = self._within(namespace), recall_bytes(recall_id)
-        if not self._opened.take_feedback(id, helped, namespace):
+        if not self._rooms.opened.take_feedback(id, helped, namespace):
             record = feedback_record(self._store, recall_id, helped, namespace)
-            self._committer.commit_batch(Batch(side_records=(record,)))
+            self._rooms.committer.commit_batch(Batch(side_records=(record,)))
 
     def usage(self, memory_id: str, *, namespace: str | None = None) -> Usage:
         """How often an episode, a pattern or a heuristic was recalled and used within episodes, and whether it helped.
@@ -420,16 +360,16 @@ class Memory:
         `UnknownEpisodeError` for an episode of another namespace.
         """
         namespace = self._within(namespace)
-        self._committer.catch_up()
-        return self._crediting.usage(memory_id, namespace)
+        self._rooms.committer.catch_up()
+        return self._rooms.crediting.usage(memory_id, namespace)
 
     # --- looking at the contents ---
 
     def get(self, episode_id: str, *, namespace: str | None = None) -> Episode:
         """The episode; an open one as it stands. Raises `UnknownEpisodeError`."""
         namespace = self._within(namespace)
-        opened = self._opened.find(episode_id, namespace)
-        return self._intake.stored(episode_id, namespace) if opened is None else opened.snapshot()
+        opened = self._rooms.opened.find(episode_id, namespace)
+        return self._rooms.intake.stored(episode_id, namespace) if opened is None else opened.snapshot()
 
     def episodes(
         self,
@@ -477,8 +417,8 @@ class Memory:
         check_count("limit", limit, 1, 10_000)
         check_count("min_trials", min_trials, 0, _MOST_TRIALS)
         namespace = self._within(namespace, kind=kind, domain=domain, agent=agent)
-        self._committer.catch_up()
-        return self._retriever.patterns(
+        self._rooms.committer.catch_up()
+        return self._rooms.retriever.patterns(
             namespace=namespace,
             kind=kind,
             domain=domain,
@@ -500,8 +440,8 @@ class Memory:
         """
         check_count("limit", limit, 1, 10_000)
         namespace = self._within(namespace, domain=domain)
-        self._committer.catch_up()
-        return self._maintainer.clusters(namespace, domain)[:limit]
+        self._rooms.committer.catch_up()
+        return self._rooms.maintainer.clusters(namespace, domain)[:limit]
 
     def heuristics(
         self,
@@ -521,8 +461,8 @@ class Memory:
         check_count("limit", limit, 1, 10_000)
         check_share("min_confidence", min_confidence)
         namespace = self._within(namespace, domain=domain, agent=agent)
-        self._committer.catch_up()
-        found = self._maintainer.heuristics(namespace, domain, agent)
+        self._rooms.committer.catch_up()
+        found = self._rooms.maintainer.heuristics(namespace, domain, agent)
         return tuple(rule for rule in found if rule.confidence >= min_confidence)[:limit]
 
     def contrasts(
@@ -541,11 +481,11 @@ class Memory:
         """
         check_count("limit", limit, 1, 1_000)
         namespace = self._within(namespace, domain=domain, task_key=task_key)
-        self._committer.catch_up()
+        self._rooms.committer.catch_up()
         if task is None:
-            return self._contrasts.newest(namespace, limit=limit, domain=domain, task_key=task_key)
+            return self._rooms.contrasts.newest(namespace, limit=limit, domain=domain, task_key=task_key)
         check_task(task, self.settings.limits)
-        return self._contrasts.near(namespace, task, limit=limit, domain=domain)
+        return self._rooms.contrasts.near(namespace, task, limit=limit, domain=domain)
 
     # --- maintenance ---
 
@@ -560,11 +500,11 @@ class Memory:
         `StorageError` if the commit failed: nothing was changed then.
         """
         namespace = self._within(namespace)
-        self._committer.catch_up()
-        if self._reader.is_behind and not dry_run:
+        self._rooms.committer.catch_up()
+        if self._rooms.reader.is_behind and not dry_run:
             self.relearn()
-        report = self._maintainer.maintain(namespace, now=self._now(), dry_run=dry_run)
-        self._committer.catch_up()
+        report = self._rooms.maintainer.maintain(namespace, now=self._now(), dry_run=dry_run)
+        self._rooms.committer.catch_up()
         return report
 
     def relearn(self, *, progress: Callable[[Relearning], None] | None = None) -> Relearning:
@@ -575,9 +515,9 @@ class Memory:
         is continued by the next one. `maintain` calls it if it is due; until then answers are degraded by
         `relearn_pending`. Rewards, reflections and ids stay.
         """
-        self._committer.catch_up()
-        report = self._relearner.relearn(progress or (lambda _: None))
-        self._committer.catch_up()
+        self._rooms.committer.catch_up()
+        report = self._rooms.relearner.relearn(progress or (lambda _: None))
+        self._rooms.committer.catch_up()
         return report
 
     @observed
@@ -588,9 +528,9 @@ class Memory:
         promoted or retired keep their state. Raises `UnknownMaintenanceError` for an id of no run in the namespace.
         """
         namespace = self._within(namespace)
-        self._committer.catch_up()
-        report = self._maintainer.undo(audit_id, namespace, now=self._now())
-        self._committer.catch_up()
+        self._rooms.committer.catch_up()
+        report = self._rooms.maintainer.undo(audit_id, namespace, now=self._now())
+        self._rooms.committer.catch_up()
         return report
 
     def score(self, episode: Episode) -> float | None:
@@ -600,16 +540,16 @@ class Memory:
         """
         if episode.reward is None:
             return None
-        self._committer.catch_up()
-        return self._index.percentile(episode.namespace, episode.context.domain, episode.reward.total)
+        self._rooms.committer.catch_up()
+        return self._rooms.index.percentile(episode.namespace, episode.context.domain, episode.reward.total)
 
     def stats(self) -> dict[str, Any]:
         """Counts of the store, its cache and the index, by name."""
-        self._committer.catch_up()
+        self._rooms.committer.catch_up()
         return {
-            "open": len(self._opened.by_id),
+            "open": len(self._rooms.opened.by_id),
             **self._store.stats(),
-            "index": self._index.stats(),
+            "index": self._rooms.index.stats(),
             "observer_failures": self._observers.failures,
         }
 
@@ -621,7 +561,7 @@ class Memory:
         """
         if self.is_view:
             return
-        refused = self._intake.retry_unstored()
+        refused = self._rooms.intake.retry_unstored()
         self._store.close()
         if refused:
             message = f"{len(refused)} ended episodes could not be stored: {', '.join(refused)}"
@@ -669,18 +609,20 @@ class Memory:
         check_count("limit", limit, 1, 100)
         if episode_id is None:
             return None, query
-        return self._opened.require(episode_id, self.namespace, query.namespace), query
+        return self._rooms.opened.require(episode_id, self.namespace, query.namespace), query
 
     def _kept(self, answer: AnswerT, opened: OpenEpisode | None, query: Query) -> AnswerT:
         """The answer; an open episode keeps it until its completion says which memories were used."""
         answer = self._marked(answer)
         if opened is not None:
+            from .credit.receipts import RecallReceipt
+
             opened.keep_answer(RecallReceipt(answer, query.namespace, self._now(), len(opened)))
         return answer
 
     def _marked(self, answer: MarkedT) -> MarkedT:
         """The answer, degraded if it was made from facts of an earlier version."""
-        if not self._reader.is_behind or RELEARN_PENDING in answer.degraded:
+        if not self._rooms.reader.is_behind or RELEARN_PENDING in answer.degraded:
             return answer
         return replace(answer, degraded=(*answer.degraded, RELEARN_PENDING))
 

@@ -72,7 +72,7 @@ class Recorder:
     @property
     def problems(self) -> tuple[str, ...]:
         """Everything that was altered, dropped or not stored, in words; empty if nothing was."""
-        opened = self.memory._opened.by_id.get(self.id)
+        opened = self.memory._rooms.opened.by_id.get(self.id)
         of_steps = () if opened is None else opened.problems
         of_ending = () if self.learned is None else self.learned.problems
         return tuple(dict.fromkeys((*self._problems, *of_steps, *of_ending)))
@@ -115,7 +115,7 @@ class Recorder:
         if number:
             self._tools.append(str(step[0]))
         if is_late and self.strict and opened is not None:
-            return number, functools.partial(self.memory._opened.refuse_late, opened, number)
+            return number, functools.partial(self.memory._rooms.opened.refuse_late, opened, number)
         return number, None
 
     def recall(
@@ -254,7 +254,7 @@ class Recorder:
     def _unstored(self, error: BaseException) -> Learned:
         """The episode stays open, and the memory tries again with its next commit and when it is closed."""
         if isinstance(error, StorageError) and self._verdict is not None:
-            self.memory._intake.keep_unstored(self.id, self._verdict, self.memory.namespace)
+            self.memory._rooms.intake.keep_unstored(self.id, self._verdict, self.memory.namespace)
         return Learned(self.id, "unstored", _UNSTORED, problems=self.problems)
 
     def __enter__(self) -> Recorder:

@@ -37,6 +37,7 @@ FLOORS = [
     },
     {"answers", "credit", "maintenance"},
     {"intake"},
+    {"rooms"},
     {"memory"},
     {"recorder", "judging"},
     {"aio"},

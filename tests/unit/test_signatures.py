@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Unpack, get_type_hints
+from typing import Any, get_type_hints
 
 import pytest
 
@@ -111,8 +111,7 @@ def test_the_docstrings_of_verbs_list_their_keywords() -> None:
 
 
 def test_the_keywords_of_a_question_are_those_of_asking() -> None:
-    hint: Any = inspect.get_annotations(Memory.recall, eval_str=True)["asking"]
-    assert hint == Unpack[tacit.Asking]
+    assert inspect.get_annotations(Memory.recall)["asking"] == "Unpack[Asking]"
 
 
 @pytest.fixture

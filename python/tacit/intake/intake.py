@@ -8,7 +8,8 @@ from dataclasses import replace
 import msgspec
 
 from ..config import Limits
-from ..credit import Crediting, receipts_of, revocation_records
+from ..credit.receipts import receipts_of, revocation_records
+from ..credit.usage import Crediting
 from ..errors import (
     ConflictError,
     CorruptRecordError,

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tacit import Memory, RecallSettings, Settings
-from tacit.credit import RecallReceipt
+from tacit.credit.receipts import RecallReceipt
 from tacit.errors import ValidationError
 from tacit.model.advice import Argument, Fix, Fixes, PlanStep, Playbook, Prediction, SuggestedStep, Suggestion
 from tacit.model.episode import Outcome, Step

@@ -21,9 +21,10 @@ from tacit import (
     Suggestion,
 )
 from tacit._native import Index, new_id
-from tacit.credit import Answer, Crediting, RecallReceipt
+from tacit.credit.receipts import Answer, RecallReceipt
+from tacit.credit.usage import Crediting
 from tacit.extractors import Hybrid
-from tacit.intake import OpenEpisode
+from tacit.intake.open_episodes import OpenEpisode
 from tacit.model.advice import FINISH, PlanStep
 from tacit.model.closed_episode import ClosedEpisode
 from tacit.model.ids import as_bytes
@@ -39,7 +40,7 @@ SHOWN = [new_id() for _ in range(4)]
 def ended(outcome: Outcome) -> ClosedEpisode:
     recording = OpenEpisode(Episode(task="t", id=new_id(), started_at=1), Limits())
     for tool in TOOLS:
-        recording.log(2, tool, None, None, "done")
+        recording.log((2, tool, None, None, "done", None, False, None, None, None, False))
     return recording.close(outcome, ended_at=3, redactor=Off())
 
 

@@ -1,0 +1,211 @@
+"""The rooms behind one memory, each made when a verb first needs it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from ._native import Index
+from .config import Settings
+from .embedding import Embedder, embedders
+from .observing import Observers
+from .redaction import Redactor
+from .storage import Store
+
+if TYPE_CHECKING:
+    from .answers.advisor import Advisor
+    from .answers.contrasts import Contrasts
+    from .answers.retriever import Retriever
+    from .credit.usage import Crediting
+    from .extractors.hybrid import Hybrid
+    from .intake.committer import Committer
+    from .intake.facts_version import FactsReader
+    from .intake.intake import Intake
+    from .intake.learner import Learner
+    from .intake.open_episodes import OpenEpisodes
+    from .intake.relearning import Relearner
+    from .maintenance.maintainer import Maintainer
+    from .maintenance.state import MaintenanceStates
+
+T = TypeVar("T")
+
+
+class Room(Generic[T]):
+    """A property that makes a room at its first use, once for all threads."""
+
+    def __init__(self, make: Callable[[Rooms], T]) -> None:
+        self._make = make
+        self._name = make.__name__
+        self.__doc__ = make.__doc__
+
+    def __get__(self, rooms: Rooms, owner: type[Rooms]) -> T:
+        with rooms.lock:
+            if self._name not in rooms.__dict__:
+                rooms.__dict__[self._name] = self._make(rooms)
+        room: T = rooms.__dict__[self._name]
+        return room
+
+
+class Rooms:
+    """Hands each room what it works with. A room's modules are imported when it is made."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        settings: Settings,
+        observers: Observers,
+        redactor: Redactor,
+        now: Callable[[], int],
+    ) -> None:
+        self.lock = threading.RLock()
+        self.store = store
+        self.settings = settings
+        self.observers = observers
+        self.redactor = redactor
+        self.now = now
+        self.embedder: Embedder = embedders.resolve(settings.embedder)
+        self.index = Index(self.embedder.name, self.embedder.dimension)
+        self._check_names()
+
+    def _check_names(self) -> None:
+        """Raises `UnknownNameError` for a part of the settings that no registry knows."""
+        _ = self.hybrid
+        if self.settings.inducers != Settings().inducers:
+            _ = self.maintainer
+
+    @Room
+    def hybrid(self) -> Hybrid:
+        """Runs the chosen extractors."""
+        from .extractors.hybrid import Hybrid
+
+        return Hybrid(parts=self.settings.extractors)
+
+    @Room
+    def reader(self) -> FactsReader:
+        """Gives the index the facts of one version."""
+        from .intake.facts_version import FactsReader
+
+        return FactsReader(self.store, self.index, self.hybrid)
+
+    @Room
+    def committer(self) -> Committer:
+        """Commits, and keeps the index up with the store."""
+        from .intake.committer import Committer
+
+        return Committer(self.store, self.reader, on_commit=self.observers.note_receipt)
+
+    @Room
+    def opened(self) -> OpenEpisodes:
+        """The open episodes of this process."""
+        from .intake.open_episodes import OpenEpisodes
+
+        return OpenEpisodes(self.store, self.settings.limits)
+
+    @Room
+    def crediting(self) -> Crediting:
+        """Credits recalled memories with the outcome of their episode."""
+        from .credit.usage import Crediting
+
+        return Crediting(
+            settings=self.settings.credit, hybrid=self.hybrid, index=self.index, store=self.store
+        )
+
+    @Room
+    def learner(self) -> Learner:
+        """Extracts, scores and reflects."""
+        from .intake.learner import Learner
+
+        return Learner(
+            hybrid=self.hybrid,
+            weights=self.settings.reward,
+            embedder=self.embedder,
+            index=self.index,
+            read_version=self.reader.read_version,
+        )
+
+    @Room
+    def intake(self) -> Intake:
+        """Completes, adds and forgets episodes."""
+        from .intake.intake import Intake
+
+        return Intake(
+            store=self.store,
+            committer=self.committer,
+            learner=self.learner,
+            crediting=self.crediting,
+            opened=self.opened,
+            limits=self.settings.limits,
+            redactor=self.redactor,
+            now=self.now,
+        )
+
+    @Room
+    def relearner(self) -> Relearner:
+        """Learns again from episodes whose facts an earlier version made."""
+        from .intake.relearning import Relearner
+
+        return Relearner(
+            store=self.store,
+            hybrid=self.hybrid,
+            embedder=self.embedder,
+            commit=self.committer.commit_batch,
+        )
+
+    @Room
+    def states(self) -> MaintenanceStates:
+        """The decisions of maintenance, by namespace."""
+        from .maintenance.state import MaintenanceStates
+
+        return MaintenanceStates(self.store, self.index)
+
+    @Room
+    def maintainer(self) -> Maintainer:
+        """Merges, promotes, retires; induces heuristics and clusters."""
+        from .maintenance.maintainer import Maintainer
+
+        return Maintainer(
+            store=self.store,
+            index=self.index,
+            states=self.states,
+            settings=self.settings.maintenance,
+            clustering=self.settings.clustering,
+            parts=self.settings.inducers,
+            on_commit=self.observers.note_receipt,
+        )
+
+    @Room
+    def contrasts(self) -> Contrasts:
+        """Finds failures beside successes."""
+        from .answers.contrasts import Contrasts
+
+        return Contrasts(store=self.store, index=self.index, embedder=self.embedder)
+
+    @Room
+    def retriever(self) -> Retriever:
+        """Answers recalls."""
+        from .answers.retriever import Retriever
+
+        return Retriever(
+            settings=self.settings.recall,
+            embedder=self.embedder,
+            index=self.index,
+            store=self.store,
+            state_of=self.states.of,
+            decay_half_life_days=self.settings.evidence.decay_half_life_days,
+            read_version=self.reader.read_version,
+        )
+
+    @Room
+    def advisor(self) -> Advisor:
+        """Suggests, recovers, predicts, plans."""
+        from .answers.advisor import Advisor
+
+        return Advisor(
+            store=self.store,
+            index=self.index,
+            state_of=self.states.of,
+            min_episodes=self.settings.maintenance.min_episodes,
+            read_version=self.reader.read_version,
+        )
