@@ -22,13 +22,13 @@ import tacit
 ROOT = Path(__file__).resolve().parents[2]
 
 # Per 100 non-empty lines of doc comments and docstrings: the words "what" and "where". The aim is 6 everywhere.
-WHAT_AND_WHERE = {"rust": 21.3, "python": 9.7, "tests": 1.0, "docs": 7.7}
+WHAT_AND_WHERE = {"rust": 9.2, "python": 9.3, "tests": 1.0, "docs": 6.9}
 
 # Sentences of documentation that do not begin with their subject. The aim is 0.
-RIDDLES = {"rust": 261, "python": 84, "tests": 0, "docs": 24}
+RIDDLES = {"rust": 123, "python": 83, "tests": 0, "docs": 11}
 
 # Words that nobody uses any more, or uses in another sense. The aim is 0.
-ARCHAIC = {"rust": 27, "python": 14, "tests": 0, "docs": 6}
+ARCHAIC = {"rust": 10, "python": 14, "tests": 0, "docs": 3}
 
 # Type names that stand for several types within one crate. The aim is 0.
 SHARED_TYPE_NAMES = {"advice": 0, "bindings": 0, "kernels": 4, "storage": 0}
