@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tacit import Memory, RecallSettings, Settings
+from tacit.answers.prompt import escaped
 from tacit.credit.receipts import RecallReceipt
 from tacit.errors import ValidationError
 from tacit.model.advice import Argument, Fix, Fixes, PlanStep, Playbook, Prediction, SuggestedStep, Suggestion
@@ -438,3 +439,50 @@ def test_an_open_episode_keeps_its_answers_without_the_records_of_runs() -> None
     assert isinstance(receipt.answer, Recall)
     assert (receipt.answer, receipt.answer.hits[0].runs) == (recall, ())
     assert len(recall.hits[0].runs) == 1
+
+
+def test_a_small_budget_keeps_the_last_call_then_the_first_ones() -> None:
+    steps = tuple(
+        Step(f"tool_{name}", parameters={"text": name * 20}, status="ok", output="x" * 40) for name in "abc"
+    )
+    shown: set[tuple[str, ...]] = set()
+    for budget in range(40, 250):
+        lines = recalled(won(*steps)).to_prompt(max_tokens=budget).splitlines()
+        shown.add(tuple(line[5] for line in lines if line.startswith("tool_")))
+    assert shown == {(), ("c",), ("a", "c"), ("a", "b", "c")}
+
+
+@pytest.mark.parametrize("missing", ["odds_low", "odds_high"])
+def test_an_interval_with_one_end_decides_nothing(missing: str) -> None:
+    pattern, pitfall = replace(BETTER, **{missing: None}), replace(WORSE, **{missing: None})  # type: ignore[arg-type]
+    assert "worked" not in recalled(patterns=(pattern,)).to_prompt()
+    assert "avoid" not in recalled(pitfalls=(pitfall,)).to_prompt()
+
+
+def test_calls_without_a_result_are_shown_if_no_call_has_one() -> None:
+    silent = (Step("look", parameters={"id": 1}), Step("pay", status="error", error="no"))
+    assert [line.split()[0] for line in inside(recalled(won(*silent)).to_prompt())[1:]] == ["look"]
+    mixed = (*silent, Step("pay", status="ok", output="done"))
+    lines = inside(recalled(won(*mixed)).to_prompt())[1:]
+    assert not any(line.startswith("look") for line in lines)
+
+
+def test_only_a_later_success_of_the_same_tool_says_what_changed() -> None:
+    failed = Step("cancel", parameters={"order": 1}, status="error", error="refused")
+    other = Step("refund", parameters={"order": 2}, status="ok")
+    again = Step("cancel", parameters={"order": 3}, status="error", error="refused")
+    assert "it worked with" not in recalled(won(failed, other)).to_prompt()
+    assert "it worked with" not in recalled(won(failed, again, other)).to_prompt()
+
+
+@pytest.mark.parametrize(
+    ("text", "longest", "expected"),
+    [
+        ("abcdef", 6, "abcdef"),
+        ("abcdefg", 6, "abcde…"),
+        ("abcd efg", 6, "abcd…"),
+        ("a\n<b>", 9, "a &lt;b&gt;"),
+    ],
+)
+def test_a_text_is_cut_to_its_length(text: str, longest: int, expected: str) -> None:
+    assert escaped(text, longest) == expected
