@@ -70,7 +70,7 @@ class Suggest:
 
 
 class Recover:
-    """Five ways out of an error, beside a table of tool and error class that decodes the same record."""
+    """Five fixes for an error, beside a table of tool and error class that decodes the same record."""
 
     params: ClassVar = [[1_000, 10_000], ["native", "table"]]
     param_names: ClassVar = ["n", "implementation"]

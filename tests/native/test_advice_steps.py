@@ -1,4 +1,4 @@
-"""Next steps and ways out of errors against a few lines of Python that count and learn the plain way."""
+"""Next steps and fixes for errors against a few lines of Python that count and train by plain loops."""
 
 from __future__ import annotations
 
@@ -323,7 +323,7 @@ def test_the_same_payloads_teach_the_same(runs: list[Run], steps: str) -> None:
     assert answers(once, (steps, "x", "p")) == answers(twice, (steps, "x", "p"))
 
 
-# --- ways out of errors --------------------------------------------------------------------------
+# --- fixes for errors ----------------------------------------------------------------------------
 
 
 def ways(runs: list[Run], steps: str, agent: str, tool: str) -> dict[str | None, float]:

@@ -33,7 +33,7 @@ pub fn prepare<'a>(
 
 /// Everything that advice is taken from, kept in step with the store by its changes.
 ///
-/// It depends on which episodes it holds, not on the order in which they came, nor on those that were removed.
+/// Its answers depend on the episodes that it holds, not on their order of arrival nor on removed ones.
 #[derive(Debug, Default)]
 pub struct Advisor {
     sequence: i64,
@@ -42,7 +42,7 @@ pub struct Advisor {
     namespace_of: FxHashMap<Id, u32>,
 }
 
-/// What is learned from whole episodes, beside what is counted of each. It depends on them alone.
+/// The models that are fitted on whole episodes, beside the counts. They depend on those episodes alone.
 #[derive(Debug)]
 pub struct FittedModels {
     steps: SoftmaxModel,
@@ -51,7 +51,7 @@ pub struct FittedModels {
 }
 
 impl FittedModels {
-    /// Learns from the successes that `Advisor::due` named, in that order; none where there are none.
+    /// Fits the models on the successes that `Advisor::due` named, in that order; `None` means that there are none.
     pub fn from(runs: &[Run]) -> Option<Self> {
         let from: Vec<Id> = runs.iter().map(|run| run.id).collect();
         (!runs.is_empty()).then(|| Self {
@@ -109,12 +109,12 @@ impl Advisor {
         number
     }
 
-    /// The episodes to learn from now, oldest first; None as long as what was learned will do.
+    /// The episodes to fit on now, oldest first; `None` means that the fitted models are current.
     pub fn due(&self, namespace: &str) -> Option<Vec<Id>> {
         self.models(namespace)?.steps.due()
     }
 
-    /// Takes over what was learned from the episodes that were due.
+    /// Replaces the fitted models of a namespace.
     pub fn set_fitted(&mut self, namespace: &str, fitted: FittedModels) {
         let number = self.number_of(namespace);
         let models = &mut self.namespaces[number as usize];
@@ -122,24 +122,24 @@ impl Advisor {
         models.arguments = fitted.arguments;
     }
 
-    /// What may come after the steps of an open episode, the likeliest first; empty where no episode succeeded yet.
+    /// The next steps after those of an open episode, the likeliest first; empty before the first success.
     pub fn suggest(&self, run: &Run, limit: usize) -> Vec<SuggestedStep> {
         self.models(&run.namespace).map_or_else(Vec::new, |models| models.steps.suggest(run, limit))
     }
 
-    /// Ways out of an error of `class`, the likeliest to work first. The steps of the open episode end with the one that
-    /// failed, or with the one before it; where it has none, or names no agent, the answer does without.
+    /// Fixes for an error of `class`, the likeliest to work first. The steps of the open episode end with the one that
+    /// failed, or with the one before it; steps and agent may be missing.
     pub fn recover(&self, run: &Run, tool: Option<&str>, class: &str, limit: usize) -> Vec<Fix> {
         let models = self.models(&run.namespace);
         models.map_or_else(Vec::new, |models| models.steps.recover(run, tool, class, limit))
     }
 
-    /// Whether questions about tasks of this namespace can be answered as it is.
+    /// Returns true if questions about tasks of this namespace need no `settle` first.
     pub fn is_settled(&self, namespace: &str) -> bool {
         self.models(namespace).is_none_or(|models| models.is_settled())
     }
 
-    /// Learns from many episodes at once, where enough have come or gone since it last did.
+    /// Fits the odds again if enough episodes have come or gone since the last fit.
     pub fn settle(&mut self, namespace: &str) {
         if let Some(number) = self.numbers.get(namespace) {
             self.namespaces[*number as usize].settle();
@@ -160,14 +160,14 @@ impl Advisor {
         self.models(&run.namespace).map(|models| models.plan(run, limit)).unwrap_or_default()
     }
 
-    /// The arguments of each of several tools, one of which may come after the steps of an open episode.
+    /// The arguments of a call to each of several tools after the steps of an open episode.
     pub fn arguments(&self, run: &Run, tools: &[&str]) -> Vec<Vec<FilledArgument>> {
         let Some(models) = self.models(&run.namespace) else { return vec![Vec::new(); tools.len()] };
         let prepared = models.arguments.prepare(run);
         tools.iter().map(|tool| models.arguments.fill(&prepared, tool)).collect()
     }
 
-    /// The arguments of the steps of a plan, taken one after another from where an open episode stands.
+    /// The arguments of the steps of a plan that continues an open episode, each after those before it.
     pub fn plan_arguments(&self, run: &Run, tools: &[&str]) -> Vec<Vec<FilledArgument>> {
         let models = self.models(&run.namespace);
         models.map_or_else(|| vec![Vec::new(); tools.len()], |models| models.arguments.plan(run, tools))

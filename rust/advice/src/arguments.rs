@@ -1,9 +1,9 @@
-//! The arguments of a step that may come next: where their values can be found, learned from recorded calls.
+//! The arguments of a next step, from sources that were learned from recorded calls.
 //!
-//! A slot is a place where values vary: a parameter of a tool, or a value inside it. Its candidates are what the rules
+//! A slot is a parameter of a tool, or a value inside one. Its candidates are the values that the rules
 //! of the slot find in the task, the context, the arguments and results so far, and the values that it often had. A
 //! log-linear model chooses among them and "none of these"; its chances are calibrated on tasks that it did not learn
-//! from, and a value is filled where the chance of being right passes a threshold.
+//! from, and a value is filled if its probability of being right passes a threshold.
 
 mod calibration;
 mod candidates;

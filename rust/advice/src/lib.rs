@@ -1,4 +1,4 @@
-//! What to do next: models that learn from whole episodes and answer about an open one.
+//! Models that learn from whole episodes and advise an open one: `README.md` is their map.
 
 mod advisor;
 mod arguments;

@@ -37,12 +37,12 @@ impl NamespaceModels {
         self.steps.bytes() + self.tasks.bytes() + self.arguments.bytes()
     }
 
-    /// Whether a question about a task can be answered without settling first.
+    /// Returns true if a question about a task needs no `settle` first.
     pub(crate) fn is_settled(&self) -> bool {
         self.outcomes.covers(self.tasks.len())
     }
 
-    /// Brings up to date what depends on many episodes at once; questions about tasks are asked of a settled model.
+    /// Fits the odds again if they are due; `predict` and `plan` expect a settled model.
     pub(crate) fn settle(&mut self) {
         if !self.outcomes.covers(self.tasks.len()) {
             self.outcomes = OutcomeFit::new(&self.tasks);

@@ -1,4 +1,4 @@
-//! What a run may do next: counts of what successful runs did, and what was learned from them.
+//! The next step of a run: counts of successful runs, and a softmax regression fitted on them.
 
 mod backoff_counts;
 mod compact_runs;
@@ -20,7 +20,7 @@ use softmax::{MOST_POSITIONS, evidence};
 use tacit_kernels::facts::Id;
 use tools::{FINISH, SymbolNumbers, ToolNumbers};
 
-/// Memory learns anew when it has grown by one part in so many, and by no more than so many runs.
+/// The models are fitted again after growth by one part in so many, and by at most so many runs.
 const GROWTH: usize = 16;
 const MOST_NEW: usize = 250;
 /// A step that may come next.
@@ -32,13 +32,13 @@ pub struct SuggestedStep {
     pub probability: f64,
     /// How many steps of successful runs were taken after the longest known run of the last tools.
     pub support: f64,
-    /// Signals whose values times weights sum to the probability.
+    /// Signals: values times weights sum to the probability.
     pub reasons: Vec<Reason>,
     /// A few of the runs that took this step after the same last tools: the most alike, then the newest.
     pub episodes: Vec<Id>,
 }
 
-/// What one namespace's runs did, step by step. What it holds depends on the runs, not on their order.
+/// The steps of one namespace's runs. The model depends on the runs, not on their order.
 #[derive(Debug, Default)]
 pub(super) struct NextStepModel {
     tools: ToolNumbers,
@@ -49,7 +49,7 @@ pub(super) struct NextStepModel {
     fitted: Option<FittedSoftmax>,
 }
 
-/// What was learned.
+/// The fitted regression.
 #[derive(Debug)]
 struct FittedSoftmax {
     softmax: SoftmaxModel,
@@ -57,11 +57,11 @@ struct FittedSoftmax {
     size: usize,
     /// The runs that it was learned from, oldest first.
     from: Vec<Id>,
-    /// Whether one of them is gone.
+    /// Set if one of them is gone.
     is_stale: bool,
 }
 
-/// What the run behind a question looks like to the counts.
+/// A query: the run so far, and its expected next steps by each chain.
 struct StepQuery<'a> {
     run: &'a Run,
     prefix: Prefix,
@@ -85,7 +85,7 @@ impl NextStepModel {
         self.runs.insert(run);
     }
 
-    /// Takes back what `put` counted. What was learned from the run is to be learned anew.
+    /// Takes back one `put`. A regression that was fitted on the run becomes stale.
     pub(super) fn remove(&mut self, id: &Id) {
         if let Some(fitted) = &mut self.fitted {
             fitted.is_stale |= fitted.from.binary_search(id).is_ok();
@@ -122,7 +122,7 @@ impl NextStepModel {
         StepSymbol { tool: self.tools.symbol(tool), class: self.symbols.symbol(class) }
     }
 
-    /// What may come after the steps of `run`, the likeliest first. Empty where no run succeeded yet.
+    /// The next steps after those of `run`, the likeliest first. Empty before the first success.
     pub(super) fn suggest(&self, run: &Run, limit: usize) -> Vec<SuggestedStep> {
         let known = self.tools.known();
         if known.is_empty() {
@@ -156,7 +156,7 @@ impl NextStepModel {
         StepQuery { run, prefix, expected, support: f64::from(support_of(&rows)) }
     }
 
-    /// What the counts, the features and both together say of each known tool.
+    /// The scores of each known tool by the counts, by the features and by both.
     fn scores(&self, query: &StepQuery<'_>) -> Vec<StepScores> {
         let known = self.tools.known();
         let equal = [1.0 / CHAINS as f32; CHAINS];
@@ -179,8 +179,8 @@ impl NextStepModel {
         (0..known.len()).map(scores).collect()
     }
 
-    /// Ways out of an error of `class`, the likeliest to work first. The run's steps are those before the error, or end with
-    /// the step that failed; where it has none, or no agent, the answer does without.
+    /// Fixes for an error of `class`, the likeliest to work first. The run's steps are those before the error, or end
+    /// with the step that failed; steps and agent may be missing.
     pub(super) fn recover(&self, run: &Run, tool: Option<&str>, class: &str, limit: usize) -> Vec<Fix> {
         let steps: Vec<(u32, StepSymbol)> = run.steps.iter().map(|step| (0, step_symbol(step))).collect();
         let failed = StepSymbol { tool: symbol_of(tool), class: symbol_of(Some(class)) };
@@ -201,9 +201,9 @@ impl NextStepModel {
         fixes.into_iter().take(limit).map(fix).collect()
     }
 
-    /// The successes to learn from, oldest first, where memory has grown or shrunk enough since it last learned, or does
-    /// not hold any more what it learned from. They are the newest that have at most 20,000 next steps of the first so
-    /// many as the grid of sizes has.
+    /// The successes to fit on, oldest first; `None` means that the last fit is current: its runs are all held, and the
+    /// number of successes is on the same step of the grid of sizes. They are the newest of the oldest so many, with at
+    /// most 20,000 next steps together.
     pub(super) fn due(&self) -> Option<Vec<Id>> {
         let size = grid_size(self.runs.successes());
         let is_current = self.fitted.as_ref().is_some_and(|fitted| fitted.size == size && !fitted.is_stale);
@@ -220,7 +220,7 @@ impl NextStepModel {
         Some(first[first.len() - count..].iter().map(|(id, _)| **id).collect())
     }
 
-    /// Takes over what was learned from the runs that `due` named; some of them may be gone by now.
+    /// Replaces the regression by one fitted on the runs that `due` named; some of them may be gone by now.
     pub(super) fn set_fitted(&mut self, softmax: SoftmaxModel, from: Vec<Id>) {
         let size =
             self.runs.succeeded().take_while(|(id, _)| from.last().is_some_and(|last| *id <= last)).count();
@@ -252,12 +252,12 @@ fn next_size(size: usize) -> usize {
     size + (size / GROWTH).clamp(1, MOST_NEW)
 }
 
-/// What was said of one tool.
+/// The scores of one tool.
 #[derive(Clone, Copy)]
 struct StepScores {
-    /// What the counts alone say.
+    /// The probability by the counts alone.
     sequence: f64,
-    /// What the features alone say, and what both together say.
+    /// The probabilities by the features alone, and by both together; `None` before the first fit.
     set_fitted: Option<(f64, f64)>,
 }
 
@@ -270,7 +270,7 @@ impl StepScores {
         self.set_fitted.map_or(self.sequence, |(_, both)| both)
     }
 
-    /// Counts and features count half each; what both together say beyond that is how they agree.
+    /// Counts and features weigh half each; `agreement` is the rest of the probability by both.
     fn reasons(&self) -> Vec<Reason> {
         let term = |signal, value, weight| Reason { signal, value, weight };
         match self.set_fitted {
@@ -382,7 +382,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn memory_learns_anew_when_it_has_grown_enough() {
+    fn a_fit_is_due_again_after_enough_growth() {
         let mut model = model(&["a b"; 60]);
         assert_eq!(model.due().map(|due| due.len()), Some(60));
         learn(&mut model);
@@ -394,7 +394,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn memory_learns_anew_when_a_run_that_it_learned_from_is_forgotten() {
+    fn a_fit_is_due_again_when_one_of_its_runs_is_forgotten() {
         let mut model = model(&["a b"; 62]);
         learn(&mut model);
         model.remove(&[61; 16]);

@@ -1,4 +1,4 @@
-//! How an attempt will go: the odds of success, how many steps one takes, and what it is worth.
+//! The outcome of an attempt: the probability of success, the steps of a success, and the reward.
 //!
 //! Every task has its own effect on the odds. Of one that was never tried the nearest tasks suggest it, each suggestion
 //! weighted as well as it served for the tasks that are known; the attempts at one that was tried move it from there.
@@ -17,9 +17,9 @@ use tacit_kernels::facts::Id;
 
 /// The newest of the episodes that a fit is due for are read, so many at most.
 const MOST_ATTEMPTS: usize = 20_000;
-/// The nearest tasks by the likeness of texts, among which words choose.
+/// The number of nearest tasks by the likeness of texts that are weighed by their words.
 const CANDIDATES: usize = 64;
-/// How many tasks, those of the lowest hashes, are asked what their neighbours say of them.
+/// The largest number of tasks, those of the lowest hashes, that the stacking weights are fitted on.
 const MOST_CASES: usize = 384;
 /// The normal quantile of 97.5%.
 const NORMAL_975: f64 = 1.959_963_984_540_054;
@@ -48,19 +48,19 @@ pub struct Prediction {
     pub success: Expected,
     /// The share of success of all episodes, with half a success in one attempt more.
     pub base_rate: f64,
-    /// The steps of a success; none where there was no success yet.
+    /// The steps of a success; `None` means that there was none yet.
     pub steps: Option<Expected>,
-    /// None where no reward is known.
+    /// `None` means that no reward is known.
     pub reward: Option<f64>,
     /// How many episodes are comparable: those of the task itself, or those of similar tasks by squared cosine.
     pub support: f64,
     pub reasons: Vec<Reason>,
 }
 
-/// What is learned from many episodes at once.
+/// The effects, stacking weights and residual variance of one fit.
 ///
-/// It is that of the oldest n episodes, where n is the largest of a row of sizes each a sixteenth above the one before: whoever
-/// holds the same episodes has the same fit, and it is made again only as often as memory grows.
+/// It is fitted on the oldest n episodes, n being the largest of a row of sizes each a sixteenth above the one
+/// before: whoever holds the same episodes has the same fit, and it is made again only as often as memory grows.
 #[derive(Clone, Debug, Default)]
 pub(super) struct OutcomeFit {
     size: usize,
@@ -68,7 +68,7 @@ pub(super) struct OutcomeFit {
     is_stale: bool,
     effects: Effects,
     stack: StackingWeights,
-    /// The variance of tasks' effects around what their neighbours suggest.
+    /// The variance of tasks' effects around their neighbours' suggestions.
     residual_variance: f64,
 }
 
@@ -132,8 +132,8 @@ impl OutcomeFit {
         neighbour_estimates(&cosines(near), &between, &effects, self.effects.task_variance())
     }
 
-    /// What neighbours make us believe of a task: never surer than they have proved to be for the tasks that are known,
-    /// and nothing where they proved to be of no use.
+    /// The prior of a task's effect by its neighbours: never narrower than their error for the known tasks,
+    /// and the prior of any task if they did not help.
     fn prior(&self, estimates: &NeighbourEstimates) -> TaskPrior {
         let variance = self.effects.task_variance();
         if self.residual_variance >= variance {
@@ -153,7 +153,7 @@ pub(super) struct TaskNeighbour {
     cosine: f64,
 }
 
-/// Of the candidates that every question about a text has, those whose words are nearest, function words included: the
+/// The nearest candidates by the cosine of words, function words included: the
 /// wording of a task ("how many", "for each") tells how hard it is, whatever it is about.
 fn nearest_by_words(
     candidates: &[Neighbour],
@@ -174,7 +174,7 @@ fn cosines(near: &[TaskNeighbour]) -> Vec<f64> {
     near.iter().map(|near| near.cosine).collect()
 }
 
-/// Groups in the order in which they are first met.
+/// Groups in order of first use.
 struct GroupNumbers<K> {
     places: FxHashMap<K, u32>,
     names: Vec<K>,
@@ -227,7 +227,7 @@ impl<'a> FitColumns<'a> {
         Self { observations, agents: agents.names, domains: domains.names, pairs: pairs.names, tasks: firsts }
     }
 
-    /// What the neighbours of some of the tasks say, each task left out of its own neighbours, beside what came of it.
+    /// The neighbours' estimates for some of the tasks, each left out of its own neighbours, with its attempts.
     fn neighbour_cases(
         &self,
         model: &TaskHistory,
@@ -281,7 +281,7 @@ impl<'a> FitColumns<'a> {
     }
 }
 
-/// What neighbours say of a task, and how its attempts went.
+/// The neighbours' estimates for a task, and its attempts.
 struct NeighbourCase {
     estimates: NeighbourEstimates,
     trials: Vec<Trials>,
@@ -424,7 +424,7 @@ struct SimilarTasks {
 }
 
 impl SimilarTasks {
-    /// Where the task has no success of its own, the lengths are those of similar tasks.
+    /// If the task has no success of its own, the lengths are those of similar tasks.
     fn new(model: &TaskHistory, comparable: &[(u32, f64)], near: &[TaskNeighbour]) -> Self {
         let mut similar = Self::default();
         comparable
@@ -478,7 +478,7 @@ impl SimilarTasks {
         Some(Expected { value, low: low.min(value), high: high.max(value) })
     }
 
-    /// What a success and what a failure are worth, by their odds.
+    /// The expected reward: `failed + (succeeded - failed) p` of the mean rewards; `None` means that none is known.
     fn reward(&self, all: &AttemptTotals, success: f64) -> Option<f64> {
         let worth = |kind: usize| {
             let mean = match all.rewarded[kind] {

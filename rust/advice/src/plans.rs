@@ -1,7 +1,8 @@
-//! One plan for a task: the one that costs least where the nearest tasks' successes are what might be wanted.
+//! One plan for a task: the plan of the least expected regret over the successes of the nearest tasks.
 //!
-//! The utility of a plan is the sum over tasks of weight times the best of 2 LCS / (both lengths) with one of the task's
-//! successes. The best of their plans is changed by single deletions and insertions as long as its utility grows.
+//! The utility of a plan is the sum over tasks of weight times the best of 2 LCS / (both lengths) with one of the
+//! task's successes. The best of their plans is changed by single deletions and insertions as long as its utility
+//! grows.
 
 mod edit;
 mod medoid;
@@ -18,12 +19,12 @@ use tacit_kernels::similarity::lcs::lcs_places;
 /// How many tasks are merged, and how many candidates words and domain each propose.
 const TASKS: usize = 20;
 const CANDIDATES: usize = 64;
-/// What the same domain adds to the similarity of a task, and the power of it that a task weighs.
+/// Added to the similarity of a task of the same domain, and the power of the similarity that is a task's weight.
 const SAME_DOMAIN: f64 = 0.3;
 const POWER: i32 = 4;
 /// How many different plans of one task are considered: those that most of its successes followed.
 const MOST_PLANS: usize = 5;
-/// How many blocks of 64 places are compared at most, where plans are long: fewer plans of a task are considered then.
+/// The largest number of blocks of 64 places that are compared: if plans are long, fewer of each task are considered.
 const MOST_BLOCKS: usize = 4_000_000;
 
 /// One step of a plan, and the weighted share of the merged successes that take it here.
@@ -33,7 +34,7 @@ pub struct PlanStep {
     pub share: f64,
 }
 
-/// A merged plan; empty where no success is held.
+/// A merged plan; empty before the first success.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
     pub steps: Vec<PlanStep>,
@@ -106,7 +107,7 @@ fn others(model: &TaskHistory, query: &TaskQuery, near: &[Neighbour]) -> Vec<Nei
 /// A plan as it is held, and the first success that followed it.
 type HeldPlan<'a> = (&'a [u32], Id);
 
-/// The tasks with their plans, tools numbered by the order of their names: nothing hangs on which tool was seen first.
+/// The tasks with their plans, tools numbered in the order of their names, not of their first use.
 fn weighted_tasks<'a>(model: &'a TaskHistory, nearest: &[(u32, f64)]) -> (Vec<WeightedTask>, Vec<&'a str>) {
     let plans: Vec<Vec<HeldPlan<'_>>> =
         nearest.iter().map(|(task, _)| followed_plans(&model.tasks[*task as usize])).collect();
@@ -127,7 +128,7 @@ fn weighted_tasks<'a>(model: &'a TaskHistory, nearest: &[(u32, f64)]) -> (Vec<We
     (weighted_tasks, tools.into_iter().map(|(name, _)| name).collect())
 }
 
-/// All tasks weigh the same where none is similar.
+/// All tasks weigh the same if none is similar.
 fn weights(nearest: &[(u32, f64)]) -> Vec<f64> {
     let weights: Vec<f64> = nearest.iter().map(|(_, similarity)| similarity.max(0.0).powi(POWER)).collect();
     if weights.iter().all(|weight| *weight == 0.0) { vec![1.0; weights.len()] } else { weights }

@@ -1,6 +1,6 @@
 //! One signal's share of an answer.
 
-/// What one signal said.
+/// One term of an answer: values times weights sum to the answer's figure.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reason {
     pub signal: &'static str,

@@ -12,7 +12,7 @@ pub struct Run {
     pub namespace: String,
     pub task: String,
     pub task_key: Option<String>,
-    /// What several attempts at one task share.
+    /// The same for all attempts at one task.
     pub group: u64,
     pub domain: String,
     pub language: Option<String>,
@@ -33,9 +33,9 @@ pub struct RunStep {
     pub ok: i8,
     pub error: Option<String>,
     pub error_class: Option<String>,
-    /// A msgpack value; empty where there is none.
+    /// A msgpack value; empty for none.
     pub parameters: Box<[u8]>,
-    /// A msgpack value; empty where there is none.
+    /// A msgpack value; empty for none.
     pub output: Box<[u8]>,
 }
 
@@ -75,7 +75,7 @@ impl Run {
     }
 }
 
-/// What a step's columns leave out.
+/// The values of a step that its columns leave out.
 #[derive(Default)]
 struct RawStep<'a> {
     error: Option<&'a str>,

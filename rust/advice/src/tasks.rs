@@ -1,6 +1,6 @@
-//! The tasks of a namespace: every task once, with its attempts, and which tasks are nearest to a text.
+//! The tasks of a namespace, each once with its attempts, and the tasks nearest to a text.
 //!
-//! What is held depends on which episodes are held, never on the order in which they came.
+//! The history depends on the episodes that it holds, never on their order of arrival.
 
 pub(super) mod neighbours;
 
@@ -15,7 +15,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// How many steps of a plan are kept: the first ones.
 pub(super) const MOST_STEPS: usize = 1_000;
-/// Parts of one in which outcomes, logarithms and rewards are summed: whole numbers add up the same in any order.
+/// The unit 2^-24 of sums of outcomes, logarithms and rewards: whole numbers add up the same in any order.
 const PARTS: f64 = (1 << 24) as f64;
 
 /// A sum that does not depend on the order of its terms.
@@ -36,7 +36,7 @@ impl ExactSum {
 #[derive(Clone, Debug)]
 pub(super) struct TaskAttempt {
     pub id: Id,
-    /// What its text is held by.
+    /// The hash of its text.
     text: u64,
     /// Hashes of names; 0 for no agent.
     pub agent: u64,
@@ -75,7 +75,7 @@ pub(super) struct KnownTask {
 }
 
 impl KnownTask {
-    /// Its first attempt says what its text and its domain are.
+    /// The domain of its first attempt.
     pub(super) fn domain(&self) -> u64 {
         self.attempts.first().map_or(0, |attempt| attempt.domain)
     }
@@ -84,7 +84,7 @@ impl KnownTask {
         self.totals.successes > 0
     }
 
-    /// What its attempts are known by.
+    /// The group of its attempts: see `Run::group`.
     pub(super) fn group(&self) -> u64 {
         self.group
     }
@@ -154,7 +154,7 @@ impl AttemptTotals {
     }
 }
 
-/// What a namespace's episodes say of tasks: how they go, and by which plan.
+/// The attempts of a namespace by task, with their outcomes and plans.
 #[derive(Debug, Default)]
 pub(super) struct TaskHistory {
     neighbours: TextNeighbours,
@@ -175,7 +175,7 @@ pub(super) struct TaskHistory {
 /// A question about a task, ready to be compared.
 pub(super) struct TaskQuery {
     pub features: QueryFeatures,
-    /// The number of the task where it is known.
+    /// The number of a known task; `None` means a new one.
     pub known: Option<u32>,
     pub agent: u64,
     pub domain: u64,
@@ -183,7 +183,7 @@ pub(super) struct TaskQuery {
 
 impl TaskHistory {
     /// Takes an episode in; one without an outcome says nothing yet.
-    /// Returns whether anything changed.
+    /// Returns true if anything changed.
     pub(super) fn put(&mut self, run: &Run) -> bool {
         let was_held = self.remove(&run.id);
         let text = text_hash(&run.task);
@@ -262,7 +262,7 @@ impl TaskHistory {
         }
     }
 
-    /// Returns whether the episode was held.
+    /// Returns true if the episode was held.
     pub(super) fn remove(&mut self, id: &Id) -> bool {
         if let Some(text) = self.without_outcome.remove(id) {
             self.release(text);

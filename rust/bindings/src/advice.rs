@@ -1,4 +1,4 @@
-//! What to do next, as Python asks for it.
+//! The advice models as a Python class, and the rows of their answers.
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -14,7 +14,7 @@ use crate::error::invalid;
 use crate::index::{PyChange, last_of, native_change, strs, unreadable};
 use crate::store::PyChanges;
 
-/// The models behind suggestions, ways out, predictions and playbooks: it follows a store's changes.
+/// The models behind suggestions, fixes, predictions and playbooks: it follows a store's changes.
 #[pyclass(frozen, name = "Advisor", module = "tacit._native")]
 pub(crate) struct PyAdvisor(RwLock<Advisor>);
 
@@ -36,7 +36,7 @@ impl PyAdvisor {
     }
 
     /// Applies the store's changes, all or none, and returns the number of the last one applied.
-    /// An episode that cannot be read raises CorruptRecordError, which names it.
+    /// Raises CorruptRecordError with the id of an episode that cannot be read.
     fn apply(&self, py: Python<'_>, changes: &Bound<'_, PyAny>) -> PyResult<i64> {
         if let Ok(native) = changes.cast::<PyChanges>() {
             let (rows, last) = (native.get().rows(), native.get().last());
@@ -60,7 +60,7 @@ impl PyAdvisor {
     }
 
     /// The ids of the episodes to learn from now, oldest first: `fit` takes their payloads in this order. None as long
-    /// as what was learned will do.
+    /// as the fitted models are current.
     fn due<'py>(&self, py: Python<'py>, namespace: &str) -> Option<Vec<Bound<'py, PyBytes>>> {
         let due = py.detach(|| self.read().due(namespace))?;
         Some(due.iter().map(|id| PyBytes::new(py, id)).collect())
@@ -78,7 +78,7 @@ impl PyAdvisor {
         })
     }
 
-    /// What may come after the steps of an open episode, the likeliest first; empty where no episode succeeded yet.
+    /// The next steps after those of an open episode, the likeliest first; empty before the first success.
     /// `record` is the open episode's.
     fn suggest(&self, py: Python<'_>, record: &[u8], limit: usize) -> PyResult<Vec<PySuggestedRow>> {
         py.detach(|| {
@@ -87,8 +87,8 @@ impl PyAdvisor {
         })
     }
 
-    /// Ways out of an error, the likeliest to work first. The open episode's steps end with the one that failed, or with
-    /// the one before it; where it has none, or names no agent, the answer does without.
+    /// Fixes for an error, the likeliest to work first. The open episode's steps end with the one that failed, or with
+    /// the one before it; steps and agent may be missing.
     fn recover(
         &self,
         py: Python<'_>,
@@ -119,8 +119,8 @@ impl PyAdvisor {
         })
     }
 
-    /// The arguments of each of several tools, one of which may come after the steps of an open episode: the name, the
-    /// value as msgpack or None where it is left open, and where the value came from.
+    /// The arguments of a call to each of several tools after the steps of an open episode: the name, the
+    /// value as msgpack or None for one left open, and the source of the value.
     fn arguments<'py>(
         &self,
         py: Python<'py>,
@@ -134,8 +134,8 @@ impl PyAdvisor {
         Ok(filled_rows(py, filled))
     }
 
-    /// The arguments of the steps of a plan, in the form of `arguments`. A step takes over what the steps before it are
-    /// given; one that is left open names the result of a planned step that it waits for.
+    /// The arguments of the steps of a plan, in the form of `arguments`. A step may use the arguments that steps
+    /// before it are given; one that is left open names the result of a planned step that it waits for.
     fn plan_arguments<'py>(
         &self,
         py: Python<'py>,
@@ -241,7 +241,7 @@ impl PySuggestedRow {
     }
 }
 
-/// One way out of an error.
+/// One fix for an error.
 #[pyclass(frozen, name = "FixRow", module = "tacit._native")]
 pub(crate) struct PyFixRow(Fix);
 
@@ -292,13 +292,13 @@ impl PyPredictionRow {
         self.0.base_rate
     }
 
-    /// The steps of a success, and their bounds; None where nothing succeeded yet.
+    /// The steps of a success, and their bounds; None before the first success.
     #[getter]
     fn steps(&self) -> Option<PyExpected> {
         self.0.steps.map(bounds)
     }
 
-    /// None where no reward is known.
+    /// `None` means that no reward is known.
     #[getter]
     fn reward(&self) -> Option<f64> {
         self.0.reward

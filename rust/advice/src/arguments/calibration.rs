@@ -1,11 +1,11 @@
-//! How far a choice's chance can be relied on, learned where the choice was not learned from.
+//! Calibration of a choice's probability, fitted on tasks that the ranker was not trained on.
 
 use super::ranking::{self, RankerExamples};
 
 /// Rounds of Newton's method, each by less than a full step because the parameters are moved one by one.
 const ROUNDS: usize = 12;
 const DAMPING: f64 = 0.6;
-/// How strongly the parameters are held to "a chance means what it says".
+/// The ridge towards a slope of 1 and offsets of 0: a probability that needs no correction.
 const RIDGE: f64 = 2.0;
 
 /// A choice's log-odds are stretched by one slope and shifted by an offset of its slot: Platt scaling with shrunken
@@ -23,7 +23,7 @@ impl Default for Calibration {
     }
 }
 
-/// One choice and whether it was right.
+/// One choice and its correctness.
 struct CalibrationTrial {
     slot: usize,
     logit: f64,
@@ -32,7 +32,7 @@ struct CalibrationTrial {
 }
 
 impl Calibration {
-    /// From two halves of the tasks, each judged by what the other half taught.
+    /// Fits on two halves of the tasks, each judged by the weights of the other half.
     pub(super) fn fit(examples: &RankerExamples, slots: usize) -> Self {
         let halves = [ranking::learn(examples, Some(false)), ranking::learn(examples, Some(true))];
         let mut trials = Vec::with_capacity(examples.len());

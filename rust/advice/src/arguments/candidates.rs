@@ -12,7 +12,7 @@ use std::cmp::Reverse;
 const MOST_FOUND: usize = 40;
 /// Candidates of one slot.
 const MOST_CANDIDATES: usize = 40;
-/// Known values that are looked at for what the task says, and those that are for their frequency alone.
+/// The largest number of known values that the task's words suggest, and of the most frequent ones.
 const MOST_CALLED: usize = 14;
 const MOST_USUAL: usize = 6;
 /// Rules that speak for one candidate.
@@ -39,7 +39,7 @@ impl Candidates {
         &self.list[..self.count]
     }
 
-    /// Where the value stands among the candidates.
+    /// The place of the value among the candidates.
     pub(super) fn place_of(&self, key: u64) -> Option<usize> {
         self.all().iter().skip(1).position(|each| each.key == key).map(|place| place + 1)
     }
@@ -121,7 +121,7 @@ impl Candidates {
         chosen
     }
 
-    /// Adds what a rule finds, or the template with it: the newest step first, in the order in which the step said it.
+    /// Adds the values that a rule finds, or a template filled with each: the newest step first, in reading order.
     fn follow(&mut self, point: &FillPoint<'_>, rule: &SourceRule, template: u32) {
         let found = self.find(point, rule, template);
         let distinct = std::mem::take(&mut self.distinct);
@@ -199,7 +199,7 @@ impl Candidates {
         }
     }
 
-    /// Whether the value was not there before.
+    /// Returns true if the value is a new candidate.
     fn add_known(&mut self, point: &FillPoint<'_>, place: usize) -> bool {
         let before = self.count;
         if is_supported(point, place) {
@@ -208,7 +208,7 @@ impl Candidates {
         self.count > before
     }
 
-    /// Compares the candidates with what the task names.
+    /// Compares the candidates with the words of the task.
     fn compare(&mut self, point: &FillPoint<'_>) {
         let tree = point.tree;
         for candidate in &mut self.list[1..self.count] {
@@ -227,7 +227,7 @@ impl Candidates {
 }
 
 impl Candidate {
-    /// The first voice says where the value stands.
+    /// The first vote sets the node of the value.
     fn add_vote(&mut self, slot: &Slot, vote: &RuleVote<'_>, node: u32, template: u32) {
         if self.node == NONE {
             (self.node, self.template) = (node, template);
@@ -239,7 +239,7 @@ impl Candidate {
     }
 }
 
-/// The key of the value that the node gives the slot; none where it gives none.
+/// The key of the value that the node gives the slot; `None` means that it does not fit.
 fn key_of(point: &FillPoint<'_>, node: &ValueNode, template: u32) -> Option<u64> {
     if point.tree.is_empty(node) {
         return None;
@@ -261,7 +261,7 @@ fn is_right(point: &FillPoint<'_>, known: usize) -> bool {
     point.right == Some(point.slot.known[known].key)
 }
 
-/// Whether enough tasks know the value, the one that is learned from left out.
+/// Returns true if enough tasks have the value, the task that is trained on left out.
 fn is_supported(point: &FillPoint<'_>, known: usize) -> bool {
     !is_right(point, known) || point.slot.known[known].groups > LEAST_GROUPS
 }

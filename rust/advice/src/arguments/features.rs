@@ -1,4 +1,4 @@
-//! What speaks for a candidate, as numbers that the weights are kept by.
+//! The features of a candidate, as hashes into the table of weights.
 
 use super::fill_point::{Candidate, FillPoint};
 use super::hash::mix;
@@ -6,7 +6,7 @@ use super::slot::{Slot, SourceRule};
 use super::span;
 use super::values::{NONE, ValueSource};
 
-/// What a feature tells of.
+/// The kind of a feature.
 #[derive(Clone, Copy)]
 #[repr(u64)]
 enum ArgumentFeature {
@@ -45,16 +45,16 @@ fn feature(scope: u64, about: ArgumentFeature, value: u64) -> u32 {
 /// One rule's word for a candidate.
 pub(super) struct RuleVote<'a> {
     pub(super) rule: &'a SourceRule,
-    /// Whether what was found stands in the gap of a template.
+    /// Set if the value fills the gap of a template.
     pub(super) is_gap: bool,
     /// Its place among the distinct values that the rule finds, and their number.
     pub(super) order: usize,
     pub(super) count: usize,
     /// Its place among those that the slot did not have yet.
     pub(super) unused: Option<usize>,
-    /// Whether the last step said it.
+    /// Set if the last step has it.
     pub(super) is_last: bool,
-    /// The word before it, where it is a piece of a text.
+    /// The word before a piece of a text.
     pub(super) before: u64,
 }
 
@@ -82,7 +82,7 @@ impl RuleVote<'_> {
     }
 }
 
-/// Adds to all candidates what is told of them beside the voices of the rules.
+/// Adds the features of all candidates that do not come from rules.
 pub(super) fn describe(point: &FillPoint<'_>, candidates: &mut [Candidate], before: &CallContext) {
     let most = candidates.iter().map(|each| each.neighbours_named).max().unwrap_or(0);
     let rivals = candidates.iter().filter(|each| each.neighbours_named == most).count();
@@ -154,7 +154,7 @@ fn describe_value(point: &FillPoint<'_>, candidate: &mut Candidate, before: &Cal
     }
 }
 
-/// What the words of the task say for a known value.
+/// The features of a known value with each word of the task.
 pub(super) fn words_for(point: &FillPoint<'_>, key: u64) -> impl Iterator<Item = u32> {
     let value = mix(point.slot.seed, key);
     point.tree.task.terms.iter().map(move |term| feature(value, ArgumentFeature::Word, *term))
@@ -168,7 +168,7 @@ fn describe_open(slot: &Slot, open: &mut Candidate, count: usize, before: &CallC
     before.add_features(mix(slot.seed, ArgumentFeature::Open as u64), &mut open.features);
 }
 
-/// What stood before the slot, for the values that go with it.
+/// The context of a call, paired with values that are usual in it.
 pub(super) struct CallContext {
     tool: u64,
     tools: u64,

@@ -7,18 +7,18 @@ use super::values::{NONE, ValueTree};
 #[derive(Debug, Clone)]
 pub(super) struct Candidate {
     pub(super) key: u64,
-    /// Where the value, or what fills its template, stands, if it was said before.
+    /// The node of the value, or of the word in its template's gap; `NONE` if no earlier value equals it.
     pub(super) node: u32,
     /// Its place among the slot's known values, if it is one.
     pub(super) known: u32,
-    /// Its place among the slot's templates, if what was found stands in the gap of one.
+    /// Its place among the slot's templates, if it fills one.
     pub(super) template: u32,
     pub(super) votes: u8,
     pub(super) used: PastUse,
     pub(super) named: NamedInTask,
     /// How many values around it the task names.
     pub(super) neighbours_named: u8,
-    /// Whether a value around it was chosen for the same call.
+    /// Set if a value around it was chosen for the same call.
     pub(super) fits_call: bool,
     pub(super) features: Vec<u32>,
 }
@@ -31,9 +31,9 @@ pub(super) struct FillPoint<'a> {
     pub(super) step: usize,
     pub(super) tool: u64,
     pub(super) slot: &'a Slot,
-    /// What the slots of the same call were filled with so far: seed and key.
+    /// Seed and key of each slot of the same call that is already filled.
     pub(super) call: &'a [(u64, u64)],
-    /// The value that is known to be right, while learning: what only it vouches for is not looked at.
+    /// The right value during training: evidence that comes from this task alone is left out.
     pub(super) right: Option<u64>,
 }
 

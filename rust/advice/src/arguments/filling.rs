@@ -1,4 +1,4 @@
-//! Filling one call: parameter by parameter, each after what was chosen for those before it.
+//! Filling one call: parameter by parameter, each given the values chosen before it.
 
 use super::candidates::Candidates;
 use super::features::words_for;
@@ -12,17 +12,17 @@ use super::values::{NONE, ValueSource, ValueTree};
 use crate::run::{Run, RunStep};
 use tacit_kernels::trajectory::symbol;
 
-/// Share of a slot's tasks in which its value came from a result that the plan will bring, for that to be said.
+/// The least share of a slot's tasks with the value in a planned step's result, for that step to be named as source.
 const LEAST_SHARE: f32 = 0.5;
 
 /// One parameter of a step that may come next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilledArgument {
     pub name: String,
-    /// A msgpack value; none where the parameter is left open.
+    /// A msgpack value; `None` means that the parameter is left open.
     pub value: Option<Vec<u8>>,
-    /// "task", "context", "always", "step 2 user_id", "step 3 output.user_id", or several of them with commas between. An
-    /// open parameter names the result of a planned step that will bring its value.
+    /// "task", "context", "always", "step 2 user_id", "step 3 output.user_id", or several of them with commas
+    /// between. An open parameter names the result of a planned step that will bring its value.
     pub source: Option<String>,
 }
 
@@ -34,14 +34,14 @@ impl ArgumentModel {
         OpenTree(ValueTree::read(asked, Some(&self.wanted)))
     }
 
-    /// The parameters that calls of the tool mostly carry, as far as they can be filled after the steps so far. Empty for
-    /// a tool that was not seen.
+    /// The parameters that calls of the tool mostly carry, as far as they can be filled after the steps so far. Empty
+    /// for a tool that was not seen.
     pub(crate) fn fill(&self, asked: &OpenTree<'_>, tool: &str) -> Vec<FilledArgument> {
         self.fill_after(&asked.0, tool, asked.0.calls.len())
     }
 
-    /// The parameters of each step of a plan that goes on from the steps so far. A step takes over what the planned steps
-    /// before it were filled with, and names the results of theirs that it waits for.
+    /// The parameters of each step of a plan that continues the steps so far. A step may use the arguments that
+    /// planned steps before it were filled with, and names the planned results that it waits for.
     pub(crate) fn plan(&self, asked: &Run, tools: &[&str]) -> Vec<Vec<FilledArgument>> {
         let mut tree = ValueTree::read(asked, Some(&self.wanted));
         let planned_from = tree.calls.len();
@@ -85,7 +85,7 @@ struct Filling<'a> {
     chances: Vec<f32>,
 }
 
-/// What a slot would best be filled with.
+/// The best value of a slot.
 struct FilledChoice {
     chance: f32,
     value: Vec<u8>,
@@ -163,9 +163,9 @@ impl<'a> Filling<'a> {
         })
     }
 
-    /// How likely a value can be at most. Where a slot's values are mostly found, and nothing is found now, one that the
-    /// task does not speak for either is as likely as it is usual: while learning there was nearly always something to
-    /// find, so what was learned of such values says nothing here.
+    /// The upper bound of a value's probability. If a slot's values are mostly found and nothing is found now, a
+    /// value that the task does not name is only as likely as it is frequent: in training there was nearly always
+    /// something to find, so the trained weights do not cover this case.
     fn most(&self, point: &FillPoint<'_>, candidate: &Candidate) -> f32 {
         let usual = |groups: u32| groups as f32 >= LEAST_SHARE * point.slot.groups as f32;
         let is_found = self.candidates.all().iter().any(|each| each.node != NONE);
@@ -176,7 +176,7 @@ impl<'a> Filling<'a> {
         }
     }
 
-    /// Whether the task speaks for a known value.
+    /// Returns true if the task's words suggest a known value.
     fn is_named(&self, point: &FillPoint<'_>, candidate: &Candidate) -> bool {
         let words: Vec<u32> = words_for(point, candidate.key).collect();
         candidate.named >= NamedInTask::InWords || self.model.weights.sum(&words) > 0.5
@@ -205,7 +205,7 @@ impl<'a> Filling<'a> {
     }
 }
 
-/// A path without the places of elements: which of a list it will be is not known yet.
+/// A path without list positions, which are not known yet.
 fn any_element(path: &str) -> String {
     let mut parts = path.split('[');
     let first = parts.next().unwrap_or_default().to_owned();

@@ -24,7 +24,7 @@ pub(super) fn mix_text(a: u64, text: &str) -> u64 {
     mix(a, self::text(text))
 }
 
-/// Whether a key looks like a value: three digits in a row.
+/// Returns true if a key looks like a value: three digits in a row.
 pub(super) fn is_data(key: &str) -> bool {
     key.as_bytes().windows(3).any(|three| three.iter().all(u8::is_ascii_digit))
 }

@@ -53,7 +53,7 @@ fn known_of(tree: &ValueTree<'_>, node: u32, groups: u32) -> Option<KnownValue> 
     })
 }
 
-/// Which known values go with which words of a task: those that are met with them most often for how usual they are.
+/// The known values that go with each word of a task: the most frequent with it, relative to their own frequency.
 fn learn_called(slots: &mut [Slot], examples: &[SlotExample], runs: &[Run], trees: &[ValueTree<'_>]) {
     let mut sightings = Vec::new();
     for example in examples {

@@ -6,13 +6,13 @@ const MOST_DEPTH: usize = 24;
 /// Longest word that stands for a value without quotes.
 const MOST_WORD: usize = 64;
 
-/// Whether the text starts like a list or a map.
+/// Returns true if the text starts like a list or a map.
 pub(super) fn may_be(text: &str) -> bool {
     matches!(text.trim_start().as_bytes().first(), Some(b'{' | b'[' | b'('))
 }
 
-/// Reads the text's value into an open node; false where the text is something else. A text that ends early gives
-/// what it holds until then.
+/// Reads the text's value into an open node; false means that the text is no literal. A text that ends early gives
+/// the values up to its end.
 pub(super) fn read(tree: &mut ValueTree<'_>, node: u32, text: &str, most: usize) -> bool {
     let mut reader = LiteralReader { text, at: 0, most, unescaped: String::new(), is_cut: false };
     reader.value(tree, node, MOST_DEPTH).is_some() && {
@@ -26,7 +26,7 @@ struct LiteralReader<'t> {
     at: usize,
     most: usize,
     unescaped: String,
-    /// Whether the text ended before a list or a map did.
+    /// Set if the text ended before a list or a map did.
     is_cut: bool,
 }
 
@@ -45,7 +45,7 @@ impl LiteralReader<'_> {
         }
     }
 
-    /// None where no value can be meant. The node is closed in any case but that.
+    /// `None` means that the text is no literal; otherwise the node is closed.
     fn value(&mut self, tree: &mut ValueTree<'_>, node: u32, depth: usize) -> Option<()> {
         self.space();
         if tree.nodes.len() >= self.most {
@@ -109,7 +109,7 @@ impl LiteralReader<'_> {
         Some(())
     }
 
-    /// Ends a list or a map; one whose end was not read is cut.
+    /// Ends a list or a map; it is cut if the text ended first.
     fn settle(&self, tree: &mut ValueTree<'_>, node: u32) {
         if self.is_cut {
             tree.cut(node);
@@ -117,7 +117,7 @@ impl LiteralReader<'_> {
         tree.settle(node);
     }
 
-    /// Whether another element follows; passes over the closing bracket. None where too much was read.
+    /// Returns true if another element follows; passes over the closing bracket.
     fn has_more(&mut self, closing: &[u8]) -> Option<bool> {
         self.space();
         match self.peek() {
@@ -143,7 +143,7 @@ impl LiteralReader<'_> {
         Some(())
     }
 
-    /// Reads a quoted text; false where it is cut short.
+    /// Reads a quoted text; false means that it is cut short.
     fn string(&mut self) -> Option<bool> {
         let quote = self.peek()?;
         self.at += 1;
@@ -196,7 +196,7 @@ impl LiteralReader<'_> {
         Some(code)
     }
 
-    /// A number, a constant, or a call such as `date(2024, 5, 1)`, whose arguments count as a list.
+    /// A number, a constant, or a call such as `date(2024, 5, 1)`, read as the list of its arguments.
     fn word(&mut self, tree: &mut ValueTree<'_>, node: u32, depth: usize) -> Option<()> {
         let rest = &self.text[self.at..];
         let end = rest.find(|c: char| ",]}):( \n\r\t\"'".contains(c)).unwrap_or(rest.len());

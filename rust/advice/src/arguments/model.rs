@@ -12,11 +12,11 @@ use super::values::ValueTree;
 use crate::run::Run;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// The least chance of being right with which a value is filled.
+/// The least probability of being right at which a value is filled.
 const THRESHOLD: f32 = 0.5;
 /// Examples of one slot that are learned from, spread evenly over all there are.
 const MOST_EXAMPLES: usize = 4_000;
-/// Values of all runs together that are looked at; the oldest runs are left out where there are more.
+/// The largest number of values of all runs together; beyond it the oldest runs are left out.
 const MOST_VALUES: usize = 1_000_000;
 
 /// How arguments are filled. It depends on the runs that it was fitted on, in their order, and on nothing else.
@@ -114,9 +114,9 @@ fn moment_of<'a>(
     FillPoint { tree, step, tool: tree.calls[step].tool, slot, call, right }
 }
 
-/// Which of a slot's examples are learned from: every so many.
+/// An even sample of each slot's examples.
 struct SlotSample {
-    /// For each slot how many there were, and which share is taken.
+    /// For each slot the number seen so far, and the stride of the sample.
     slots: Vec<(usize, usize)>,
 }
 

@@ -1,4 +1,4 @@
-//! Which parameters the calls of a tool carry, and in what form.
+//! The parameters that the calls of a tool carry, and their forms.
 
 use super::hash::{self, mix};
 use super::values::{ValueKind, ValueLabel, ValueTree};
@@ -43,7 +43,7 @@ pub(super) struct ToolCalls {
     parameters: Vec<PassedParameter>,
 }
 
-/// How often one parameter was passed, and in what forms.
+/// The count of one parameter and of each form that it had.
 #[derive(Debug)]
 struct PassedParameter {
     name: Box<str>,
@@ -81,7 +81,7 @@ impl ToolCalls {
         Some(&mut self.parameters[place])
     }
 
-    /// The parameters that at least half of the calls carry, in the order in which they first came.
+    /// The parameters that at least half of the calls carry, in order of first use.
     pub(super) fn usual(&self, trees: &[ValueTree<'_>], slots: &FxHashMap<u64, u32>) -> Vec<ToolParameter> {
         let usual = self.parameters.iter().filter(|each| each.count * 2 >= self.count);
         usual.filter_map(|each| each.parameter(trees, slots)).collect()
@@ -114,7 +114,7 @@ impl PassedParameter {
     }
 }
 
-/// None where the value is too large to be filled piece by piece.
+/// `None` means that the value is too large to be filled piece by piece.
 fn pieces_of(tree: &ValueTree<'_>, node: u32, slots: &FxHashMap<u64, u32>) -> Option<Vec<FormPiece>> {
     let mut pieces = Vec::new();
     collect(tree, node, slots, &mut pieces)?;

@@ -1,4 +1,4 @@
-//! Which of the candidates for a slot is the value: a log-linear choice among them, "none of these" included.
+//! A log-linear ranker of the candidates for a slot, "none of these" included.
 
 use std::ops::Range;
 
@@ -44,7 +44,7 @@ impl RankerWeights {
 #[derive(Debug, Default)]
 pub(super) struct RankerExamples {
     features: Vec<u32>,
-    /// Where each candidate's features end.
+    /// The end of each candidate's features.
     candidates: Vec<u32>,
     examples: Vec<RankerExample>,
 }
@@ -57,7 +57,7 @@ pub(super) struct RankerExample {
     pub(super) weight: f32,
     /// Attempts at one task are in one half.
     pub(super) half: bool,
-    /// Where its candidates end.
+    /// The end of its candidates.
     pub(super) end: u32,
 }
 
@@ -91,7 +91,7 @@ impl RankerExamples {
     }
 }
 
-/// Learns the weights, from one half of the examples where one is named, by stochastic gradient descent with a rate of
+/// Trains the weights, on one half of the examples if one is named, by stochastic gradient descent with a rate of
 /// its own for each weight (Duchi, Hazan, Singer 2011).
 pub(super) fn learn(examples: &RankerExamples, half: Option<bool>) -> RankerWeights {
     let mut weights = RankerWeights::with_room(examples.features.len() / 2);
@@ -141,7 +141,7 @@ pub(super) fn chances_of(
     softmax(chances);
 }
 
-/// The best choice other than "none of these", which stands first.
+/// The best choice but for "none of these", the first.
 pub(super) fn best_of(chances: &[f32]) -> Option<usize> {
     (1..chances.len()).max_by(|a, b| chances[*a].total_cmp(&chances[*b]))
 }

@@ -10,7 +10,7 @@ use rustc_hash::FxHashSet;
 use tacit_kernels::msgpack::{Reader, Result};
 use tacit_kernels::trajectory::symbol;
 
-/// How many values are read of one result; what stands behind them is passed over.
+/// The largest number of values that are read of one result.
 const MOST_VALUES: usize = 512;
 /// How many bytes are read of one text.
 const MOST_TEXT: usize = 8_192;
@@ -54,7 +54,7 @@ impl<'a> ValueTree<'a> {
         self.link(root);
     }
 
-    /// Adds what one step said. A value that cannot be read counts as absent.
+    /// Adds the values of one step. A value that cannot be read counts as absent.
     pub(super) fn add_step(&mut self, step: &RunStep) {
         let number = self.calls.len() as u32;
         let (tool, from) = (symbol(&step.tool), self.nodes.len() as u32);
@@ -160,7 +160,7 @@ impl<'a> ValueTree<'a> {
         Ok(())
     }
 
-    /// A result's text is read for what it says: a literal as its values, any other text as a scalar with pieces.
+    /// A result's text is read as its values if it is a literal, else as a scalar with pieces.
     /// A long text is none of anyone's arguments.
     fn become_text(&mut self, node: u32, text: &str) {
         let read = &text[..text.floor_char_boundary(MOST_TEXT)];
@@ -176,7 +176,7 @@ impl<'a> ValueTree<'a> {
         }
     }
 
-    /// Whether the text shows a list or a map.
+    /// Returns true if the text is the literal of a list or a map.
     fn become_shown(&mut self, node: u32, text: &str) -> bool {
         let most = self.nodes.len() + MOST_VALUES;
         let is_shown = literal::may_be(text) && literal::read(self, node, text, most);

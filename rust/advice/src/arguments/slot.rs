@@ -1,4 +1,4 @@
-//! What was learned about one place where values vary.
+//! A slot: one place in calls that takes different values, and its learned values and sources.
 
 use super::values::{ValueKind, ValueSource};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -11,26 +11,26 @@ pub(super) const LONGEST: usize = 96;
 /// A parameter of a tool, or a value inside it.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
-    /// What its own earlier values are found by.
+    /// The hash that finds its own earlier values.
     pub(super) seed: u64,
     pub(super) name: u64,
     /// The type of nearly all its values.
     pub(super) kind: Option<ValueKind>,
-    /// Distinct tasks in which it was filled.
+    /// The number of distinct tasks that filled it.
     pub(super) groups: u32,
-    /// Where its values were found.
+    /// The sources of its values.
     pub(super) rules: Vec<SourceRule>,
     /// The most frequent first.
     pub(super) known: Vec<KnownValue>,
     pub(super) places: FxHashMap<u64, u16>,
     pub(super) called: FxHashMap<u64, Vec<CalledValue>>,
-    /// What its values are made of.
+    /// The makeup of its values: see `span::build`.
     pub(super) builds: FxHashSet<u64>,
     /// The most frequent first.
     pub(super) templates: Vec<Template>,
     /// The templates that each agent uses, the most frequent first.
     pub(super) habits: FxHashMap<u64, Vec<u32>>,
-    /// Where what stands in the gap of a template was found.
+    /// The sources of the words in the gaps of its templates.
     pub(super) gap_rules: Vec<SourceRule>,
 }
 
@@ -80,28 +80,28 @@ impl Slot {
         256 + known + called + (self.rules.len() + self.gap_rules.len()) * 96 + self.places.len() * 12
     }
 
-    /// Whether the slot holds lists or maps rather than single values.
+    /// Returns true if the slot holds lists or maps rather than scalars.
     pub(super) fn is_container(&self) -> bool {
         self.kind.is_some_and(|kind| !kind.is_scalar())
     }
 }
 
-/// A place where a slot's value stood before.
+/// An earlier place of a slot's value.
 #[derive(Debug, Clone)]
 pub(super) struct SourceRule {
     pub(super) hash: u64,
     pub(super) place: ValueSource,
-    /// Whether the place bears the slot's own name.
+    /// Set if the place has the slot's own name.
     pub(super) is_namesake: bool,
-    /// The tool whose step said it.
+    /// The tool of the step with the place.
     pub(super) tool: u64,
-    /// Distinct tasks in which the value stood there.
+    /// The number of distinct tasks with the value there.
     pub(super) groups: u32,
     /// The place without the number of its step.
     pub(super) path: Box<str>,
 }
 
-/// A text in which one word varies.
+/// A text with one variable word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Template {
     pub(super) hash: u64,

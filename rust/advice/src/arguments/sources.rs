@@ -1,4 +1,4 @@
-//! Where the values of a slot stood before they were passed.
+//! The sources of a slot's values: their earlier places in the same run.
 
 use super::hash;
 use super::slot::{LEAST_GROUPS, Slot, SourceRule};
@@ -13,7 +13,7 @@ const MOST_RULES: usize = 24;
 /// Earlier values equal to an argument that are looked at.
 const MOST_MATCHES: usize = 48;
 
-/// Learns for every slot where its values, and the words in the gaps of its templates, were found.
+/// Learns the sources of every slot's values and of the words in the gaps of its templates.
 pub(super) fn learn(slots: &mut [Slot], examples: &[SlotExample], runs: &[Run], trees: &[ValueTree<'_>]) {
     let (mut whole, mut gaps) = (RuleSightings::default(), RuleSightings::default());
     let mut earlier = EarlierValues::default();
@@ -64,7 +64,7 @@ impl EarlierValues {
         }
     }
 
-    /// Notes every place where the value stood before the step.
+    /// Adds every earlier place of the value.
     fn note(&self, tree: &ValueTree<'_>, key: u64, seen: SeenExample, out: &mut RuleSightings) {
         let limit = tree.limit(seen.example.step as usize);
         let Some(places) = self.by_key.get(&key) else { return };

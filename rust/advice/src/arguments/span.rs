@@ -16,7 +16,7 @@ struct TextWord<'t> {
     start: usize,
     end: usize,
     shape: u64,
-    /// Whether a comma, colon, stop or the like stands behind it: no run goes on over that.
+    /// Set if punctuation follows: no run of words crosses it.
     is_last: bool,
 }
 
@@ -100,7 +100,7 @@ fn is_phrase(quote: &str) -> bool {
     !quote.is_empty() && quote.len() <= LONGEST_QUOTE && quote.trim() == quote && !quote.contains('\n')
 }
 
-/// What a word looks like: runs of capitals, small letters and digits, and the signs between them.
+/// The shape of a word: runs of capitals, small letters and digits, and the signs between them.
 pub(super) fn shape(word: &str) -> u64 {
     let (mut shape, mut last) = (0, '\0');
     for c in word.chars() {
@@ -113,7 +113,7 @@ pub(super) fn shape(word: &str) -> u64 {
     shape
 }
 
-/// What a value is made of, coarser than its shape: kinds of characters and length.
+/// The makeup of a value, coarser than its shape: kinds of characters and length.
 pub(super) fn build(value: &str) -> u64 {
     let kinds = value.chars().fold(0_u64, |kinds, c| {
         kinds

@@ -1,4 +1,4 @@
-//! What the recorded calls say about every parameter.
+//! The slots of all tools, learned from recorded calls.
 
 use super::parameters::{MOST_LEAVES, ToolCalls, ToolParameter};
 use super::slot::Slot;

@@ -1,4 +1,4 @@
-//! What a task's text names, whatever the spelling.
+//! The values that a task's text names, in any spelling.
 
 use super::hash;
 use rustc_hash::FxHashSet;
@@ -6,7 +6,7 @@ use tacit_kernels::text::{is_function_word, term, words};
 
 const MOST_WORDS: usize = 256;
 const LONGEST_RUN: usize = 4;
-/// Words that are looked at for what they go with.
+/// The largest number of a task's words that suggest known values.
 const MOST_TERMS: usize = 32;
 
 /// How far a task names a value.

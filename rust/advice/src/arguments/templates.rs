@@ -1,4 +1,4 @@
-//! Texts in which one word varies: "DESC city", "DESC country".
+//! Templates: texts with one variable word, as in "DESC city" and "DESC country".
 
 use super::hash;
 use super::slot::{LEAST_GROUPS, LONGEST, Slot, Template, is_of_word};
@@ -13,10 +13,10 @@ use std::cmp::Reverse;
 const MOST_TEMPLATES: usize = 6;
 /// Words of the longest text that is looked at.
 const MOST_WORDS: usize = 8;
-/// Distinct words that must have stood in the gap, and distinct tasks in which they did.
+/// The least number of distinct words in the gap, and of distinct tasks with them.
 const LEAST_GAPS: usize = LEAST_GROUPS as usize + 1;
 
-/// Where the words of a short text begin and end; none for a text of many words.
+/// The bounds of the words of a short text; none for a text of many words.
 fn words_of(text: &str) -> Vec<(usize, usize)> {
     let mut words: Vec<(usize, usize)> = Vec::new();
     let inside = text.bytes().enumerate().filter(|(_, byte)| is_of_word(*byte));
@@ -38,7 +38,7 @@ struct TemplateCut {
     gap: u64,
 }
 
-/// Learns the templates of every slot, what its values are made of, and which agent uses which template.
+/// Learns the templates of every slot, the makeup of its values, and the templates of each agent.
 pub(super) fn learn(slots: &mut [Slot], examples: &[SlotExample], runs: &[Run], trees: &[ValueTree<'_>]) {
     let mut cuts = Vec::new();
     let mut samples = FxHashMap::default();
@@ -73,13 +73,13 @@ pub(super) fn learn(slots: &mut [Slot], examples: &[SlotExample], runs: &[Run], 
     learn_habits(slots, examples, trees);
 }
 
-/// The text of a target; empty where it has none or a long one.
+/// The text of an example; empty if it has none or a long one.
 fn text_of<'a>(trees: &'a [ValueTree<'_>], example: &SlotExample) -> &'a str {
     let text = trees[example.run as usize].text_of(example.node);
     if node_of(trees, example).kind == ValueKind::Text && text.len() <= LONGEST { text } else { "" }
 }
 
-/// The number of distinct tasks behind a form, where they and the words in its gap are enough.
+/// The number of distinct tasks with a form; `None` means that they, or the words in its gap, are too few.
 fn enough(same: &[TemplateCut]) -> Option<u32> {
     let groups = same.chunk_by(|a, b| a.group == b.group).count();
     let gaps: FxHashSet<u64> = same.iter().map(|cut| cut.gap).collect();

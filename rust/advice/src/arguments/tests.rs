@@ -1,4 +1,4 @@
-//! Small worlds whose rules are known: what is filled in them, from where, and what is left open.
+//! Small worlds with known rules: the values that are filled, their sources, and the values left open.
 
 use super::hash;
 use super::{ArgumentModel, FilledArgument};

@@ -1,4 +1,4 @@
-//! Everything that a run has said, as one list of values that know where they stand.
+//! All values of a run in one list, each with its place.
 
 use super::hash::{self, NAME, mix, mix_text};
 use super::task::TaskText;
@@ -9,7 +9,7 @@ pub(super) const NONE: u32 = u32::MAX;
 /// Elements of a list that are told apart by their place.
 const MOST_PLACES: u32 = 8;
 
-/// Where in a run a value stands.
+/// The part of a run that has a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub(super) enum ValueSource {
@@ -41,7 +41,7 @@ impl ValueKind {
     }
 }
 
-/// A part of the scene's text.
+/// A part of the tree's text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct TextRange {
     start: u32,
@@ -71,19 +71,19 @@ pub(super) struct ValueNode {
     pub(super) label: ValueLabel,
     /// A scalar as text: the same for a number and the string that shows it.
     pub(super) text: TextRange,
-    /// Whether the value can be passed on: no part of it was left out, or was a text that is told apart here.
+    /// Set if the value can be passed on whole: no part of it was left out, or was a text read as a literal.
     pub(super) is_whole: bool,
-    /// Whether the value stands there as a text that shows it.
+    /// Set if the value was a text, read as a literal.
     pub(super) is_shown: bool,
     /// Equal values have equal keys, whatever their types.
     pub(super) key: u64,
     /// The last name on the way to the value.
     pub(super) name: u64,
-    /// What the value can be found by: its place, a wider place (0 for none), its name alone.
+    /// The hashes that find the value: its place, a wider place (0 for none), its name alone.
     pub(super) rules: [u64; 3],
 }
 
-/// Where the values of one step begin.
+/// The values of one step.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CallValues {
     pub(super) tool: u64,
@@ -94,7 +94,7 @@ pub(super) struct CallValues {
     pub(super) first: u64,
 }
 
-/// One run, read for its values. Nodes stand in the order in which they were said.
+/// The values of one run, in reading order.
 #[derive(Debug, Default)]
 pub(super) struct ValueTree<'a> {
     pub(super) nodes: Vec<ValueNode>,
@@ -105,7 +105,7 @@ pub(super) struct ValueTree<'a> {
     text: String,
     heads: FxHashMap<u64, u32>,
     before: Vec<[u32; 3]>,
-    /// The rules that anyone asks for; all where none are given.
+    /// The rules that are asked for; `None` means all.
     wanted: Option<&'a FxHashSet<u64>>,
 }
 
@@ -152,7 +152,7 @@ impl<'a> ValueTree<'a> {
         .filter(|child| !matches!(self.nodes[*child as usize].label, ValueLabel::Key | ValueLabel::Piece))
     }
 
-    /// Whether the value says nothing, or was not read to its end.
+    /// Returns true if the value is empty, or was not read to its end.
     pub(super) fn is_empty(&self, node: &ValueNode) -> bool {
         !node.is_whole
             || match node.kind.is_scalar() {
@@ -247,7 +247,7 @@ impl<'a> ValueTree<'a> {
         }
     }
 
-    /// Ends a container: its key follows from what is inside.
+    /// Ends a container: its key follows from its values.
     pub(super) fn settle(&mut self, node: u32) {
         if self.nodes[node as usize].end != NONE {
             return;
@@ -313,14 +313,14 @@ impl<'a> ValueTree<'a> {
         self.open(map, label)
     }
 
-    /// Takes back what was added inside an open node.
+    /// Removes the values that were added inside an open node.
     pub(super) fn forget_after(&mut self, node: u32) {
         self.nodes.truncate(node as usize + 1);
         let each = &mut self.nodes[node as usize];
         (each.kind, each.is_whole, each.end) = (ValueKind::Map, true, NONE);
     }
 
-    /// Where a value stands, as a person would point to it.
+    /// The place of a value, as a person would name it.
     pub(super) fn source(&self, node: u32) -> String {
         let each = self.nodes[node as usize];
         match each.place {
@@ -357,7 +357,7 @@ impl<'a> ValueTree<'a> {
         }
     }
 
-    /// Appends the value as msgpack; a scalar as `kind` where it can be that.
+    /// Appends the value as msgpack; a scalar as `kind` if it can be one.
     pub(super) fn encode(&self, node: u32, kind: Option<ValueKind>, out: &mut Vec<u8>) {
         let each = &self.nodes[node as usize];
         let count = || self.children(node).count() as u32;
@@ -389,7 +389,7 @@ impl<'a> ValueTree<'a> {
     }
 }
 
-/// Appends the scalar that the text shows; false where it shows none of that kind.
+/// Appends the scalar that the text shows; false means that it shows none of that kind.
 fn encode_scalar(kind: ValueKind, text: &str, out: &mut Vec<u8>) -> bool {
     match kind {
         ValueKind::Text => rmp::encode::write_str(out, text).is_ok(),

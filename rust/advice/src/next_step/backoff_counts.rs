@@ -1,8 +1,8 @@
-//! What came next, counted under contexts that go from general to specific, and mixed by Witten and Bell's rule.
+//! Counts of next steps under contexts from general to specific, smoothed by Witten and Bell's rule.
 //!
-//! A context is what a run looked like before a step: its last tools, how they went, who ran it and where. Seven chains
-//! of contexts look at a run from seven sides. Within a chain each known context refines what the one before it expects:
-//! `p = (c + u p) / (n + u)`, where of `n` steps taken there `c` were this one and `u` different ones were taken.
+//! A context is a hash of a run before a step: its last tools, their results, agent, domain. Seven chains
+//! of contexts describe a run from seven sides. Within a chain each known context smooths the one before it:
+//! `p = (c + u p) / (n + u)` for a step taken `c` times of `n`, with `u` different steps taken there (Witten, Bell 1991).
 
 use rustc_hash::FxHashMap;
 use tacit_kernels::trajectory::symbol_of_bytes;
@@ -15,13 +15,13 @@ const CONTEXTS: usize = 22;
 pub(super) const MOST_POSITION: u32 = 12;
 /// Runs of one tool beyond this length are counted as this long.
 pub(super) const MOST_RUN: u32 = 6;
-/// What stands before the first step.
+/// The symbol before the first step.
 pub(super) const START: u64 = 1;
 
-/// The contexts of a run before its next step, general ones first; 0 where what it is made of is not known.
+/// The contexts of a run before its next step, general ones first; 0 means that a part of one is not known.
 pub(super) type ContextKeys = [u64; CONTEXTS];
 
-/// Which contexts make which chain, by their place in `Contexts`.
+/// The contexts of each chain, by their place in `ContextKeys`.
 const CHAIN_CONTEXTS: [&[usize]; CHAINS] = [
     &[ANY, LAST, LAST + 1, LAST + 2, LAST + 3],
     &[ANY, DOMAIN, DOMAIN + 1, DOMAIN + 2, DOMAIN + 3],
@@ -40,7 +40,7 @@ const USED: usize = 16;
 const REPEAT: usize = 18;
 const POSITION: usize = 20;
 
-/// Two symbols as one; which comes first matters.
+/// Two symbols as one; their order matters.
 pub(super) fn join(a: u64, b: u64) -> u64 {
     let mixed = (a ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9).rotate_left(29) ^ b;
     let mixed = mixed.wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -52,30 +52,30 @@ pub(super) fn join(a: u64, b: u64) -> u64 {
 pub(super) struct StepSymbol {
     /// The symbol of its tool.
     pub tool: u64,
-    /// The symbol of the class of its error, 0 where it did not fail.
+    /// The symbol of its error class, 0 if it did not fail.
     pub class: u64,
 }
 
 impl StepSymbol {
     pub(super) const START: Self = Self { tool: START, class: 0 };
 
-    /// What a tool and how it went are found by.
+    /// The symbol of a tool with its result.
     pub(super) fn result(self) -> u64 {
         join(self.tool, self.class)
     }
 }
 
-/// A run as it goes step by step, with what its contexts are made of.
+/// The steps so far, as the parts of contexts.
 #[derive(Clone, Debug)]
 pub(super) struct Prefix {
     pub domain: u64,
-    /// 0 where it is not known who runs.
+    /// 0 means that the agent is not known.
     pub agent: u64,
     /// The last four steps, the last one first.
     pub last: [StepSymbol; 4],
     /// Each tool used so far with its number of uses, in order of first use.
     pub used: Vec<(u64, u32)>,
-    /// What the set of tools used so far is found by.
+    /// The symbol of the set of tools used so far.
     pub set: u64,
     /// How many of the last steps used the last tool.
     pub run: u32,
@@ -102,7 +102,7 @@ impl Prefix {
         }
     }
 
-    /// What the last 1, 2, 3 and 4 tools are found by.
+    /// The symbols of the last 1, 2, 3 and 4 tools.
     pub(super) fn tools(&self) -> [u64; 4] {
         let mut found = START;
         self.last.map(|each| {
@@ -111,7 +111,7 @@ impl Prefix {
         })
     }
 
-    /// What the last one and the last two steps are found by, with how they went.
+    /// The symbols of the last one and the last two steps with their results.
     pub(super) fn results(&self) -> [u64; 2] {
         let last = join(START, self.last[0].result());
         [last, join(last, self.last[1].result())]
@@ -160,12 +160,12 @@ impl Prefix {
 const NAMES_AGENT: [usize; 8] =
     [AGENT, AGENT + 1, AGENT + 2, AGENT + 3, RESULT + 2, USED + 1, REPEAT + 1, POSITION + 1];
 
-/// The symbol of a name; 0 where there is none.
+/// The symbol of a name; 0 for none.
 pub(super) fn symbol_of(name: Option<&str>) -> u64 {
     name.map_or(0, |name| symbol_of_bytes(name.as_bytes()).max(2))
 }
 
-/// How often each step was taken in each context. What is held does not depend on the order in which it was counted.
+/// The count of each next step in each context. It does not depend on the order of counting.
 #[derive(Debug, Default)]
 pub(super) struct ContextCounts {
     /// A context with one kind of next step holds it here; others hold the place of their row.
@@ -180,7 +180,7 @@ pub(super) type NextCount = (u32, u32);
 const IS_ROW: u32 = 1 << 31;
 const COUNT_BITS: u32 = 15;
 
-/// What was counted in one context.
+/// The counts of one context.
 pub(super) enum ContextRow<'a> {
     None,
     One([NextCount; 1]),
@@ -207,7 +207,7 @@ impl ContextCounts {
             .for_each(|context| self.add_one(key(*context), next));
     }
 
-    /// Takes back what `add` counted.
+    /// Takes back one `add`.
     pub(super) fn remove(&mut self, contexts: &[u64], next: u32) {
         contexts
             .iter()
@@ -215,7 +215,7 @@ impl ContextCounts {
             .for_each(|context| self.remove_one(key(*context), next));
     }
 
-    /// What was counted in a context.
+    /// The counts of a context.
     pub(super) fn row(&self, context: u64) -> ContextRow<'_> {
         match self.places.get(&key(context)) {
             Some(place) if context != 0 => self.row_at(*place),
@@ -290,7 +290,7 @@ impl ContextCounts {
     }
 }
 
-/// What of a context's hash is kept: two contexts in four thousand million share it.
+/// The upper half of a context's hash: one pair in four thousand million shares it.
 fn key(context: u64) -> u32 {
     (context >> 32) as u32
 }
@@ -302,7 +302,7 @@ fn add_to(row: &mut Vec<NextCount>, next: u32) {
     }
 }
 
-/// None where step or count are too large for one place.
+/// `None` means that step or count do not fit into one place.
 fn pack((next, count): NextCount) -> Option<u32> {
     (next < 1 << (31 - COUNT_BITS) && count < 1 << COUNT_BITS).then(|| place_of((next, count)))
 }
@@ -315,7 +315,7 @@ fn unpack(place: u32) -> NextCount {
     (place >> COUNT_BITS, place & ((1 << COUNT_BITS) - 1))
 }
 
-/// Refines what is expected by what was counted in a more specific context; `place` says where a step stands in
+/// Smooths the counts of a more specific context with `expected` (Witten-Bell); `place` is the position of a step in
 /// `expected`, None for one that is not asked about.
 pub(super) fn interpolate(expected: &mut [f64], counts: &[NextCount], place: impl Fn(u32) -> Option<usize>) {
     let total: u32 = counts.iter().map(|(_, count)| count).sum();
@@ -332,10 +332,10 @@ pub(super) fn interpolate(expected: &mut [f64], counts: &[NextCount], place: imp
     }
 }
 
-/// What was counted in each context of a run.
+/// The counts of each context of a run.
 pub(super) type ContextRows<'a> = [&'a [NextCount]; CONTEXTS];
 
-/// What each chain expects of each of `expected.len() / CHAINS` next steps: a chain's steps stand together.
+/// The probability of each of `expected.len() / CHAINS` next steps by each chain: a chain's steps stand together.
 pub(super) fn expected_shares(
     rows: &ContextRows<'_>,
     expected: &mut [f64],

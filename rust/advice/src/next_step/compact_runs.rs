@@ -1,4 +1,4 @@
-//! The runs that were counted, in little room, and which of them took a step behind another.
+//! The counted runs in little room, and the examples of a step after another.
 
 use super::tools::FINISH;
 use rustc_hash::FxHashMap;
@@ -66,7 +66,7 @@ impl CompactRun {
         pairs
     }
 
-    /// How many of the last tools, the last first, the run shared where it took `tool`: the start counts as all others.
+    /// The number of last tools, the last first, that the run shared before it took `tool`: the start counts as a tool.
     fn shared_tools(&self, last: &[u32], tool: u32) -> usize {
         let places = (0..self.positions()).filter(|at| self.tool(Some(*at)) == tool);
         let shared = |at: usize| {
@@ -78,7 +78,7 @@ impl CompactRun {
     }
 }
 
-/// All runs of a namespace. What is found does not depend on the order in which they came.
+/// All runs of a namespace. Its answers do not depend on their order of arrival.
 #[derive(Debug, Default)]
 pub(super) struct CompactRuns {
     places: BTreeMap<Id, u32>,

@@ -1,6 +1,6 @@
-//! What a run looks like before its next step, as sparse features: names that are there or not, and words that weigh.
+//! The sparse features of a run before its next step: names that are set or not, and weighted words.
 //!
-//! Nothing here names a tool, an agent or a domain. Words weigh by how rare they are in what was learned from, and the
+//! No feature knows a certain tool, agent or domain. Words weigh by their rarity in the training runs, and the
 //! words of one kind have unit length together.
 
 use super::backoff_counts::{MOST_POSITION, MOST_RUN, Prefix, START, StepSymbol, join, symbol_of};
@@ -15,7 +15,7 @@ use tacit_kernels::trajectory::symbol_of_bytes;
 const MOST_WORDS: usize = 300;
 /// How much of one text is read.
 const MOST_BYTES: usize = 4_000;
-/// How many of the last calls are looked back at for words and for where a value came from.
+/// The largest number of last calls that are searched for words and for the origin of a value.
 const MOST_CALLS: usize = 32;
 /// Numbers of things beyond this are counted as this many.
 const MOST_COUNT: usize = 4;
@@ -27,7 +27,7 @@ const VALUE_BYTES: usize = 48;
 pub(super) struct RunFeatures {
     domain: u64,
     agent: u64,
-    /// Distinct words of the task, ascending, and whether each holds a digit.
+    /// Distinct words of the task, ascending, each with a flag for digits.
     task: Vec<(u64, bool)>,
     steps: Vec<StepFeatures>,
 }
@@ -55,7 +55,7 @@ impl RunFeatures {
         Self::new(run, 0)
     }
 
-    /// Ready for its features behind its last step only, which costs less.
+    /// Ready for its features after its last step only, at less cost.
     pub(super) fn ending(run: &Run) -> Self {
         Self::new(run, run.steps.len().saturating_sub(1))
     }
@@ -139,7 +139,7 @@ impl StepFeatures {
         distinct(&mut self.values);
     }
 
-    /// The output, or the error where there is none.
+    /// The output, or the error if there is none.
     fn read_result(&mut self, output: &[u8], error: &str, read: bool) {
         let mut leaf_of = |leaf: &str| {
             self.result_bytes += leaf.len();
@@ -182,13 +182,13 @@ fn value_symbol(value: &str) -> u64 {
     symbol_of_bytes(value.as_bytes())
 }
 
-/// Whether a value holds digits, capitals and small letters: values of one kind mostly agree in it.
+/// Flags for digits, capitals and small letters: values of one kind mostly agree in them.
 fn shape(value: &str) -> u8 {
     let has = |test: fn(char) -> bool| u8::from(value.chars().any(test));
     has(|c| c.is_ascii_digit()) | has(char::is_uppercase) << 1 | has(char::is_lowercase) << 2
 }
 
-/// Visits the values in a text: what stands between quotes, or the whole of a short text without any.
+/// Visits the values in a text: those between quotes, or the whole of a short text without any.
 fn quoted(text: &str, mut visit: impl FnMut(&str)) {
     if text.len() <= VALUE_BYTES && !text.contains(['"', '\'']) {
         return visit(text);
@@ -238,7 +238,7 @@ fn visit_leaf(reader: &mut Reader<'_>, visit: &mut impl FnMut(&str)) -> tacit_ke
     }
 }
 
-/// What kind of text a word stands in: it is rare or frequent there.
+/// The kind of text that has a word: rarity is counted for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TextKind {
     Task,
@@ -280,7 +280,7 @@ impl WordRarity {
     }
 }
 
-/// The place in what a feature is made from: two features of different kinds never share their hash by design.
+/// The kind of a feature, part of its hash: features of different kinds are different.
 #[derive(Clone, Copy)]
 #[repr(u64)]
 enum FeatureKind {
@@ -306,7 +306,7 @@ enum FeatureKind {
     Origin,
 }
 
-/// Visits every feature of a run's first `steps` steps with its value; `walk` has gone exactly these steps.
+/// Visits every feature of a run's first `steps` steps with its value; `prefix` holds exactly these steps.
 pub(super) fn features(
     run: &RunFeatures,
     steps: usize,
@@ -335,7 +335,7 @@ struct FeatureWriter<'a, V> {
     steps: &'a [StepFeatures],
     prefix: &'a Prefix,
     rarity: &'a WordRarity,
-    /// What the last tool is found by.
+    /// The symbol of the last tool.
     last: u64,
     visit: V,
 }
@@ -371,7 +371,7 @@ impl<V: FnMut(u32, f32)> FeatureWriter<'_, V> {
         self.name(FeatureKind::Run, &[last, u64::from(prefix.run.min(MOST_RUN))]);
     }
 
-    /// Who runs and where, beside the last steps.
+    /// Agent and domain, alone and with the last steps.
     fn context_names(&mut self, result: u64) {
         let (prefix, last) = (self.prefix, self.last);
         let two = prefix.tools()[1];
@@ -437,7 +437,7 @@ impl<V: FnMut(u32, f32)> FeatureWriter<'_, V> {
         );
     }
 
-    /// Whether the last step did or gave what an earlier one had.
+    /// Repetition: an earlier step had the same call or the same result as the last.
     fn repeats(&mut self, last: &StepFeatures, before: &[StepFeatures]) {
         let same_call = before.iter().any(|step| step.call == last.call);
         let same_result = before.iter().any(|step| step.gave == last.gave);
@@ -482,7 +482,7 @@ impl<V: FnMut(u32, f32)> FeatureWriter<'_, V> {
         }
     }
 
-    /// Which earlier result offered a value of the last call, and how many of its like no call has used yet.
+    /// The earlier result that offered a value of the last call, and its similar values that no call has used.
     fn origin(&mut self, last: &StepFeatures, before: &[StepFeatures]) {
         let offers = |step: &&StepFeatures| {
             step.offered.iter().any(|(value, _)| last.values.binary_search(value).is_ok())

@@ -1,9 +1,9 @@
-//! Ways out of an error: what was done next where the next step worked.
+//! Fixes for an error: counts of the next steps that worked.
 
 use super::backoff_counts::{ContextCounts, NextCount, StepSymbol, interpolate, join};
 use super::tools::FINISH;
 
-/// A way out of an error.
+/// A fix for an error.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fix {
     /// None: the run may finish.
@@ -14,19 +14,19 @@ pub struct Fix {
     pub support: f64,
 }
 
-/// The error that a run is in: what is known of it.
+/// An error of a run and its circumstances.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Failure {
-    /// 0 where the tool is not known.
+    /// 0 means that the tool is not known.
     pub tool: u64,
     pub class: u64,
-    /// 0 where it is not known who runs.
+    /// 0 means that the agent is not known.
     pub agent: u64,
-    /// The two steps before the one that failed, the last first; None where they are not known.
+    /// The two steps before the one that failed, the last first; `None` means that they are not known.
     pub before: Option<[StepSymbol; 2]>,
 }
 
-/// What followed errors, and what followed any step.
+/// Counts of the steps after errors, and after any step.
 #[derive(Debug, Default)]
 pub(super) struct FixCounts {
     worked: ContextCounts,
@@ -34,7 +34,7 @@ pub(super) struct FixCounts {
 }
 
 impl Failure {
-    /// From general to specific; 0 where what it is made of is not known.
+    /// From general to specific; 0 means that a part is not known.
     fn contexts(&self) -> [u64; 5] {
         let error = join(self.tool, self.class);
         let by_agent = join(error, self.agent);
@@ -54,7 +54,7 @@ impl Failure {
 }
 
 impl FixCounts {
-    /// Counts a run's errors and steps with what came next, or takes them back; the numbers are those of the tools.
+    /// Counts the next step of each error and step of a run, or takes them back, by the numbers of tools.
     pub(super) fn count(
         &mut self,
         agent: u64,
@@ -78,7 +78,7 @@ impl FixCounts {
         }
     }
 
-    /// Each way out with how likely it is, and how many worked in the most specific known trouble.
+    /// Each fix with its probability, and the number that worked in the most specific known context of the failure.
     pub(super) fn ranked(&self, failure: &Failure) -> (Vec<(u32, f64)>, u32) {
         let all = self.followed.row(FOLLOWED);
         let mut known: Vec<u32> = all.counts().iter().map(|(next, _)| *next).collect();
@@ -102,7 +102,7 @@ impl FixCounts {
     }
 }
 
-/// What every next step is counted under.
+/// The context of every next step.
 const FOLLOWED: u64 = 1;
 
 /// The two steps before a step, the last first.

@@ -1,8 +1,8 @@
 //! A sparse linear model of the next step beside the chains of counts, in one softmax.
 //!
 //! `P(k) ~ exp(sum_c w_c ln(p_c(k) + 1e-4) + sum_f W[f, k] x_f)`. Learned by AdaGrad with one accumulator a feature, in a
-//! fixed order on one thread: the same runs give the same model. What few tasks taught is then drawn towards equal chains
-//! without features.
+//! fixed order on one thread: the same runs give the same model. With few tasks the weights are drawn towards equal
+//! chains without features.
 
 use super::backoff_counts::{
     CHAINS, ContextCounts, ContextRow, ContextRows, NextCount, Prefix, expected_shares, symbol_of,
@@ -13,7 +13,7 @@ use rustc_hash::FxHashMap;
 use tacit_kernels::backoff::Jitter;
 use tacit_kernels::weighted_rows::{add_rows, shrink_and_add};
 
-/// What is added to a chain's probability before its logarithm is taken.
+/// Added to a chain's probability before its logarithm.
 const FLOOR: f32 = 1e-4;
 /// How often every position is visited.
 const PASSES: usize = 4;
@@ -23,10 +23,10 @@ const STEP: f32 = 0.05;
 const DAMPING: f32 = 0.01;
 const RIDGE: f32 = 1e-4;
 const CHAIN_STEP: f32 = 0.1;
-/// A feature is silent until it was seen at this many tasks: what one task's names explain is not learned.
+/// The least number of tasks with a feature: names of a single task are not learned.
 const FEWEST_TASKS: u32 = 3;
-/// Of so many tasks half of what was learned is kept. Few tasks make chains look worse than they are: each position is
-/// learned from without its own task, and that is then much of all that was counted.
+/// The number T of tasks at which half of the weights is kept, by n / (n + T). With few tasks the chains look worse
+/// than they are: each position is trained without the counts of its own task, a large part of all counts.
 const HALF_TASKS: f32 = 10.0;
 /// How many weights are kept, and how many expectations are held while learning: with many tools there are fewer
 /// features, and fewer positions are learned from.
@@ -36,7 +36,7 @@ const MOST_EXPECTED: usize = 1 << 21;
 pub(super) const MOST_POSITIONS: usize = 20_000;
 const LANES: usize = 8;
 
-/// What was learned from the runs of one fit.
+/// The weights of one fit.
 #[derive(Debug)]
 pub(crate) struct SoftmaxModel {
     /// The column of each tool, by its symbol; finish is column 0.
@@ -49,7 +49,7 @@ pub(crate) struct SoftmaxModel {
     rarity: WordRarity,
 }
 
-/// What the chains say, as the softmax takes it.
+/// The logarithm of a chain's probability, the input of the softmax.
 pub(super) fn evidence(expected: f64) -> f32 {
     (expected as f32 + FLOOR).ln()
 }
@@ -84,7 +84,7 @@ impl SoftmaxModel {
         model
     }
 
-    /// Keeps a share of what was learned; without any the chains count equally and the features say nothing.
+    /// Shrinks the weights to a share; at 0 the chains count equally and the features not at all.
     fn shrink(&mut self, share: f32) {
         let equal = 1.0 / CHAINS as f32;
         self.chain_weights.iter_mut().for_each(|weight| *weight = equal + share * (*weight - equal));
@@ -100,7 +100,7 @@ impl SoftmaxModel {
         &self.chain_weights
     }
 
-    /// What the features of a run behind its last step say of each column.
+    /// The scores of each column by the features of a run after its last step.
     pub(super) fn score(&self, run: &RunFeatures, prefix: &Prefix) -> Vec<f32> {
         let mut found = Vec::with_capacity(512);
         features(run, run.len(), prefix, &self.rarity, |feature, value| {
@@ -129,7 +129,7 @@ fn newest(runs: &[Run], most: usize) -> &[Run] {
     &runs[runs.len() - kept.count()..]
 }
 
-/// Visits each position of a run: its walk, how many steps it has behind it and which column came next.
+/// Visits each position of a run: its prefix, the number of steps before it, and the column of the next step.
 fn positions(run: &RunFeatures, columns: &FxHashMap<u64, u32>, mut visit: impl FnMut(&Prefix, usize, u32)) {
     let mut prefix = run.prefix();
     for (steps_before, step) in run.step_symbols().enumerate() {
@@ -139,7 +139,7 @@ fn positions(run: &RunFeatures, columns: &FxHashMap<u64, u32>, mut visit: impl F
     visit(&prefix, run.len(), 0);
 }
 
-/// The features that were seen at enough tasks, those of most tasks where there are too many; equal groups
+/// The features of enough tasks, those of most tasks if there are too many; equal groups
 /// stand together.
 fn rows_of(runs: &[RunFeatures], groups: &[u64], rarity: &WordRarity, columns: usize) -> FxHashMap<u32, u32> {
     let mut tasks: FxHashMap<u32, (u32, u32)> = FxHashMap::default();
@@ -167,10 +167,10 @@ fn rows_of(runs: &[RunFeatures], groups: &[u64], rarity: &WordRarity, columns: u
 
 /// Every position of a fit, ready to be visited again and again.
 struct TrainingSet {
-    /// Where each position's features end.
+    /// The end of each position's features.
     ends: Vec<usize>,
     features: Vec<(u32, f32)>,
-    /// What the chains say of each position without its own task: `CHAINS` times the width.
+    /// The chains' inputs at each position, counted without its own task: `CHAINS` times the width.
     evidence: Vec<f32>,
     next: Vec<u32>,
 }
@@ -239,7 +239,7 @@ fn counts_of(runs: &[RunFeatures], columns: &FxHashMap<u64, u32>) -> ContextCoun
     counts
 }
 
-/// What was counted without what the own task counted.
+/// The counts without those of the own task.
 fn difference(all: ContextRow<'_>, own: ContextRow<'_>) -> Vec<NextCount> {
     let own = own.counts();
     let others = all.counts().iter().map(|(next, count)| {
@@ -249,7 +249,7 @@ fn difference(all: ContextRow<'_>, own: ContextRow<'_>) -> Vec<NextCount> {
     others.filter(|(_, count)| *count > 0).collect()
 }
 
-/// The sums that make steps shorter where there was much to learn.
+/// AdaGrad's sums of squared slopes: the more there was to learn, the shorter the steps.
 struct AdaGrad {
     rows: Vec<f32>,
     chains: [f32; CHAINS],

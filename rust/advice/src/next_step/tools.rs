@@ -1,4 +1,4 @@
-//! Names as small numbers, and which tools successful runs used.
+//! Names as small numbers, and the tools of successful runs.
 
 use super::backoff_counts::symbol_of;
 use rustc_hash::FxHashMap;
@@ -36,7 +36,7 @@ impl SymbolNumbers {
 /// The number of the tool that ends a run.
 pub(super) const FINISH: u32 = 0;
 
-/// Tools as numbers, and the known ones in an order that depends on which they are alone.
+/// Tools as numbers, and the known ones in the order of their names.
 #[derive(Debug)]
 pub(super) struct ToolNumbers {
     symbols: SymbolNumbers,
@@ -44,7 +44,7 @@ pub(super) struct ToolNumbers {
     uses: Vec<u32>,
     /// The tools in use by name, finish behind them.
     known: Vec<u32>,
-    /// Where each tool stands in `known`.
+    /// The place of each tool in `known`.
     places: Vec<Option<u32>>,
 }
 

@@ -1,18 +1,18 @@
 //! Random effects on the log-odds of success, by empirical Bayes.
 //!
 //! logit P = mean + agent + domain + agent within the domain + task. Each kind of effect is normal around 0; its
-//! variance is what the data say, with two groups of variance 1 added (EM on the Laplace approximation).
+//! variance is estimated with two groups of variance 1 added (EM on the Laplace approximation).
 
 use rustc_hash::FxHashMap;
 
 const SWEEPS: usize = 40;
-/// Rounds of EM for the variance around what neighbours suggest.
+/// Rounds of EM for the variance around the neighbours' suggestions.
 const ROUNDS: usize = 20;
 /// A sweep that moves nothing by more than this was the last.
 const CONVERGED: f64 = 1e-7;
 /// Newton's step for the mean, shortened: the effects move in the same sweep.
 const MEAN_STEP: f64 = 0.7;
-/// Groups that are added to what the data say of a variance, each at `FIRST_VARIANCE`.
+/// Groups that are added to the data of a variance, each at `FIRST_VARIANCE`.
 const PRIOR_GROUPS: f64 = 2.0;
 const FIRST_VARIANCE: f64 = 1.0;
 pub(super) const KINDS: usize = 4;
@@ -34,7 +34,7 @@ pub(super) struct Effect {
     pub precision: f64,
 }
 
-/// What was learned of one kind of effect.
+/// One kind of effect.
 #[derive(Clone, Debug)]
 pub(super) struct EffectKind {
     pub variance: f64,
@@ -107,7 +107,7 @@ fn start(observations: &[Observation]) -> FittedEffects {
     FittedEffects { mean, kinds: std::array::from_fn(kind) }
 }
 
-/// Half a success in one attempt more keeps the mean finite where all went alike.
+/// Half a success in one more attempt keeps the mean finite if all outcomes are equal.
 fn move_mean(mean: &mut Effect, observations: &[Observation], z: &mut [f64]) -> f64 {
     let mut slope = LogLikelihoodSlope::default();
     slope.add(1.0, 0.5, mean.value);
@@ -156,7 +156,7 @@ fn variance(effects: &[Effect]) -> f64 {
     (squares + PRIOR_GROUPS * FIRST_VARIANCE) / (effects.len() as f64 + PRIOR_GROUPS)
 }
 
-/// What the effects of agents and domains say, and what is needed to find that of a task.
+/// The effects of agents, domains and pairs, and the variance of tasks' effects.
 #[derive(Clone, Debug)]
 pub(super) struct Effects {
     pub mean: Effect,
@@ -178,14 +178,14 @@ impl Default for Effects {
     }
 }
 
-/// What is expected of an agent in a domain before the task is looked at.
+/// The log-odds of an agent in a domain, without the effect of a task.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct KnownOffset {
     pub mean: f64,
     /// Of agent, domain, and agent within the domain.
     pub effects: [f64; TASK],
     pub variance: f64,
-    /// Whether the agent or the domain was met before.
+    /// Set if the agent or the domain has attempts.
     pub is_known: bool,
 }
 
@@ -226,13 +226,13 @@ impl Effects {
         }
     }
 
-    /// What is believed of a task's effect as long as its words are not looked at.
+    /// The prior of a task's effect without its words.
     pub(super) fn any_task(&self) -> TaskPrior {
         TaskPrior { mean: 0.0, variance: self.task_variance() }
     }
 }
 
-/// What is believed of the effect of a task before its own attempts are looked at.
+/// The prior of the effect of a task, before its own attempts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct TaskPrior {
     pub mean: f64,
@@ -264,7 +264,7 @@ impl TaskPrior {
     }
 }
 
-/// The variance of tasks' effects around what their neighbours suggest, by EM: what is suggested of each task beside
+/// The variance of tasks' effects around their neighbours' suggestions, by EM: the suggestion for each task with
 /// its attempts. It starts at the variance around 0, at which two tasks more hold it.
 pub(super) fn variance_around(suggested: &[(f64, Vec<Trials>)], variance: f64) -> f64 {
     let mut residual = variance;

@@ -1,4 +1,4 @@
-//! What the nearest tasks say of a task that was never tried: three estimates, and how much to trust each.
+//! The effect of a new task from the nearest tasks: three estimates, weighed by logistic regression (stacking).
 
 use super::mixed_effects::{Effect, sigmoid};
 
@@ -14,15 +14,15 @@ const NO_EFFECT_WEIGHT: f64 = 0.05;
 const LEAST_INFORMATION: f64 = 1e-3;
 
 pub(super) const INPUTS: usize = 5;
-/// What each input is worth before the memory's own tasks have been asked, and how many tasks that belief weighs.
+/// The prior weight of each input, and the number of tasks that it counts for.
 const PRIOR: [f64; INPUTS] = [0.9, 0.3, 0.3, 0.3, 0.0];
 const PRIOR_WEIGHT: f64 = 10.0;
 const STEPS: usize = 15;
 
-/// What neighbours say of the effect of a task.
+/// Estimates of a task's effect from its neighbours.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct NeighbourEstimates {
-    /// The best linear prediction where covariance falls with the cosine.
+    /// The best linear prediction with a covariance in proportion to the cosine (kriging).
     pub kriged: f64,
     /// Of the nearest ten, by squared cosine.
     pub weighed: f64,
@@ -70,7 +70,7 @@ fn inner(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 
-/// The solution of a symmetric positive definite system, by Cholesky's factors in place; none where it is not definite.
+/// The solution of a symmetric positive definite system, by Cholesky's factors in place; `None` means not definite.
 fn solve(matrix: &mut [f64], mut right: Vec<f64>) -> Option<Vec<f64>> {
     let n = right.len();
     for i in 0..n {
@@ -102,7 +102,7 @@ pub(super) struct StackingCase {
     pub successes: f64,
 }
 
-/// The weight of each input of the log-odds: of what agent and domain say, of the three estimates, and of 1.
+/// The weight of each input of the log-odds: the log-odds of agent and domain, the three estimates, and 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct StackingWeights(pub [f64; INPUTS]);
 

@@ -1,6 +1,6 @@
 //! Single deletions and insertions that raise a plan's utility.
 //!
-//! What each of them does to the common length with another plan is read from two tables of common lengths, of all
+//! The effect of each on the common length with another plan is read from two tables of common lengths, of all
 //! beginnings and of all endings: all edits cost about as much as two comparisons.
 
 use super::medoid::WeightedTask;
@@ -35,7 +35,7 @@ pub(super) fn edit(mut plan: Vec<u64>, tasks: &[WeightedTask], tools: usize) -> 
     plan
 }
 
-/// The edit after which the utility is highest, and by how much it grows: of equal ones a deletion, then the earlier.
+/// The edit with the highest utility after it, and its gain: of equal ones a deletion, then the earlier.
 fn best_edit(plan: &[u64], tasks: &[WeightedTask], tools: usize) -> Option<(PlanEdit, f64)> {
     let rows = plan.len() + 1;
     let others: usize = tasks.iter().flat_map(|task| &task.plans).map(|other| other.tools.len() + 1).sum();
@@ -86,8 +86,8 @@ impl EditUtilities {
     }
 }
 
-/// The best ratio with one of a task's plans: as it is, after each deletion, after each insertion of a tool that the other
-/// plan has there, and after an insertion that matches nothing.
+/// The best ratio with one of a task's plans: as it is, after each deletion, after each insertion of a tool that the
+/// other plan has there, and after an insertion that matches nothing.
 struct BestRatios {
     now: f64,
     deleted: Vec<f64>,
@@ -141,7 +141,7 @@ fn heads(plan: &[u64], other: &[u64]) -> Vec<u16> {
     table
 }
 
-/// The common lengths of what follows the first i steps of one and the first j of the other.
+/// The common lengths of the rests after the first i steps of one and the first j of the other.
 fn tails(plan: &[u64], other: &[u64]) -> Vec<u16> {
     let width = other.len() + 1;
     let mut table = vec![0; (plan.len() + 1) * width];

@@ -147,7 +147,7 @@ impl TextNeighbours {
         near
     }
 
-    /// The wanted texts whose words are together the rarest.
+    /// The wanted texts with the highest sum of the rarity of shared words.
     fn candidates(&self, query: &QueryFeatures, most: usize, wanted: impl Fn(u32) -> bool) -> Vec<u32> {
         let mut sums = vec![0.0f32; self.texts.len()];
         let mut touched = Vec::new();
