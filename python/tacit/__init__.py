@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Settings,
         StorageSettings,
     )
+    from .current_episode import carry, current, tool
     from .errors import (
         CommitUnknownError,
         ConflictError,
@@ -68,7 +69,7 @@ if TYPE_CHECKING:
     from .model.query import Asking, EpisodeHead
     from .model.recall import Hit, NextStep, Reason, Recall, Run
     from .model.usage import Usage
-    from .recorder import Recorder, recorded
+    from .recorder import Call, Recorder, recorded
 
 _HOMES = {
     "_native": ("Backoff", "CircuitBreaker", "RetryBudget"),
@@ -85,6 +86,7 @@ _HOMES = {
         "Settings",
         "StorageSettings",
     ),
+    "current_episode": ("carry", "current", "tool"),
     "errors": (
         "CommitUnknownError",
         "ConflictError",
@@ -124,7 +126,7 @@ _HOMES = {
     "model.query": ("Asking", "EpisodeHead"),
     "model.recall": ("Hit", "NextStep", "Reason", "Recall", "Run"),
     "model.usage": ("Usage",),
-    "recorder": ("Recorder", "recorded"),
+    "recorder": ("Call", "Recorder", "recorded"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -134,6 +136,7 @@ __all__ = [
     "Asking",
     "AsyncMemory",
     "Backoff",
+    "Call",
     "CircuitBreaker",
     "Cluster",
     "ClusteringSettings",
@@ -196,7 +199,10 @@ __all__ = [
     "ValidationError",
     "VersionConflictError",
     "__version__",
+    "carry",
+    "current",
     "recorded",
+    "tool",
 ]
 
 

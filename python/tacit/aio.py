@@ -8,6 +8,7 @@ import functools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import EllipsisType, TracebackType
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, Unpack
@@ -25,7 +26,7 @@ from .model.query import EPISODE_HEAD, Asking, EpisodeHead, check_keywords
 from .model.recall import Recall
 from .model.usage import Usage
 from .observing import Observer
-from .recorder import Recorder
+from .recorder import Call, Recorder
 from .redaction import Redactor
 from .registry import Part
 from .storage import Store
@@ -38,7 +39,7 @@ class AsyncMemory:
     """A `Memory` whose verbs are awaited, with the same arguments.
 
     Verbs that wait for a disk (`complete`, `add`, `recall`...) run on threads of its own, and so does opening the
-    files, so the event loop goes on; `start` and `log` only touch memory and are done at once. Cancelling a waiter
+    files, so the event loop stays free; `start` and `log` only touch memory and are done at once. Cancelling a waiter
     withdraws nothing: a `complete` that was handed over is carried out, and repeating it is safe. After `close` every
     verb raises `StorageError`.
 
@@ -123,6 +124,60 @@ class AsyncMemory:
         if is_late and strict:
             await self._run(functools.partial(memory._rooms.opened.refuse_late, opened, number))
         return number
+
+    async def begin(
+        self,
+        episode_id: str,
+        tool: str,
+        action: str | None = None,
+        *,
+        parameters: Json = None,
+        call_id: str | None = None,
+        tokens: int | None = None,
+        metadata: dict[str, Json] | None = None,
+        state: Json = None,
+        namespace: str | None = None,
+    ) -> str:
+        """As `Memory.begin`."""
+        memory = await self._ready()
+        return memory.begin(
+            episode_id,
+            tool,
+            action,
+            parameters=parameters,
+            call_id=call_id,
+            tokens=tokens,
+            metadata=metadata,
+            state=state,
+            namespace=namespace,
+        )
+
+    async def end(
+        self,
+        episode_id: str,
+        *,
+        call_id: str,
+        output: Json | EllipsisType = ...,
+        error: str | BaseException | None = None,
+        timed_out: bool = False,
+        tokens: int | None = None,
+        metadata: dict[str, Json] | None = None,
+        namespace: str | None = None,
+        strict: bool = True,
+    ) -> int:
+        """As `Memory.end`."""
+        memory = await self._ready()
+        return memory.end(
+            episode_id,
+            call_id=call_id,
+            output=output,
+            error=error,
+            timed_out=timed_out,
+            tokens=tokens,
+            metadata=metadata,
+            namespace=namespace,
+            strict=strict,
+        )
 
     async def complete(self, episode_id: str, outcome: Outcome, *, namespace: str | None = None) -> Learned:
         """As `Memory.complete`."""
@@ -345,7 +400,7 @@ class AsyncMemory:
         await self.close()
 
     async def _ready(self) -> Memory:
-        """The memory, once its files are open. The event loop goes on meanwhile."""
+        """The memory, once its files are open. The event loop stays free meanwhile."""
         if not self._opening.done():
             await asyncio.shield(asyncio.wrap_future(self._opening))
         return self.memory
@@ -386,7 +441,7 @@ def _resolved(make: Callable[[], Memory]) -> Future[Memory]:
 
 
 class AsyncRecorder:
-    """One episode while it goes on; `AsyncMemory.episode` makes it, `async with` starts it. As `Recorder`, awaited.
+    """One open episode; `AsyncMemory.episode` makes it, `async with` starts it. As `Recorder`, awaited.
 
     The first verdict holds, also if the task that gave it is cancelled before the commit.
 
@@ -419,7 +474,7 @@ class AsyncRecorder:
 
     @property
     def learned(self) -> Learned | None:
-        """Everything the episode taught; `None` while it goes on."""
+        """Everything the episode taught; `None` while it is open."""
         return self.recorder.learned
 
     @property
@@ -429,12 +484,14 @@ class AsyncRecorder:
 
     async def __aenter__(self) -> AsyncRecorder:
         self._recorder = self._start(await self.memory._ready())
+        self._recorder.__enter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         recorder = self.recorder
+        recorder._leave()
         recorder._decide_ending(error)
         await self._on_thread(functools.partial(recorder.__exit__, kind, error, traceback))
 
@@ -459,6 +516,42 @@ class AsyncRecorder:
         if check_late is not None:
             await self._on_thread(check_late)
         return number
+
+    def begin(
+        self,
+        tool: str,
+        action: str | None = None,
+        *,
+        parameters: Json = None,
+        call_id: str | None = None,
+        metadata: dict[str, Json] | None = None,
+        state: Json = None,
+    ) -> Call:
+        """As `Recorder.begin`; the call is not awaited, nor are its endings: they only touch memory."""
+        return self.recorder.begin(
+            tool,
+            action,
+            parameters=parameters,
+            call_id=call_id,
+            metadata=metadata,
+            state=state,
+        )
+
+    def step(
+        self,
+        tool: str,
+        action: str | None = None,
+        *,
+        parameters: Json = None,
+        metadata: dict[str, Json] | None = None,
+        state: Json = None,
+    ) -> AbstractContextManager[Call]:
+        """As `Recorder.step`, with a plain `with`."""
+        return self.recorder.step(tool, action, parameters=parameters, metadata=metadata, state=state)
+
+    def batch(self) -> AbstractContextManager[None]:
+        """As `Recorder.batch`, with a plain `with`."""
+        return self.recorder.batch()
 
     async def recall(
         self,

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 
 import msgspec
 
+from ._native import new_id
 from .answers.question import failing_at, query_of
 from .config import Settings, check_settings
 from .errors import StorageError, TacitError, ValidationError
-from .model.checks import check_count, check_name, check_namespace, check_share, check_task
+from .model.checks import check_call_id, check_count, check_name, check_namespace, check_share, check_task
 from .model.episode import Episode, Json, Outcome, Step
 from .model.ids import as_bytes
 from .model.query import EPISODE_HEAD, Asking, EpisodeHead, Query, check_keywords
@@ -200,6 +201,59 @@ class Memory:
         except TacitError as refusal:
             self._observers.refused("log", self.namespace, refusal)
             raise
+
+    @observed
+    def begin(
+        self,
+        episode_id: str,
+        tool: str,
+        action: str | None = None,
+        *,
+        parameters: Json = None,
+        call_id: str | None = None,
+        tokens: int | None = None,
+        metadata: dict[str, Json] | None = None,
+        state: Json = None,
+        namespace: str | None = None,
+    ) -> str:
+        """Notes that a call begins, and returns its call id: `end` brings the result.
+
+        Calls that are in flight at the same time share a `batch` and have no order. A call that is still in flight
+        when the episode ends is a step without a result. Raises `ValidationError` for a call id in flight already.
+        """
+        from .intake.step_fields import StepFields
+
+        call_id = new_id() if call_id is None else check_call_id(call_id)
+        fields = StepFields(
+            self._now(), tool, action, parameters, tokens=tokens, metadata=metadata, state=state
+        )
+        self._rooms.opened.begin(episode_id, self._within(namespace), fields, call_id, self._to_json)
+        return call_id
+
+    @observed
+    def end(
+        self,
+        episode_id: str,
+        *,
+        call_id: str,
+        output: Json | EllipsisType = ...,
+        error: str | BaseException | None = None,
+        timed_out: bool = False,
+        tokens: int | None = None,
+        metadata: dict[str, Json] | None = None,
+        namespace: str | None = None,
+        strict: bool = True,
+    ) -> int:
+        """Brings the result of a call that `begin` noted, and returns its step's number; its latency is measured.
+
+        0 means that the result came first: it waits for its beginning. Values are converted as by `log`.
+        """
+        from .intake.calls import CallResult
+
+        result = CallResult(self._now(), output, error, timed_out, tokens, metadata)
+        return self._rooms.opened.end(
+            episode_id, self._within(namespace), check_call_id(call_id), result, strict, self._to_json
+        )
 
     @observed
     def complete(self, episode_id: str, outcome: Outcome, *, namespace: str | None = None) -> Learned:

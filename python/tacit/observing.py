@@ -188,7 +188,7 @@ class Observers:
         return receipts
 
     def refused(self, verb: str, namespace: str, error: TacitError) -> None:
-        """Tells of a refusal by a verb that is too hot to be decorated."""
+        """Reports a refusal by a verb that is too hot to be decorated."""
         if self._observers and not getattr(self._current, "is_inside", False):
             self.tell("refused", Event(verb, namespace, 0.0, error))
 
@@ -251,7 +251,7 @@ class _Telling:
 
     @contextmanager
     def failures_told(self) -> Iterator[bool]:
-        """Runs a verb; tells of its commits and its refusal if it fails. Gives False inside another verb."""
+        """Runs a verb; reports its commits, and its refusal if it fails. Gives False inside another verb."""
         refusal: TacitError | None = None
         with self._observers.verb() as is_outermost:
             try:
@@ -275,7 +275,7 @@ class _Telling:
             yield cast(R, result)
 
     def tell_result(self, result: object) -> None:
-        """Tells of the commits, then of the result: its type says which event it is."""
+        """Reports the commits, then the result: its type says which event it is."""
         from .model.maintenance import Maintenance
 
         self._tell_commits()

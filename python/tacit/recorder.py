@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +11,7 @@ from types import EllipsisType, TracebackType
 from typing import Any, Literal, ParamSpec, TypeVar, Unpack, cast
 
 from . import _native
+from .current_episode import enter, leave
 from .errors import EpisodeClosedError, StorageError, TacitError, ValidationError
 from .intake.conversion import cut_middle, error_text
 from .intake.lenient_head import lenient_head
@@ -29,7 +31,7 @@ _UNSTORED = Receipt(0, 0, 0, "")
 
 
 class Recorder:
-    """One episode while it goes on; `Memory.episode` makes it.
+    """One open episode; `Memory.episode` makes it.
 
     End it with `succeed`, `fail` or `partial`: the first verdict holds. An `Exception` that leaves the `with` block
     fails the episode with the exception's message and passes; an interrupt, an exit or a cancellation abandons it, and
@@ -55,10 +57,11 @@ class Recorder:
     def __init__(self, memory: Memory, task: str, head: EpisodeHead, *, strict: bool = False) -> None:
         self.strict = strict
         self.learned: Learned | None = None
-        """Everything the episode taught; `None` while it goes on."""
+        """Everything the episode taught; `None` while it is open."""
         self._problems: list[str] = []
         self._tools: list[str] = []
         self._verdict: Outcome | None = None
+        self._token: contextvars.Token[Recorder | None] | None = None
         if not strict:
             task, head, self._problems = lenient_head(task, head, memory.settings.limits)
         namespace = head.get("namespace")
@@ -117,6 +120,77 @@ class Recorder:
         if is_late and self.strict and opened is not None:
             return number, functools.partial(self.memory._rooms.opened.refuse_late, opened, number)
         return number, None
+
+    def begin(
+        self,
+        tool: str,
+        action: str | None = None,
+        *,
+        parameters: Json = None,
+        call_id: str | None = None,
+        metadata: dict[str, Json] | None = None,
+        state: Json = None,
+    ) -> Call:
+        """Notes that a call begins; the returned `Call` takes its result. See `Memory.begin`."""
+        call = Call(self, tool, _native.new_id() if call_id is None else call_id)
+        with self._lenient("begin"):
+            self.memory.begin(
+                self.id,
+                tool,
+                action,
+                parameters=parameters,
+                call_id=call.id,
+                metadata=metadata,
+                state=state,
+            )
+        return call
+
+    @contextmanager
+    def step(
+        self,
+        tool: str,
+        action: str | None = None,
+        *,
+        parameters: Json = None,
+        metadata: dict[str, Json] | None = None,
+        state: Json = None,
+    ) -> Iterator[Call]:
+        """A call that is in flight while the block runs.
+
+        An exception fails it and passes. A block that gives no result ends the call with the output `None`.
+
+        Example:
+            >>> from tacit import Memory
+            >>> memory = Memory()
+            >>> with memory.episode("Find flights to Oslo") as episode:
+            ...     with episode.step("search", parameters={"to": "Oslo"}) as call:
+            ...         number = call.end(output=["SK 4423"])
+            ...     learned = episode.succeed()
+            >>> memory.get(episode.id).steps[0].output
+            ['SK 4423']
+        """
+        call = self.begin(tool, action, parameters=parameters, metadata=metadata, state=state)
+        try:
+            yield call
+        except BaseException as error:
+            if not call.has_ended:
+                call.fail(error)
+            raise
+        if not call.has_ended:
+            call.end(output=None)
+
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Every step that is logged or begun in the block belongs to one batch: the steps have no order."""
+        opened = self.memory._rooms.opened.by_id.get(self.id)
+        calls = None if opened is None else opened.in_flight()
+        if calls is not None:
+            calls.hold_batch()
+        try:
+            yield
+        finally:
+            if calls is not None:
+                calls.release_batch()
 
     def recall(
         self,
@@ -183,7 +257,7 @@ class Recorder:
 
     @property
     def _open_id(self) -> str | None:
-        """The episode's id while it goes on: its answers are receipts."""
+        """The episode's id while it is open: its answers are receipts."""
         return self.id if self.learned is None else None
 
     def _so_far(self) -> Episode:
@@ -258,11 +332,13 @@ class Recorder:
         return Learned(self.id, "unstored", _UNSTORED, problems=self.problems)
 
     def __enter__(self) -> Recorder:
+        self._token = enter(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._leave()
         if self.learned is not None or isinstance(error, TacitError):
             return
         self._decide_ending(error)
@@ -278,6 +354,12 @@ class Recorder:
             if error is not None and learned.state == "unstored":
                 error.add_note(f"tacit could not store the episode {self.id}: {learned.problems[-1]}")
 
+    def _leave(self) -> None:
+        """Makes the episode around this one current again."""
+        if self._token is not None:
+            leave(self._token)
+            self._token = None
+
     @contextmanager
     def _lenient(self, verb: str) -> Iterator[None]:
         """Keeps failures inside tacit from the agent and notes them, unless the recorder is strict."""
@@ -292,6 +374,73 @@ class Recorder:
         problem = f"{verb}: {cut_middle(error_text(error), 500)}"
         if problem not in self._problems and len(self._problems) < _MAX_PROBLEMS:
             self._problems.append(problem)
+
+
+class Call:
+    """A call in flight; `Recorder.begin` makes it. The first result holds.
+
+    Example:
+        >>> from tacit import Memory
+        >>> memory = Memory()
+        >>> with memory.episode("Compare two shops") as episode:
+        ...     calls = [episode.begin("search", parameters={"shop": shop}) for shop in (1, 2)]
+        ...     numbers = [call.end(output="found") for call in calls]
+        ...     learned = episode.succeed()
+        >>> len({step.batch for step in memory.get(episode.id).steps})
+        1
+    """
+
+    def __init__(self, recorder: Recorder, tool: str, call_id: str) -> None:
+        self.id: str = call_id
+        self.tool = tool
+        self.has_ended = False
+        self._recorder = recorder
+
+    def end(
+        self,
+        *,
+        output: Json = None,
+        tokens: int | None = None,
+        metadata: dict[str, Json] | None = None,
+    ) -> int:
+        """Ends the call with its output and returns the step's number; 0 means that it could not be recorded."""
+        return self._end(output=output, tokens=tokens, metadata=metadata)
+
+    def fail(self, error: str | BaseException) -> int:
+        """Ends the call with an error, a text or an exception."""
+        return self._end(error=error)
+
+    def timed_out(self) -> int:
+        """Ends the call as timed out."""
+        return self._end(timed_out=True)
+
+    def _end(
+        self,
+        *,
+        output: Json | EllipsisType = ...,
+        error: str | BaseException | None = None,
+        timed_out: bool = False,
+        tokens: int | None = None,
+        metadata: dict[str, Json] | None = None,
+    ) -> int:
+        if self.has_ended:
+            return 0
+        self.has_ended = True
+        number, recorder = 0, self._recorder
+        with recorder._lenient("end"):
+            number = recorder.memory.end(
+                recorder.id,
+                call_id=self.id,
+                output=output,
+                error=error,
+                timed_out=timed_out,
+                tokens=tokens,
+                metadata=metadata,
+                strict=recorder.strict,
+            )
+        if number:
+            recorder._tools.append(str(self.tool))
+        return number
 
 
 _UNKNOWN_ODDS = Prediction(

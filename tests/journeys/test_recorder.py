@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import tacit
 from tacit import (
     Episode,
     Finding,
@@ -315,3 +317,129 @@ def test_a_decorated_coroutine_is_an_episode_once_it_was_awaited() -> None:
     assert succeeded.outcome == Outcome.success()
     assert failed.outcome == Outcome.failure("ZeroDivisionError: division by zero")
     assert [step.status for step in (*succeeded.steps, *failed.steps)] == ["ok", "error"]
+
+
+def test_calls_in_flight_at_the_same_time_share_a_batch() -> None:
+    memory = Memory()
+    with memory.episode("Compare two shops") as episode:
+        first = episode.begin("search", parameters={"shop": 1})
+        second = episode.begin("search", parameters={"shop": 2})
+        second.end(output="cheap")
+        first.fail(TimeoutError("too slow"))
+        third = episode.begin("buy")
+        third.end(output="done")
+        episode.succeed()
+    steps = memory.get(episode.id).steps
+    assert [(step.parameters, step.status, step.error) for step in steps] == [
+        ({"shop": 2}, "ok", None),
+        ({"shop": 1}, "error", "TimeoutError: too slow"),
+        (None, "ok", None),
+    ]
+    assert steps[0].batch == steps[1].batch != steps[2].batch
+    assert all(step.latency_ms is not None and step.latency_ms >= 0 for step in steps)
+
+
+def test_a_call_in_flight_at_the_end_is_a_step_without_a_result() -> None:
+    memory = Memory()
+    with memory.episode("Search") as episode:
+        call = episode.begin("search", call_id="c1")
+        episode.succeed()
+    assert call.end(output="late") == 0
+    (step,) = memory.get(episode.id).steps
+    assert (step.status, step.call_id) == (None, "c1")
+    assert any("end:" in problem for problem in episode.problems)
+
+
+def test_a_result_that_comes_first_waits_for_its_beginning() -> None:
+    memory = Memory()
+    id = memory.start("Search")
+    assert memory.end(id, call_id="c1", output="found") == 0
+    assert memory.begin(id, "search", call_id="c1") == "c1"
+    (step,) = memory.get(id).steps
+    assert (step.tool, step.output, step.call_id) == ("search", "found", "c1")
+    memory.begin(id, "search", call_id="c2")
+    with pytest.raises(ValidationError, match="in flight already"):
+        memory.begin(id, "search", call_id="c2")
+
+
+def test_a_step_block_ends_its_call_by_how_the_block_ends() -> None:
+    memory = Memory()
+    with memory.episode("Search") as episode:
+        with episode.step("search", parameters={"to": "Oslo"}) as call:
+            call.end(output=["SK 4423"])
+        with episode.step("wait"):
+            pass
+        with pytest.raises(LookupError), episode.step("book"):
+            raise LookupError("sold out")
+        with episode.batch():
+            episode.log("read", output=1)
+            episode.log("read", output=2)
+        episode.succeed()
+    steps = memory.get(episode.id).steps
+    assert [step.status for step in steps] == ["ok", "ok", "error", "ok", "ok"]
+    assert steps[3].batch == steps[4].batch is not None
+
+
+def test_the_current_episode_follows_its_context() -> None:
+    memory = Memory()
+    assert tacit.current() is None
+
+    @tacit.tool
+    def look(place: str) -> str:
+        return f"nothing in {place}"
+
+    @tacit.tool(name="fetch_page")
+    def fetch(url: str) -> str:
+        raise ConnectionError("refused")
+
+    assert look("the void") == "nothing in the void"
+    with memory.episode("Look around") as outer:
+        assert tacit.current() is outer
+        look("the drawer")
+        with memory.episode("Look closer") as inner:
+            assert tacit.current() is inner
+        assert tacit.current() is outer
+        with pytest.raises(ConnectionError):
+            fetch(url="/")
+        outer.succeed()
+    assert tacit.current() is None
+    first, second = memory.get(outer.id).steps
+    assert (first.tool, first.parameters, first.output) == (
+        "look",
+        {"place": "the drawer"},
+        "nothing in the drawer",
+    )
+    assert (second.tool, second.error) == ("fetch_page", "ConnectionError: refused")
+
+
+def test_a_carried_function_records_into_the_episode_of_its_origin() -> None:
+    memory = Memory()
+
+    @tacit.tool
+    def look(place: str) -> str:
+        return place
+
+    with ThreadPoolExecutor(2) as pool, memory.episode("Look around") as episode:
+        pool.submit(look, "lost").result()
+        pool.submit(tacit.carry(look), "found").result()
+        episode.succeed()
+    assert [step.parameters for step in memory.get(episode.id).steps] == [{"place": "found"}]
+
+
+def test_an_awaited_tool_is_a_step_of_its_task() -> None:
+    memory = Memory()
+
+    @tacit.tool
+    async def look(place: str) -> str:
+        await asyncio.sleep(0)
+        return place
+
+    async def agent() -> None:
+        with memory.episode("Look around") as episode:
+            await asyncio.gather(look("left"), look("right"))
+            episode.succeed()
+
+    asyncio.run(agent())
+    (episode,) = memory.episodes()
+    assert {step.output for step in episode.steps} == {"left", "right"}
+    assert len({step.batch for step in episode.steps}) == 1

@@ -25,8 +25,12 @@ RESULTS = {
     "add_many": "tuple[Learned, ...]",
     "episode": "AsyncRecorder",
     "within": "AsyncMemory",
+    "step": "AbstractContextManager[Call]",
+    "batch": "AbstractContextManager[None]",
 }
 """The results of awaited verbs that differ from those of their blocking twins."""
+PLAIN = ("within", "episode", "begin", "step", "batch")
+"""Verbs that only touch memory and need not be awaited."""
 
 
 def verbs(kind: type) -> dict[str, Callable[..., Any]]:
@@ -41,7 +45,13 @@ def test_each_verb_has_an_awaited_twin_with_the_same_arguments(blocking: type, a
         twin = inspect.signature(inspect.unwrap(verbs(awaited)[name]))
         assert list(own.parameters.values()) == list(twin.parameters.values()), name
         assert twin.return_annotation == RESULTS.get(name, own.return_annotation), name
-        assert inspect.iscoroutinefunction(verbs(awaited)[name]) or name in ("within", "episode")
+        assert inspect.iscoroutinefunction(verbs(awaited)[name]) or name in (
+            "within",
+            "episode",
+            "begin",
+            "step",
+            "batch",
+        )
 
 
 def test_both_memories_are_made_with_the_same_arguments() -> None:

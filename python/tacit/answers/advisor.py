@@ -202,7 +202,7 @@ def _reasons(rows: Iterable[tuple[str, float, float]]) -> tuple[Reason, ...]:
 
 
 def _arguments(rows: Iterable[FilledRow]) -> tuple[Argument, ...]:
-    """The arguments of a step; a redacted value is of no use to a tool, so its parameter stays open."""
+    """The arguments of a step; a tool cannot use a redacted value, so its parameter stays open."""
     return tuple(
         Argument(name, source=source)
         if value is None or _REDACTED in value

@@ -206,6 +206,8 @@ class _Conversion:
         self._note(f"{_type_name(key)} key became text")
         if isinstance(key, Enum):
             key = key.value
+        if not isinstance(key, _KEYS):
+            self.is_lossy = True
         return self._text(key if isinstance(key, str) else self._repr_of_key(key))
 
     def _repr_of_key(self, key: object) -> str:
@@ -233,6 +235,10 @@ class _Conversion:
     def _lost(self, change: str, instead: Json) -> Json:
         self._lose(change)
         return instead
+
+
+_KEYS = (str, int, float, bytes, tuple, UUID, PurePath, date, time, type(None))
+"""Types whose text says all that a key of theirs says."""
 
 
 def _type_name(value: object) -> str:

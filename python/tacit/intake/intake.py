@@ -99,6 +99,7 @@ class Intake:
         with self._opened.held(opened) as is_open:
             if not is_open:
                 return self._completed_before(episode_id, outcome, opened.namespace)
+            opened.log_unfinished()
             closed = opened.close(
                 outcome, ended_at=max(self._now(), opened.started_at), redactor=self._redactor
             )

@@ -22,6 +22,7 @@ from ..model.ids import as_bytes
 from ..model.record import SideRecord
 from ..redaction import Redactor
 from ..storage.base import Store
+from .calls import CallResult, CallsInFlight
 from .conversion import ToJson
 from .redacting import redacted_episode
 from .step_fields import StepFields, convert_step
@@ -39,9 +40,20 @@ class OpenEpisode:
     """
 
     __slots__ = (
-        "_closed", "_credited", "_episode", "_limits", "_record",
-        "altered_steps", "dropped_answers", "dropped_steps",
-        "is_completing", "lock", "namespace", "receipts", "started_in",
+        "_closed",
+        "_credited",
+        "_episode",
+        "_limits",
+        "_record",
+        "altered_steps",
+        "calls",
+        "dropped_answers",
+        "dropped_steps",
+        "is_completing",
+        "lock",
+        "namespace",
+        "receipts",
+        "started_in",
     )  # fmt: skip
 
     def __init__(self, episode: Episode, limits: Limits, started_in: str | None = None) -> None:
@@ -54,6 +66,8 @@ class OpenEpisode:
         self.receipts: list[RecallReceipt] = []
         """The answers that the episode was given, oldest first."""
         self.dropped_answers = 0
+        self.calls: CallsInFlight | None = None
+        """Made when a call begins or a batch is opened first."""
         self.altered_steps = 0
         self.dropped_steps: dict[str, int] = {}
         """How many steps were not recorded, by reason."""
@@ -116,6 +130,18 @@ class OpenEpisode:
         self.dropped_steps[reason] = self.dropped_steps.get(reason, 0) + 1
         return 0
 
+    def in_flight(self) -> CallsInFlight:
+        """The calls of this episode that wait for their results."""
+        if self.calls is None:
+            self.calls = CallsInFlight()
+        return self.calls
+
+    def log_unfinished(self) -> None:
+        """Appends the calls in flight as steps without a result: the episode ends before they do."""
+        if self.calls is not None:
+            for fields in self.calls.drain():
+                self.log(fields, strict=False)
+
     def snapshot(self) -> Episode:
         """The episode as it stands."""
         return _EPISODES.decode(self._record.record({}))
@@ -140,6 +166,8 @@ class OpenEpisode:
                 False,
                 step.state,
                 list(step.altered) or None,
+                step.call_id,
+                step.batch,
             )
         except (TypeError, OverflowError) as error:
             raise _mistyped(error) from error
@@ -269,8 +297,32 @@ class OpenEpisodes:
             opened = self.require(episode_id, namespace)
         if opened.is_completing:
             self.refuse_from_within(opened)
+        if opened.calls is not None and (batch := opened.calls.held_batch()) is not None:
+            step = (*step, None, None, batch)
         number = opened.log(step, strict, to_json)
         return opened, number, opened.is_completing or episode_id not in self.by_id
+
+    def begin(
+        self, episode_id: str, namespace: str, fields: StepFields, call_id: str, to_json: ToJson | None
+    ) -> int:
+        """Notes the beginning of a call; gives its step's number if the result came before, else 0."""
+        opened = self.require(episode_id, namespace)
+        finished = opened.in_flight().begin(fields, call_id)
+        return 0 if finished is None else opened.log(finished, False, to_json)
+
+    def end(
+        self,
+        episode_id: str,
+        namespace: str,
+        call_id: str,
+        result: CallResult,
+        strict: bool,
+        to_json: ToJson | None,
+    ) -> int:
+        """Appends the step of a call that ends; gives its number, or 0 if the result waits for the beginning."""
+        opened = self.require(episode_id, namespace)
+        finished = opened.in_flight().end(call_id, result)
+        return 0 if finished is None else opened.log(finished, strict, to_json)
 
     @contextmanager
     def held(self, opened: OpenEpisode) -> Iterator[bool]:

@@ -32,6 +32,8 @@ class StepFields(NamedTuple):
     truncate: bool = False
     state: Json = None
     altered: list[str] | None = None
+    call_id: str | None = None
+    batch: int | None = None
 
 
 def convert_step(given: StepFields, limits: Limits, to_json: ToJson | None = None) -> tuple[StepFields, bool]:

@@ -56,6 +56,13 @@ def check_tool(field: str, tool: object) -> None:
     _check_characters(field, tool, TOOL_CHARACTERS)
 
 
+def check_call_id(call_id: object) -> str:
+    """A call id is a text of 1 to 256 characters."""
+    _check_characters("call_id", call_id, TOOL_CHARACTERS)
+    assert isinstance(call_id, str)
+    return call_id
+
+
 def check_timed(timed: object) -> None:
     """True if the times are the run's own, else False."""
     if not isinstance(timed, bool):

@@ -36,6 +36,11 @@ class Step:
     """The agent's view of its situation when it took the step: a text or a mapping; `None` if it gave none."""
     altered: tuple[str, ...] = ()
     """Changes that recording made to the given values, for example `"output: tuple became a list"`."""
+    call_id: str | None = None
+    """The id that joins the beginning and the result of the call; `None` for a step that was logged at once."""
+    batch: int | None = None
+    """The steps of one number were in flight at the same time: they have no order. `None` for a step that was logged
+    at once."""
 
     @property
     def ok(self) -> bool | None:

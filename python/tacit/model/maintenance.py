@@ -42,7 +42,7 @@ class Maintenance:
     `id` names its audit entry, for `undo`; None where nothing was decided or nothing written. `merges` and `changed`
     are the decisions: near-duplicates, and patterns that were promoted, retired or brought back. `clusters` and
     `heuristics` are those there are now, `new_heuristics` and `gone_heuristics` count what differs from before.
-    `unchanged` says that everything was as it should be.
+    `unchanged` means that nothing had to change.
     """
 
     namespace: str

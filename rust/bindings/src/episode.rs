@@ -30,6 +30,8 @@ struct StepFields<'a, 'py> {
     metadata: Option<&'a Bound<'py, PyDict>>,
     state: Option<&'a Bound<'py, PyAny>>,
     altered: Option<&'a Bound<'py, PyAny>>,
+    call_id: Option<&'a Bound<'py, PyString>>,
+    batch: Option<u32>,
 }
 
 #[pymethods]
@@ -53,7 +55,7 @@ impl PyRecordBuilder {
     }
 
     /// Appends a step and returns its number, counted from 1. Nothing changes if it raises.
-    #[pyo3(signature = (at, tool, action=None, parameters=None, output=None, error=None, timed_out=false, latency_ms=None, tokens=None, metadata=None, truncate=false, state=None, altered=None))]
+    #[pyo3(signature = (at, tool, action=None, parameters=None, output=None, error=None, timed_out=false, latency_ms=None, tokens=None, metadata=None, truncate=false, state=None, altered=None, call_id=None, batch=None))]
     #[allow(clippy::too_many_arguments, reason = "a step's fields, passed without a dict in between")]
     fn log(
         &self,
@@ -71,6 +73,8 @@ impl PyRecordBuilder {
         truncate: bool,
         state: Option<&Bound<'_, PyAny>>,
         altered: Option<&Bound<'_, PyAny>>,
+        call_id: Option<&Bound<'_, PyString>>,
+        batch: Option<u32>,
     ) -> PyResult<u32> {
         let none = py.None().into_bound(py);
         let output = output.unwrap_or(&none);
@@ -87,6 +91,8 @@ impl PyRecordBuilder {
             metadata,
             state,
             altered,
+            call_id,
+            batch,
         };
         // The lock is not held while values are read: naming a wrong one may run Python code.
         loop {
@@ -151,6 +157,12 @@ impl PyRecordBuilder {
         }
         if let Some(altered) = step.altered {
             map.json("altered", altered)?;
+        }
+        if let Some(call_id) = step.call_id {
+            map.text("call_id", call_id, 256)?;
+        }
+        if let Some(batch) = step.batch {
+            map.key("batch").int(i64::from(batch));
         }
         Ok(map.finish())
     }
