@@ -411,7 +411,7 @@ class AsyncMemory:
         return await self._run(functools.partial(verb, memory, *given, **named), verb.__name__ in _COMMITS)
 
     async def _run(self, call: Callable[[], T], commits: bool = True) -> T:
-        """Runs the call on a thread. Cancelling the waiter withdraws nothing: what was handed over is carried out."""
+        """Runs the call on a thread. Cancelling the waiter withdraws nothing: the call is carried out."""
         if self._is_closed:
             raise StorageError("the memory is closed")
         threads = self._commits if commits else self._answers

@@ -6,11 +6,11 @@
     │   └── EpisodeClosedError    the episode was completed already, with another outcome
     ├── UnknownRecallError        no recall of an episode has that id
     ├── UnknownNameError          a name that no registry knows
-    ├── ValidationError           a field, its limit and what was given (also a ValueError)
+    ├── ValidationError           a field, its rule and the given value (also a ValueError)
     │   ├── TooLargeError         the value is larger than its limit
     │   └── UnknownMaintenanceError   no maintenance run has that id
     ├── ConflictError             the same external id, another content
-    ├── LeakError                 an evaluated memory knows what it is asked about
+    ├── LeakError                 an evaluated memory knows the answer to its question
     └── StorageError
         ├── CommitUnknownError    the link died during COMMIT: repeating the commit is safe
         ├── CorruptRecordError    the bytes are not those that were written: retrying cannot help
@@ -28,17 +28,47 @@ from typing import TYPE_CHECKING
 
 
 class TacitError(Exception):
-    """The root of everything tacit raises on purpose."""
+    """The root of everything tacit raises on purpose.
+
+    Example:
+        >>> import tacit
+        >>> memory = tacit.Memory()
+        >>> try:
+        ...     memory.get("no id")
+        ... except tacit.TacitError as error:
+        ...     print(error)
+        no episode 'no id'
+    """
 
     retryable: bool = False
 
 
 class EpisodeError(TacitError):
-    """The order of calls on an episode is wrong."""
+    """The order of calls on an episode is wrong.
+
+    Example:
+        >>> import tacit
+        >>> memory = tacit.Memory()
+        >>> try:
+        ...     memory.get("no id")
+        ... except tacit.EpisodeError as error:
+        ...     print(error)
+        no episode 'no id'
+    """
 
 
 class UnknownEpisodeError(EpisodeError, KeyError):
-    """No episode has this id."""
+    """No episode has this id.
+
+    Example:
+        >>> import tacit
+        >>> memory = tacit.Memory()
+        >>> try:
+        ...     memory.forget("no id")
+        ... except tacit.UnknownEpisodeError as error:
+        ...     print(error)
+        no episode 'no id'
+    """
 
     def __init__(self, episode_id: str) -> None:
         super().__init__(episode_id)
@@ -49,7 +79,19 @@ class UnknownEpisodeError(EpisodeError, KeyError):
 
 
 class EpisodeClosedError(EpisodeError):
-    """The episode has ended: it takes no more steps and no other outcome."""
+    """The episode has ended: it takes no more steps and no other outcome.
+
+    Example:
+        >>> import tacit
+        >>> memory = tacit.Memory()
+        >>> episode_id = memory.start("Cancel order 17")
+        >>> _ = memory.complete(episode_id, tacit.Outcome.success())
+        >>> try:
+        ...     memory.log(episode_id, "cancel_order")
+        ... except tacit.EpisodeClosedError:
+        ...     print("the episode has ended")
+        the episode has ended
+    """
 
     def __init__(self, episode_id: str, message: str = "is closed") -> None:
         super().__init__(episode_id, message)
@@ -61,7 +103,17 @@ class EpisodeClosedError(EpisodeError):
 
 
 class UnknownRecallError(TacitError, KeyError):
-    """No recall that belongs to an episode has this id: what was asked outside of an episode is not kept."""
+    """No answer that an episode keeps has this id; answers outside of an episode are not kept.
+
+    Example:
+        >>> import tacit
+        >>> memory = tacit.Memory()
+        >>> try:
+        ...     memory.feedback("no id", helped={})
+        ... except tacit.UnknownRecallError as error:
+        ...     print(error)
+        no recall 'no id' within an episode
+    """
 
     def __init__(self, recall_id: str) -> None:
         super().__init__(recall_id)
@@ -72,7 +124,16 @@ class UnknownRecallError(TacitError, KeyError):
 
 
 class UnknownNameError(TacitError, LookupError):
-    """A name that no registry knows; `known` lists those it does."""
+    """A name that no registry knows; `known` lists those it does.
+
+    Example:
+        >>> import tacit
+        >>> try:
+        ...     tacit.Memory(settings=tacit.Settings(embedder="hashd"))
+        ... except tacit.UnknownNameError as error:
+        ...     print(error.kind, error.name)
+        embedder hashd
+    """
 
     def __init__(self, kind: str, name: str, known: list[str]) -> None:
         super().__init__(kind, name, known)
@@ -89,7 +150,17 @@ class UnknownNameError(TacitError, LookupError):
 
 
 class ValidationError(TacitError, ValueError):
-    """A value breaks a rule: `field` names it, `rule` follows "must be", `value` is the given one or its size."""
+    """A value breaks a rule: `field` names it, `rule` follows "must be", `value` is the given one or its size.
+
+    Example:
+        >>> import tacit
+        >>> memory = tacit.Memory()
+        >>> try:
+        ...     memory.recall("Cancel order 17", limit=0)
+        ... except tacit.ValidationError as error:
+        ...     print(error)
+        limit must be 1 to 100; got 0
+    """
 
     def __init__(self, field: str, rule: str, value: str) -> None:
         super().__init__(field, rule, value)
@@ -102,11 +173,31 @@ class ValidationError(TacitError, ValueError):
 
 
 class TooLargeError(ValidationError):
-    """A value is larger than its limit."""
+    """A value is larger than its limit.
+
+    Example:
+        >>> import tacit
+        >>> memory = tacit.Memory()
+        >>> try:
+        ...     memory.start("x" * 20_000)
+        ... except tacit.TooLargeError as error:
+        ...     print(error)
+        task must be at most 10,000 bytes; got 20,000
+    """
 
 
 class UnknownMaintenanceError(ValidationError):
-    """No maintenance run of the namespace has this id."""
+    """No maintenance run of the namespace has this id.
+
+    Example:
+        >>> import tacit
+        >>> memory = tacit.Memory()
+        >>> try:
+        ...     memory.undo("no id")
+        ... except tacit.UnknownMaintenanceError as error:
+        ...     print(error)
+        no maintenance run 'no id'; `tacit maintain` prints the id
+    """
 
     def __init__(self, audit_id: str, *rest: str) -> None:
         super().__init__("audit_id", "the id of a maintenance run", repr(audit_id))
@@ -128,7 +219,19 @@ def refusal(field: str, rule: str, value: str) -> str:
 
 
 class ConflictError(TacitError):
-    """The same external id stands for another content in this namespace."""
+    """The same external id stands for another content in this namespace.
+
+    Example:
+        >>> import tacit
+        >>> memory = tacit.Memory()
+        >>> done = tacit.Outcome.success()
+        >>> _ = memory.add(tacit.Episode(task="Cancel order 17", external_id="run-1", outcome=done))
+        >>> try:
+        ...     memory.add(tacit.Episode(task="Cancel order 18", external_id="run-1", outcome=done))
+        ... except tacit.ConflictError as error:
+        ...     print(error.external_id)
+        run-1
+    """
 
     def __init__(self, external_id: str, namespace: str) -> None:
         super().__init__(external_id, namespace)
@@ -140,25 +243,60 @@ class ConflictError(TacitError):
 
 
 class LeakError(TacitError):
-    """An evaluation was stopped: the memory holds, or answers from, something that was to be held out of it."""
+    """An evaluation was stopped: the memory holds, or answers from, something that was to be held out of it.
+
+    Example:
+        >>> import tacit
+        >>> issubclass(tacit.LeakError, tacit.StorageError)
+        False
+    """
 
 
 class StorageError(TacitError):
-    """The store could not do what was asked."""
+    """The store could not carry out a verb.
+
+    Example:
+        >>> import tacit
+        >>> memory = tacit.Memory()
+        >>> memory.close()
+        >>> try:
+        ...     memory.recall("Cancel order 17")
+        ... except tacit.StorageError as error:
+        ...     print(error)
+        the store is closed
+    """
 
 
 class CommitUnknownError(StorageError):
-    """Whether the commit took place is not known. Repeating it is safe."""
+    """The commit may or may not have taken place. Repeating it is safe.
+
+    Example:
+        >>> import tacit
+        >>> tacit.CommitUnknownError.retryable
+        True
+    """
 
     retryable = True
 
 
 class CorruptRecordError(StorageError):
-    """The stored bytes are not the bytes that were written."""
+    """The stored bytes are not the bytes that were written.
+
+    Example:
+        >>> import tacit
+        >>> tacit.CorruptRecordError.retryable
+        False
+    """
 
 
 class ResyncRequiredError(StorageError):
-    """The changes after `since` were pruned up to `horizon`; a reader starts again from 0."""
+    """The changes after `since` were pruned up to `horizon`; a reader starts again from 0.
+
+    Example:
+        >>> import tacit
+        >>> issubclass(tacit.ResyncRequiredError, tacit.StorageError)
+        True
+    """
 
     def __init__(self, since: int, horizon: int) -> None:
         super().__init__(since, horizon)
@@ -170,11 +308,28 @@ class ResyncRequiredError(StorageError):
 
 
 class SchemaError(StorageError):
-    """The file's schema is newer than this version of tacit can read, or it is not tacit's file."""
+    """The file's schema is newer than this version of tacit can read, or it is not tacit's file.
+
+    Example:
+        >>> import pathlib, tempfile, tacit
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "thesis.db"
+        >>> _ = path.write_text("no database " * 100)
+        >>> try:
+        ...     tacit.Memory(path)
+        ... except tacit.SchemaError:
+        ...     print("not a store of tacit's")
+        not a store of tacit's
+    """
 
 
 class UnavailableError(StorageError):
-    """The store cannot be reached now; `retry_after_s` says when to try again, where it is known."""
+    """The store cannot be reached now; `retry_after_s` is the time until the next try, if it is known.
+
+    Example:
+        >>> import tacit
+        >>> tacit.UnavailableError("the server is away", 2.5).retry_after_s
+        2.5
+    """
 
     retryable = True
 
@@ -186,7 +341,7 @@ class UnavailableError(StorageError):
     # would take longer than all the rest.
     @property
     def message(self) -> str:
-        """What is unavailable."""
+        """The unavailable part and the reason."""
         return str(self.args[0])
 
     @property
@@ -203,6 +358,11 @@ class VersionConflictError(StorageError):
 
     `kind` and `id` (hexadecimal) name the row. `expected` and `found` are versions; `None` means that there is no such
     row, and an expected 0 stands for any version. Nothing was committed: read the row again and retry.
+
+    Example:
+        >>> import tacit
+        >>> tacit.VersionConflictError.retryable
+        True
     """
 
     retryable = True

@@ -26,7 +26,7 @@ class Scoring:
         """The reward of an episode.
 
         `novelty` is the share of its patterns never seen before, within 0..1; `usual_seconds` and `usual_steps` are
-        what its domain's successes usually take, the configured defaults where they are None.
+        the medians of its domain's successes; `None` means the configured defaults.
         """
         seconds = self.weights.usual_seconds if usual_seconds is None else usual_seconds
         steps = self.weights.usual_steps if usual_steps is None else usual_steps

@@ -1,4 +1,4 @@
-"""Asks the native models what to do next, and says it in the values that callers get."""
+"""Advice of the native models, as public values."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ if TYPE_CHECKING:
     from .._native import SuggestedRow, SummaryRow
 
 FilledRow: TypeAlias = tuple[str, bytes | None, str | None]
-"""A parameter's name, its value as msgpack where it is filled, and where that was found."""
+"""A parameter's name, its value as msgpack (`None`: not filled), and the source of the value."""
 _VALUES = msgspec.msgpack.Decoder()
 _REDACTED = MARKER.encode()
 
 
 class Advisor:
-    """Follows the store beside the index, and learns what it needs when it is first query.
+    """Follows the store beside the index, and fits its models when they are first needed.
 
     Fitting takes place at the first question that needs it, again once a namespace's successes have grown by a
-    sixteenth, and again once one of those that it was fitted on is gone: nothing that was forgotten speaks any more.
-    Everything else depends on which episodes are stored, not on when it was query.
+    sixteenth, and again once one of those that it was fitted on is gone: a forgotten episode counts no more.
+    Everything else depends on which episodes are stored, not on the time of the question.
     """
 
     def __init__(
@@ -154,7 +154,7 @@ class Advisor:
         return self._models.plan_arguments(record, tools)
 
     def _learn(self, namespace: str) -> None:
-        """Follows the store, and fits what is due."""
+        """Follows the store and fits the models that are due."""
         catch_up(self._store, self._models, self._following)
         if self._models.due(namespace) is None:
             return

@@ -21,7 +21,7 @@ _NEIGHBOURS = 50
 
 
 class Contrasts:
-    """Finds the pairs that say what made the difference."""
+    """Finds pairs of a failure and a success that show the difference."""
 
     def __init__(self, *, store: Store, index: Index, embedder: Embedder | None) -> None:
         self._store = store
@@ -96,7 +96,7 @@ class Contrasts:
 
 
 def contrast_of(failure: Episode, success: Episode, similarity: float) -> Contrast:
-    """What was different between two runs."""
+    """The differences between two runs."""
     failed, succeeded = _plan(failure), _plan(success)
     same_task = (failure.task_key is not None and failure.task_key == success.task_key) or (
         failure.task == success.task

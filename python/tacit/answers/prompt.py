@@ -43,7 +43,7 @@ _SAID = (60, 160)
 _RESULT = (60, 200)
 """Characters of a result."""
 _LONG_VALUE = 200
-"""Characters of one argument beyond which it is shortened where the whole call takes too much of the budget."""
+"""Characters of one argument beyond which it is shortened if the whole call takes too much of the budget."""
 _VALUE_SHOWN = 60
 _SHORT_CHANGE = 80
 """Characters of a change of every argument of a call."""
@@ -60,7 +60,7 @@ class Line:
     """One line of a block: `forms` grow in length, `rank` orders by importance, smallest first.
 
     The first number of the rank is a phase: the lines of a phase enter and grow by one form before the next phase gets
-    any room. `kind` names the line in the count of what was left out. A line `under` another is shown with it or not
+    any room. `kind` names the line in the count of the lines left out. A line `under` another is shown with it or not
     at all.
     """
 
@@ -180,7 +180,7 @@ def _entities(text: str) -> str:
 
 
 def json_text(value: Json) -> str:
-    """A value as JSON on one line, every character of it kept: what does not print is a JSON escape."""
+    """A value as JSON on one line, every character of it kept: unprintable ones are JSON escapes."""
     text = json.dumps(value, ensure_ascii=False)
     if not text.isprintable():
         text = "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in text)
@@ -228,7 +228,7 @@ def _result_forms(call: str, output: Json) -> tuple[str, ...]:
 
 
 def recall_lines(recall: Recall, max_tokens: int) -> list[Line]:
-    """The best attempts with their calls, then what their errors taught, rules, patterns and the usual next step."""
+    """The best attempts with their calls, then the lessons of their errors, rules, patterns and the usual next step."""
     if not recall.hits:
         return []
     stated = _Stated(room=max_tokens * BYTES_PER_TOKEN)
@@ -268,7 +268,7 @@ _ENDS = {FINISH, "<gave up>"}
 _Call: TypeAlias = tuple[int, Step, str]
 """The place of a call in its run, the step, and the call as it is shown."""
 _REPEAT, _SIMILAR, _FAILED, _USUAL = range(4)
-"""Phases: the task itself, other tasks and lessons, attempts without a success, and what is usual."""
+"""Phases: the task itself, other tasks and lessons, attempts without a success, and the usual steps."""
 _LESSONS = 1
 """The rank of lessons among the similar tasks: after the first of them."""
 
@@ -372,7 +372,7 @@ class _Stated:
                 )
 
     def pitfalls(self, pitfalls: Iterable[Pattern]) -> Iterator[Line]:
-        """Ways of working that do decidedly worse than their alternatives and are no part of what is shown."""
+        """Ways of working that do decidedly worse than their alternatives and are no part of the shown calls."""
         for number, pattern in enumerate(pitfalls):
             if _is_decided(pattern, better=False) and not _ends(pattern) and not self._is_stated(pattern):
                 yield Line(

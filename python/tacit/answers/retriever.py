@@ -1,4 +1,4 @@
-"""Encode, find candidates, judge, choose, explain: what memory has to say about a task."""
+"""Recall: encode, find candidates, judge, choose, explain."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ _CONTENTS = msgspec.msgpack.Decoder(_PatternContent)
 
 
 class Retriever:
-    """Answers recalls from the index, and fetches from the store only what the answer shows."""
+    """Answers recalls from the index, and fetches from the store only the shown episodes and patterns."""
 
     def __init__(
         self,
@@ -166,7 +166,7 @@ class Retriever:
     ) -> tuple[list[HitRow], list[str], list[tuple[bytes, float]]]:
         """Candidates from every source, judged by every signal, diversified and cut: one native call.
 
-        Beside the hits: what the answer did without, and the nearest episodes, however they went.
+        Beside the hits: the missing sources, and the nearest episodes, however they went.
         """
         return self.index.recall(
             query.task,
@@ -204,9 +204,9 @@ class Retriever:
     def _behind(
         self, query: _EncodedQuery, nearest: list[tuple[bytes, float]], state: MaintenanceState
     ) -> tuple[tuple[Pattern, ...], tuple[Pattern, ...]]:
-        """The patterns that stand behind the nearest episodes: those that work, and those that surely do not.
+        """Patterns of the nearest episodes: those that work, and those that surely do not.
 
-        What maintenance retired is neither, and what it found to be a pitfall is not recommended.
+        Retired patterns are neither, and pitfalls are not recommended.
         """
         worked, failed = self.index.supporting_patterns(
             query.namespace,
@@ -250,7 +250,7 @@ class Retriever:
     def _described(
         self, namespace: str, rows: Sequence[SummaryRow], state: MaintenanceState
     ) -> tuple[Pattern, ...]:
-        """The patterns with what they say, what maintenance made of them and how their recalls were used."""
+        """The patterns with their contents, states and usage."""
         if not rows:
             return ()
         ids = [row.id for row in rows]

@@ -1,4 +1,4 @@
-"""Which rules apply to a task, and that one answer does not both recommend and warn of the same."""
+"""Heuristics that apply to a task; no answer both recommends and warns of the same."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..model.pattern import Heuristic, Pattern
 from ..model.query import Query
 
 StepSymbol = tuple[str | None, str | None, str]
-"""The last tool, the class of its error (None: it went well), and what is done next."""
+"""The last tool, the class of its error (`None`: it went well), and the next tool."""
 START: tuple[str | None, str | None] = (None, None)
 """The key of the start, before any step."""
 _Advice = TypeVar("_Advice", Pattern, Heuristic)
@@ -24,9 +24,9 @@ _Advice = TypeVar("_Advice", Pattern, Heuristic)
 def applicable(
     state: MaintenanceState, query: Query, tools: Iterable[str], limit: int, version: int = TEXT_VERSION
 ) -> tuple[Heuristic, ...]:
-    """The surest rules for where the steps have come to; before any step, for the start and for errors of `tools`.
+    """The surest heuristics after the steps so far; before any step, for the start and for errors of `tools`.
 
-    A start with tools that are none of `tools`, where there are any, is that of another kind of task.
+    A start with other tools than `tools`, if there are any, belongs to another kind of task.
     """
     if not state.rules or not limit:
         return ()
@@ -78,7 +78,7 @@ def _holds(rule: Heuristic, context: TaskContext) -> bool:
 def reconciled(
     patterns: tuple[Pattern, ...], heuristics: tuple[Heuristic, ...], pitfalls: tuple[Pattern, ...]
 ) -> tuple[tuple[Pattern, ...], tuple[Heuristic, ...], tuple[Pattern, ...]]:
-    """Without contradictions: where a pitfall is part of what is recommended, the surer of the two stays."""
+    """The advice without contradictions: if a pitfall is part of a recommendation, the surer of the two stays."""
     if not pitfalls:
         return patterns, heuristics, pitfalls
     recommended: list[Pattern | Heuristic] = [*patterns, *heuristics]

@@ -1,4 +1,4 @@
-"""Whether the action of a heuristic was taken under its condition."""
+"""Adherence: an episode took the action of a heuristic under its condition."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..model.pattern import Heuristic
 
 
 def matches_action(heuristic: Heuristic, taken: Trajectory, agent: str | None, since: int) -> bool:
-    """Whether it was, by the choices made once `since` steps had been taken. What names no action was not."""
+    """True if the action was taken under the condition after the first `since` steps; False if it names no action."""
     if heuristic.when.get("agent", agent) != agent:
         return False
     choices = _Choices(taken)
@@ -19,7 +19,7 @@ def matches_action(heuristic: Heuristic, taken: Trajectory, agent: str | None, s
 
 
 class _Choices:
-    """What was done at each place: a place is how many steps had been taken."""
+    """The choice at each place of an episode; a place is the number of steps taken before it."""
 
     def __init__(self, taken: Trajectory) -> None:
         self._tools = taken.tools
@@ -33,7 +33,7 @@ class _Choices:
         return range(steps, len(self._tools) + 1)
 
     def holds(self, when: dict[str, Any], at: int) -> bool:
-        """Whether the condition is met; one that speaks of the task alone is met at every place."""
+        """True if the condition is met; a condition about the task alone is met at every place."""
         if "first_error" in when:
             return self._is_first_error(at) and when.get("tool", self._tools[at - 1]) == self._tools[at - 1]
         if "after" not in when:
@@ -43,7 +43,7 @@ class _Choices:
         return at > 0 and (self._tools[at - 1], self._errors[at - 1]) == (when["after"], when["result"])
 
     def does(self, do: dict[str, Any], at: int) -> bool:
-        """Whether the action is what came next; of an approach whether it is the whole episode's."""
+        """True if the action came next; an approach must be that of the whole episode."""
         if "tools" in do:
             tools = list(do["tools"])
             return self._tools[at : at + max(1, len(tools))] == tools

@@ -1,4 +1,4 @@
-"""What memory answered while an episode was open, and what is stored of that when it ends."""
+"""Receipts of answers within an episode, and their stored form."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..model.record import Filters, SideRecord
 from ..storage.base import Store
 
 Answer: TypeAlias = Recall | Suggestion | Playbook
-"""What shows memories: similar episodes, patterns, heuristics, pitfalls."""
+"""An answer that shows memories: similar episodes, patterns, heuristics, pitfalls."""
 
 _USE = struct.Struct("<16sdd")
 """A memory, how much of a trial its use counts for, and to which share it helped."""
@@ -47,7 +47,7 @@ class RecallReceipt:
 
     @property
     def memories(self) -> tuple[bytes, ...]:
-        """What it showed, each once, in the order of the answer."""
+        """The ids of the memories that the answer showed, each once, in its order."""
         return tuple(dict.fromkeys(map(as_bytes, _shown(self.answer))))
 
 
@@ -67,7 +67,7 @@ def _shown(answer: Answer) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Receipt:
-    """What is stored of a receipt: `share` is the part of a trial that its uses count for together."""
+    """The stored form of a receipt; `share` is the part of one trial that its uses share."""
 
     namespace: str
     episode: bytes
@@ -79,7 +79,7 @@ class _Receipt:
 
 @dataclass(frozen=True, slots=True)
 class _Credit:
-    """What is stored of the credit: the outcome beside what was expected, or that feedback said it."""
+    """The stored form of credit: the outcome and the expected outcome; without them it came from feedback."""
 
     uses: bytes
     outcome: float | None = None
@@ -90,7 +90,7 @@ _RECEIPTS = msgspec.msgpack.Decoder(_Receipt)
 
 
 def receipt_record(receipt: RecallReceipt, episode: bytes, share: float) -> SideRecord:
-    """That memory answered the episode, and what it showed."""
+    """The side record of a receipt: the answer's episode and the memories that it showed."""
     items = b"".join(receipt.memories)
     stored = _Receipt(receipt.namespace, episode, receipt.at, receipt.steps, share, items)
     return SideRecord("receipt", receipt.id, receipt.namespace, msgspec.msgpack.encode(stored), episode)
@@ -99,7 +99,10 @@ def receipt_record(receipt: RecallReceipt, episode: bytes, share: float) -> Side
 def outcome_credit(
     receipt: RecallReceipt, used: Sequence[bytes], share: float, *, outcome: float, expected: float
 ) -> SideRecord:
-    """What was used shares the credit: better than expected is more than a half, worse is less."""
+    """Credit by outcome, shared by the used memories: h = 1/2 + (outcome - expected) / 2.
+
+    More than a half means better than expected.
+    """
     helped = 0.5 + (outcome - expected) / 2
     uses = _uses(dict.fromkeys(used, helped), share)
     record = msgspec.msgpack.encode(_Credit(uses, outcome, expected))
@@ -107,7 +110,7 @@ def outcome_credit(
 
 
 def feedback_credit(id: bytes, namespace: str, feedback: Mapping[bytes, bool], share: float) -> SideRecord:
-    """What feedback named shares the credit; where it named nothing there is none."""
+    """Credit by feedback, shared by the memories that it named; none if it named nothing."""
     if not feedback:
         return SideRecord("credit", id, namespace, None)
     uses = _uses({memory: float(helped) for memory, helped in feedback.items()}, share)
@@ -132,7 +135,7 @@ def feedback_record(store: Store, recall_id: str, helped: Mapping[str, bool], na
 
 
 def feedback_of(helped: Mapping[str, bool], shown: Iterable[bytes]) -> dict[bytes, bool]:
-    """What feedback says, by the bytes of ids. Raises `ValidationError` for a memory that was not shown."""
+    """Feedback by the bytes of ids. Raises `ValidationError` for a memory that was not shown."""
     check_type("helped", helped, Mapping)
     feedback = {_memory_bytes(memory): _checked(verdict) for memory, verdict in helped.items()}
     strangers = feedback.keys() - set(shown)

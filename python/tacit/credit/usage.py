@@ -1,4 +1,4 @@
-"""Which recalled memories an ended episode used, and what credit they get for how it went."""
+"""Use of recalled memories in an ended episode, and their credit for its outcome."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .receipts import RecallReceipt, feedback_credit, outcome_credit, receipt_re
 
 
 class Crediting:
-    """Turns the receipts of an ended episode into what is stored of them."""
+    """Turns the receipts of an ended episode into side records."""
 
     def __init__(
         self, *, settings: CreditSettings, hybrid: Hybrid, index: Index, store: Store | None = None
@@ -37,10 +37,10 @@ class Crediting:
     def side_records(
         self, closed: ClosedEpisode, receipts: Sequence[RecallReceipt], findings: Findings | None
     ) -> tuple[SideRecord, ...]:
-        """A receipt for each answer, and credit where something of it was used.
+        """A receipt for each answer, and credit for each answer of which a memory was used.
 
-        An episode's outcome is one trial: the answers of which something was used share it, and the memories used
-        of each share its part. Without findings (the episode was abandoned) the outcome credits nothing.
+        An episode's outcome is one trial: the answers with used memories share it, and the used memories of each
+        share its part. Without findings (the episode was abandoned) the outcome credits nothing.
         """
         if not receipts:
             return ()
@@ -52,7 +52,7 @@ class Crediting:
     def _used(
         self, closed: ClosedEpisode, receipts: Sequence[RecallReceipt], findings: Findings | None
     ) -> list[Sequence[bytes]]:
-        """Of each receipt what its episode used; what feedback named where there was any."""
+        """The memories of each receipt that its episode used, or those that feedback named."""
         taken = None if findings is None else _Taken(closed, findings, self.hybrid)
         return [
             tuple(receipt.feedback)
@@ -146,7 +146,7 @@ class _Taken:
         return self._since[steps]
 
     def followed(self, heuristic: Heuristic, steps: int) -> bool:
-        """Whether the heuristic's action was taken under its condition after these first steps."""
+        """True if the heuristic's action was taken under its condition after the first `steps` steps."""
         return matches_action(heuristic, self._closed.trajectory, self._closed.head.agent, steps)
 
     def _found_since(self, steps: int) -> frozenset[bytes]:

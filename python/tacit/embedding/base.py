@@ -1,4 +1,4 @@
-"""What an embedder is, and the registry of those there are."""
+"""The embedder protocol and the registry of embedders."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Embedder(Protocol):
 
     @property
     def name(self) -> str:
-        """What its vectors are labelled with in the store."""
+        """The label of its vectors in the store."""
         ...
 
     @property

@@ -1,4 +1,4 @@
-"""What an extractor is, and where extractors are registered."""
+"""The extractor protocol and the registry of extractors."""
 
 from __future__ import annotations
 

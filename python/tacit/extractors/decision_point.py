@@ -1,4 +1,4 @@
-"""Where an episode chose what to do next."""
+"""Choices of the next tool."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class DecisionPoint:
     """Each choice of a next tool in a state: after which tool, with which result, under which condition.
 
     Content: `{"after", "result", "condition", "choose"}`. `after` is None for the first choice, `choose` "<finish>"
-    for the last; `result` is "ok", "none" or the class of the error; `condition` is what the last step said it would
-    check or decide, or "failed again" after a second failure running.
+    for the last; `result` is "ok", "none" or the class of the error; `condition` is the check or decision
+    that the last step announced, or "failed again" after a second failure running.
     """
 
     def extract(self, episode: Episode) -> Findings:

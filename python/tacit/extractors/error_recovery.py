@@ -1,4 +1,4 @@
-"""What was done after an error."""
+"""Next steps after an error."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .columns import trajectory_of
 class ErrorRecovery:
     """Each error with the tool that came next, tries with the same tool included.
 
-    Content: `{"tool", "error", "next"}`; `error` is the class of the message, `next` is "<gave up>" where nothing
+    Content: `{"tool", "error", "next"}`; `error` is the class of the message, `next` is "<gave up>" if nothing
     followed. The steps until something worked are kept as detail.
     """
 
     def extract(self, episode: Episode) -> Findings:
-        """Ok where the next step succeeded and the same error of the same tool did not come back."""
+        """Ok if the next step succeeded and the same error of the same tool did not come back."""
         return self.extract_trajectory(trajectory_of(episode))
 
     def extract_trajectory(self, trajectory: Trajectory) -> Findings:

@@ -38,7 +38,7 @@ class Hybrid:
         return tuple(name for name, _ in self._runs)
 
     def extract(self, episode: Episode) -> Findings:
-        """What all of them find in the episode."""
+        """The findings of all extractors in the episode."""
         return self.extract_with(trajectory_of(episode), lambda: episode)
 
     def extract_with(self, trajectory: Trajectory, episode: Callable[[], Episode]) -> Findings:
@@ -50,7 +50,7 @@ _Run = Callable[[Trajectory, Callable[[], Episode]], Findings | list[Finding]]
 
 
 def _runner(name: str, extractor: Extractor) -> _Run:
-    """How an extractor is run, decided once: by the columns where it can, else by the value."""
+    """The way to run an extractor, decided once: by the columns if it can, else by the value."""
     if isinstance(extractor, TrajectoryExtractor):
         by_columns = extractor.extract_trajectory
         return lambda trajectory, _: by_columns(trajectory)

@@ -1,4 +1,4 @@
-"""A history -> what its episodes have in common: pure functions, registered by name."""
+"""Inducers: pure functions of a history, registered by name."""
 
 from .base import History, Induced, Inducer, inducers
 from .clustering import Clustering

@@ -1,4 +1,4 @@
-"""What an inducer is, what it looks at, and where inducers are registered."""
+"""The inducer protocol, its history, and the registry of inducers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ..registry import Registry
 class History:
     """The episodes that a namespace has learned from, or those of one of its domains; an inducer only reads them.
 
-    `agent` is what an inducer that compares ways of working is asked about; others may pass over it.
+    `agent` restricts inducers that compare ways of working; others may ignore it.
     """
 
     index: Index
@@ -24,7 +24,7 @@ class History:
 
 
 class Induced(Protocol):
-    """Something that episodes have in common: a frozen value, named by what it says."""
+    """A thing that episodes have in common: a frozen value, named by its content."""
 
     @property
     def id(self) -> str:
@@ -34,7 +34,7 @@ class Induced(Protocol):
 
 @runtime_checkable
 class Inducer(Protocol):
-    """Finds what the episodes of a history have in common: a pure function, whose attributes are its parameters."""
+    """Induces from the episodes of a history: a pure function, whose attributes are its parameters."""
 
     def induce(self, history: History) -> Iterable[Induced]:
         """Values of different ids; the same episodes always give the same ones, in whatever order they came."""

@@ -13,8 +13,8 @@ class Clustering:
     """Groups of successes with similar plans, the largest first; a plan is the tools of an episode's steps, in order.
 
     Two plans are as far apart as 1 less twice their longest common subsequence by their lengths together. Groups
-    grow from plans with at least `min_points` episodes within `eps` (DBSCAN); what lies apart is in no group. Of the
-    successes with steps the `newest` are looked at; each cluster says how many older ones were left out.
+    grow from plans with at least `min_points` episodes within `eps` (DBSCAN); other plans are in no group. The
+    `newest` successes with steps are looked at; each cluster says how many older ones were left out.
 
     With `families` it is at most so many groups of successes that used tools in like proportions (k-means), whatever
     their order: a coarse division in which every success has a place.

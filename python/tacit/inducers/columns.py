@@ -1,4 +1,4 @@
-"""What episodes chose, as columns that can be counted."""
+"""Choices of episodes, as columns that can be counted."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Columns:
     errors: Integers
     choose: Integers
     worked: NDArray[np.bool_]
-    """Whether the step that was chosen went well and the error before it did not come back."""
+    """True for each choice whose step went well and whose error did not come back."""
     features: NDArray[np.int64]
     """One row an episode: `FEATURES`, then its approach."""
     outcomes: Shares
@@ -69,7 +69,7 @@ class Columns:
         )
 
     def ended_well(self, rows: Integers) -> NDArray[np.bool_]:
-        """Whether the step before each choice went well."""
+        """True for each choice after a step that went well."""
         ended: NDArray[np.bool_] = self.result[rows] == OK
         return ended
 
@@ -97,7 +97,7 @@ class Columns:
         return None if place < 0 else self.names[place]
 
     def value(self, feature: str, place: int) -> Any:
-        """What a feature says."""
+        """The value of a feature in words."""
         return COMPLEXITIES[place] if feature == "complexity" else self.name(place)
 
     def named(self, feature: str, episodes: Integers) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""A condition that episodes came to, and what they did then."""
+"""A condition that episodes came to, and their actions under it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DEVIATIONS = 1.959963984540054
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What was done: in fields, in words, and the patterns that say so."""
+    """An action: in fields, in words, and the patterns that contain it."""
 
     do: dict[str, Any]
     text: str
@@ -33,7 +33,7 @@ class Action:
 
 @dataclass(frozen=True, slots=True)
 class Odds:
-    """An odds ratio with its interval and the chance of one as far from 1 where nothing matters."""
+    """An odds ratio with its interval and p-value."""
 
     ratio: float
     low: float
@@ -42,11 +42,11 @@ class Odds:
 
     @property
     def compares(self) -> bool:
-        """Whether there was anything to compare."""
+        """True if there was anything to compare."""
         return not math.isnan(self.ratio)
 
     def apart_from(self, other: Odds) -> float:
-        """The chance of two ratios as different as these where one holds in both."""
+        """The p-value of the difference of two log odds ratios (Wald test: z = difference / spread)."""
         if not (self.compares and other.compares):
             return 1.0
         spread = math.hypot(self._deviation, other._deviation)
@@ -66,7 +66,7 @@ UNKNOWN = Odds(math.nan, 0.0, math.inf, 1.0)
 class Condition:
     """One element an occurrence, by episode and step; `describe` says what an action is.
 
-    What is compared is one trial an episode: what it did when it came there first, and how it ended.
+    An episode is one trial: its first action under the condition, and its outcome.
     """
 
     kind: str
@@ -80,7 +80,7 @@ class Condition:
     success: Shares
     describe: Callable[[int], Action]
     row: Integers | None = None
-    """Which choice of the columns each occurrence is, where it is one."""
+    """The row of the columns of each occurrence; `None` means that occurrences are no choices."""
 
     @cached_property
     def first(self) -> Integers:

@@ -25,7 +25,7 @@ def conditions(columns: Columns) -> Iterator[Condition]:
 
 
 def _states(columns: Columns) -> Iterator[Condition]:
-    """After each tool and what came of it. To finish is a way out of an error; elsewhere it is not compared."""
+    """Conditions after each tool and result. Finishing is a fix of an error; elsewhere it is not compared."""
     import numpy as np
 
     goes_on = (columns.choose != FINISH) | (columns.result >= 0)

@@ -37,10 +37,10 @@ class _Rule:
 
 @inducers.register("heuristic")
 class Heuristics:
-    """Rules from what episodes did in the same situation: after an error, after a step, at the start, in a context.
+    """Heuristics from choices under the same condition: after an error or a step, at the start, in a context.
 
-    A rule is listed from `min_trials` occurrences on, and weak below `min_episodes` episodes. Where one condition has
-    several actions, they are compared within each agent and difficulty; what is decidedly worse than the others is no
+    A rule is listed from `min_trials` occurrences on, and weak below `min_episodes` episodes. If one condition has
+    several actions, they are compared within each agent and difficulty; a decidedly worse action is no
     rule. Two rules of which the second begins where the first ends are composed; a rule whose odds differ from one
     agent, difficulty, domain or language to another, by more than chance, is refined by it. "Proven" and "refined"
     both mean that no more than a share `false_discoveries` of such findings is chance.
@@ -64,7 +64,7 @@ class Heuristics:
         return tuple(sorted(judged.values(), key=lambda rule: (-rule.confidence, -rule.trials, rule.id)))
 
     def _rules(self, situation: Condition) -> list[_Rule]:
-        """Of one situation, each with what else was done."""
+        """The rules of one condition, each with its alternatives."""
         frequent = [action for action, times in situation.actions.items() if times >= self.min_trials]
         rules = [
             self._rule(situation, situation.action == action, situation.describe(action))
@@ -211,7 +211,7 @@ class Heuristics:
         )
 
     def _judged(self, rules: list[_Rule]) -> dict[str, Heuristic]:
-        """By id; what was compared with enough behind it, and is better beyond chance, is proven."""
+        """Heuristics by id; one with enough episodes that is better beyond chance is proven."""
         import numpy as np
 
         compared = [rule for rule in rules if rule.odds.compares and not rule.heuristic.weak]

@@ -1,4 +1,4 @@
-"""Items of a commit: what an episode taught, ready to be stored."""
+"""Items of a commit: episodes with their lessons, ready to be stored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..model.record import EpisodeRecord, Receipt
 
 @dataclass(frozen=True, slots=True)
 class LearnedRecord:
-    """What an episode taught, ready to be committed."""
+    """The lessons of an episode, ready to be committed."""
 
     record: EpisodeRecord
     reward: Reward
@@ -26,9 +26,9 @@ class LearnedRecord:
 
 @dataclass(frozen=True, slots=True)
 class CommitItem:
-    """One episode of a commit: `id` is where it is stored, which is elsewhere where it was there before.
+    """One episode of a commit; `id` is its stored id, also if it was stored before under another one.
 
-    Of one that is known to be stored there is no record to commit.
+    An episode that is known to be stored has no record to commit.
     """
 
     state: Literal["learned", "abandoned", "unchanged"]
@@ -39,7 +39,7 @@ class CommitItem:
     """The number of secrets that redaction replaced in the record."""
 
     def learned(self, receipt: Receipt) -> Learned:
-        """What is said of it once it is durable."""
+        """The public value, once it is durable."""
         id, lesson = as_text(self.id), self.lesson
         if lesson is None:
             return Learned(id, self.state, receipt, redacted=self.redacted)
@@ -50,7 +50,7 @@ class CommitItem:
 
 @dataclass(slots=True)
 class Staged:
-    """What will be committed together with the next episode of a chunk: it is not new any more."""
+    """Patterns and ids that will be committed with the next episode of a chunk: they are not new any more."""
 
     patterns: defaultdict[str, set[bytes]] = field(default_factory=lambda: defaultdict(set))
     """By namespace."""

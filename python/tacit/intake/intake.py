@@ -40,7 +40,7 @@ _CHUNK = 64
 
 
 class Intake:
-    """Learns from episodes that end and commits what they taught."""
+    """Learns from episodes that end and commits their lessons."""
 
     def __init__(
         self,
@@ -183,7 +183,7 @@ class Intake:
         return CommitItem("unchanged", stored, None)
 
     def _learn(self, closed: ClosedEpisode, staged: Staged) -> CommitItem:
-        """Learns from an episode, against what is known and what will be committed with it."""
+        """Learns from an episode, against the index and the items that will be committed with it."""
         if closed.outcome.kind == "abandoned":
             return CommitItem("abandoned", closed.id, closed.stored("abandoned"), redacted=closed.secrets)
         lesson = self._learner.learn(closed, staged=staged.patterns[closed.head.namespace])

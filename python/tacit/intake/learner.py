@@ -1,4 +1,4 @@
-"""Extract, judge novelty, score, reflect, pack: what one ended episode teaches."""
+"""Learning from one ended episode: extract, judge novelty, score, reflect, pack."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .commits import LearnedRecord
 
 
 class Learner:
-    """Turns drafts into lessons, against what the index knows."""
+    """Turns closed episodes into learned records, against the index."""
 
     def __init__(
         self,

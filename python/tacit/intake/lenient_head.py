@@ -17,7 +17,7 @@ _UNTITLED = "untitled task"
 
 
 def lenient_head(task: object, head: EpisodeHead, limits: Limits) -> tuple[str, EpisodeHead, list[str]]:
-    """The task and the keywords that `Memory.start` accepts, and what was altered or dropped, in words."""
+    """The task and the keywords that `Memory.start` accepts, and the alterations, in words."""
     problems: list[str] = []
     text = _task(task, limits, problems)
     fields: dict[str, Any] = dict(head)
@@ -36,7 +36,7 @@ def lenient_head(task: object, head: EpisodeHead, limits: Limits) -> tuple[str, 
 
 
 def _task(task: object, limits: Limits, problems: list[str]) -> str:
-    """A text within the limit: the beginning of a longer one, since a task says first what it is about."""
+    """A text within the limit: the beginning of a longer one, since a task begins with its subject."""
     converted = to_json_value(task).value
     text = converted if isinstance(converted, str) else "" if converted is None else str(converted)
     if text != task:

@@ -393,7 +393,7 @@ def _got(error: Exception) -> str:
 
 
 def _head(episode: Episode) -> dict[str, Any]:
-    """Everything that is known before the first step; what is None is left out."""
+    """The fields known before the first step, without those that are `None`."""
     context = episode.context
     fields: dict[str, Any] = {
         "id": episode.id,

@@ -25,7 +25,7 @@ _ENDINGS = msgspec.msgpack.Decoder(_Ending)
 def redacted_episode(closed: ClosedEpisode, redactor: Redactor, content: bytes | None) -> ClosedEpisode:
     """The episode without secrets: columns, embedding and digest are made from what remains.
 
-    `content` is what its digest stands for; `None` means its record. Raises `ValidationError` for a redactor that
+    The digest is that of `content`; `None` means its record. Raises `ValidationError` for a redactor that
     changed more than texts.
     """
     record, secrets = redact_checked(redactor, closed.record)

@@ -30,8 +30,8 @@ _TASKS = msgspec.msgpack.Decoder(_Task)
 class Relearner:
     """Replaces records of an older version chunk by chunk, in the order of the change log.
 
-    A chunk is one conditional commit. Recording goes on, and a relearning that was cut short goes on with the next
-    call: replaced records are of the new version already.
+    A chunk is one conditional commit. Recording continues meanwhile, and the next call continues a relearning that was
+    cut short: replaced records are of the new version already.
     """
 
     def __init__(

@@ -39,8 +39,8 @@ class StepFields(NamedTuple):
 def convert_step(given: StepFields, limits: Limits, to_json: ToJson | None = None) -> tuple[StepFields, bool]:
     """Fields that a record can hold, and True if something was lost on the way.
 
-    Values of other types become JSON values, long texts are cut in the middle. `altered` says, field by field, what
-    was changed.
+    Values of other types become JSON values, long texts are cut in the middle. `altered` lists the
+    changes, field by field.
     """
     converter = _Converter(limits, to_json)
     fields = given._replace(

@@ -63,7 +63,7 @@ def _by_plan(
 
 
 def _new_id(cluster: Cluster, taken: set[str]) -> str:
-    """After the plan; after its medoid too where a group that has moved on holds that name."""
+    """An id made from the plan; from its medoid too if a cluster that has moved on holds that id."""
     if cluster.id not in taken:
         return cluster.id
     return Finding("cluster", {"plan": list(cluster.plan), "medoid": cluster.medoid}).pattern_id

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Described:
-    """A pattern as it is compared: what it says, where it was seen and how often."""
+    """A pattern as it is compared: content, domains and number of episodes."""
 
     id: bytes
     kind: str
@@ -116,11 +116,11 @@ def _edits(one: Sequence[Any], other: Sequence[Any]) -> float:
 
 
 def merges(patterns: Iterable[Described], threshold: float, standing: Iterable[bytes] = ()) -> list[Merge]:
-    """Which patterns are near-duplicates of which: the one that more episodes show survives, then the smaller id.
+    """Merges of near-duplicates: the pattern with more episodes survives, then the smaller id.
 
-    Each is merged at most once, and a survivor not at all, nor what is `standing` for others already, so that
-    likeness is never handed on: once merged, the same patterns merge no further. Compared are only
-    patterns that share all tools but one, the state and the choice, or the failed tool and the way out.
+    Each is merged at most once; survivors, and patterns that are `standing` for others already, are not merged, so
+    that similarity is never handed on. Only patterns that share all tools but one, the state and the choice, or the
+    failed tool and the fix are compared.
     """
     blocks = _blocks(each for each in patterns if _nearest_possible(each) >= threshold)
     pairs = {pair for block in blocks.values() for pair in combinations(sorted(block, key=_rank), 2)}

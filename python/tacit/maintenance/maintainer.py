@@ -1,4 +1,4 @@
-"""Consolidation: near-duplicates merge, what is proven is promoted, what is not seen any more retires."""
+"""Maintenance: merges near-duplicates, promotes proven patterns, retires unseen ones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _CONTENTS = msgspec.msgpack.Decoder(dict[str, Any])
 
 @dataclass(frozen=True, slots=True)
 class _Decided:
-    """What one run decided, and what the standing is then."""
+    """Decisions of one run, and the state after it."""
 
     standing: MaintenanceState
     merges: tuple[Merge, ...] = ()
@@ -42,7 +42,7 @@ class _Decided:
 
 
 class Maintainer:
-    """Decides from the index, and lands what it decided in one batch of notes."""
+    """Decides from the index and commits the decisions as one batch of side records."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class Maintainer:
                 self._is_busy = False
 
     def clusters(self, namespace: str, domain: str | None) -> tuple[Cluster, ...]:
-        """The stored ones where they are fresh, else what they would be now, under the ids they had."""
+        """The stored clusters if they are fresh, else those of now, under the stored ids."""
         standing = self._states.of(namespace)
         if domain is None and self._is_fresh(namespace, standing):
             return tuple(stored.cluster for stored in standing.clusters)
@@ -121,7 +121,7 @@ class Maintainer:
     def heuristics(
         self, namespace: str, domain: str | None = None, agent: str | None = None
     ) -> tuple[Heuristic, ...]:
-        """The stored ones where they are fresh, else what they would be now."""
+        """The stored heuristics if they are fresh, else those of now."""
         standing = self._states.of(namespace)
         if domain is agent is None and self._is_fresh(namespace, standing):
             return standing.heuristics
@@ -191,7 +191,7 @@ class Maintainer:
             each
             for kind in _MERGED_KINDS
             for each in self._described(index, namespace, kind)
-            if each.id not in before.kept
+            if each.id not in before.never_merge
         ]
         return merges(patterns, self.settings.similarity, survivors.values())
 
@@ -215,7 +215,7 @@ class Maintainer:
         Age counts from `now`: one episode with a date ahead of it makes no other pattern old.
         """
         rows = index.compared(namespace, min_episodes=self.settings.min_episodes)
-        for pattern in sorted(before.states.keys() - set(rows.ids) - before.held - survivors.keys()):
+        for pattern in sorted(before.states.keys() - set(rows.ids) - before.pinned - survivors.keys()):
             yield StateChange(pattern.hex(), before.state(pattern), "candidate")
         if not len(rows):
             return
@@ -232,7 +232,7 @@ class Maintainer:
                 state = "retired"
             elif high[place] < 1 and (is_discovery or was == "pitfall"):
                 state = "pitfall"
-            if state != was and pattern not in before.held and pattern not in survivors:
+            if state != was and pattern not in before.pinned and pattern not in survivors:
                 yield StateChange(pattern.hex(), was, state)
 
     # --- what is landed ---
@@ -318,37 +318,37 @@ def _audit_note(namespace: str, report: Maintenance, now: int) -> SideRecord:
 
 
 def _taken_back(before: MaintenanceState, audit: Mapping[str, Any]) -> _Decided:
-    """The standing without what the entry decided, as far as nothing else was decided of it since.
+    """The state without the decisions of an audit entry that later runs did not change.
 
-    What maintenance did is not done again: those patterns are kept apart, and keep their states. Taking that back in
-    its turn lets maintenance decide again.
+    Maintenance does not decide the same again: those patterns are kept apart and keep their states. Undoing the undo
+    lets maintenance decide again.
     """
     survivors, states = dict(before.survivors), dict(before.states)
-    kept, held = set(before.kept), set(before.held)
+    never_merge, pinned = set(before.never_merge), set(before.pinned)
     was_undo = audit["kind"] == "undo"
     parted: list[Merge] = []
     changed: list[StateChange] = []
     for survivor, merged, likeness, kind in audit["merges"]:
-        if was_undo and merged in kept:
-            kept.discard(merged)
+        if was_undo and merged in never_merge:
+            never_merge.discard(merged)
             survivors[merged] = survivor
         elif not was_undo and survivors.get(merged) == survivor:
             del survivors[merged]
-            kept.add(merged)
+            never_merge.add(merged)
         else:
             continue
         parted.append(Merge(survivor.hex(), merged.hex(), likeness, kind))
     for pattern, earlier, later in audit["changed"]:
-        if states.get(pattern, "candidate") == later and was_undo == (pattern in held):
+        if states.get(pattern, "candidate") == later and was_undo == (pattern in pinned):
             states[pattern] = earlier
-            (held.discard if was_undo else held.add)(pattern)
+            (pinned.discard if was_undo else pinned.add)(pattern)
             changed.append(StateChange(pattern.hex(), later, earlier))
     standing = replace(
         before,
         survivors=survivors,
-        kept=frozenset(kept),
+        never_merge=frozenset(never_merge),
         states={pattern: state for pattern, state in states.items() if state != "candidate"},
-        held=frozenset(held),
+        pinned=frozenset(pinned),
     )
     return _Decided(standing, tuple(parted), tuple(changed))
 
@@ -356,7 +356,7 @@ def _taken_back(before: MaintenanceState, audit: Mapping[str, Any]) -> _Decided:
 def _states_after(
     states: Mapping[bytes, PatternState], changed: tuple[StateChange, ...]
 ) -> dict[bytes, PatternState]:
-    """What is merged keeps the state it had, for when it is parted again."""
+    """The states after the changes; a merged pattern keeps its own for a later undo."""
     after = dict(states)
     after.update((bytes.fromhex(each.pattern), each.after) for each in changed)
     return {pattern: state for pattern, state in after.items() if state != "candidate"}

@@ -1,4 +1,4 @@
-"""What maintenance left, as notes in the store, and read from there."""
+"""The state of maintenance, as side records in the store."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _CLUSTERS = msgspec.msgpack.Decoder(_ClusterNote)
 
 
 def note_id(namespace: str, kind: str, of: bytes) -> bytes:
-    """Under which id a note of something in a namespace is kept: notes of two namespaces never meet."""
+    """The id of a side record: a keyed hash of namespace, kind and subject, so that namespaces never meet."""
     hash = hashlib.blake2b(kind.encode(), digest_size=16, key=hashlib.blake2b(namespace.encode()).digest())
     hash.update(of)
     return hash.digest()
@@ -42,16 +42,16 @@ def encoded(value: Any) -> bytes:
 
 
 def notes_of(namespace: str, standing: MaintenanceState) -> Iterator[SideRecord]:
-    """Everything a standing says, a note each, but for its version."""
+    """The side records of a state, one a decision, without its version."""
     for pattern, survivor in standing.survivors.items():
         yield _note(namespace, "merge", pattern, {"pattern": pattern, "survivor": survivor})
-    for pattern in standing.kept:
+    for pattern in standing.never_merge:
         yield _note(namespace, "merge", pattern, {"pattern": pattern, "survivor": None})
     for pattern, state in standing.states.items():
         kind: SideRecordKind = "retirement" if state == "retired" else "promotion"
-        held = pattern in standing.held
-        yield _note(namespace, kind, pattern, {"pattern": pattern, "state": state, "held": held})
-    for pattern in standing.held - standing.states.keys():
+        pinned = pattern in standing.pinned
+        yield _note(namespace, kind, pattern, {"pattern": pattern, "state": state, "held": pinned})
+    for pattern in standing.pinned - standing.states.keys():
         yield _note(namespace, "promotion", pattern, {"pattern": pattern, "state": "candidate", "held": True})
     for heuristic in standing.heuristics:
         yield _note(namespace, "heuristic", bytes.fromhex(heuristic.id), heuristic)
@@ -65,18 +65,18 @@ def _note(namespace: str, kind: SideRecordKind, of: bytes, record: Any) -> SideR
 
 
 def head_of(namespace: str, standing: MaintenanceState) -> SideRecord:
-    """The note that says which standing this is, and of which episodes."""
+    """The side record with the version of a state and the digest of its episodes."""
     head = {"version": standing.version, "digest": standing.digest, "settings": standing.settings}
     return SideRecord("audit", head_id(namespace), namespace, encoded({"head": head}))
 
 
 def head_id(namespace: str) -> bytes:
-    """The id of the note that says which standing this is."""
+    """The id of the side record with the version of a state."""
     return note_id(namespace, "audit", b"head")
 
 
 def differences(namespace: str, before: MaintenanceState, after: MaintenanceState) -> list[SideRecord]:
-    """What to write so that the store says `after` where it said `before`."""
+    """The side records that turn the stored state from `before` into `after`."""
     old = {(note.kind, note.id): note for note in notes_of(namespace, before)}
     new = {(note.kind, note.id): note for note in notes_of(namespace, after)}
     written = [note for key, note in new.items() if old.get(key) != note]
@@ -85,15 +85,15 @@ def differences(namespace: str, before: MaintenanceState, after: MaintenanceStat
 
 
 def read(store: Store, namespace: str, head: Mapping[str, Any]) -> MaintenanceState:
-    """The standing that the store's notes say."""
+    """The state that the store's side records describe."""
     survivors: dict[bytes, bytes] = {}
-    kept: set[bytes] = set()
+    never_merge: set[bytes] = set()
     states: dict[bytes, Any] = {}
-    held: set[bytes] = set()
+    pinned: set[bytes] = set()
     for record in _records(store, "merge", namespace):
         said = msgspec.msgpack.decode(record)
         if said["survivor"] is None:
-            kept.add(said["pattern"])
+            never_merge.add(said["pattern"])
         else:
             survivors[said["pattern"]] = said["survivor"]
     for kind in ("promotion", "retirement"):
@@ -102,7 +102,7 @@ def read(store: Store, namespace: str, head: Mapping[str, Any]) -> MaintenanceSt
             if said["state"] != "candidate":
                 states[said["pattern"]] = said["state"]
             if said["held"]:
-                held.add(said["pattern"])
+                pinned.add(said["pattern"])
     heuristics = [_HEURISTICS.decode(record) for record in _records(store, "heuristic", namespace)]
     clusters = [_CLUSTERS.decode(record) for record in _records(store, "cluster", namespace)]
     return complete(
@@ -111,9 +111,9 @@ def read(store: Store, namespace: str, head: Mapping[str, Any]) -> MaintenanceSt
             digest=head["digest"],
             settings=head["settings"],
             survivors=survivors,
-            kept=frozenset(kept),
+            never_merge=frozenset(never_merge),
             states=states,
-            held=frozenset(held),
+            pinned=frozenset(pinned),
             heuristics=tuple(sorted(heuristics, key=lambda each: (-each.confidence, -each.trials, each.id))),
             clusters=in_order(StoredCluster(each.cluster, frozenset(each.members)) for each in clusters),
         )
@@ -126,7 +126,7 @@ def in_order(clusters: Iterable[StoredCluster]) -> tuple[StoredCluster, ...]:
 
 
 def complete(standing: MaintenanceState) -> MaintenanceState:
-    """With what is looked up in it."""
+    """The state with its lookup tables."""
     merged: defaultdict[bytes, list[str]] = defaultdict(list)
     for pattern in sorted(standing.survivors):
         merged[_last(standing.survivors, pattern)].append(pattern.hex())
@@ -158,7 +158,7 @@ def _is_worth_recalling(heuristic: Heuristic) -> bool:
 
 
 def _keys(heuristic: Heuristic) -> Iterator[tuple[str | None, str | None]]:
-    """By what it is found: the last tool and its result; every recovery of a tool by the tool alone too."""
+    """The keys of a heuristic: its last tool and result; a recovery is found by its tool alone too."""
     when = heuristic.when
     if "first_error" in when:
         yield when.get("tool"), FIRST_ERROR
@@ -176,7 +176,7 @@ def _records(store: Store, kind: SideRecordKind, namespace: str) -> Iterator[byt
 
 
 class MaintenanceStates:
-    """What maintenance left of each namespace, as the store says it now, and as the index counts by it."""
+    """The state of each namespace, as the store has it now; the index counts by it."""
 
     def __init__(self, store: Store, index: Index) -> None:
         self._store = store
@@ -185,7 +185,7 @@ class MaintenanceStates:
         self._known: dict[str, tuple[int, MaintenanceState]] = {}
 
     def of(self, namespace: str) -> MaintenanceState:
-        """The namespace's standing; asks the store again only once something was committed."""
+        """The namespace's state; asks the store again only after a commit."""
         sequence = self._index.sequence
         known = self._known.get(namespace)
         if known is not None and known[0] == sequence:

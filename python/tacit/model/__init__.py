@@ -1,1 +1,1 @@
-"""Frozen values: what episodes, patterns and answers are made of."""
+"""Frozen values: episodes, patterns, questions and answers."""

@@ -1,4 +1,4 @@
-"""What to do next, with the evidence for it: suggestions, ways out, predictions, playbooks."""
+"""Advice with its evidence: suggestions, fixes, predictions, playbooks."""
 
 from __future__ import annotations
 
@@ -17,11 +17,22 @@ FINISH = "<finish>"
 class Argument:
     """One parameter of a suggested step.
 
-    Where `filled`, `value` is what memory would pass; `source` says where it was found: in the "task" or "context", or
-    in a step so far: "step 3 output.user_id", "step 2 order_id". A value that stands in none of them is one that the
-    parameter often had: "task" where words of the task speak for it, else "always". Otherwise the parameter is open:
-    the episodes behind it varied, and nothing said so far decides it. An open one may still name its `source` where a
-    step of the plan will bring the value.
+    If `filled`, `value` is the value to pass and `source` its origin: "task", "context", or a step so far ("step 3
+    output.user_id", "step 2 order_id"). A value from none of them is one that the parameter often had: its source is
+    "task" if words of the task speak for it, else "always". Otherwise the parameter is open: the episodes behind it
+    varied, and nothing so far decides it. An open one may name the step of the plan that will bring its value.
+
+    Example:
+        >>> from tacit import Memory
+        >>> memory = Memory()
+        >>> for n in range(3):
+        ...     with memory.episode(f"Cancel order {n}", domain="retail") as episode:
+        ...         _ = episode.log("get_order", parameters={"order_id": n}, output="open")
+        ...         _ = episode.log("cancel_order", parameters={"order_id": n}, output="cancelled")
+        ...         _ = episode.succeed()
+        >>> step = memory.suggest(["get_order"], task="Cancel order 7").steps[0]
+        >>> [argument.name for argument in step.arguments]
+        ['order_id']
     """
 
     name: str
@@ -36,6 +47,17 @@ class SuggestedStep:
 
     The probabilities of all candidates sum to 1, and `probability` is the sum of `value * weight` over `reasons`.
     `support` counts the comparable positions behind it; `episodes` names a few of the episodes they stand in.
+
+    Example:
+        >>> from tacit import Memory
+        >>> memory = Memory()
+        >>> for n in range(3):
+        ...     with memory.episode(f"Cancel order {n}", domain="retail") as episode:
+        ...         _ = episode.log("get_order", parameters={"order_id": n}, output="open")
+        ...         _ = episode.log("cancel_order", parameters={"order_id": n}, output="cancelled")
+        ...         _ = episode.succeed()
+        >>> memory.suggest(["get_order"], task="Cancel order 7").steps[0].tool
+        'cancel_order'
     """
 
     tool: str
@@ -48,7 +70,19 @@ class SuggestedStep:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """Ranked next steps, the most probable first. `id` is the receipt; `degraded` names what the answer did without."""
+    """Ranked next steps, the most probable first. `id` is the receipt; `degraded` names the missing sources.
+
+    Example:
+        >>> from tacit import Memory
+        >>> memory = Memory()
+        >>> for n in range(3):
+        ...     with memory.episode(f"Cancel order {n}", domain="retail") as episode:
+        ...         _ = episode.log("get_order", parameters={"order_id": n}, output="open")
+        ...         _ = episode.log("cancel_order", parameters={"order_id": n}, output="cancelled")
+        ...         _ = episode.succeed()
+        >>> [step.tool for step in memory.suggest(["get_order"], task="Cancel order 7").steps][:1]
+        ['cancel_order']
+    """
 
     id: str
     steps: tuple[SuggestedStep, ...]
@@ -72,14 +106,25 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """What was done next after an error, and how often that worked.
+    """A next step after an error, and how often it worked.
 
-    `probability` ranks the ways: how likely the next step that works is this one. `trials`, `successes`, `mean`,
-    `low` and `high` are the recovery pattern's (Beta posterior, Jeffreys prior, 95% interval). `odds_ratio` with its
-    95% interval compares the success of episodes that went this way with those that went another way out of the same
-    error, among the same agents and difficulties (Mantel-Haenszel); None where there is nothing to compare with.
-    `undecided` says that the interval contains 1, or that there is none; `weak` that fewer episodes went this way than
-    `MaintenanceSettings.min_episodes`.
+    `probability` is the probability that the next step that works is this one. `trials`, `successes`, `mean`, `low`
+    and `high` are the recovery pattern's (Beta posterior, Jeffreys prior, 95% interval). `odds_ratio` with its 95%
+    interval compares the success of episodes with this fix and with other fixes of the same error, among the same
+    agents and difficulties (Mantel-Haenszel); `None` means nothing to compare with. `undecided` means that the
+    interval contains 1 or is missing; `weak` that fewer than `MaintenanceSettings.min_episodes` episodes used it.
+
+    Example:
+        >>> from tacit import Memory
+        >>> memory = Memory()
+        >>> for _ in range(3):
+        ...     with memory.episode("Cancel an order") as episode:
+        ...         _ = episode.log("cancel_order", error="payment method not found")
+        ...         _ = episode.log("get_user", output="gift card")
+        ...         _ = episode.succeed()
+        >>> fix = memory.recover("payment method not found", tool="cancel_order").ways[0]
+        >>> fix.tool, fix.trials
+        ('get_user', 3)
     """
 
     tool: str
@@ -98,10 +143,17 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Fixes:
-    """Ranked ways out of an error of this class, the likeliest to work first.
+    """Ranked fixes for an error of this class, the likeliest to work first.
 
-    `degraded` names "error_class" where this class of error was never seen after this tool: the ways are then what
-    worked after its other errors, or after the errors of all tools, without evidence of their own.
+    `degraded` holds "error_class" if this class of error was never seen after this tool: the fixes are then those of
+    its other errors, or of the errors of all tools, without evidence of their own.
+
+    Example:
+        >>> from tacit import Memory
+        >>> memory = Memory()
+        >>> fixes = memory.recover("payment method not found", tool="cancel_order")
+        >>> fixes.tool, fixes.ways
+        ('cancel_order', ())
     """
 
     error_class: str
@@ -130,8 +182,19 @@ class Prediction:
 
     `success` is the sum of `value * weight` over `reasons`. `base_rate` is the mean of the share of success in the
     namespace (Jeffreys prior); `support` the weight of comparable tasks: 0 says that none is known, and `success` is
-    then that of the agent and the domain, or the base rate where they are unknown too (a half in an empty memory).
-    `steps` is the expected number of steps of a success; None where unknown, as `reward`.
+    then that of the agent and the domain, or the base rate if they are unknown too (a half in an empty memory).
+    `steps` is the expected number of steps of a success; `None` means unknown, as for `reward`.
+
+    Example:
+        >>> from tacit import Memory
+        >>> memory = Memory()
+        >>> for n in range(3):
+        ...     with memory.episode(f"Cancel order {n}", domain="retail") as episode:
+        ...         _ = episode.log("get_order", parameters={"order_id": n}, output="open")
+        ...         _ = episode.log("cancel_order", parameters={"order_id": n}, output="cancelled")
+        ...         _ = episode.succeed()
+        >>> memory.predict("Cancel order 7", domain="retail").success > 0.5
+        True
     """
 
     success: float
@@ -163,7 +226,19 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class PlanStep:
-    """One step of a playbook; `share` is the weighted share of the merged successes that take it here."""
+    """One step of a playbook; `share` is the weighted share of the merged successes that take it here.
+
+    Example:
+        >>> from tacit import Memory
+        >>> memory = Memory()
+        >>> for n in range(3):
+        ...     with memory.episode(f"Cancel order {n}", domain="retail") as episode:
+        ...         _ = episode.log("get_order", parameters={"order_id": n}, output="open")
+        ...         _ = episode.log("cancel_order", parameters={"order_id": n}, output="cancelled")
+        ...         _ = episode.succeed()
+        >>> [step.tool for step in memory.playbook("Cancel order 7").steps]
+        ['get_order', 'cancel_order']
+    """
 
     tool: str
     share: float
@@ -176,6 +251,18 @@ class Playbook:
 
     `id` is the receipt; `episodes` are those that the plan was merged from, the nearest task's first. A memory without
     a success has no steps.
+
+    Example:
+        >>> from tacit import Memory
+        >>> memory = Memory()
+        >>> for n in range(3):
+        ...     with memory.episode(f"Cancel order {n}", domain="retail") as episode:
+        ...         _ = episode.log("get_order", parameters={"order_id": n}, output="open")
+        ...         _ = episode.log("cancel_order", parameters={"order_id": n}, output="cancelled")
+        ...         _ = episode.succeed()
+        >>> playbook = memory.playbook("Cancel order 7", domain="retail")
+        >>> len(playbook.steps), len(playbook.episodes)
+        (2, 3)
     """
 
     id: str

@@ -44,7 +44,7 @@ class ClosedEpisode:
         return _EPISODES.decode(self.record)
 
     def stored(self, state: str, **taught: Any) -> EpisodeRecord:
-        """What the store keeps of the episode; `taught` is what was learned from it, nothing where it is left out."""
+        """The record that the store keeps; `taught` holds the fields that were learned, none by default."""
         head = self.head
         fields: dict[str, Any] = {
             "base": None,

@@ -1,4 +1,4 @@
-"""What kind of task an episode is about."""
+"""The circumstances of a task."""
 
 from __future__ import annotations
 
@@ -15,10 +15,15 @@ TASK_TYPES: tuple[str, ...] = get_args(TaskType)
 
 @dataclass(frozen=True, slots=True)
 class TaskContext:
-    """The circumstances of a task: what makes two tasks comparable.
+    """The circumstances of a task; tasks with the same ones are comparable.
 
     `complexity` "unknown" counts as moderate in the reward and is a stratum of its own in the evidence. A tag has 2
     to 100 characters of letters, digits, `-` and `_`.
+
+    Example:
+        >>> from tacit import TaskContext
+        >>> TaskContext(domain="retail", complexity="simple").complexity
+        'simple'
     """
 
     domain: str = "general"

@@ -15,10 +15,15 @@ Json: TypeAlias = Any
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One tool call and what came of it.
+    """One tool call and its result.
 
     `status` is "ok", "error", "timeout", or None while there is no result: such a step neither went well nor failed.
     `at` is in microseconds since 1970, UTC; `number` counts from 1.
+
+    Example:
+        >>> from tacit import Step
+        >>> Step("get_order", parameters={"order_id": 17}, status="ok", output="open").ok
+        True
     """
 
     tool: str
@@ -44,13 +49,19 @@ class Step:
 
     @property
     def ok(self) -> bool | None:
-        """Whether the step went well; None without a result."""
+        """True if the step went well, False if it failed; `None` means no result yet."""
         return None if self.status is None else self.status == "ok"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an episode ended. Made by `success`, `partial`, `failure` and `abandoned`."""
+    """How an episode ended. Made by `success`, `partial`, `failure` and `abandoned`.
+
+    Example:
+        >>> from tacit import Outcome
+        >>> Outcome.partial(completed=["cancel"], failed=["refund"]).share
+        0.5
+    """
 
     kind: Literal["success", "partial", "failure", "abandoned"]
     verdict: str | None = None
@@ -62,7 +73,7 @@ class Outcome:
 
     @classmethod
     def success(cls, verdict: str | None = None, *, artifacts: Sequence[str] = ()) -> Outcome:
-        """The task was done; `artifacts` are what came of it (names or texts, at most 1 MB each)."""
+        """The task was done; `artifacts` are its products (names or texts, at most 1 MB each)."""
         return cls("success", verdict, artifacts=_texts("artifacts", artifacts))
 
     @classmethod
@@ -90,7 +101,7 @@ class Outcome:
 
     @property
     def share(self) -> float | None:
-        """How much of the task was done, within 0..1; None where it was abandoned."""
+        """The share of the task that was done, within 0..1; `None` means abandoned."""
         parts = len(self.completed) + len(self.failed)
         partial = len(self.completed) / parts if parts else 0.5
         return {"success": 1.0, "partial": partial, "failure": 0.0}.get(self.kind)
@@ -107,8 +118,14 @@ def _texts(field: str, given: Sequence[str]) -> tuple[str, ...]:
 class Reward:
     """The score of an episode: `total = base * (efficiency * complexity_bonus * quality_multiplier + learning_bonus)`.
 
-    `novelty` (share of patterns never seen before, 0..1), `usual_seconds` and `usual_steps` are what it was scored
-    with. Stored with the episode, never recomputed.
+    `novelty` (share of patterns never seen before, 0..1), `usual_seconds` and `usual_steps` are the yardsticks
+    of the score. Stored with the episode, never recomputed.
+
+    Example:
+        >>> from tacit import Memory, Outcome
+        >>> memory = Memory()
+        >>> memory.complete(memory.start("t"), Outcome.failure("no")).reward.total
+        0.0
     """
 
     total: float
@@ -124,7 +141,14 @@ class Reward:
 
 @dataclass(frozen=True, slots=True)
 class Reflection:
-    """What went well, what to improve and what was learned: at most five sentences each, most telling first."""
+    """Successes, improvements and insights: at most five sentences each, most telling first.
+
+    Example:
+        >>> from tacit import Memory, Outcome
+        >>> memory = Memory()
+        >>> memory.complete(memory.start("t"), Outcome.failure("card expired")).reflection.improvements[0]
+        'It failed: card expired.'
+    """
 
     successes: tuple[str, ...] = ()
     improvements: tuple[str, ...] = ()
@@ -136,11 +160,18 @@ class Reflection:
 class Episode:
     """One attempt at a task, from start to outcome.
 
-    Times are in microseconds since 1970, UTC. `timed` is False where the run came without times of its own: it is
-    dated by its import, and its duration is unknown unless its metadata have a `duration_s`. `task_key` is what
-    several attempts at one task share; `external_id` is unique within its namespace and makes an import idempotent.
-    An episode that is given to `Memory.add` needs a task; id, times and step numbers are filled in where they are
-    missing.
+    Times are in microseconds since 1970, UTC. `timed` is False if the run came without times of its own: it is
+    dated by its import, and its duration is unknown unless its metadata have a `duration_s`. `task_key` is
+    shared by several attempts at one task; `external_id` is unique within its namespace and makes an import
+    idempotent. An episode for `Memory.add` needs a task; missing ids, times and step numbers are filled in.
+
+    Example:
+        >>> from tacit import Episode, Memory, Outcome, Step
+        >>> steps = (Step("cancel_order", status="ok"),)
+        >>> run = Episode(task="Cancel order 17", steps=steps, outcome=Outcome.success(), external_id="run-1")
+        >>> memory = Memory()
+        >>> memory.add(run).state, memory.add(run).state
+        ('learned', 'unchanged')
     """
 
     task: str
@@ -164,7 +195,7 @@ class Episode:
 
     @property
     def duration_s(self) -> float | None:
-        """Seconds from start to end; None while open or where unknown."""
+        """Seconds from start to end; `None` means open or unknown."""
         if self.ended_at is None or not self.timed:
             return None
         return (self.ended_at - self.started_at) / 1e6

@@ -12,11 +12,18 @@ from .record import Receipt
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What an episode taught, and where it is durable.
+    """The lessons of an episode, and the receipt of their commit.
 
     `state` is "learned"; "abandoned" if the episode was stored without being learned from; "unchanged" if the same
     episode was there already; "unstored" if the store failed and the episode is still open. `findings` are the
     findings of the extractors.
+
+    Example:
+        >>> from tacit import Memory, Outcome
+        >>> memory = Memory()
+        >>> learned = memory.complete(memory.start("Cancel order 17"), Outcome.success())
+        >>> learned.state, learned.receipt.durable
+        ('learned', 'memory')
     """
 
     episode_id: str

@@ -1,4 +1,4 @@
-"""What maintenance makes of a namespace: which patterns are one, which are proven, what the rules and groups are."""
+"""Maintenance of a namespace: merged patterns, promoted and retired ones, heuristics and clusters."""
 
 from __future__ import annotations
 
@@ -10,12 +10,18 @@ from .pattern import Cluster, Heuristic, PatternState
 
 FIRST_ERROR = "<first error>"
 ANY_ERROR = "<any error>"
-"""What rules are found by beside the class of an error: no class has such a name."""
+"""Keys of heuristics beside the classes of errors; no class has such a name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """A near-duplicate: from now on `survivor` stands for `merged` too. Both are ids of patterns, with their texts."""
+    """A near-duplicate: from now on `survivor` stands for `merged` too. Both are ids of patterns, with their texts.
+
+    Example:
+        >>> from tacit import Merge
+        >>> Merge("0a" * 16, "0b" * 16, similarity=0.97, kind="error_recovery").similarity
+        0.97
+    """
 
     survivor: str
     merged: str
@@ -27,7 +33,13 @@ class Merge:
 
 @dataclass(frozen=True, slots=True)
 class StateChange:
-    """A pattern whose state changed, with its text."""
+    """A pattern whose state changed, with its text.
+
+    Example:
+        >>> from tacit import StateChange
+        >>> StateChange("0a" * 16, before="candidate", after="proven").after
+        'proven'
+    """
 
     pattern: str
     before: PatternState
@@ -37,12 +49,18 @@ class StateChange:
 
 @dataclass(frozen=True, slots=True)
 class Maintenance:
-    """What maintenance did, or would do where `dry_run`.
+    """The report of a maintenance run; with `dry_run` nothing was written.
 
-    `id` names its audit entry, for `undo`; None where nothing was decided or nothing written. `merges` and `changed`
+    `id` names its audit entry, for `undo`; `None` means that nothing was decided or written. `merges` and `changed`
     are the decisions: near-duplicates, and patterns that were promoted, retired or brought back. `clusters` and
-    `heuristics` are those there are now, `new_heuristics` and `gone_heuristics` count what differs from before.
-    `unchanged` means that nothing had to change.
+    `heuristics` are those there are now, `new_heuristics` and `gone_heuristics` count the differences.
+    `unchanged` means that there was nothing to do.
+
+    Example:
+        >>> from tacit import Memory
+        >>> report = Memory().maintain()
+        >>> report.unchanged, report.merges
+        (True, ())
     """
 
     namespace: str
@@ -79,29 +97,28 @@ class StoredCluster:
 
 @dataclass(frozen=True, slots=True)
 class MaintenanceState:
-    """What maintenance left of a namespace; patterns by their 16 bytes.
+    """The state of a namespace after maintenance; patterns by their 16 bytes.
 
-    `digest` stands for the episodes that clusters and heuristics were made of: where the index has another one, they
-    are no longer fresh. `kept` are patterns that are not to be merged, `held` those whose state is not to change:
-    someone took that back.
+    `digest` stands for the episodes behind clusters and heuristics: they are fresh while the index has the same one.
+    `never_merge` are patterns whose merge was undone, `pinned` those whose change of state was undone.
     """
 
     version: bytes = b""
     digest: int | None = None
     settings: bytes = b""
     survivors: Mapping[bytes, bytes] = field(default_factory=dict)
-    kept: frozenset[bytes] = frozenset()
+    never_merge: frozenset[bytes] = frozenset()
     states: Mapping[bytes, PatternState] = field(default_factory=dict)
-    held: frozenset[bytes] = frozenset()
+    pinned: frozenset[bytes] = frozenset()
     heuristics: tuple[Heuristic, ...] = ()
     clusters: tuple[StoredCluster, ...] = ()
     merged: Mapping[bytes, tuple[str, ...]] = field(default_factory=dict)
-    """By survivor, the ids of what it stands for."""
+    """By survivor, the ids of the patterns merged into it."""
     rules: Mapping[tuple[str | None, str | None], tuple[Heuristic, ...]] = field(default_factory=dict)
-    """The rules worth recalling, by the last tool and what came of it."""
+    """Heuristics worth recalling, by the last tool and its result."""
 
     def state(self, pattern: bytes) -> PatternState:
-        """Of a pattern; a candidate where nothing was decided."""
+        """The state of a pattern, "candidate" by default."""
         return self.states.get(pattern, "candidate")
 
 

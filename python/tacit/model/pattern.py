@@ -1,4 +1,4 @@
-"""What episodes have in common, and how often it went well."""
+"""Patterns, heuristics, clusters and contrasts, with their evidence."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PatternState: TypeAlias = Literal["candidate", "proven", "pitfall", "retired"]
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """A pattern with its evidence over the slice that was asked for.
+    """A pattern with its evidence in a slice of the memory.
 
     `id` is the hash of kind and content (32 hexadecimal digits). `trials` counts occurrences, `successes` sums how
     far each did its job; `episodes` and `outcomes` count one trial an episode and its outcome. `mean`, `low` and
@@ -38,13 +38,25 @@ class Pattern:
     confidence is `low`. `last_seen` is in microseconds since 1970, UTC. `usage` is how recalls of it were used.
 
     `odds_ratio` is how many times the odds of success are in episodes with the pattern, beside comparable episodes
-    without it (same domain; for an error recovery those that took another way out of the same error first), within
-    each agent and difficulty (Mantel-Haenszel), with the 95% interval from `odds_low` to `odds_high`; None where there
-    is nothing to compare with. `undecided` says that the interval contains 1, or that there is none.
+    without it (same domain; for an error recovery those that tried another fix of the same error first), within
+    each agent and difficulty (Mantel-Haenszel), with the 95% interval from `odds_low` to `odds_high`; `None` means
+    nothing to compare with. `undecided` means that the interval contains 1 or is missing.
 
-    `state` is what maintenance made of it: a "candidate" until the evidence is beyond chance, then "proven" (goes with
-    success) or a "pitfall" (goes with failure); "retired" where it was not seen for long. `merged` are the ids of
+    `state` is the decision of maintenance: a "candidate" until the evidence is beyond chance, then "proven" (goes with
+    success) or a "pitfall" (goes with failure); "retired" if it was not seen for long. `merged` are the ids of
     near-duplicates that it stands for: their evidence is part of its own.
+
+    Example:
+        >>> from tacit import Memory
+        >>> memory = Memory()
+        >>> for n in range(3):
+        ...     with memory.episode(f"Cancel order {n}", domain="retail") as episode:
+        ...         _ = episode.log("get_order", parameters={"order_id": n}, output="open")
+        ...         _ = episode.log("cancel_order", parameters={"order_id": n}, output="cancelled")
+        ...         _ = episode.succeed()
+        >>> pattern = memory.patterns(kind="tool_sequence")[0]
+        >>> pattern.text, pattern.trials
+        ('steps get_order, cancel_order', 3)
     """
 
     id: str
@@ -71,7 +83,7 @@ class Pattern:
 
     @property
     def text(self) -> str:
-        """What it says, in one sentence; tools and errors stand in it as they were recorded."""
+        """The pattern in one sentence, with tools and errors as they were recorded."""
         return text_of(self.kind, self.content)
 
 
@@ -103,7 +115,7 @@ _TEXT_OF: dict[str, Callable[[dict[str, Any]], str]] = {
 
 
 def text_of(kind: str, content: dict[str, Any]) -> str:
-    """What a pattern says, in one sentence."""
+    """A pattern in one sentence."""
     return _TEXT_OF.get(kind, str)(content)
 
 
@@ -114,6 +126,18 @@ class Cluster:
     `plan` is the tools of the steps of `medoid`, the member most similar to all others; `id` is a hash of that plan
     (32 hexadecimal digits). `episodes` counts the members, `share` is theirs of the successes that were looked at;
     `left_out` successes were older than those.
+
+    Example:
+        >>> from tacit import Memory
+        >>> memory = Memory()
+        >>> for n in range(3):
+        ...     with memory.episode(f"Cancel order {n}", domain="retail") as episode:
+        ...         _ = episode.log("get_order", parameters={"order_id": n}, output="open")
+        ...         _ = episode.log("cancel_order", parameters={"order_id": n}, output="cancelled")
+        ...         _ = episode.succeed()
+        >>> cluster = memory.clusters()[0]
+        >>> cluster.plan, cluster.episodes
+        (('get_order', 'cancel_order'), 3)
     """
 
     id: str
@@ -128,7 +152,13 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """What else was done under the condition of a heuristic; `episodes` show it, `outcomes` sums how they ended."""
+    """Another action under the condition of a heuristic; `outcomes` sums the outcomes of its `episodes`.
+
+    Example:
+        >>> from tacit import Alternative
+        >>> Alternative("use search", trials=4, successes=1.0, low=0.03, high=0.7, episodes=4, outcomes=1.0).outcomes
+        1.0
+    """
 
     action: str
     trials: int
@@ -153,11 +183,23 @@ class Heuristic:
     share (Jeffreys).
     `episodes` show it, `outcomes` sums how they ended. `odds_ratio`, with its interval from `odds_low` to `odds_high`,
     compares the success of the episodes that did it when they came there first with that of the episodes that did
-    something else, within each agent and difficulty (None: nothing to compare with). `undecided` where it contains 1.
+    something else, within each agent and difficulty (`None`: nothing to compare with). `undecided`: it contains 1.
 
-    `agents` and `domains` name where it was seen, at most a hundred each. `weak` says that too few episodes stand
-    behind it; `state` is "proven" where the odds are beyond chance among all rules that were looked at. `parents` are
+    `agents` and `domains` of its episodes are named, at most a hundred each. `weak` says that too few episodes stand
+    behind it; `state` is "proven" if the odds are beyond chance among all heuristics that were compared. `parents` are
     the ids of the patterns or heuristics it came from, `origin` how.
+
+    Example:
+        >>> from tacit import Memory
+        >>> memory = Memory()
+        >>> for n in range(3):
+        ...     with memory.episode(f"Cancel order {n}", domain="retail") as episode:
+        ...         _ = episode.log("get_order", parameters={"order_id": n}, output="open")
+        ...         _ = episode.log("cancel_order", parameters={"order_id": n}, output="cancelled")
+        ...         _ = episode.succeed()
+        >>> heuristic = memory.heuristics()[0]
+        >>> heuristic.trials, heuristic.verdict
+        (3, 'undecided')
     """
 
     id: str
@@ -195,7 +237,7 @@ class Heuristic:
 
     @property
     def verdict(self) -> Literal["better", "worse", "undecided"]:
-        """What the comparison with the alternatives says."""
+        """The comparison with the alternatives: "better", "worse" or "undecided"."""
         if self.undecided or self.odds_low is None:
             return "undecided"
         return "better" if self.odds_low > 1 else "worse"
@@ -208,11 +250,25 @@ class Heuristic:
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """A failure and a success of the same task, or of the nearest one, and what was different.
+    """A failure and a success of the same task, or of the nearest one, with their differences.
 
-    `same_task` where both have one task key or one text; else `similarity` says how near the tasks are (0 to 1). The
+    `same_task` means one task key or one text; otherwise `similarity` says how near the tasks are (0 to 1). The
     plans are the tools of the steps, equal for the first `together` of them. `only_failure` and `only_success` are the
     tools that one used and the other did not, in the order of their use; `errors` are those of the failure.
+
+    Example:
+        >>> from tacit import Memory
+        >>> memory = Memory()
+        >>> for n in range(3):
+        ...     with memory.episode(f"Cancel order {n}", domain="retail") as episode:
+        ...         _ = episode.log("get_order", parameters={"order_id": n}, output="open")
+        ...         _ = episode.log("cancel_order", parameters={"order_id": n}, output="cancelled")
+        ...         _ = episode.succeed()
+        >>> with memory.episode("Cancel order 9", domain="retail") as episode:
+        ...     _ = episode.log("cancel_order", error="not found")
+        ...     _ = episode.fail("not found")
+        >>> memory.contrasts()[0].only_success
+        ('get_order',)
     """
 
     task: str
@@ -230,7 +286,7 @@ class Contrast:
 
     @property
     def text(self) -> str:
-        """What was different, in one sentence."""
+        """The difference in one sentence."""
         parts = [
             f"{word} {', '.join(tools)}"
             for word, tools in (("with", self.only_success), ("without", self.only_failure))
@@ -244,5 +300,5 @@ class Contrast:
 
 
 def is_undecided(low: float | None, high: float | None) -> bool:
-    """Whether an interval of an odds ratio leaves open which is better: it contains 1, or there is none."""
+    """True if the interval of an odds ratio contains 1 or is missing."""
     return low is None or high is None or low <= 1.0 <= high

@@ -16,7 +16,20 @@ NOTHING_COMPARABLE = "nothing_comparable"
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One term of a hit's score: `value` (0..1) times `weight` (the weights of a hit sum to 1)."""
+    """One term of a hit's score: `value` (0..1) times `weight` (the weights of a hit sum to 1).
+
+    Example:
+        >>> from tacit import Memory
+        >>> memory = Memory()
+        >>> for n in range(3):
+        ...     with memory.episode(f"Cancel order {n}", domain="retail") as episode:
+        ...         _ = episode.log("get_order", parameters={"order_id": n}, output="open")
+        ...         _ = episode.log("cancel_order", parameters={"order_id": n}, output="cancelled")
+        ...         _ = episode.succeed()
+        >>> hit = memory.recall("Cancel order 7", domain="retail").hits[0]
+        >>> abs(hit.score - sum(reason.value * reason.weight for reason in hit.reasons)) < 1e-9
+        True
+    """
 
     signal: str
     value: float
@@ -76,6 +89,18 @@ class Hit(_Records):
 
     `attempts` counts the judged episodes of the same task and `successes` those that succeeded; `runs` are the best
     of these, or the hit itself.
+
+    Example:
+        >>> from tacit import Memory
+        >>> memory = Memory()
+        >>> for n in range(3):
+        ...     with memory.episode(f"Cancel order {n}", domain="retail") as episode:
+        ...         _ = episode.log("get_order", parameters={"order_id": n}, output="open")
+        ...         _ = episode.log("cancel_order", parameters={"order_id": n}, output="cancelled")
+        ...         _ = episode.succeed()
+        >>> hit = memory.recall("Cancel order 7", domain="retail").hits[0]
+        >>> hit.outcome, hit.tools
+        ('success', ('get_order', 'cancel_order'))
     """
 
     episode_id: str
@@ -96,7 +121,19 @@ class Hit(_Records):
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """A tool that followed in similar episodes; `tool` is "<finish>" where they ended. `share` is within 0..1."""
+    """A tool that followed in similar episodes; `tool` is "<finish>" if they ended. `share` is within 0..1.
+
+    Example:
+        >>> from tacit import Memory
+        >>> memory = Memory()
+        >>> for n in range(3):
+        ...     with memory.episode(f"Cancel order {n}", domain="retail") as episode:
+        ...         _ = episode.log("get_order", parameters={"order_id": n}, output="open")
+        ...         _ = episode.log("cancel_order", parameters={"order_id": n}, output="cancelled")
+        ...         _ = episode.succeed()
+        >>> memory.recall("Cancel order 7", steps=["get_order"]).next_steps[0].tool
+        'cancel_order'
+    """
 
     tool: str
     share: float
@@ -112,6 +149,18 @@ class Recall:
     more often than not and surely do worse than the alternatives. No move is both recommended and warned of.
     `next_steps` are the usual next tools; `degraded` names the parts that are missing. `to_prompt` renders the answer
     for a model.
+
+    Example:
+        >>> from tacit import Memory
+        >>> memory = Memory()
+        >>> for n in range(3):
+        ...     with memory.episode(f"Cancel order {n}", domain="retail") as episode:
+        ...         _ = episode.log("get_order", parameters={"order_id": n}, output="open")
+        ...         _ = episode.log("cancel_order", parameters={"order_id": n}, output="cancelled")
+        ...         _ = episode.succeed()
+        >>> recall = memory.recall("Cancel order 7", domain="retail", limit=2)
+        >>> recall.degraded
+        ()
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""What went well, what to improve and what was learned: from one episode and from history."""
+"""Reflections: successes, improvements and insights, from one episode and from history."""
 
 from .history import History, Recovery, Reflecting
 from .reflect import reflect

@@ -1,4 +1,4 @@
-"""What a reflection looks at."""
+"""The inputs of a reflection."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Recovery:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What the namespace knew before this episode.
+    """The namespace's knowledge before this episode.
 
     The usual figures are the medians of the domain's successes, None until there are enough of them.
     """
@@ -36,7 +36,7 @@ class History:
     """The tools of earlier failures at the same task, the latest last."""
     succeeded_before: bool = False
     recoveries: Mapping[tuple[str, str], Recovery] = field(default_factory=dict)
-    """By tool and error class: for the errors of this episode, where a way out is known."""
+    """By tool and error class: the known fixes for the errors of this episode."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What to do better."""
+"""Improvements."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SLOW_STEP_TIMES_MEAN = 3.0
 
 
 def sentences(reflecting: Reflecting) -> Iterator[str]:
-    """What to do better next time, the most telling first."""
+    """Advice for next time, the most telling first."""
     yield from _what_failed(reflecting)
     yield from _unused_recoveries(reflecting)
     yield from _repeated_errors(reflecting)

@@ -1,4 +1,4 @@
-"""What this episode says beside what was known."""
+"""Insights: an episode beside the history."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .history import Reflecting
 
 
 def sentences(reflecting: Reflecting) -> Iterator[str]:
-    """What was learned by comparison, the most telling first."""
+    """Insights by comparison, the most telling first."""
     yield from _contrast(reflecting)
     yield from _against_usual(reflecting)
     yield from _novelty(reflecting)

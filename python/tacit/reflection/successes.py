@@ -1,4 +1,4 @@
-"""What worked, with the tools and the evidence."""
+"""Successes, with the tools and the evidence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .history import Reflecting
 
 
 def sentences(reflecting: Reflecting) -> Iterator[str]:
-    """What worked in this episode, the most telling first."""
+    """Successes of this episode, the most telling first."""
     if reflecting.share > 0:
         yield from _approach(reflecting)
         yield from _completed(reflecting)

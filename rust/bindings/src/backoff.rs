@@ -10,6 +10,12 @@ use crate::convert;
 use crate::error::invalid;
 
 /// The waits between the tries of one call, with full jitter; `seed` makes them repeatable.
+///
+/// Example:
+///     >>> from tacit import Backoff
+///     >>> backoff = Backoff(tries=2, seed=7)
+///     >>> backoff.wait() <= 0.1, backoff.wait()
+///     (True, None)
 #[pyclass(frozen, name = "Backoff", module = "tacit._native")]
 pub(crate) struct PyBackoff(Mutex<Backoff>);
 
@@ -40,6 +46,12 @@ impl PyBackoff {
 
 /// The retries that all callers together may add to their first tries: each first try earns `share` of one, and
 /// `reserve` are there from the start and at most saved up.
+///
+/// Example:
+///     >>> from tacit import RetryBudget
+///     >>> budget = RetryBudget(reserve=1)
+///     >>> budget.spend(), budget.spend()
+///     (True, False)
 #[pyclass(frozen, name = "RetryBudget", module = "tacit._native")]
 pub(crate) struct PyRetryBudget(Mutex<RetryBudget>);
 

@@ -22,6 +22,15 @@ use crate::error::{UnavailableError, invalid};
 /// token for `succeeded`, `failed` or `cancelled`. A rejected call raises UnavailableError with `retry_after_s`. An
 /// exception that leaves the block counts as a success if it, or a base class, is named in `ignored`: the other
 /// side did answer. A BaseException that is no `Exception`, like a cancelled task, counts as neither.
+///
+/// Example:
+///     >>> from tacit import CircuitBreaker
+///     >>> breaker = CircuitBreaker("payments", failures_to_open=1)
+///     >>> with breaker:
+///     ...     answer = "paid"
+///     >>> breaker.failed(breaker.admit())
+///     >>> breaker.state
+///     'open'
 #[pyclass(frozen, name = "CircuitBreaker", module = "tacit._native")]
 pub(crate) struct PyCircuitBreaker {
     name: String,

@@ -12,6 +12,11 @@ use crate::json;
 use crate::trajectory::PyTrajectory;
 
 /// One occurrence of a pattern in an episode, with its place among the occurrences and if it did its job.
+///
+/// Example:
+///     >>> from tacit import Finding
+///     >>> Finding("tool_sequence", {"tools": ["get_order", "cancel_order"]}).kind
+///     'tool_sequence'
 #[pyclass(frozen, name = "Finding", module = "tacit._native")]
 pub struct PyFinding {
     found: Found,
