@@ -14,9 +14,11 @@ from tacit import (
     Step,
     StorageError,
     TaskContext,
+    UnavailableError,
     UnknownEpisodeError,
     ValidationError,
 )
+from tacit.model.record import Batch, Receipt
 from tacit.storage import InMemoryStore
 from tacit.testing import FaultyStore
 
@@ -194,3 +196,47 @@ def test_a_pattern_that_came_only_after_the_recall_was_used() -> None:
         if pattern.kind == "tool_sequence"
     }
     assert applied[("a", "b")] == 1
+
+
+# --- lenient recording at its limits ---
+
+
+def lenient_step(**fields: Any) -> Step:
+    memory = Memory()
+    with memory.episode("t") as episode:
+        episode.log("look", **fields)
+        episode.succeed()
+    return memory.get(episode.id).steps[0]
+
+
+@pytest.mark.parametrize(("size", "is_altered"), [(10_000, False), (10_001, True)])
+def test_a_text_is_cut_only_beyond_its_limit(size: int, is_altered: bool) -> None:
+    text = "x" * size
+    for step in (lenient_step(output=text), lenient_step(error=text)):
+        assert bool(step.altered) is is_altered
+        assert len(step.output or step.error or "") == 10_000
+
+
+def test_tags_that_are_nothing_are_left_out_without_a_word() -> None:
+    memory = Memory()
+    nothing: tuple[Any, ...] = (None, (), [], "")
+    for tags in nothing:
+        with memory.episode("t", tags=tags) as episode:
+            learned = episode.succeed()
+        assert (memory.get(episode.id).tags, learned.problems) == ((), ())
+
+
+def test_an_exception_that_leaves_the_memory_names_the_verdicts_that_were_not_stored() -> None:
+    class Refusing(InMemoryStore):
+        def commit(self, batch: Batch) -> Receipt:
+            raise UnavailableError("the disk is full")
+
+    def work() -> None:
+        with Memory(store=Refusing()) as memory:
+            with memory.episode("t") as episode:
+                episode.succeed()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        work()
+    assert any("could not be stored" in note for note in getattr(caught.value, "__notes__", []))

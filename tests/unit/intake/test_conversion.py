@@ -204,3 +204,17 @@ def test_long_texts_are_cut_before_lists() -> None:
     assert isinstance(fitted, dict)
     assert fitted["rows"] == list(range(50))
     assert "characters cut" in str(fitted["page"])
+
+
+def test_a_value_of_a_derived_type_becomes_plain_and_says_so() -> None:
+    class Count(int):
+        pass
+
+    class Name(str):
+        __slots__ = ()
+
+    converted = to_json_value([Count(3), Name("a")])
+    assert converted.value == [3, "a"]
+    assert [type(each) for each in converted.value] == [int, str]
+    assert "Count became int" in " ".join(converted.altered)
+    assert "Name became str" in " ".join(converted.altered)

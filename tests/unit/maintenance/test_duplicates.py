@@ -163,3 +163,9 @@ def test_comparing_within_blocks_finds_the_same_as_comparing_all_pairs(
 def test_a_likeness_of_exactly_the_threshold_merges() -> None:
     one, other = sequence("abcde"), sequence("abcdf")
     assert len(merges([one, other], similarity(one, other))) == 1
+
+
+def test_decisions_under_a_condition_or_after_an_error_may_be_near_duplicates() -> None:
+    assert len(merges([decision("ok", "late now"), decision("ok", "late nor")], 0.9)) == 1
+    assert len(merges([decision("table lost"), decision("table last")], 0.9)) == 1
+    assert merges([decision("ok", "late now"), decision("ok", "late nor", choose="wait")], 0.5) == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -115,3 +116,11 @@ def test_a_kind_or_an_id_that_there_is_not_is_refused(
 ) -> None:
     with pytest.raises(ValidationError):
         ask(store)
+
+
+def test_replacing_an_episode_by_itself_changes_nothing(store: InMemoryStore) -> None:
+    before = store.sequence()
+    receipt = store.commit(Batch((RECORDS[0],), removed=(IDS[0],)))
+    assert (receipt.committed, receipt.unchanged, store.sequence()) == (0, 2, before)
+    changed = replace(RECORDS[0], digest=b"x" * 16)
+    assert store.commit(Batch((changed,), removed=(IDS[0],))).committed == 2
