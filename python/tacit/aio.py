@@ -179,7 +179,9 @@ class AsyncMemory:
             strict=strict,
         )
 
-    async def complete(self, episode_id: str, outcome: Outcome, *, namespace: str | None = None) -> Learned:
+    async def complete(
+        self, episode_id: str, outcome: Outcome | None = None, *, namespace: str | None = None
+    ) -> Learned:
         """As `Memory.complete`."""
         return await self._call(Memory.complete, episode_id, outcome, namespace=namespace)
 

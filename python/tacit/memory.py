@@ -118,9 +118,10 @@ class Memory:
     def episode(self, task: str, *, strict: bool = False, **head: Unpack[EpisodeHead]) -> Recorder:
         """A context manager that records one episode; takes the keywords of `start`.
 
-        An exception inside fails the episode with its message and passes; an interrupt or a cancellation abandons it,
-        and so does a block that ends without a verdict. The recorder never raises into the agent: values it cannot
-        hold are converted, cut or dropped, and `problems` says so; with `strict=True` it raises as the plain verbs.
+        An exception inside fails the episode with its message and passes; an interrupt or a cancellation abandons it.
+        The outcome of a block that ends without a verdict is unknown. The recorder never raises into the agent:
+        values it cannot hold are converted, cut or dropped, and `problems` says so; with `strict=True` it raises as
+        the plain verbs.
         """
         from .recorder import Recorder
 
@@ -256,8 +257,13 @@ class Memory:
         )
 
     @observed
-    def complete(self, episode_id: str, outcome: Outcome, *, namespace: str | None = None) -> Learned:
+    def complete(
+        self, episode_id: str, outcome: Outcome | None = None, *, namespace: str | None = None
+    ) -> Learned:
         """Ends an episode, learns from it, and returns once everything is durable.
+
+        Without an outcome it ends unknown: it is recalled, and teaches what its own steps show. An ended episode is
+        left as it is then.
 
         If it raises, the episode is still open and nothing of it was stored, unless the wait itself was cut short
         (an interrupt, `CommitUnknownError`). Repeating it with the same outcome is safe either way; a stored episode

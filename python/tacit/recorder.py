@@ -34,8 +34,8 @@ class Recorder:
     """One open episode; `Memory.episode` makes it.
 
     End it with `succeed`, `fail` or `partial`: the first verdict holds. An `Exception` that leaves the `with` block
-    fails the episode with the exception's message and passes; an interrupt, an exit or a cancellation abandons it, and
-    so does a block that ends without a verdict.
+    fails the episode with the exception's message and passes; an interrupt, an exit or a cancellation abandons it. A
+    block that ends without a verdict ends with an unknown outcome.
 
     The recorder never raises into the agent. Logged values are converted, cut or dropped, and `problems` and each
     step's `altered` say so. If the store fails, `succeed`, `fail` and `partial` return a `Learned` whose state is
@@ -459,7 +459,12 @@ _UNKNOWN_ODDS = Prediction(
 
 
 def _ending_of(error: BaseException | None) -> Outcome:
-    """The outcome of a block that ended without a verdict: a failure if the agent's code raised, else abandoned."""
+    """The outcome of a block without a verdict: unknown, or a failure if the agent's code raised.
+
+    An interrupted block is abandoned.
+    """
+    if error is None:
+        return Outcome.unknown()
     if isinstance(error, Exception) and type(error).__name__ != "CancelledError":
         return Outcome.failure(_described(error))
     return Outcome.abandoned()

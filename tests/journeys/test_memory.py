@@ -276,11 +276,11 @@ def test_an_unknown_episode_is_named(memory: Memory, id: str) -> None:
             call(id)
 
 
-def test_leaving_without_a_word_abandons_and_an_exception_fails(memory: Memory) -> None:
+def test_leaving_without_a_verdict_is_unknown_and_an_exception_fails(memory: Memory) -> None:
     with memory.episode("say nothing") as silent:
         silent.log("look", output=None)
     assert silent.learned is not None
-    assert silent.learned.state == "abandoned"
+    assert silent.learned.state == "learned"
     with pytest.raises(RuntimeError, match="boom"), memory.episode("break") as broken:
         raise RuntimeError("boom")
     outcome = memory.get(broken.id).outcome
@@ -288,7 +288,8 @@ def test_leaving_without_a_word_abandons_and_an_exception_fails(memory: Memory) 
     assert (outcome.kind, outcome.reason) == ("failure", "RuntimeError: boom")
     assert memory.get(silent.id).reward is None
     recall = memory.recall("say nothing")
-    assert silent.id not in [hit.episode_id for hit in recall.hits]
+    assert [(hit.episode_id, hit.outcome) for hit in recall.hits][:1] == [(silent.id, "unknown")]
+    assert "outcome unknown" in recall.to_prompt()
 
 
 def test_a_decorated_function_is_an_episode_a_call(memory: Memory) -> None:
@@ -449,7 +450,7 @@ def test_tokens_that_are_no_count_are_refused(memory: Memory, tokens: Any) -> No
         ({"steps": None}, "steps must be a sequence"),
         ({"steps": (Step("look"), Step(""))}, "step 2: tool must not be empty"),
         ({"steps": (Step("look", output=math.nan),)}, "step 1: output must be finite"),
-        ({"outcome": None}, "outcome must be an Outcome"),
+        ({"outcome": "success"}, "outcome must be an Outcome; got str"),
     ],
 )
 def test_what_is_wrong_with_an_added_episode_is_named(

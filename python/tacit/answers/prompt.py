@@ -424,7 +424,8 @@ def _is_same(asked: str, task: str) -> bool:
 def _how_it_went(group: Sequence[Hit]) -> str:
     attempts, successes = sum(hit.attempts for hit in group), sum(hit.successes for hit in group)
     if attempts == 0:
-        return group[0].outcome
+        outcome = group[0].outcome
+        return "outcome unknown" if outcome == "unknown" else outcome
     return f"{successes} of {attempts} attempt{'s' if attempts > 1 else ''} succeeded"
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..model.episode import Outcome
     from ..model.pattern import Heuristic, Pattern
 
-STYLE_OF = {"success": "green", "partial": "yellow", "failure": "red", "abandoned": "dim"}
+STYLE_OF = {"success": "green", "partial": "yellow", "failure": "red", "unknown": "dim", "abandoned": "dim"}
 """The colour of each outcome."""
 ERROR = "bold red"
 QUIET = "dim"
@@ -109,6 +109,11 @@ def moment(microseconds: int) -> str:
     return datetime.fromtimestamp(microseconds / 1e6, UTC).strftime("%Y-%m-%d %H:%M")
 
 
+def outcome_name(kind: str) -> str:
+    """The outcome in words."""
+    return "outcome unknown" if kind == "unknown" else kind
+
+
 def outcome_text(outcome: Outcome | None) -> Text:
     """The outcome of an episode, in its colour."""
     from rich.text import Text
@@ -116,7 +121,7 @@ def outcome_text(outcome: Outcome | None) -> Text:
     if outcome is None:
         return Text("open", QUIET)
     said = outcome.verdict or outcome.reason
-    text = Text(outcome.kind, STYLE_OF[outcome.kind])
+    text = Text(outcome_name(outcome.kind), STYLE_OF[outcome.kind])
     return text.append(f": {plain(said)}", "default") if said else text
 
 

@@ -65,7 +65,9 @@ def _line(episode: Episode) -> Iterator[Any]:
         episode.agent or "",
     ]
     line = " · ".join(console.plain(fact) for fact in facts if fact)
-    yield Text.assemble((episode.id, "bold"), "  ", (kind, console.STYLE_OF.get(kind, console.QUIET)))
+    yield Text.assemble(
+        (episode.id, "bold"), "  ", (console.outcome_name(kind), console.STYLE_OF.get(kind, console.QUIET))
+    )
     yield Text(f"  {console.cropped(episode.task, width - 2)}")
     yield Text(f"  {console.cropped(line, width - 2)}", console.QUIET)
 

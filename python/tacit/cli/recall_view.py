@@ -41,7 +41,7 @@ def _hit(place: int, hit: Hit) -> Iterator[Any]:
         (f"{place:>2}  ", "bold"),
         (f"{hit.score:.3f}", "bold cyan"),
         "  ",
-        (hit.outcome, console.STYLE_OF[hit.outcome]),
+        (console.outcome_name(hit.outcome), console.STYLE_OF[hit.outcome]),
         f"  {console.plain(hit.domain)}{agent}",
     )
     yield Padding(_details(hit), (0, 0, 0, 4))

@@ -45,7 +45,21 @@ class Hybrid:
         """The same from the columns; `episode` is asked for only by extractors that need the value."""
         return Findings.merge([(name, run(trajectory, episode)) for name, run in self._runs])
 
+    def teach_with(self, trajectory: Trajectory, episode: Callable[[], Episode]) -> Findings:
+        """The findings that an episode teaches: all of them, or while its outcome is unknown its recoveries alone.
 
+        Whether a recovery worked is visible in the steps.
+        """
+        if trajectory.base is not None:
+            return self.extract_with(trajectory, episode)
+        runs = ((name, run(trajectory, episode)) for name, run in self._runs)
+        return Findings.merge(
+            [(name, [each for each in found if each.kind in _VISIBLE]) for name, found in runs]
+        )
+
+
+_VISIBLE = ("error_recovery",)
+"""The kinds whose success does not depend on the outcome."""
 _Run = Callable[[Trajectory, Callable[[], Episode]], Findings | list[Finding]]
 
 

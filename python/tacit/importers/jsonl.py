@@ -48,7 +48,7 @@ class _Run(msgspec.Struct):
     task_description: str
     domain: str
     steps: list[_Step]
-    outcome: _Outcome
+    outcome: _Outcome | None = None
     first_user_message: str | None = None
     meta: dict[str, Any] | None = None
 
@@ -154,7 +154,7 @@ def _left_out(values: dict[str, Any]) -> frozenset[str]:
     steps = (step.keys() - _STEP_FIELDS for step in values["steps"])
     return frozenset().union(
         values.keys() - _RUN_FIELDS,
-        (f"outcome.{name}" for name in values["outcome"].keys() - _OUTCOME_FIELDS),
+        (f"outcome.{name}" for name in (values.get("outcome") or {}).keys() - _OUTCOME_FIELDS),
         (f"steps.{name}" for names in steps for name in names),
     )
 
@@ -165,12 +165,18 @@ def _episode(run: _Run, complexity: Complexity) -> Episode:
         task_key=run.task_id,
         context=TaskContext(domain=run.domain, complexity=complexity),
         steps=tuple(_step(step, run.model) for step in run.steps),
-        outcome=Outcome.success() if run.outcome.success else Outcome.failure(_FAILED),
+        outcome=_outcome(run.outcome),
         metadata=_metadata(run),
         agent=run.model,
         source=run.source,
         external_id=_external_id(run),
     )
+
+
+def _outcome(given: _Outcome | None) -> Outcome:
+    if given is None:
+        return Outcome.unknown()
+    return Outcome.success() if given.success else Outcome.failure(_FAILED)
 
 
 def _external_id(run: _Run) -> str:
@@ -183,7 +189,11 @@ def _metadata(run: _Run) -> dict[str, Json]:
     notes: dict[str, Json] = {}
     if run.first_user_message is not None:
         notes["first_user_message"] = run.first_user_message
-    if run.outcome.reward is not None and run.outcome.reward != float(run.outcome.success):
+    if (
+        run.outcome is not None
+        and run.outcome.reward is not None
+        and run.outcome.reward != float(run.outcome.success)
+    ):
         notes["reward"] = run.outcome.reward
     meta = run.meta or {}
     for name in notes.keys() & meta.keys():

@@ -19,7 +19,8 @@ class LearnedRecord:
     """The lessons of an episode, ready to be committed."""
 
     record: EpisodeRecord
-    reward: Reward
+    reward: Reward | None
+    """`None` while the outcome is unknown."""
     reflection: Reflection
     findings: Findings
 

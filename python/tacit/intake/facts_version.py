@@ -36,8 +36,8 @@ def version_of(payload: bytes) -> int:
 
 
 def findings_in(version: int, payload: bytes, hybrid: Hybrid) -> Findings:
-    """The findings in a record, by the text functions of a version."""
-    return hybrid.extract_with(Trajectory(payload, version), lambda: _EPISODES.decode(payload))
+    """The findings that a record teaches, by the text functions of a version."""
+    return hybrid.teach_with(Trajectory(payload, version), lambda: _EPISODES.decode(payload))
 
 
 def oldest_version(store: Store) -> int:

@@ -66,7 +66,7 @@ class Intake:
 
     # --- an open episode ends ---
 
-    def complete(self, episode_id: str, outcome: Outcome, namespace: str) -> Learned:
+    def complete(self, episode_id: str, outcome: Outcome | None, namespace: str) -> Learned:
         """See `Memory.complete`. Episodes that the store refused before are tried again after it."""
         learned = self._complete_one(episode_id, outcome, namespace)
         if self._unstored:
@@ -91,7 +91,8 @@ class Intake:
             self._unstored.pop(episode_id, None)
         return {}
 
-    def _complete_one(self, episode_id: str, outcome: Outcome, namespace: str) -> Learned:
+    def _complete_one(self, episode_id: str, given: Outcome | None, namespace: str) -> Learned:
+        outcome = Outcome.unknown() if given is None else given
         check_outcome(outcome, self._limits)
         opened = self._opened.find(episode_id, namespace)
         if opened is None:
@@ -127,7 +128,10 @@ class Intake:
 
     def _completed_before(self, episode_id: str, outcome: Outcome, namespace: str) -> Learned:
         stored = self.stored(episode_id, namespace)
-        if stored.outcome not in (outcome, redacted_outcome(outcome, self._redactor)):
+        if outcome.kind != "unknown" and stored.outcome not in (
+            outcome,
+            redacted_outcome(outcome, self._redactor),
+        ):
             kind = stored.outcome.kind if stored.outcome else "?"
             message = f"was completed as {kind} before, with another outcome or verdict"
             raise EpisodeClosedError(episode_id, message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 
@@ -16,6 +17,19 @@ from ..model.record import EpisodeRecord
 from ..reflection import History, Recovery, Reflecting, reflect
 from ..scoring import Scoring
 from .commits import LearnedRecord
+
+
+class ScoringBasis(NamedTuple):
+    """The figures of an episode's first ending that its reward depends on, beside the outcome."""
+
+    novelty: float
+    usual_seconds: float
+    usual_steps: float
+
+
+def basis_of(reward: Reward) -> ScoringBasis:
+    """The figures that a reward was computed with."""
+    return ScoringBasis(reward.novelty, reward.usual_seconds, reward.usual_steps)
 
 
 class Learner:
@@ -48,15 +62,40 @@ class Learner:
         trajectory = draft.trajectory if is_current else Trajectory(draft.record, version)
         findings = self.hybrid.extract_with(trajectory, lambda: draft.episode)
         facts = findings.facts()
-        new = self._unseen(draft.head.namespace, facts, staged)
+        new = self._unseen(draft.head.namespace, facts, staged if draft.outcome.share is not None else None)
         history = self._history(draft, trajectory, findings, len(new))
         novelty = len(new) / max(1, len(findings.pattern_ids))
-        reward = self._score(draft, novelty, history)
+        scored = self._score(draft, novelty, history)
+        # Until the store is relearned it is read in the previous version and written in the newest.
+        is_same = is_current and draft.outcome.share is not None
+        return self._lesson(draft, scored, history, findings, findings if is_same else None)
+
+    def judge(self, draft: ClosedEpisode, basis: ScoringBasis | None) -> LearnedRecord:
+        """The lesson of a draft under a later verdict: it is scored with the figures of its first ending.
+
+        Its reflection is made from the episode alone. Without a basis the draft was not learned from before.
+        """
+        if basis is None:
+            return self.learn(draft)
+        scored = self._scoring.score(draft.trajectory, **basis._asdict())
+        findings = self.hybrid.extract_with(draft.trajectory, lambda: draft.episode)
+        return self._lesson(draft, scored, History(), findings, None)
+
+    def _lesson(
+        self,
+        draft: ClosedEpisode,
+        scored: Reward,
+        history: History,
+        findings: Findings,
+        taught: Findings | None,
+    ) -> LearnedRecord:
+        """Packs a lesson; `taught` are the findings to store, if they were made already."""
+        if taught is None:
+            taught = self.hybrid.teach_with(draft.trajectory, lambda: draft.episode)
         reflecting = Reflecting(draft.trajectory, draft.outcome, history)
         reflection = reflect(reflecting, generated_at=draft.head.ended_at or 0)
-        # Until the store is relearned it is read in the previous version and written in the newest.
-        stored = findings if is_current else self.hybrid.extract_with(draft.trajectory, lambda: draft.episode)
-        return LearnedRecord(self._pack(draft, stored, reward, reflection), reward, reflection, findings)
+        reward = None if draft.outcome.share is None else scored
+        return LearnedRecord(self._pack(draft, taught, scored, reflection), reward, reflection, findings)
 
     def _unseen(self, namespace: str, facts: bytes, staged: set[bytes] | None) -> set[bytes]:
         unseen = set(self.index.unseen(namespace, facts))
@@ -110,11 +149,13 @@ class Learner:
         )
 
     def _pack(
-        self, draft: ClosedEpisode, findings: Findings, reward: Reward, reflection: Reflection
+        self, draft: ClosedEpisode, findings: Findings, scored: Reward, reflection: Reflection
     ) -> EpisodeRecord:
-        ending = msgspec.msgpack.encode(
-            {"reward": reward, "reflection": reflection, "text_version": TEXT_VERSION}
-        )
+        if draft.outcome.share is None:
+            result: dict[str, object] = {"scored_with": basis_of(scored)._asdict()}
+        else:
+            result = {"reward": scored}
+        ending = msgspec.msgpack.encode({**result, "reflection": reflection, "text_version": TEXT_VERSION})
         return draft.stored(
             "learned",
             base=draft.outcome.share,

@@ -11,7 +11,7 @@ from ..errors import ValidationError
 from ..model.checks import check_head, check_outcome, check_sequence, check_tags, check_type
 from ..model.closed_episode import ClosedEpisode
 from ..model.content import content_of
-from ..model.episode import Episode, Json, Step
+from ..model.episode import Episode, Json, Outcome, Step
 from ..model.query import EPISODE_HEAD, EpisodeHead, check_keywords, context_of
 from ..redaction import Redactor
 from .open_episodes import OpenEpisode
@@ -49,6 +49,8 @@ def checked_head(new: Episode, head: EpisodeHead, limits: Limits) -> Episode:
 def closed_episode(given: Episode, *, now: int, limits: Limits, redactor: Redactor) -> ClosedEpisode:
     """A finished episode as `log` and `complete` would have recorded it. Raises `ValidationError`."""
     check_type("episode", given, Episode)
+    if given.outcome is None:
+        given = replace(given, outcome=Outcome.unknown())
     check_outcome(given.outcome, limits)
     episode = dated(given, now)
     check_head(episode, limits)

@@ -12,7 +12,7 @@ from .episode import Episode, Outcome, Step
 
 TOOL_CHARACTERS = 256
 STATUSES = ("ok", "error", "timeout")
-OUTCOMES = ("success", "partial", "failure", "abandoned")
+OUTCOMES = ("success", "partial", "failure", "unknown", "abandoned")
 _MOST = 2**32 - 1
 _TYPE_NAMES: dict[type, str] = {
     str: "a text",

@@ -55,7 +55,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an episode ended. Made by `success`, `partial`, `failure` and `abandoned`.
+    """How an episode ended. Made by `success`, `partial`, `failure`, `unknown` and `abandoned`.
 
     Example:
         >>> from tacit import Outcome
@@ -63,7 +63,7 @@ class Outcome:
         0.5
     """
 
-    kind: Literal["success", "partial", "failure", "abandoned"]
+    kind: Literal["success", "partial", "failure", "unknown", "abandoned"]
     verdict: str | None = None
     artifacts: tuple[str, ...] = ()
     completed: tuple[str, ...] = ()
@@ -95,13 +95,18 @@ class Outcome:
         return cls("failure", reason=reason, details=details)
 
     @classmethod
+    def unknown(cls) -> Outcome:
+        """Nobody has said yet how the episode went: recalled, and learned from as far as its own steps tell."""
+        return cls("unknown")
+
+    @classmethod
     def abandoned(cls) -> Outcome:
         """The episode was left open: stored, never learned from."""
         return cls("abandoned")
 
     @property
     def share(self) -> float | None:
-        """The share of the task that was done, within 0..1; `None` means abandoned."""
+        """The share of the task that was done, within 0..1; `None` means unknown or abandoned."""
         parts = len(self.completed) + len(self.failed)
         partial = len(self.completed) / parts if parts else 0.5
         return {"success": 1.0, "partial": partial, "failure": 0.0}.get(self.kind)
@@ -119,7 +124,7 @@ class Reward:
     """The score of an episode: `total = base * (efficiency * complexity_bonus * quality_multiplier + learning_bonus)`.
 
     `novelty` (share of patterns never seen before, 0..1), `usual_seconds` and `usual_steps` are the yardsticks
-    of the score. Stored with the episode, never recomputed.
+    of the score. Stored with the episode; a later verdict is scored by them too.
 
     Example:
         >>> from tacit import Memory, Outcome

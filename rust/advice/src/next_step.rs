@@ -71,10 +71,9 @@ struct StepQuery<'a> {
 
 impl NextStepModel {
     /// Counts an episode that has ended. One that was counted before must be removed first.
+    ///
+    /// One whose outcome is unknown shows which fixes worked, as a failed one does, and nothing else.
     pub(super) fn put(&mut self, run: &Run) {
-        if run.base.is_none() {
-            return;
-        }
         let domain = self.symbols.number(domain_of(run));
         let agent = self.symbols.number(symbol_of(run.agent.as_deref()));
         let (tools, symbols) = (&mut self.tools, &mut self.symbols);

@@ -463,11 +463,11 @@ impl Index {
     }
 
     /// The tools that may come after `tools`, most likely first, by the runs of the episodes named, each with its
-    /// weight.
+    /// weight. An episode whose outcome is unknown says nothing about it.
     pub fn next_steps(&self, tools: &[&str], nearest: &[(Id, f64)]) -> Vec<NextStep> {
         let tools: Vec<u32> = tools.iter().map(|tool| self.names.get(tool).unwrap_or(u32::MAX)).collect();
         let runs: Vec<(f64, Vec<u32>)> =
-            nearest.iter().filter_map(|(id, weight)| Some((*weight, self.run(id)?))).collect();
+            nearest.iter().filter_map(|(id, weight)| Some((*weight, self.judged_run(id)?))).collect();
         let steps = symbols::next_steps(&tools, &runs);
         let mut named: Vec<NextStep> = steps.into_iter().map(|step| self.named(step)).collect();
         named.sort_by(|a, b| b.share.total_cmp(&a.share).then_with(|| a.tool.cmp(&b.tool)));
@@ -481,6 +481,11 @@ impl Index {
             Some(None) => Plans::default(),
             domain => Plans::new(space, &self.names, domain.flatten(), newest),
         }
+    }
+
+    fn judged_run(&self, id: &Id) -> Option<Vec<u32>> {
+        let (place, number) = self.homes.get(id)?;
+        self.all[*place as usize].documents[*number as usize].base.and_then(|_| self.run(id))
     }
 
     fn run(&self, id: &Id) -> Option<Vec<u32>> {

@@ -181,7 +181,7 @@ def test_fields_of_steps_and_outcomes_that_have_no_place_are_named(tmp_path: Pat
         (run(steps="none"), "Expected `array`, got `str` - at `$.steps`"),
         (run(steps=[step(ok="yes")]), "Expected `bool`, got `str` - at `$.steps[0].ok`"),
         (run(steps=[{"tool": "look"}]), "missing required field `ok` - at `$.steps[0]`"),
-        (run(outcome=None), "Expected `object`, got `null` - at `$.outcome`"),
+        (run(outcome=[]), "Expected `object | null`, got `array` - at `$.outcome`"),
         (run(outcome={"success": 1}), "Expected `bool`, got `int` - at `$.outcome.success`"),
         (run(trial=0.5), "- at `$.trial`"),
         (run(meta=[]), "- at `$.meta`"),

@@ -203,12 +203,13 @@ impl Ledger {
 
     /// Counts one episode: its outcome share, and its facts about patterns at `at` (microseconds UTC).
     ///
-    /// An episode without an outcome is not learned from: it counts nowhere.
+    /// Without an outcome its facts count as trials, and the episode counts in no comparison.
     pub fn add(&mut self, key: StratumKey<'_>, base: Option<f64>, facts: &[Fact], at: i64) {
-        let Some(share) = base else { return };
         let (stratum, book) = (self.stratum(key), self.book(key.namespace));
-        let episode = Cell::of_episode(stratum, share, at);
-        self.put(book, 0, episode);
+        let episode = Cell::of_episode(stratum, base, at);
+        if base.is_some() {
+            self.put(book, 0, episode);
+        }
         for fact in facts {
             let symbol = self.intern(fact.pattern, fact.kind);
             self.put(book, symbol, episode.of(fact));
@@ -217,9 +218,11 @@ impl Ledger {
 
     /// Takes back the counts of `add` with the same arguments.
     pub fn remove(&mut self, key: StratumKey<'_>, base: Option<f64>, facts: &[Fact]) {
-        let (Some(share), Some(book)) = (base, self.namespace(key.namespace)) else { return };
-        let episode = Cell::of_episode(self.stratum(key), share, 0);
-        self.take(book, 0, episode);
+        let Some(book) = self.namespace(key.namespace) else { return };
+        let episode = Cell::of_episode(self.stratum(key), base, 0);
+        if base.is_some() {
+            self.take(book, 0, episode);
+        }
         for fact in facts {
             if let Some(symbol) = self.symbol(&fact.pattern) {
                 self.take(book, symbol, episode.of(fact));
@@ -236,8 +239,8 @@ impl Ledger {
         facts: &[Fact],
         at: i64,
     ) {
-        let (Some(share), Some(stratum)) = (base, self.known_stratum(key)) else { return };
-        let episode = Cell::of_episode(stratum, share, at);
+        let Some(stratum) = self.known_stratum(key) else { return };
+        let episode = Cell::of_episode(stratum, base, at);
         for fact in facts {
             let cell = episode.of(fact);
             let row = rows.0.entry(fact.pattern);
@@ -449,7 +452,7 @@ impl Ledger {
     }
 
     fn each_outcome(&self, row: &PatternSums, filter: &SliceFilter, mut tell: impl FnMut(Group, f64, f64)) {
-        for cell in row.cells() {
+        for cell in row.cells().iter().filter(|cell| cell.episodes > 0) {
             let stratum = &self.strata[cell.stratum as usize];
             if let Some(weight) = filter.weight(stratum) {
                 let failed = f64::from(cell.episodes) - cell.outcomes;
@@ -514,7 +517,7 @@ impl Ledger {
                 totals.add(cell, weight);
             }
         }
-        (totals.episodes > 0).then_some(totals)
+        (totals.episodes > 0 || totals.trials > 0).then_some(totals)
     }
 
     fn named(&self, symbols: impl Iterator<Item = u32>) -> Vec<String> {

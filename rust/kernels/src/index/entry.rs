@@ -45,6 +45,7 @@ pub struct Entry {
     pub agent: Option<String>,
     pub complexity: Complexity,
     pub ended_at: i64,
+    /// The share of success; `None` means that the outcome is unknown.
     pub base: Option<f64>,
     pub measures: Measures,
     /// The group of the attempts at one task.
@@ -146,6 +147,7 @@ pub(crate) fn error_symbol(tool: &str, class: &str) -> u64 {
 fn measures_of(trajectory: &Trajectory) -> Measures {
     Measures {
         total: trajectory.reward_total.filter(|total| !total.is_nan()),
+        is_judged: trajectory.base.is_some(),
         is_success: trajectory.base == Some(1.0),
         seconds: trajectory.seconds(),
         steps: trajectory.len() as u32,

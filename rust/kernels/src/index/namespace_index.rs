@@ -213,7 +213,7 @@ impl NamespaceIndex {
     ) {
         let stratum = self.stratum(document, names);
         ledgers.all.add(stratum, document.base, &self.merges.counted(facts), document.ended_at);
-        if !first_ways.is_empty() {
+        if !first_ways.is_empty() && document.base.is_some() {
             let counted = self.merges.counted(first_ways);
             ledgers.first_ways.add(stratum, document.base, &counted, document.ended_at);
         }
@@ -229,7 +229,7 @@ impl NamespaceIndex {
     ) {
         let stratum = self.stratum(document, names);
         ledgers.all.remove(stratum, document.base, &self.merges.counted(facts));
-        if !first_ways.is_empty() {
+        if !first_ways.is_empty() && document.base.is_some() {
             ledgers.first_ways.remove(stratum, document.base, &self.merges.counted(first_ways));
         }
     }
@@ -296,7 +296,8 @@ impl NamespaceIndex {
         for number in (0..self.documents.len() as u32).filter(|number| self.alive[*number as usize]) {
             let document = self.documents[number as usize];
             let facts = self.taught.facts(number, document.base, &ledgers.all);
-            let first_ways = if has_recoveries { self.first_ways_of(number, names) } else { Vec::new() };
+            let is_compared = has_recoveries && document.base.is_some();
+            let first_ways = if is_compared { self.first_ways_of(number, names) } else { Vec::new() };
             if facts.iter().chain(&first_ways).any(is_touched) {
                 let counted = |facts: &[Fact]| -> Vec<Fact> {
                     merges.counted(facts).into_iter().filter(is_touched).collect()

@@ -99,6 +99,8 @@ impl Sorted {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Measures {
     pub total: Option<f64>,
+    /// False while the outcome is unknown: such an episode counts in no median and in no number of episodes.
+    pub is_judged: bool,
     pub is_success: bool,
     pub seconds: Option<f64>,
     pub steps: u32,
@@ -136,12 +138,12 @@ const RANKED_FROM: usize = 20;
 
 impl Statistics {
     pub(super) fn add(&mut self, measures: &Measures) {
-        self.episodes += 1;
+        self.episodes += usize::from(measures.is_judged);
         self.each(measures, Sorted::insert);
     }
 
     pub(super) fn remove(&mut self, measures: &Measures) {
-        self.episodes -= 1;
+        self.episodes -= usize::from(measures.is_judged);
         self.each(measures, Sorted::remove);
     }
 
@@ -223,6 +225,7 @@ mod tests {
         let mut statistics = Statistics::default();
         let of = |total| Measures {
             total: Some(total),
+            is_judged: true,
             is_success: true,
             seconds: None,
             steps: 4,

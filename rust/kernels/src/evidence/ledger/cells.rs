@@ -19,9 +19,14 @@ pub(super) struct Cell {
 }
 
 impl Cell {
-    /// One episode with its share of success.
-    pub(super) fn of_episode(stratum: u32, share: f64, last_seen: i64) -> Self {
-        Self { stratum, trials: 0, successes: 0.0, episodes: 1, outcomes: exact(share), last_seen }
+    /// One episode with its share of success. Without one it is no trial of any way of working: its facts alone count.
+    pub(super) fn of_episode(stratum: u32, share: Option<f64>, last_seen: i64) -> Self {
+        let (episodes, outcomes) = share.map_or((0, 0.0), |share| (1, exact(share)));
+        Self { stratum, trials: 0, successes: 0.0, episodes, outcomes, last_seen }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.episodes == 0 && self.trials == 0
     }
 
     /// The same episode, as the fact counts it.
@@ -101,7 +106,7 @@ impl PatternSums {
         match self {
             Self::One(own) if own.stratum == cell.stratum => {
                 own.subtract(cell);
-                own.episodes == 0
+                own.is_empty()
             }
             Self::One(_) => false,
             Self::Many(many) => {
@@ -129,7 +134,7 @@ impl Many {
     fn subtract(&mut self, cell: Cell) {
         let Ok(at) = self.find(cell.stratum) else { return };
         self.cells[at].subtract(cell);
-        if self.cells[at].episodes == 0 {
+        if self.cells[at].is_empty() {
             self.cells.remove(at);
         }
         self.trials = self.trials.saturating_sub(cell.trials.into());

@@ -68,10 +68,18 @@ fn novelty_is_the_share_of_patterns_that_this_namespace_has_not_seen() {
 }
 
 #[test]
-fn an_episode_without_an_outcome_teaches_nothing() {
+fn an_episode_without_an_outcome_counts_its_facts_and_no_outcome() {
     let mut ledger = Ledger::new();
-    ledger.add(key("sql", "small"), None, &[fact(1, 1, 1.0)], MAY);
-    assert_eq!(ledger.sums().count(), 0);
+    let unknown = [fact(1, 3, 2.0)];
+    ledger.add(key("sql", "small"), None, &unknown, MAY);
+    let summary = ledger.summary("default", &id(1), &Slice::default()).unwrap();
+    assert_eq!((summary.trials, summary.successes, summary.episodes, summary.outcomes), (3, 2.0, 0, 0.0));
+    assert_eq!(ledger.rates("default", &Slice::default()), (0, 0.0));
+    ledger.add(key("sql", "small"), Some(1.0), &[fact(1, 1, 1.0)], MAY);
+    ledger.remove(key("sql", "small"), Some(1.0), &[fact(1, 1, 1.0)]);
+    assert!(ledger.summary("default", &id(1), &Slice::default()).is_some());
+    ledger.remove(key("sql", "small"), None, &unknown);
+    assert!(!ledger.knows("default", &id(1)));
 }
 
 #[test]
