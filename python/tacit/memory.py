@@ -564,6 +564,8 @@ class Memory:
         if self._rooms.reader.is_behind and not dry_run:
             self.relearn()
         report = self._rooms.maintainer.maintain(namespace, now=self._now(), dry_run=dry_run)
+        if not dry_run:
+            self._store.compact()
         self._rooms.committer.catch_up()
         return report
 
@@ -681,10 +683,13 @@ class Memory:
         return answer
 
     def _marked(self, answer: MarkedT) -> MarkedT:
-        """The answer, degraded if it was made from facts of an earlier version."""
-        if not self._rooms.reader.is_behind or RELEARN_PENDING in answer.degraded:
+        """The answer, degraded if rows could not be read or its facts were made by an earlier version."""
+        damaged = self._store.damaged_count()
+        is_behind = self._rooms.reader.is_behind
+        if not damaged and not is_behind:
             return answer
-        return replace(answer, degraded=(*answer.degraded, RELEARN_PENDING))
+        codes = [f"damaged:{damaged}"] * bool(damaged) + [RELEARN_PENDING] * is_behind
+        return replace(answer, degraded=tuple(dict.fromkeys((*answer.degraded, *codes))))
 
     def _within(self, namespace: str | None, **filters: str | None) -> str:
         """The namespace that a verb means, checked like the names among its filters."""

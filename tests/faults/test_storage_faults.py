@@ -391,8 +391,11 @@ def test_a_memory_with_one_flipped_bit_records_recalls_and_forgets(tmp_path: Pat
     flip(path, table, key, 1.0)
     with Memory(path) as memory:
         assert len(memory.episodes()) == 6 - (table == "episode")
-        assert memory.recall("cancel order 3").hits
+        recall = memory.recall("cancel order 3")
+        assert recall.hits
+        assert table == "pattern" or "damaged:1" in recall.degraded
         memory.patterns()
+        assert table == "pattern" or "damaged:1" in memory.predict("cancel order 3").degraded
         with memory.episode("cancel order 9", domain="retail") as episode:
             episode.log("get_order", output="ok")
             episode.succeed()

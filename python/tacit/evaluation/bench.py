@@ -179,9 +179,12 @@ class Bench:
 
 
 def memory_at_rest(settings: Settings | None = None) -> Memory:
-    """An empty memory in RAM with a clock that stands still: equal episodes give equal answers at any time."""
+    """An empty memory in RAM with a clock that stands still: equal episodes give equal answers at any time.
+
+    It redacts nothing, so that every episode can be compared with the one it was given.
+    """
     now = time.time_ns()
-    return Memory(settings=settings, clock=lambda: now)
+    return Memory(settings=settings, redactor=None, clock=lambda: now)
 
 
 def _hash(task: str) -> str:
