@@ -240,3 +240,14 @@ def test_an_exception_that_leaves_the_memory_names_the_verdicts_that_were_not_st
     with pytest.raises(ZeroDivisionError) as caught:
         work()
     assert any("could not be stored" in note for note in getattr(caught.value, "__notes__", []))
+
+
+def test_only_the_first_success_after_failures_is_called_so() -> None:
+    memory = Memory()
+    outcomes = (Outcome.failure("no"), Outcome.partial(), WELL, WELL)
+    insights = []
+    for outcome in outcomes:
+        given = Episode("find the order", task_key="k", steps=ok("a"), outcome=outcome)
+        reflection = memory.get(memory.add(given).episode_id).reflection
+        insights.append(" ".join(reflection.insights if reflection else ()))
+    assert ["First success" in each for each in insights] == [False, False, True, False]

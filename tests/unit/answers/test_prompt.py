@@ -486,3 +486,10 @@ def test_only_a_later_success_of_the_same_tool_says_what_changed() -> None:
 )
 def test_a_text_is_cut_to_its_length(text: str, longest: int, expected: str) -> None:
     assert escaped(text, longest) == expected
+
+
+def test_the_first_artifact_of_a_success_is_its_result() -> None:
+    hit = won(STEPS[1], outcome=Outcome.success(artifacts=["ticket 7", "ticket 8"]))
+    assert [line for line in inside(recalled(hit).to_prompt()) if line.startswith("result")] == [
+        "result: ticket 7"
+    ]

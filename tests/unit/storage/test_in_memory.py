@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tacit.errors import ConflictError, StorageError, ValidationError
+from tacit.errors import ConflictError, ResyncRequiredError, StorageError, ValidationError
 from tacit.model.record import Batch, Filters
 from tacit.storage import InMemoryStore
 from tacit.testing import episode_record
@@ -124,3 +124,19 @@ def test_replacing_an_episode_by_itself_changes_nothing(store: InMemoryStore) ->
     assert (receipt.committed, receipt.unchanged, store.sequence()) == (0, 2, before)
     changed = replace(RECORDS[0], digest=b"x" * 16)
     assert store.commit(Batch((changed,), removed=(IDS[0],))).committed == 2
+
+
+@pytest.mark.parametrize("keep", [0, 2, 100])
+def test_compaction_prunes_removals_up_to_the_horizon(store: InMemoryStore, keep: int) -> None:
+    store.commit(Batch(removed=(IDS[0], IDS[4])))
+    store.commit(Batch((episode_record(9),)))
+    before, newest = [(change.sequence, change.op) for change in store.changes(0)], store.sequence()
+    horizon = max(0, newest - keep)
+    assert store.compact(keep).horizon == horizon
+    assert store.sequence() == newest
+    kept = [(number, op) for number, op in before if op == "put" or number > horizon or number == newest]
+    assert [(change.sequence, change.op) for change in store.changes(0)] == kept
+    if horizon > 1:
+        with pytest.raises(ResyncRequiredError):
+            store.changes(1)
+    assert len(store.changes(max(horizon, 1))) == sum(number > max(horizon, 1) for number, _ in kept)
