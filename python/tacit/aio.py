@@ -123,6 +123,8 @@ class AsyncMemory:
         opened, number, is_late = memory._append(episode_id, step, truncate, state, strict, namespace)
         if is_late and strict:
             await self._run(functools.partial(memory._rooms.opened.refuse_late, opened, number))
+        if number >= opened.land_at:
+            memory._rooms.opened.wake()
         return number
 
     async def begin(
@@ -184,6 +186,19 @@ class AsyncMemory:
     ) -> Learned:
         """As `Memory.complete`."""
         return await self._call(Memory.complete, episode_id, outcome, namespace=namespace)
+
+    async def resume(
+        self, episode_id: str, *, force: bool = False, strict: bool = False, namespace: str | None = None
+    ) -> AsyncRecorder:
+        """As `Memory.resume`."""
+        recorder = await self._call(
+            Memory.resume, episode_id, force=force, strict=strict, namespace=namespace
+        )
+        return AsyncRecorder.of(self, recorder)
+
+    async def flush(self) -> None:
+        """As `Memory.flush`."""
+        await self._call(Memory.flush)
 
     async def add(self, episode: Episode) -> Learned:
         """As `Memory.add`."""
@@ -270,6 +285,10 @@ class AsyncMemory:
     async def get(self, episode_id: str, *, namespace: str | None = None) -> Episode:
         """As `Memory.get`."""
         return await self._call(Memory.get, episode_id, namespace=namespace)
+
+    async def open_episodes(self, *, limit: int = 20, namespace: str | None = None) -> tuple[Episode, ...]:
+        """As `Memory.open_episodes`."""
+        return await self._call(Memory.open_episodes, limit=limit, namespace=namespace)
 
     async def episodes(
         self,
@@ -462,6 +481,13 @@ class AsyncRecorder:
         self._start = functools.partial(Recorder, task=task, head=head, strict=strict)
         self._recorder: Recorder | None = None
 
+    @classmethod
+    def of(cls, memory: AsyncMemory, recorder: Recorder) -> AsyncRecorder:
+        """The awaited twin of a recorder whose episode is open; `AsyncMemory.resume` makes it."""
+        awaited = cls.__new__(cls)
+        awaited.memory, awaited._recorder = memory, recorder
+        return awaited
+
     @property
     def recorder(self) -> Recorder:
         """The recorder behind this one. Raises `EpisodeError` before `async with` has started the episode."""
@@ -485,7 +511,8 @@ class AsyncRecorder:
         return self.recorder.problems
 
     async def __aenter__(self) -> AsyncRecorder:
-        self._recorder = self._start(await self.memory._ready())
+        if self._recorder is None:
+            self._recorder = self._start(await self.memory._ready())
         self._recorder.__enter__()
         return self
 
@@ -517,6 +544,7 @@ class AsyncRecorder:
         number, check_late = self.recorder._append(step, truncate, state)
         if check_late is not None:
             await self._on_thread(check_late)
+        self.recorder._flush_full(number, wait=False)
         return number
 
     def begin(

@@ -191,6 +191,38 @@ class MaintenanceSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingSettings:
+    """The times at which the steps of open episodes are stored.
+
+    Example:
+        >>> from tacit import Memory, RecordingSettings, Settings
+        >>> memory = Memory(settings=Settings(recording=RecordingSettings.frequent()))
+    """
+
+    flush_steps: int = 50
+    """The number of new steps of an episode that are stored at once; 0 stores none by count."""
+    flush_seconds: float = 5.0
+    """The age at which new steps are stored; 0 stores none by age, and renews no lease."""
+    lease_seconds: float = 60.0
+    """The time without a sign of its owner after which an open episode may be resumed elsewhere."""
+
+    @classmethod
+    def frequent(cls) -> RecordingSettings:
+        """20 steps or 2 seconds."""
+        return cls(flush_steps=20, flush_seconds=2.0)
+
+    @classmethod
+    def rare(cls) -> RecordingSettings:
+        """100 steps or 10 seconds."""
+        return cls(flush_steps=100, flush_seconds=10.0)
+
+    @classmethod
+    def manual(cls) -> RecordingSettings:
+        """Only `Memory.flush`, `Memory.close` and the end of the process store steps."""
+        return cls(flush_steps=0, flush_seconds=0.0)
+
+
+@dataclass(frozen=True, slots=True)
 class StorageSettings:
     """The durable store and the cache in front of it.
 
@@ -237,6 +269,7 @@ class Settings:
     clustering: ClusteringSettings = field(default_factory=ClusteringSettings)
     evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
     maintenance: MaintenanceSettings = field(default_factory=MaintenanceSettings)
+    recording: RecordingSettings = field(default_factory=RecordingSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
 
     @classmethod

@@ -3,7 +3,9 @@
     TacitError
     ├── EpisodeError              the caller's order of calls is wrong
     │   ├── UnknownEpisodeError   no episode has that id
-    │   └── EpisodeClosedError    the episode was completed already, with another outcome
+    │   ├── EpisodeClosedError    the episode was completed already, with another outcome
+    │   ├── LeaseHeldError        another process records the episode: wait, or resume it with force
+    │   └── LeaseLostError        another process took the open episode over, ended it or forgot it
     ├── UnknownRecallError        no recall of an episode has that id
     ├── UnknownNameError          a name that no registry knows
     ├── ValidationError           a field, its rule and the given value (also a ValueError)
@@ -100,6 +102,68 @@ class EpisodeClosedError(EpisodeError):
 
     def __str__(self) -> str:
         return f"episode {self.episode_id!r} {self.message}"
+
+
+class LeaseHeldError(EpisodeError):
+    """Another process records the episode, and its lease has not run out; `until` is microseconds since 1970, UTC.
+
+    Example:
+        >>> import tacit
+        >>> from tacit.storage import InMemoryStore
+        >>> store = InMemoryStore()
+        >>> owner, other = tacit.Memory(store=store), tacit.Memory(store=store)
+        >>> episode_id = owner.start("Cancel order 17")
+        >>> owner.flush()
+        >>> try:
+        ...     other.resume(episode_id)
+        ... except tacit.LeaseHeldError:
+        ...     print("it is being recorded")
+        it is being recorded
+    """
+
+    retryable = True
+
+    def __init__(self, episode_id: str, until: int) -> None:
+        super().__init__(episode_id, until)
+        self.episode_id = episode_id
+        self.until = until
+
+    def __str__(self) -> str:
+        return f"episode {self.episode_id!r} is recorded by another process, whose lease has not run out"
+
+
+class LeaseLostError(EpisodeError):
+    """Another process took the open episode over, ended it or forgot it; `dropped` steps were not stored.
+
+    Example:
+        >>> import tacit
+        >>> from tacit.storage import InMemoryStore
+        >>> store = InMemoryStore()
+        >>> owner, other = tacit.Memory(store=store), tacit.Memory(store=store)
+        >>> episode_id = owner.start("Cancel order 17")
+        >>> owner.flush()
+        >>> resumed = other.resume(episode_id, force=True)
+        >>> try:
+        ...     owner.complete(episode_id, tacit.Outcome.success())
+        ... except tacit.LeaseLostError as error:
+        ...     print(error.dropped)
+        0
+    """
+
+    def __init__(self, episode_id: str, dropped: int) -> None:
+        super().__init__(episode_id, dropped)
+        self.episode_id = episode_id
+        self.dropped = dropped
+
+    def again(self) -> LeaseLostError:
+        """The same refusal, for the next verb on the episode."""
+        return LeaseLostError(self.episode_id, self.dropped)
+
+    def __str__(self) -> str:
+        return (
+            f"episode {self.episode_id!r} was taken over, ended or forgotten elsewhere; "
+            f"steps that were dropped: {self.dropped:,}"
+        )
 
 
 class UnknownRecallError(TacitError, KeyError):

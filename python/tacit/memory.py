@@ -134,7 +134,8 @@ class Memory:
 
         Keywords: `context`, `domain`, `language`, `framework`, `complexity`, `agent`, `namespace`, `task_type`,
         `task_key`, `tags`, `metadata`, `source`, `external_id`. `domain`, `language`, `framework` and `complexity`
-        override those fields of `context`. An open episode lives in this process until it is completed. Raises
+        override those fields of `context`. The steps of an open episode are stored in batches (`settings.recording`),
+        at `flush` and at `close`; other processes see them, and `resume` takes over what was left open. Raises
         `ValidationError` that names the field, and `TooLargeError` beyond `Limits.open_episodes`.
         """
         from .intake.values import episode_of
@@ -177,6 +178,8 @@ class Memory:
         opened, number, is_late = self._append(episode_id, step, truncate, state, strict, namespace)
         if is_late and strict:
             self._rooms.opened.refuse_late(opened, number)
+        if number >= opened.land_at:
+            self._rooms.opened.flush_full(opened)
         return number
 
     def _append(
@@ -271,6 +274,32 @@ class Memory:
         Memories that were recalled for the episode are credited with its outcome in the same transaction.
         """
         return self._rooms.intake.complete(episode_id, outcome, self._within(namespace))
+
+    @observed
+    def resume(
+        self, episode_id: str, *, force: bool = False, strict: bool = False, namespace: str | None = None
+    ) -> Recorder:
+        """Takes over an open episode whose process died or closed its memory, and records on behind its stored steps.
+
+        The other process renews its lease while it lives, so `LeaseHeldError` is raised until the lease runs out
+        (`settings.recording.lease_seconds`); `force=True` does not wait. If the earlier owner comes back, its next
+        batch and its completion are refused with `LeaseLostError`. The answers that it asked for are not credited.
+        Raises `UnknownEpisodeError`, and `EpisodeClosedError` for an episode that has ended.
+        """
+        from .recorder import Recorder
+
+        namespace = self._within(namespace)
+        opened = self._rooms.opened.resume(episode_id, namespace, force=force)
+        return Recorder.of(self.within(namespace), opened.snapshot(), strict=strict)
+
+    @observed
+    def flush(self) -> None:
+        """Stores every step of the open episodes of this process, of every namespace.
+
+        Steps are stored by count and by age anyway (`settings.recording`). Raises `StorageError`; the steps are kept
+        then.
+        """
+        self._rooms.opened.flush()
 
     @observed
     def add(self, episode: Episode) -> Learned:
@@ -426,10 +455,20 @@ class Memory:
     # --- looking at the contents ---
 
     def get(self, episode_id: str, *, namespace: str | None = None) -> Episode:
-        """The episode; an open one as it stands. Raises `UnknownEpisodeError`."""
-        namespace = self._within(namespace)
-        opened = self._rooms.opened.find(episode_id, namespace)
-        return self._rooms.intake.stored(episode_id, namespace) if opened is None else opened.snapshot()
+        """The episode; an open one as it stands, of another process as it is stored. Raises `UnknownEpisodeError`."""
+        namespace, opened = self._within(namespace), self._rooms.opened
+        own = opened.find(episode_id, namespace)
+        if own is not None:
+            return own.snapshot()
+        return opened.read(episode_id, namespace) or self._rooms.intake.stored(episode_id, namespace)
+
+    def open_episodes(self, *, limit: int = 20, namespace: str | None = None) -> tuple[Episode, ...]:
+        """The newest open episodes of every process: those of others with the steps that are stored.
+
+        Raises `ValidationError` for a `limit` outside 1..1,000,000.
+        """
+        check_count("limit", limit, 1, _LONGEST_PAGE)
+        return self._rooms.opened.page(self._within(namespace), limit)
 
     def episodes(
         self,
@@ -618,13 +657,20 @@ class Memory:
     def close(self) -> None:
         """Closes files and stops threads; does nothing for a view that `within` made, or a second time.
 
-        Open episodes are not stored: complete them first. Raises `StorageError` that names the episodes whose verdict
-        was given and which the store still refuses.
+        Open episodes are stored as they stand, and `resume` opens them again, in this process or another. Raises
+        `StorageError` that names the episodes whose verdict was given and which the store still refuses, or else if
+        open episodes could not be stored.
         """
         if self.is_view:
             return
         refused = self._rooms.intake.retry_unstored()
-        self._store.close()
+        try:
+            self._rooms.opened.close()
+        except StorageError:
+            if not refused:
+                raise
+        finally:
+            self._store.close()
         if refused:
             message = f"{len(refused)} ended episodes could not be stored: {', '.join(refused)}"
             raise StorageError(message) from next(iter(refused.values()))

@@ -72,6 +72,17 @@ class Recorder:
         with self._lenient("start"):
             self.id = self.memory.start(task, **head)
 
+    @classmethod
+    def of(cls, memory: Memory, episode: Episode, *, strict: bool = False) -> Recorder:
+        """A recorder of an episode that is open in this memory; `Memory.resume` makes it."""
+        recorder = cls.__new__(cls)
+        recorder.strict, recorder.learned, recorder.memory, recorder.id = strict, None, memory, episode.id
+        recorder._problems, recorder._verdict, recorder._token = [], None, None
+        recorder._tools = [step.tool for step in episode.steps]
+        recorder._task = episode.task
+        recorder._asking = {"context": episode.context, "agent": episode.agent}
+        return recorder
+
     @property
     def problems(self) -> tuple[str, ...]:
         """Everything that was altered, dropped or not stored, in words; empty if nothing was."""
@@ -103,7 +114,19 @@ class Recorder:
         number, check_late = self._append(step, truncate, state)
         if check_late is not None:
             check_late()
+        self._flush_full(number)
         return number
+
+    def _flush_full(self, number: int, *, wait: bool = True) -> None:
+        """Stores a batch that the step of this number fills; without `wait` the timer does it."""
+        opened = self.memory._rooms.opened.by_id.get(self.id)
+        if opened is None or number < opened.land_at:
+            return
+        with self._lenient("log"):
+            if wait:
+                self.memory._rooms.opened.flush_full(opened)
+            else:
+                self.memory._rooms.opened.wake()
 
     def _append(
         self, step: tuple[object, ...], truncate: str | None, state: Json

@@ -101,7 +101,13 @@ class Rooms:
         """The open episodes of this process."""
         from .intake.open_episodes import OpenEpisodes
 
-        return OpenEpisodes(self.store, self.settings.limits)
+        return OpenEpisodes(
+            self.store,
+            self.settings.limits,
+            redactor=self.redactor,
+            settings=self.settings.recording,
+            now=self.now,
+        )
 
     @Room
     def crediting(self) -> Crediting:

@@ -190,14 +190,17 @@ class Broken:
 @pytest.mark.parametrize("answer", [None, (b"\x80", 1), (b"\xc1", 1), ValueError("no")])
 def test_nothing_is_stored_if_the_redactor_fails_and_the_episode_stays_open(answer: object) -> None:
     store = InMemoryStore()
-    with Memory(store=store, redactor=Broken(answer)) as memory:
-        episode_id = memory.start("t")
-        memory.log(episode_id, "look", output=1)
-        with pytest.raises(ValueError, match=r"redact|no"):
-            memory.complete(episode_id, Outcome.success())
-        assert memory.episodes() == ()
-        memory.log(episode_id, "look", output=2)
-        assert len(memory.get(episode_id).steps) == 2
+    memory = Memory(store=store, redactor=Broken(answer))
+    episode_id = memory.start("t")
+    memory.log(episode_id, "look", output=1)
+    with pytest.raises(ValueError, match=r"redact|no"):
+        memory.complete(episode_id, Outcome.success())
+    assert memory.episodes() == ()
+    memory.log(episode_id, "look", output=2)
+    assert len(memory.get(episode_id).steps) == 2
+    with pytest.raises(StorageError, match="open episodes could not be stored"):
+        memory.flush()
+    assert store.scan("step_batch") == []
 
 
 def test_a_backup_holds_no_key(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from tacit import (
     Outcome,
     Pattern,
     Recall,
+    RecordingSettings,
     Settings,
     Step,
     StorageSettings,
@@ -38,6 +39,7 @@ from tacit.storage import InMemoryStore, NativeStore
 
 SETTINGS = Settings(
     maintenance=MaintenanceSettings(similarity=0.8, min_episodes=2, min_trials=2, false_discoveries=0.5),
+    recording=RecordingSettings(flush_steps=2, flush_seconds=0.0),
     storage=StorageSettings(durability="fast"),
 )
 BEGINNING = 1_764_547_200_000_000

@@ -24,6 +24,7 @@ MISTAKES = ROOT / "tests" / "typing" / "mistakes.txt"
 RESULTS = {
     "add_many": "tuple[Learned, ...]",
     "episode": "AsyncRecorder",
+    "resume": "AsyncRecorder",
     "within": "AsyncMemory",
     "step": "AbstractContextManager[Call]",
     "batch": "AbstractContextManager[None]",

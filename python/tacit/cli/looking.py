@@ -35,13 +35,22 @@ def episodes(
         str | None,
         typer.Option("--after", metavar="ID", help="The last id of the page before.", show_default=False),
     ] = None,
+    only_open: Annotated[
+        bool,
+        typer.Option("--open", help="Episodes that have not ended, of every process; without other filters."),
+    ] = False,
     database: Database = None,
     namespace: Namespace = "default",
     as_json: AsJson = False,
 ) -> None:
     """List episodes, newest first."""
+    if only_open and any((domain, agent, task_key, after)):
+        raise typer.BadParameter("--open goes with --limit and --namespace alone")
     with memory_at(database, namespace) as memory:
-        page = memory.episodes(domain=domain, agent=agent, task_key=task_key, limit=limit, after=after)
+        if only_open:
+            page = memory.open_episodes(limit=limit)
+        else:
+            page = memory.episodes(domain=domain, agent=agent, task_key=task_key, limit=limit, after=after)
         if as_json:
             console.say_json({"episodes": page})
             return
@@ -49,7 +58,7 @@ def episodes(
             console.say(*_line(episode))
         if not page:
             note_nothing(memory, "nothing matches")
-        elif len(page) == limit:
+        elif len(page) == limit and not only_open:
             console.note(f"more: --after {page[-1].id}")
 
 

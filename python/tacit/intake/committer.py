@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from .._native import TEXT_VERSION
-from ..model.record import Batch, Change, EpisodeRecord, Receipt, SideRecord
+from ..model.record import Batch, Change, EpisodeRecord, Expect, Receipt, SideRecord
 from ..storage import FollowLock, Store, catch_up
 from .facts_version import FactsReader
 
@@ -32,9 +32,14 @@ class Committer:
             catch_up(self._store, fresh, FollowLock())
             self._reader.swap(fresh)
 
-    def commit(self, records: Sequence[EpisodeRecord], side_records: Sequence[SideRecord] = ()) -> Receipt:
+    def commit(
+        self,
+        records: Sequence[EpisodeRecord],
+        side_records: Sequence[SideRecord] = (),
+        expect: tuple[Expect, ...] = (),
+    ) -> Receipt:
         """Commits episodes and side records; the index takes them as they are unless others committed in between."""
-        receipt = self._store.commit(Batch(tuple(records), side_records=tuple(side_records)))
+        receipt = self._store.commit(Batch(tuple(records), side_records=tuple(side_records), expect=expect))
         self._on_commit(receipt)
         landed = len(records) + len(side_records)
         before = receipt.sequence - landed

@@ -15,8 +15,10 @@ from ..errors import (
     CorruptRecordError,
     EpisodeClosedError,
     EpisodeError,
+    LeaseLostError,
     StorageError,
     UnknownEpisodeError,
+    VersionConflictError,
 )
 from ..model.checks import check_outcome
 from ..model.closed_episode import ClosedEpisode
@@ -96,6 +98,7 @@ class Intake:
         check_outcome(outcome, self._limits)
         opened = self._opened.find(episode_id, namespace)
         if opened is None:
+            self._opened.check_lost(episode_id)
             return self._completed_before(episode_id, outcome, namespace)
         with self._opened.held(opened) as is_open:
             if not is_open:
@@ -106,6 +109,9 @@ class Intake:
             )
             try:
                 learned = self._learn_and_commit(opened, closed)
+            except LeaseLostError as error:
+                self._opened.lose(opened, error)
+                raise
             except ConflictError as error:
                 if self._store.get("episode", closed.id) is None:
                     raise
@@ -124,7 +130,13 @@ class Intake:
             closed, lambda: self._crediting.side_records(closed, opened.receipts, findings)
         )
         assert item.record is not None
-        return item.learned(self._committer.commit([item.record], side_records))
+        removed, expect = self._opened.journal.removal(opened)
+        try:
+            receipt = self._committer.commit([item.record], [*side_records, *removed], expect)
+        except VersionConflictError:
+            self._opened.journal.removal(opened)  # raises if another process took the episode over
+            raise
+        return item.learned(receipt)
 
     def _completed_before(self, episode_id: str, outcome: Outcome, namespace: str) -> Learned:
         stored = self.stored(episode_id, namespace)
@@ -228,11 +240,21 @@ class Intake:
         if opened is not None:
             with self._opened.held(opened) as is_open:
                 if is_open:
+                    self._forget_open(episode_id, opened.namespace)
                     del self._opened.by_id[episode_id]
                     return
+        if self._forget_open(episode_id, namespace):
+            return
         id = self._forgettable(episode_id, namespace)
         receipts = tuple(revocation_records(self._store, receipts_of(self._store, id)))
         self._committer.commit_batch(Batch(removed=(id,), side_records=receipts))
+
+    def _forget_open(self, episode_id: str, namespace: str) -> bool:
+        """Removes what is stored of an open episode, whoever owns it; returns False if nothing is."""
+        batch = self._opened.journal.forgetting(episode_id, namespace)
+        if batch is not None:
+            self._committer.commit_batch(batch)
+        return batch is not None
 
     def _forgettable(self, episode_id: str, namespace: str) -> bytes:
         """The id of an episode of the namespace, or of one whose row is unreadable: nothing tells its namespace."""

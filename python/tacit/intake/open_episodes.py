@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
+import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 
 from .._native import RecordBuilder
-from ..config import Limits
+from ..config import Limits, RecordingSettings
 from ..credit.receipts import RecallReceipt, feedback_of
-from ..errors import EpisodeClosedError, TooLargeError, UnknownEpisodeError, ValidationError
+from ..errors import (
+    EpisodeClosedError,
+    LeaseLostError,
+    StorageError,
+    TooLargeError,
+    UnknownEpisodeError,
+    ValidationError,
+)
 from ..model.checks import check_step
 from ..model.closed_episode import ClosedEpisode
 from ..model.content import digest_of, namespace_of
@@ -26,11 +36,13 @@ from .calls import CallResult, CallsInFlight
 from .conversion import ToJson
 from .redacting import redacted_episode
 from .step_fields import StepFields, convert_step
+from .step_journal import Landed, StepJournal, step_count
 
 _EPISODES = msgspec.msgpack.Decoder(Episode)
 _FULL = ("steps", "episode")
 """Fields of a refusal that no conversion can mend: the episode has no room for the step."""
 _COMPLETING = "is being completed by the call that this one was made from"
+_NEVER = 1 << 62
 
 
 class OpenEpisode:
@@ -50,8 +62,12 @@ class OpenEpisode:
         "dropped_answers",
         "dropped_steps",
         "is_completing",
+        "land_at",
+        "landed",
+        "landing_problem",
         "lock",
         "namespace",
+        "noticed_at",
         "receipts",
         "started_in",
     )  # fmt: skip
@@ -71,6 +87,12 @@ class OpenEpisode:
         self.altered_steps = 0
         self.dropped_steps: dict[str, int] = {}
         """How many steps were not recorded, by reason."""
+        self.landed = Landed()
+        self.land_at = _NEVER
+        """The number of the step with which a batch is full."""
+        self.noticed_at: float | None = None
+        """When the timer saw the oldest step that is not stored; `None` if it saw none."""
+        self.landing_problem: str | None = None
         self._episode = replace(episode, steps=())
         self._limits = limits
         self._closed: tuple[int, Outcome, ClosedEpisode] | None = None
@@ -145,6 +167,21 @@ class OpenEpisode:
     def snapshot(self) -> Episode:
         """The episode as it stands."""
         return _EPISODES.decode(self._record.record({}))
+
+    def unlanded(self) -> tuple[int, bytes]:
+        """The number of the last step, and a record of the steps that are not stored; the first has the head too."""
+        landed = self.landed
+        record = self._record.steps_after(landed.steps) if landed.is_there else self._record.record({})
+        return landed.steps + step_count(record), record
+
+    def restore(self, record: bytes) -> None:
+        """Appends the steps of a batch that landed."""
+        self._record.push_steps(record)
+
+    @property
+    def is_unlanded(self) -> bool:
+        """Returns True if the head or a step is not stored."""
+        return not self.landed.is_there or len(self._record) > self.landed.steps
 
     def add(self, step: Step) -> None:
         """Appends a step that was taken elsewhere, with its own time."""
@@ -223,6 +260,8 @@ class OpenEpisode:
             found.append(f"steps: {self.late_steps:,} came after the end and were not recorded")
         if self.altered_steps:
             found.append(f"steps: {self.altered_steps:,} recorded with changes, named in their `altered`")
+        if self.landing_problem is not None:
+            found.append(f"steps: not stored yet: {self.landing_problem}")
         if self.dropped_answers:
             answers = self.dropped_answers + len(self.receipts)
             found.append(f"answers: kept the newest {len(self.receipts):,} of {answers:,}")
@@ -247,20 +286,207 @@ class OpenEpisode:
 
 
 class OpenEpisodes:
-    """The open episodes of this process, by id."""
+    """The open episodes: those of this process by id, and those of others in the store.
 
-    def __init__(self, store: Store, limits: Limits) -> None:
+    Steps are stored by `flush_full`, and by a timer: a daemon thread that starts with the first episode.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        limits: Limits,
+        *,
+        redactor: Redactor,
+        settings: RecordingSettings,
+        now: Callable[[], int],
+    ) -> None:
         self.by_id: dict[str, OpenEpisode] = {}
+        self.journal = StepJournal(store, redactor, settings, now)
         self._store = store
         self._limits = limits
+        self._settings = settings
+        self._lost: dict[str, LeaseLostError] = {}
+        self._timer: threading.Thread | None = None
+        self._wake = threading.Event()
+        self._is_closed = False
+        _ACTIVE.add(self)
 
     def start(self, episode: Episode, started_in: str) -> str:
         """Opens the episode and returns its id. Raises `TooLargeError` beyond `Limits.open_episodes`."""
+        self._check_room()
+        return self._hold(OpenEpisode(episode, self._limits, started_in)).id
+
+    def _check_room(self) -> None:
         if len(self.by_id) >= self._limits.open_episodes:
             rule = f"at most {self._limits.open_episodes:,}; complete or forget some first"
             raise TooLargeError("open episodes", rule, f"{len(self.by_id) + 1:,}")
-        self.by_id[episode.id] = OpenEpisode(episode, self._limits, started_in)
-        return episode.id
+
+    def _hold(self, opened: OpenEpisode) -> OpenEpisode:
+        opened.land_at = len(opened) + (self._settings.flush_steps or _NEVER)
+        self.by_id[opened.id] = opened
+        if self._settings.flush_seconds and self._timer is None:
+            self._start_timer()
+        return opened
+
+    # --- steps land ---
+
+    def flush_full(self, opened: OpenEpisode) -> None:
+        """Stores a full batch, unless another thread is storing one or completes the episode.
+
+        Raises `LeaseLostError`. If the store fails, the steps stay and are tried again with the next batch.
+        """
+        if not opened.lock.acquire(blocking=False):
+            return
+        try:
+            if opened.id in self.by_id and not opened.is_completing:
+                opened.land_at = len(opened) + (self._settings.flush_steps or _NEVER)
+                self._land(opened)
+        finally:
+            opened.lock.release()
+
+    def wake(self) -> None:
+        """Has the timer store what is full, without waiting for it."""
+        if self._timer is None:
+            self._start_timer()
+        self._wake.set()
+
+    def flush(self) -> None:
+        """Stores every step that is not stored. Raises `StorageError` for the first episode that cannot be."""
+        self._flush(release=False)
+
+    def close(self) -> None:
+        """Stores everything and gives the leases up: other processes may resume the episodes at once."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._stop_timer()
+            self._flush(release=True)
+
+    def _flush(self, *, release: bool) -> None:
+        for opened in tuple(self.by_id.values()):
+            with opened.lock:
+                if opened.id not in self.by_id or opened.is_completing:
+                    continue
+                try:
+                    self._land(opened, release=release)
+                except LeaseLostError:
+                    continue
+                if opened.landing_problem is not None:
+                    raise StorageError(f"open episodes could not be stored: {opened.landing_problem}")
+
+    def _land(self, opened: OpenEpisode, *, release: bool = False) -> None:
+        """Raises `LeaseLostError` alone; `landing_problem` says what else went wrong."""
+        opened.noticed_at = None
+        if release:
+            opened.log_unfinished()
+        try:
+            self.journal.land(opened, release=release)
+        except LeaseLostError as error:
+            self.lose(opened, error)
+            raise
+        except Exception as error:
+            opened.landing_problem = f"{type(error).__name__}: {error}"
+        else:
+            opened.landing_problem = None
+
+    def lose(self, opened: OpenEpisode, error: LeaseLostError) -> None:
+        """Drops an episode that another process owns now: every verb on it raises the error from here on."""
+        self._lost[opened.id] = error
+        self.by_id.pop(opened.id, None)
+
+    def check_lost(self, episode_id: str) -> None:
+        """Raises `LeaseLostError` if another process took the episode over and has not completed it."""
+        if episode_id in self._lost and self._store.version("episode", as_bytes(episode_id)) is None:
+            raise self._lost[episode_id].again()
+
+    def tick(self, now: float) -> None:
+        """Stores what has waited for its time, at `now` seconds of a clock that never stands back."""
+        for opened in tuple(self.by_id.values()):
+            if not self._is_due(opened, now) or not opened.lock.acquire(blocking=False):
+                continue
+            try:
+                if opened.id in self.by_id and not opened.is_completing:
+                    opened.land_at = len(opened) + (self._settings.flush_steps or _NEVER)
+                    self._land(opened)
+            except LeaseLostError:
+                pass  # kept in `_lost`: the next verb raises it
+            finally:
+                opened.lock.release()
+
+    def _is_due(self, opened: OpenEpisode, now: float) -> bool:
+        if not opened.is_unlanded:
+            return self.journal.needs_renewal(opened.landed)
+        if len(opened) >= opened.land_at:
+            return True
+        if opened.noticed_at is None:
+            opened.noticed_at = now
+        longest = self._settings.flush_seconds
+        return bool(longest) and now - opened.noticed_at >= longest * (1 - _TICKS)
+
+    def _start_timer(self) -> None:
+        wait = self._settings.flush_seconds * _TICKS or None
+        arguments = (weakref.ref(self, lambda _, wake=self._wake: wake.set()), self._wake, wait)  # type: ignore[misc]
+        self._timer = threading.Thread(target=_tick, args=arguments, name="tacit-recording", daemon=True)
+        self._timer.start()
+
+    def _stop_timer(self) -> None:
+        self._wake.set()
+        if self._timer is not None and self._timer is not threading.current_thread():
+            self._timer.join(_EXIT_DEADLINE_S)
+
+    @property
+    def is_closed(self) -> bool:
+        """Returns True once `close` was called."""
+        return self._is_closed
+
+    # --- episodes of other processes ---
+
+    def read(self, episode_id: str, namespace: str) -> Episode | None:
+        """An open episode of any process as it is stored; `None` if there is none in the namespace."""
+        if self.journal.lease_of(episode_id, namespace) is None:
+            return None
+        records = [record for _, record in self.journal.batches(episode_id)]
+        return self._restored(records, namespace).snapshot() if records else None
+
+    def page(self, namespace: str, limit: int) -> tuple[Episode, ...]:
+        """The newest open episodes of the namespace, of every process."""
+        own = {opened.id for opened in tuple(self.by_id.values()) if opened.namespace == namespace}
+        found: list[Episode] = []
+        for id in sorted(own.union(self.journal.ids(namespace)), reverse=True):
+            opened = self.by_id.get(id)
+            episode = self.read(id, namespace) if opened is None else opened.snapshot()
+            if episode is not None:
+                found.append(episode)
+            if len(found) == limit:
+                break
+        return tuple(found)
+
+    def resume(self, episode_id: str, namespace: str, *, force: bool) -> OpenEpisode:
+        """Takes over an open episode of another process; see `Memory.resume`."""
+        opened = self.find(episode_id, namespace)
+        if opened is not None:
+            return opened
+        payload = self._store.get("episode", as_bytes(episode_id))
+        if payload is not None and namespace_of(payload) == namespace:
+            raise EpisodeClosedError(episode_id)
+        self._check_room()
+        landed = self.journal.take_over(episode_id, namespace, force=force)
+        batches = self.journal.batches(episode_id)
+        opened = self._restored([record for _, record in batches], namespace)
+        landed.batches, landed.steps = [id for id, _ in batches], len(opened)
+        opened.landed = landed
+        opened.calls = CallsInFlight(
+            _batches=max((step.batch or 0 for step in opened.snapshot().steps), default=0)
+        )
+        self._lost.pop(episode_id, None)
+        return self._hold(opened)
+
+    def _restored(self, records: list[bytes], namespace: str) -> OpenEpisode:
+        opened = OpenEpisode(_EPISODES.decode(records[0]), self._limits, namespace)
+        for record in records:
+            opened.restore(record)
+        return opened
+
+    # --- the ones of this process ---
 
     def find(self, episode_id: str, *namespaces: str) -> OpenEpisode | None:
         """The open episode if one of the namespaces may see it, else `None`."""
@@ -273,6 +499,7 @@ class OpenEpisodes:
         """The open episode. Raises `UnknownEpisodeError`, or `EpisodeClosedError` if it has ended."""
         opened = self.find(episode_id, *namespaces)
         if opened is None:
+            self.check_lost(episode_id)
             payload = self._store.get("episode", as_bytes(episode_id))
             if payload is not None and namespace_of(payload) in namespaces:
                 raise EpisodeClosedError(episode_id)
@@ -308,7 +535,7 @@ class OpenEpisodes:
         """Notes the beginning of a call; gives its step's number if the result came before, else 0."""
         opened = self.require(episode_id, namespace)
         finished = opened.in_flight().begin(fields, call_id)
-        return 0 if finished is None else opened.log(finished, False, to_json)
+        return 0 if finished is None else self._log_call(opened, finished, False, to_json)
 
     def end(
         self,
@@ -322,7 +549,16 @@ class OpenEpisodes:
         """Appends the step of a call that ends; gives its number, or 0 if the result waits for the beginning."""
         opened = self.require(episode_id, namespace)
         finished = opened.in_flight().end(call_id, result)
-        return 0 if finished is None else opened.log(finished, strict, to_json)
+        return 0 if finished is None else self._log_call(opened, finished, strict, to_json)
+
+    def _log_call(
+        self, opened: OpenEpisode, finished: StepFields, strict: bool, to_json: ToJson | None
+    ) -> int:
+        """Appends the step of a call that has ended; the timer stores the batch that it fills."""
+        number = opened.log(finished, strict, to_json)
+        if number >= opened.land_at:
+            self.wake()
+        return number
 
     @contextmanager
     def held(self, opened: OpenEpisode) -> Iterator[bool]:
@@ -364,6 +600,32 @@ class OpenEpisodes:
                 with self.held(opened) as is_open:
                     return is_open and opened.take_feedback(recall_id, helped)
         return False
+
+
+def _tick(opened: weakref.ref[OpenEpisodes], wake: threading.Event, wait: float | None) -> None:
+    """The timer; it ends with the memory that it serves."""
+    while True:
+        wake.wait(wait)
+        wake.clear()
+        served = opened()
+        if served is None or served.is_closed:
+            return
+        served.tick(time.monotonic())
+        del served
+
+
+_TICKS = 0.2
+"""The share of `flush_seconds` between two looks of the timer."""
+_EXIT_DEADLINE_S = 30.0
+_ACTIVE: weakref.WeakSet[OpenEpisodes] = weakref.WeakSet()
+
+
+@atexit.register
+def _store_at_exit() -> None:
+    """Runs before the stores are closed: their module was imported first."""
+    for opened in list(_ACTIVE):
+        with suppress(StorageError):
+            opened.close()
 
 
 def _mistyped(error: Exception) -> ValidationError:

@@ -22,7 +22,16 @@ __all__ = [
 ]
 
 SideRecordKind: TypeAlias = Literal[
-    "receipt", "credit", "heuristic", "cluster", "audit", "merge", "retirement", "promotion"
+    "receipt",
+    "credit",
+    "heuristic",
+    "cluster",
+    "audit",
+    "merge",
+    "retirement",
+    "promotion",
+    "open_episode",
+    "step_batch",
 ]
 Kind: TypeAlias = Literal["episode", "pattern", "embedding"] | SideRecordKind
 SIDE_RECORD_KINDS: tuple[str, ...] = get_args(SideRecordKind)

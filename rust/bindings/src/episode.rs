@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyEllipsis, PyString};
-use tacit_kernels::episode::{self, EpisodeLimits, Full};
+use tacit_kernels::episode::{self, EpisodeLimits, Full, Unfit};
 
 use crate::error::{invalid, too_large};
 use crate::json;
@@ -107,6 +107,19 @@ impl PyRecordBuilder {
 
     fn __len__(&self) -> usize {
         self.lock().len()
+    }
+
+    /// Appends the steps of another record, with the numbers that follow; returns the number of the last step.
+    fn push_steps(&self, record: &[u8]) -> PyResult<u32> {
+        self.lock().push_steps(record).map_err(|unfit| match unfit {
+            Unfit::Full(full) => refused(full),
+            Unfit::Malformed(error) => invalid("record", "must be a record with steps", error),
+        })
+    }
+
+    /// A record of the steps after the first `before` alone.
+    fn steps_after<'py>(&self, py: Python<'py>, before: usize) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &self.lock().steps_after(before))
     }
 
     /// The record with the fields of `ending` behind the steps.

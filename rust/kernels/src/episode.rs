@@ -18,33 +18,43 @@ pub enum Full {
     Bytes { limit: usize, size: usize },
 }
 
+/// Why the steps of another record were not taken. Those before the refused one were.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    #[error(transparent)]
+    Full(#[from] Full),
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+}
+
 /// The record of an open episode: the fields known at its start, and its steps so far.
 #[derive(Debug, Clone)]
 pub struct RecordBuilder {
     head: Vec<u8>,
     head_fields: u32,
     steps: Vec<u8>,
-    step_count: u32,
+    /// The end of each step in `steps`.
+    ends: Vec<usize>,
     limits: EpisodeLimits,
 }
 
 impl RecordBuilder {
     /// `head` is the inside of a msgpack map of `head_fields` entries: keys and values, no map header.
     pub fn new(head: Vec<u8>, head_fields: u32, limits: EpisodeLimits) -> Self {
-        Self { head, head_fields, steps: Vec::with_capacity(1024), step_count: 0, limits }
+        Self { head, head_fields, steps: Vec::with_capacity(1024), ends: Vec::new(), limits }
     }
 
     pub fn len(&self) -> usize {
-        self.step_count as usize
+        self.ends.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.step_count == 0
+        self.ends.is_empty()
     }
 
     /// The number that the next step will bear; the first is 1.
     pub fn next_number(&self) -> u32 {
-        self.step_count + 1
+        self.count() + 1
     }
 
     /// Appends one step, a complete msgpack map.
@@ -57,8 +67,40 @@ impl RecordBuilder {
             return Err(Full::Bytes { limit: self.limits.bytes, size });
         }
         self.steps.extend_from_slice(step);
-        self.step_count += 1;
-        Ok(self.step_count)
+        self.ends.push(self.steps.len());
+        Ok(self.count())
+    }
+
+    fn count(&self) -> u32 {
+        self.ends.len() as u32
+    }
+
+    /// Appends the steps of another record behind its own, with the numbers that follow.
+    pub fn push_steps(&mut self, record: &[u8]) -> Result<u32, Unfit> {
+        let mut reader = Reader::new(record);
+        for _ in 0..reader.map()? {
+            if reader.str()? != "steps" {
+                reader.skip()?;
+                continue;
+            }
+            for _ in 0..reader.array()? {
+                let step = renumbered(reader.raw()?, self.next_number())?;
+                self.push(&step)?;
+            }
+        }
+        Ok(self.count())
+    }
+
+    /// A record of the steps after the first `before` alone: a map whose only entry is `steps`.
+    pub fn steps_after(&self, before: usize) -> Vec<u8> {
+        let before = before.min(self.len());
+        let start = if before == 0 { 0 } else { self.ends[before - 1] };
+        let mut record = Vec::with_capacity(self.steps.len() - start + 16);
+        write_header(&mut record, 0xdf, 1);
+        record.extend_from_slice(b"\xa5steps");
+        write_header(&mut record, 0xdd, (self.len() - before) as u32);
+        record.extend_from_slice(&self.steps[start..]);
+        record
     }
 
     /// The record as it stands, with the fields of its ending (none while it is open).
@@ -67,11 +109,30 @@ impl RecordBuilder {
         write_header(&mut record, 0xdf, self.head_fields + 1 + ending_fields);
         record.extend_from_slice(&self.head);
         record.extend_from_slice(b"\xa5steps");
-        write_header(&mut record, 0xdd, self.step_count);
+        write_header(&mut record, 0xdd, self.count());
         record.extend_from_slice(&self.steps);
         record.extend_from_slice(ending);
         record
     }
+}
+
+/// A step, a complete msgpack map, under another number.
+fn renumbered(step: &[u8], number: u32) -> Result<Vec<u8>, Malformed> {
+    let mut reader = Reader::new(step);
+    let fields = reader.map()?;
+    let mut copy = Vec::with_capacity(step.len() + 8);
+    write_header(&mut copy, 0xdf, fields);
+    for _ in 0..fields {
+        let key = reader.raw()?;
+        copy.extend_from_slice(key);
+        let value = reader.raw()?;
+        if key == b"\xa6number" {
+            write_header(&mut copy, 0xce, number);
+        } else {
+            copy.extend_from_slice(value);
+        }
+    }
+    Ok(copy)
 }
 
 /// The record with the entries of another msgpack map behind its own.
@@ -126,6 +187,23 @@ mod tests {
         assert_eq!(episode.record(b"", 0), before);
         episode.push(STEP).unwrap();
         assert_eq!(episode.push(STEP), Err(Full::Steps { limit: 2 }));
+    }
+
+    #[test]
+    fn steps_that_are_pushed_again_bear_the_numbers_that_follow() {
+        let step = b"\x82\xa4tool\xa4look\xa6number\x01";
+        let mut first = open();
+        first.push(step).unwrap();
+        let mut second = open();
+        second.push(STEP).unwrap();
+        assert_eq!(second.push_steps(&first.record(b"", 0)), Ok(2));
+        let moved = second.steps_after(1);
+        assert!(moved.ends_with(b"\xa4tool\xa4look\xa6number\xce\x00\x00\x00\x02"));
+        assert_eq!(second.steps_after(0).len() - moved.len(), STEP.len());
+        assert!(second.steps_after(9).ends_with(b"\xdd\0\0\0\0"));
+        let full = second.push_steps(&first.steps_after(0));
+        assert_eq!(full, Err(Unfit::Full(Full::Steps { limit: 2 })));
+        assert!(matches!(second.push_steps(b"\x81\xa5steps\x07"), Err(Unfit::Malformed(_))));
     }
 
     #[test]

@@ -27,10 +27,12 @@ pub enum RecordKind {
     Merge = 9,
     Retirement = 10,
     Promotion = 11,
+    OpenEpisode = 12,
+    StepBatch = 13,
 }
 
 impl RecordKind {
-    pub const ALL: [RecordKind; 11] = [
+    pub const ALL: [RecordKind; 13] = [
         RecordKind::Episode,
         RecordKind::Pattern,
         RecordKind::Embedding,
@@ -42,6 +44,8 @@ impl RecordKind {
         RecordKind::Merge,
         RecordKind::Retirement,
         RecordKind::Promotion,
+        RecordKind::OpenEpisode,
+        RecordKind::StepBatch,
     ];
 
     pub fn from_name(name: &str) -> Result<Self> {
@@ -74,13 +78,15 @@ impl RecordKind {
             RecordKind::Merge => "merge",
             RecordKind::Retirement => "retirement",
             RecordKind::Promotion => "promotion",
+            RecordKind::OpenEpisode => "open_episode",
+            RecordKind::StepBatch => "step_batch",
         }
     }
 
     /// The limit of one value in bytes.
     pub fn limit(self) -> usize {
         match self {
-            RecordKind::Episode => 10 << 20,
+            RecordKind::Episode | RecordKind::StepBatch => 10 << 20,
             RecordKind::Heuristic => 100 << 10,
             _ => 1 << 20,
         }
