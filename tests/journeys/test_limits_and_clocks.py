@@ -10,7 +10,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from tacit import Episode, Learned, Memory, Outcome, Step, StorageError, TaskContext, ValidationError
+from tacit import (
+    Episode,
+    EvidenceSettings,
+    Learned,
+    MaintenanceSettings,
+    Memory,
+    Outcome,
+    Settings,
+    Step,
+    StorageError,
+    TaskContext,
+    ValidationError,
+)
 from tacit.storage import InMemoryStore
 
 NOW = 1_764_547_200_000_000
@@ -182,8 +194,6 @@ def test_the_time_an_answer_took_is_no_more_than_passed() -> None:
 
 
 def test_evidence_fades_by_half_in_its_half_life() -> None:
-    from tacit import EvidenceSettings, Settings
-
     clock = Clock()
     fading = Settings(evidence=EvidenceSettings(decay_half_life_days=3_650.0))
     memory = Memory(clock=clock, settings=fading)
@@ -237,3 +247,15 @@ def test_a_maintenance_report_counts_the_rules_that_differ_from_before() -> None
         memory.forget(id)
     last = memory.maintain()
     assert (last.gone_heuristics, last.heuristics) == (len(first.heuristics), ())
+
+
+@pytest.mark.parametrize(("later", "state"), [(0, "candidate"), (1, "retired")])
+def test_a_pattern_retires_beyond_the_set_age(later: int, state: str) -> None:
+    clock = Clock()
+    days = MaintenanceSettings(retire_after_days=90.0, min_episodes=2)
+    memory = Memory(clock=clock, settings=Settings(maintenance=days))
+    for _ in range(3):
+        memory.add(Episode("t", steps=ok("a", "b"), outcome=WELL, started_at=NOW - 1, ended_at=NOW))
+    clock.now += 90 * 86_400 * 1_000_000 + later
+    memory.maintain()
+    assert {pattern.state for pattern in memory.patterns()} == {state}

@@ -70,3 +70,12 @@ def test_a_task_of_no_domain_is_compared_with_those_of_every_domain() -> None:
     memory.add(Episode("cancel an order", outcome=NO))
     [contrast] = memory.contrasts()
     assert memory.get(contrast.success).task == "cancel the order"
+
+
+def test_among_equal_tasks_that_of_the_same_domain_is_the_nearest() -> None:
+    memory = Memory()
+    for domain in ("sky", "lab", "sea"):
+        memory.add(Episode("cancel the order", outcome=YES, context=TaskContext(domain)))
+    memory.add(Episode("cancel an order", outcome=NO, context=TaskContext("lab")))
+    [contrast] = memory.contrasts()
+    assert memory.get(contrast.success).context.domain == "lab"

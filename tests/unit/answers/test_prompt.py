@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tacit import Memory, RecallSettings, Settings
-from tacit.answers.prompt import escaped
+from tacit.answers.prompt import _SHOWN_CALLS, escaped
 from tacit.credit.receipts import RecallReceipt
 from tacit.errors import ValidationError
 from tacit.model.advice import Argument, Fix, Fixes, PlanStep, Playbook, Prediction, SuggestedStep, Suggestion
@@ -455,8 +455,10 @@ def test_a_small_budget_keeps_the_last_call_then_the_first_ones() -> None:
 @pytest.mark.parametrize("missing", ["odds_low", "odds_high"])
 def test_an_interval_with_one_end_decides_nothing(missing: str) -> None:
     pattern, pitfall = replace(BETTER, **{missing: None}), replace(WORSE, **{missing: None})  # type: ignore[arg-type]
-    assert "worked" not in recalled(patterns=(pattern,)).to_prompt()
-    assert "avoid" not in recalled(pitfalls=(pitfall,)).to_prompt()
+    assert "worked, " in recalled(won(*STEPS), patterns=(BETTER,)).to_prompt()
+    assert "worked, " not in recalled(won(*STEPS), patterns=(pattern,)).to_prompt()
+    assert "avoid, " in recalled(won(*STEPS), pitfalls=(WORSE,)).to_prompt()
+    assert "avoid, " not in recalled(won(*STEPS), pitfalls=(pitfall,)).to_prompt()
 
 
 def test_calls_without_a_result_are_shown_if_no_call_has_one() -> None:
@@ -493,3 +495,30 @@ def test_the_first_artifact_of_a_success_is_its_result() -> None:
     assert [line for line in inside(recalled(hit).to_prompt()) if line.startswith("result")] == [
         "result: ticket 7"
     ]
+
+
+@pytest.mark.parametrize(("support", "shown"), [(0.9, ""), (1.0, " of 1 like it"), (7.0, " of 7 like it")])
+def test_a_next_step_names_its_support_from_one_position_on(support: float, shown: str) -> None:
+    suggestion = Suggestion("id", (SuggestedStep("pay", 0.5, support, ()),))
+    assert inside(suggestion.to_prompt()) == [f"next step, 50%{shown}: pay"]
+
+
+@pytest.mark.parametrize(("successes", "is_shown"), [(0.0, False), (1.0, True)])
+def test_a_fix_is_shown_once_it_worked(successes: float, is_shown: bool) -> None:
+    fix = Fix("login", 0.5, 3, successes, 0.5, 0.1, 0.9)
+    assert ("login" in Fixes("expired", "call", (fix,)).to_prompt()) is is_shown
+
+
+def test_a_pattern_that_says_what_a_rule_says_is_not_stated_again() -> None:
+    rule = Heuristic(
+        "0", "a went well", "use b", 20, 19.0, 0.8, 0.99, when={"after": "a", "result": "ok"},
+        do={"tools": ["b"]}, undecided=False, odds_ratio=3.0, odds_low=1.5, odds_high=6.0, weak=False,
+    )  # fmt: skip
+    assert "worked, " in recalled(won(*STEPS), patterns=(BETTER,)).to_prompt()
+    assert "worked, " not in recalled(won(*STEPS), patterns=(BETTER,), heuristics=(rule,)).to_prompt()
+
+
+def test_a_long_run_shows_its_first_calls() -> None:
+    steps = tuple(Step(f"tool_{number}", status="ok") for number in range(300))
+    shown = [line for line in inside(recalled(won(*steps)).to_prompt(max_tokens=100_000)) if "tool_" in line]
+    assert len(shown) == _SHOWN_CALLS

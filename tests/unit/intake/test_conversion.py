@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tacit.intake.conversion import cut_middle, fit_to, to_json_value
+from tacit.intake.step_fields import microseconds
 
 
 class Colour(enum.Enum):
@@ -218,3 +219,30 @@ def test_a_value_of_a_derived_type_becomes_plain_and_says_so() -> None:
     assert [type(each) for each in converted.value] == [int, str]
     assert "Count became int" in " ".join(converted.altered)
     assert "Name became str" in " ".join(converted.altered)
+
+
+@pytest.mark.parametrize("limit", [50, 51])
+def test_a_cut_text_keeps_as_much_of_its_head_as_of_its_tail(limit: int) -> None:
+    cut = cut_middle("a" * 50 + "z" * 50, limit)
+    assert len(cut) == limit
+    assert cut.count("z") <= cut.split(" [...")[0].count("a") <= cut.count("z") + 1
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(5, 5), (True, None), ("5", None), (None, None), (datetime(1970, 1, 1, 0, 0, 1), None)],
+)
+def test_a_time_is_a_whole_number_or_an_aware_datetime(value: object, expected: int | None) -> None:
+    assert microseconds("at", value) == expected
+    assert microseconds("at", datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)) == 1_000_000
+
+
+def test_another_type_called_decimal_is_none() -> None:
+    class Decimal:
+        def __repr__(self) -> str:
+            return "a repr"
+
+        def __str__(self) -> str:
+            return "a text"
+
+    assert to_json_value(Decimal()).value == "a repr"

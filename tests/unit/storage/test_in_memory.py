@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tacit.errors import ConflictError, ResyncRequiredError, StorageError, ValidationError
-from tacit.model.record import Batch, Filters
+from tacit.model.record import Batch, Filters, SideRecord
 from tacit.storage import InMemoryStore
 from tacit.testing import episode_record
 
@@ -140,3 +140,13 @@ def test_compaction_prunes_removals_up_to_the_horizon(store: InMemoryStore, keep
         with pytest.raises(ResyncRequiredError):
             store.changes(1)
     assert len(store.changes(max(horizon, 1))) == sum(number > max(horizon, 1) for number, _ in kept)
+
+
+def test_compaction_drops_deleted_side_records_and_counts_them(store: InMemoryStore) -> None:
+    kept, deleted = (SideRecord("heuristic", bytes([number]) * 16, "default", b"x") for number in (1, 2))
+    store.commit(Batch(side_records=(kept, deleted)))
+    store.commit(Batch(side_records=(replace(deleted, record=None),)))
+    store.commit(Batch((episode_record(9),)))
+    assert store.compact(0).pruned == 3  # both entries of the deleted record, and the record itself
+    assert [id for id, _ in store.scan("heuristic")] == [kept.id]
+    assert [change.id for change in store.changes(0) if change.op == "side_record"] == [kept.id]
