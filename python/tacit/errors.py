@@ -265,7 +265,7 @@ class UnknownMaintenanceError(ValidationError):
 
     def __init__(self, audit_id: str, *rest: str) -> None:
         super().__init__("audit_id", "the id of a maintenance run", repr(audit_id))
-        self.args = (audit_id,)
+        self.args: tuple[object, ...] = (audit_id,)
         self.audit_id = audit_id
 
     def __str__(self) -> str:

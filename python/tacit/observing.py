@@ -157,7 +157,7 @@ class Observers:
 
     def __init__(self, parts: Iterable[Part[Observer]] = ()) -> None:
         self._observers: Sequence[Observer] = [observers.resolve(part) for part in parts]
-        self.failures = 0
+        self.failures: int = 0
         self._reported: set[tuple[int, str]] = set()
         self._current = threading.local()
 

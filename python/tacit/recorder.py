@@ -415,8 +415,8 @@ class Call:
 
     def __init__(self, recorder: Recorder, tool: str, call_id: str) -> None:
         self.id: str = call_id
-        self.tool = tool
-        self.has_ended = False
+        self.tool: str = tool
+        self.has_ended: bool = False
         self._recorder = recorder
 
     def end(

@@ -106,7 +106,7 @@ class Chain:
     """Several redactors, one after another."""
 
     def __init__(self, parts: Iterable[Redactor]) -> None:
-        self.parts = tuple(parts)
+        self.parts: tuple[Redactor, ...] = tuple(parts)
 
     def redact(self, record: bytes) -> tuple[bytes, int]:
         """The record as the last one leaves it, and the sum of their secrets."""

@@ -59,14 +59,14 @@ class Rooms:
         redactor: Redactor,
         now: Callable[[], int],
     ) -> None:
-        self.lock = threading.RLock()
+        self.lock: threading.RLock = threading.RLock()
         self.store = store
         self.settings = settings
         self.observers = observers
         self.redactor = redactor
         self.now = now
         self.embedder: Embedder = embedders.resolve(settings.embedder)
-        self.index = Index(self.embedder.name, self.embedder.dimension)
+        self.index: Index = Index(self.embedder.name, self.embedder.dimension)
         self._check_names()
 
     def _check_names(self) -> None:

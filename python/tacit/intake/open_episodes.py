@@ -73,18 +73,18 @@ class OpenEpisode:
     )  # fmt: skip
 
     def __init__(self, episode: Episode, limits: Limits, started_in: str | None = None) -> None:
-        self.lock = threading.RLock()
+        self.lock: threading.RLock = threading.RLock()
         """Held while the episode is completed or forgotten."""
-        self.is_completing = False
+        self.is_completing: bool = False
         """Set by the holder of the lock: the same thread is not let in a second time."""
-        self.namespace = episode.namespace
-        self.started_in = episode.namespace if started_in is None else started_in
+        self.namespace: str = episode.namespace
+        self.started_in: str = episode.namespace if started_in is None else started_in
         self.receipts: list[RecallReceipt] = []
         """The answers that the episode was given, oldest first."""
-        self.dropped_answers = 0
+        self.dropped_answers: int = 0
         self.calls: CallsInFlight | None = None
         """Made when a call begins or a batch is opened first."""
-        self.altered_steps = 0
+        self.altered_steps: int = 0
         self.dropped_steps: dict[str, int] = {}
         """How many steps were not recorded, by reason."""
         self.landed = Landed()
