@@ -14,6 +14,7 @@ from tacit import (
     Episode,
     EvidenceSettings,
     Learned,
+    Limits,
     MaintenanceSettings,
     Memory,
     Outcome,
@@ -21,6 +22,8 @@ from tacit import (
     Step,
     StorageError,
     TaskContext,
+    TooLargeError,
+    UnknownRecallError,
     ValidationError,
 )
 from tacit.storage import InMemoryStore
@@ -259,3 +262,27 @@ def test_a_pattern_retires_beyond_the_set_age(later: int, state: str) -> None:
     clock.now += 90 * 86_400 * 1_000_000 + later
     memory.maintain()
     assert {pattern.state for pattern in memory.patterns()} == {state}
+
+
+def test_open_episodes_beyond_their_limit_are_refused_until_one_ends() -> None:
+    with Memory(settings=Settings(limits=Limits(open_episodes=2))) as memory:
+        first, _ = memory.start("t"), memory.start("t")
+        with pytest.raises(TooLargeError, match="open episodes must be at most 2"):
+            memory.start("t")
+        memory.complete(first, Outcome.success())
+        assert memory.start("t")
+
+
+def test_an_open_episode_keeps_its_newest_answers_and_says_how_many_were_dropped() -> None:
+    with Memory(settings=Settings(limits=Limits(answers=2))) as memory:
+        memory.add(
+            Episode(task="Cancel order 17", steps=(Step("look", status="ok"),), outcome=Outcome.success())
+        )
+        id = memory.start("Cancel order 17")
+        oldest, *newest = [memory.recall("Cancel order 17", episode_id=id) for _ in range(3)]
+        with pytest.raises(UnknownRecallError):
+            memory.feedback(oldest.id, helped={})
+        memory.feedback(newest[0].id, helped={newest[0].hits[0].episode_id: True})
+        learned = memory.complete(id, Outcome.success())
+        assert learned.problems == ("answers: kept the newest 2 of 3",)
+        assert memory.usage(newest[0].hits[0].episode_id).retrieved == 2

@@ -318,7 +318,7 @@ class OpenEpisodes:
 
     def _check_room(self) -> None:
         if len(self.by_id) >= self._limits.open_episodes:
-            rule = f"at most {self._limits.open_episodes:,}; complete or forget some first"
+            rule = f"at most {self._limits.open_episodes:,} (complete or forget some first)"
             raise TooLargeError("open episodes", rule, f"{len(self.by_id) + 1:,}")
 
     def _hold(self, opened: OpenEpisode) -> OpenEpisode:
