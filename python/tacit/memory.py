@@ -16,6 +16,7 @@ from ._native import new_id
 from .answers.question import failing_at, query_of
 from .config import Settings, check_settings
 from .errors import StorageError, TacitError, ValidationError
+from .intake.heads import episode_of
 from .model.checks import check_call_id, check_count, check_name, check_namespace, check_share, check_task
 from .model.episode import Episode, Json, Outcome, Step
 from .model.ids import as_bytes
@@ -138,8 +139,6 @@ class Memory:
         at `flush` and at `close`; other processes see them, and `resume` takes over what was left open. Raises
         `ValidationError` that names the field, and `TooLargeError` beyond `Limits.open_episodes`.
         """
-        from .intake.values import episode_of
-
         episode = episode_of(
             task, head, namespace=self.namespace, now=self._now(), limits=self.settings.limits
         )

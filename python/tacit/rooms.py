@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from ._native import Index
 from .config import Settings
 from .embedding import Embedder, embedders
+from .errors import UnavailableError
 from .observing import Observers
 from .redaction import Redactor
 from .storage import Store
@@ -29,10 +30,15 @@ if TYPE_CHECKING:
     from .maintenance.state import MaintenanceStates
 
 T = TypeVar("T")
+_IN_MAKING = "the memory is being set up in the call that this one was made from"
 
 
 class Room(Generic[T]):
-    """A property that makes a room at its first use, once for all threads."""
+    """A property that makes a room at its first use, once for all threads.
+
+    A call from within the making of a room (a signal handler's, in the first moments of a memory) cannot wait for
+    itself: it raises `UnavailableError` if it needs that room or one of its modules.
+    """
 
     def __init__(self, make: Callable[[Rooms], T]) -> None:
         self._make = make
@@ -42,9 +48,22 @@ class Room(Generic[T]):
     def __get__(self, rooms: Rooms, owner: type[Rooms]) -> T:
         with rooms.lock:
             if self._name not in rooms.__dict__:
-                rooms.__dict__[self._name] = self._make(rooms)
+                rooms.__dict__[self._name] = self._made(rooms)
         room: T = rooms.__dict__[self._name]
         return room
+
+    def _made(self, rooms: Rooms) -> T:
+        if self._name in rooms.in_making:
+            raise UnavailableError(_IN_MAKING)
+        rooms.in_making.append(self._name)
+        try:
+            return self._make(rooms)
+        except ImportError as error:
+            if "partially initialized module" not in str(error):
+                raise
+            raise UnavailableError(_IN_MAKING) from error
+        finally:
+            rooms.in_making.remove(self._name)
 
 
 class Rooms:
@@ -60,6 +79,7 @@ class Rooms:
         now: Callable[[], int],
     ) -> None:
         self.lock: threading.RLock = threading.RLock()
+        self.in_making: list[str] = []
         self.store = store
         self.settings = settings
         self.observers = observers

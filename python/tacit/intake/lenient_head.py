@@ -11,7 +11,7 @@ from ..model.checks import TAG
 from ..model.episode import Episode
 from ..model.query import EpisodeHead
 from .conversion import to_json_value
-from .values import checked_head
+from .heads import checked_head
 
 _UNTITLED = "untitled task"
 

@@ -1,49 +1,22 @@
-"""Values that callers give become the values that are stored: heads, dates, contents."""
+"""Finished episodes that callers give become closed ones: dates, contents, steps."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 from .. import _native
 from ..config import Limits
 from ..errors import ValidationError
-from ..model.checks import check_head, check_outcome, check_sequence, check_tags, check_type
+from ..model.checks import check_head, check_outcome, check_sequence, check_type
 from ..model.closed_episode import ClosedEpisode
 from ..model.content import content_of
 from ..model.episode import Episode, Json, Outcome, Step
-from ..model.query import EPISODE_HEAD, EpisodeHead, check_keywords, context_of
 from ..redaction import Redactor
 from .open_episodes import OpenEpisode
 
 _LONGEST_S = 10 * 365 * 86_400
 """The longest duration that an imported run can state, in seconds: ten years."""
-
-
-def episode_of(task: str, head: EpisodeHead, *, namespace: str, now: int, limits: Limits) -> Episode:
-    """A new episode that starts `now`. Raises `TypeError` for an unknown keyword and `ValidationError`."""
-    check_keywords("start", head, EPISODE_HEAD, ("task",))
-    new = Episode(task=task, id=_native.new_id(), started_at=now, namespace=namespace)
-    return checked_head(new, head, limits)
-
-
-def checked_head(new: Episode, head: EpisodeHead, limits: Limits) -> Episode:
-    """The episode with the keywords of its head. Raises `ValidationError`."""
-    given_namespace = head.get("namespace")
-    episode = replace(
-        new,
-        namespace=new.namespace if given_namespace is None else given_namespace,
-        context=context_of(head),
-        task_type=head.get("task_type", "other"),
-        task_key=head.get("task_key"),
-        agent=head.get("agent"),
-        source=head.get("source"),
-        external_id=head.get("external_id"),
-        tags=_tags(head.get("tags", ())),
-        metadata=_metadata(head.get("metadata")),
-    )
-    check_head(episode, limits)
-    return episode
 
 
 def closed_episode(given: Episode, *, now: int, limits: Limits, redactor: Redactor) -> ClosedEpisode:
@@ -98,15 +71,3 @@ def _stated_duration(metadata: Mapping[str, Json]) -> float | None:
     if isinstance(stated, bool) or not isinstance(stated, int | float):
         return None
     return float(stated) if 0.0 <= stated <= _LONGEST_S else None
-
-
-def _metadata(values: Mapping[str, Json] | None) -> dict[str, Json]:
-    if values is None:
-        return {}
-    check_type("metadata", values, Mapping)
-    return dict(values)
-
-
-def _tags(values: Sequence[str]) -> tuple[str, ...]:
-    check_tags("tags", values)
-    return tuple(values)
