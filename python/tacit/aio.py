@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import EllipsisType, TracebackType
-from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, Unpack
 
 from .config import Settings
 from .errors import EpisodeError, StorageError
@@ -30,6 +30,9 @@ from .recorder import Call, Recorder
 from .redaction import Redactor
 from .registry import Part
 from .storage import Store
+
+if TYPE_CHECKING:
+    from .judging import Judge
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -200,13 +203,19 @@ class AsyncMemory:
         """As `Memory.flush`."""
         await self._call(Memory.flush)
 
-    async def add(self, episode: Episode) -> Learned:
-        """As `Memory.add`."""
-        return await self._call(Memory.add, episode)
+    async def judge(
+        self, episode_id: str, outcome: Outcome, *, by: str = "user", namespace: str | None = None
+    ) -> Learned:
+        """As `Memory.judge`."""
+        return await self._call(Memory.judge, episode_id, outcome, by=by, namespace=namespace)
 
-    async def add_many(self, episodes: Iterable[Episode]) -> tuple[Learned, ...]:
+    async def add(self, episode: Episode, *, replace: bool = False) -> Learned:
+        """As `Memory.add`."""
+        return await self._call(Memory.add, episode, replace=replace)
+
+    async def add_many(self, episodes: Iterable[Episode], *, replace: bool = False) -> tuple[Learned, ...]:
         """As `Memory.add_many`, all at once."""
-        return await self._call(_add_all, episodes)
+        return await self._call(_add_all, episodes, replace=replace)
 
     async def forget(self, episode_id: str, *, namespace: str | None = None) -> None:
         """As `Memory.forget`."""
@@ -406,10 +415,12 @@ class AsyncMemory:
             await asyncio.shield(loop.run_in_executor(None, threads.shutdown))
         await asyncio.shield(loop.run_in_executor(None, memory.close))
 
-    def episode(self, task: str, *, strict: bool = False, **head: Unpack[EpisodeHead]) -> AsyncRecorder:
+    def episode(
+        self, task: str, *, strict: bool = False, judge: Judge | None = None, **head: Unpack[EpisodeHead]
+    ) -> AsyncRecorder:
         """As `Memory.episode`, with `async with`."""
-        check_keywords("episode", head, EPISODE_HEAD, ("task", "strict"))
-        return AsyncRecorder(self, task, head, strict=strict)
+        check_keywords("episode", head, EPISODE_HEAD, ("task", "strict", "judge"))
+        return AsyncRecorder(self, task, head, strict=strict, judge=judge)
 
     async def __aenter__(self) -> AsyncMemory:
         await self._ready()
@@ -439,12 +450,14 @@ class AsyncMemory:
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(threads, call))
 
 
-_COMMITS = frozenset({"complete", "add", "_add_all", "forget", "feedback", "maintain", "undo", "relearn"})
+_COMMITS = frozenset(
+    {"complete", "judge", "add", "_add_all", "forget", "feedback", "maintain", "undo", "relearn"}
+)
 """Verbs that wait for the disk."""
 
 
-def _add_all(memory: Memory, episodes: Iterable[Episode]) -> tuple[Learned, ...]:
-    return tuple(memory.add_many(episodes))
+def _add_all(memory: Memory, episodes: Iterable[Episode], *, replace: bool) -> tuple[Learned, ...]:
+    return tuple(memory.add_many(episodes, replace=replace))
 
 
 def _no_loop() -> bool:
@@ -476,9 +489,17 @@ class AsyncRecorder:
         'learned'
     """
 
-    def __init__(self, memory: AsyncMemory, task: str, head: EpisodeHead, *, strict: bool = False) -> None:
+    def __init__(
+        self,
+        memory: AsyncMemory,
+        task: str,
+        head: EpisodeHead,
+        *,
+        strict: bool = False,
+        judge: Judge | None = None,
+    ) -> None:
         self.memory = memory
-        self._start = functools.partial(Recorder, task=task, head=head, strict=strict)
+        self._start = functools.partial(Recorder, task=task, head=head, strict=strict, judge=judge)
         self._recorder: Recorder | None = None
 
     @classmethod

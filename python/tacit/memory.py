@@ -30,6 +30,7 @@ from .storage import Store, open_store
 
 if TYPE_CHECKING:
     from .intake.open_episodes import OpenEpisode
+    from .judging import Judge
     from .model.advice import Fixes, Playbook, Prediction, Suggestion
     from .model.context import Complexity
     from .model.learned import Learned
@@ -116,18 +117,21 @@ class Memory:
 
     # --- journey one: an episode is logged, and its lessons are durable ---
 
-    def episode(self, task: str, *, strict: bool = False, **head: Unpack[EpisodeHead]) -> Recorder:
+    def episode(
+        self, task: str, *, strict: bool = False, judge: Judge | None = None, **head: Unpack[EpisodeHead]
+    ) -> Recorder:
         """A context manager that records one episode; takes the keywords of `start`.
 
         An exception inside fails the episode with its message and passes; an interrupt or a cancellation abandons it.
-        The outcome of a block that ends without a verdict is unknown. The recorder never raises into the agent:
+        A block that ends without a verdict ends as `judge` decides of the closed episode (`tacit.judging` has some),
+        else its outcome is unknown. The recorder never raises into the agent:
         values it cannot hold are converted, cut or dropped, and `problems` says so; with `strict=True` it raises as
         the plain verbs.
         """
         from .recorder import Recorder
 
-        check_keywords("episode", head, EPISODE_HEAD, ("task", "strict"))
-        return Recorder(self, task, head, strict=strict)
+        check_keywords("episode", head, EPISODE_HEAD, ("task", "strict", "judge"))
+        return Recorder(self, task, head, strict=strict, judge=judge)
 
     @observed
     def start(self, task: str, **head: Unpack[EpisodeHead]) -> str:
@@ -264,8 +268,8 @@ class Memory:
     ) -> Learned:
         """Ends an episode, learns from it, and returns once everything is durable.
 
-        Without an outcome it ends unknown: it is recalled, and teaches what its own steps show. An ended episode is
-        left as it is then.
+        Without an outcome it ends as `judge` said, or else unknown: it is recalled, and teaches what its own steps
+        show. An ended episode is left as it is then.
 
         If it raises, the episode is still open and nothing of it was stored, unless the wait itself was cut short
         (an interrupt, `CommitUnknownError`). Repeating it with the same outcome is safe either way; a stored episode
@@ -301,26 +305,55 @@ class Memory:
         self._rooms.opened.flush()
 
     @observed
-    def add(self, episode: Episode) -> Learned:
+    def judge(
+        self, episode_id: str, outcome: Outcome, *, by: str = "user", namespace: str | None = None
+    ) -> Learned:
+        """Gives an episode its verdict, at any time and from any process; `by` names the source.
+
+        The newest verdict holds, and `Outcome.unknown()` withdraws it. Facts, sums, odds, credit and reward follow in
+        the same commit; the reward is computed from the medians and the novelty of the first ending, and no other
+        episode's reward changes. Promotions, merges and models follow at the next `maintain`. An abandoned episode is
+        learned from at its first verdict.
+
+        The verdict of an open episode of this process decides its ending, unless that brings an outcome of its own;
+        the state of the answer is "open" then. Raises `UnknownEpisodeError`, and `ValidationError` for an abandoned
+        outcome.
+
+        Example:
+            >>> from tacit import Memory, Outcome
+            >>> memory = Memory()
+            >>> id = memory.start("Cancel order 17")
+            >>> memory.complete(id).reward is None
+            True
+            >>> memory.judge(id, Outcome.success("refunded"), by="tests").state
+            'learned'
+            >>> memory.get(id).judged_by
+            'tests'
+        """
+        return self._rooms.intake.judge(episode_id, outcome, self._within(namespace), by)
+
+    @observed
+    def add(self, episode: Episode, *, replace: bool = False) -> Learned:
         """Records a finished episode, keeping its timestamps.
 
         An episode without times is dated now; its duration is `metadata["duration_s"]` if that is a number of
         seconds, and unknown (`timed` is False) otherwise. The namespace "default" means the memory's own.
 
         An episode that is stored already, by its id or `external_id`, is left alone ("unchanged") if its content is
-        the same; other content raises `ConflictError`. Reward and reflection are not content, nor are the times of
-        an episode that comes without any.
+        the same, whenever it was recorded and however it was judged. Other content raises `ConflictError`; with
+        `replace` it takes the place of the stored run with its `external_id`, evidence included. The stored verdict
+        stays unless the new run has one.
         """
-        return self._rooms.intake.add_chunk([episode], self.namespace)[0]
+        return next(self._rooms.intake.add_many([episode], self.namespace, replaces=replace))
 
     @observed
-    def add_many(self, episodes: Iterable[Episode]) -> Iterator[Learned]:
+    def add_many(self, episodes: Iterable[Episode], *, replace: bool = False) -> Iterator[Learned]:
         """Records many finished episodes with one commit for every 64: the fast way in.
 
         Yields one `Learned` an episode, in order. A chunk is scored against the knowledge from before it. If a chunk
         cannot be committed it raises and nothing of that chunk was stored.
         """
-        return self._rooms.intake.add_many(episodes, self.namespace)
+        return self._rooms.intake.add_many(episodes, self.namespace, replaces=replace)
 
     @observed
     def forget(self, episode_id: str, *, namespace: str | None = None) -> None:

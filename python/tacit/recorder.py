@@ -7,8 +7,9 @@ import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from types import EllipsisType, TracebackType
-from typing import Any, Literal, ParamSpec, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Unpack, cast
 
 from . import _native
 from .current_episode import enter, leave
@@ -17,11 +18,15 @@ from .intake.conversion import cut_middle, error_text
 from .intake.lenient_head import lenient_head
 from .memory import Memory
 from .model.advice import Fixes, Playbook, Prediction, Suggestion
+from .model.checks import check_outcome
 from .model.episode import Episode, Json, Outcome, Step
 from .model.learned import Learned
 from .model.query import ASKING, EPISODE_HEAD, Asking, EpisodeHead, check_keywords
 from .model.recall import Recall
 from .model.record import Receipt
+
+if TYPE_CHECKING:
+    from .judging import Judge
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,7 +40,7 @@ class Recorder:
 
     End it with `succeed`, `fail` or `partial`: the first verdict holds. An `Exception` that leaves the `with` block
     fails the episode with the exception's message and passes; an interrupt, an exit or a cancellation abandons it. A
-    block that ends without a verdict ends with an unknown outcome.
+    block that ends without a verdict ends as `judge` decides, else with an unknown outcome.
 
     The recorder never raises into the agent. Logged values are converted, cut or dropped, and `problems` and each
     step's `altered` say so. If the store fails, `succeed`, `fail` and `partial` return a `Learned` whose state is
@@ -54,8 +59,17 @@ class Recorder:
         'learned'
     """
 
-    def __init__(self, memory: Memory, task: str, head: EpisodeHead, *, strict: bool = False) -> None:
+    def __init__(
+        self,
+        memory: Memory,
+        task: str,
+        head: EpisodeHead,
+        *,
+        strict: bool = False,
+        judge: Judge | None = None,
+    ) -> None:
         self.strict = strict
+        self._judge = judge
         self.learned: Learned | None = None
         """Everything the episode taught; `None` while it is open."""
         self._problems: list[str] = []
@@ -78,6 +92,7 @@ class Recorder:
         recorder = cls.__new__(cls)
         recorder.strict, recorder.learned, recorder.memory, recorder.id = strict, None, memory, episode.id
         recorder._problems, recorder._verdict, recorder._token = [], None, None
+        recorder._judge = None
         recorder._tools = [step.tool for step in episode.steps]
         recorder._task = episode.task
         recorder._asking = {"context": episode.context, "agent": episode.agent}
@@ -322,7 +337,25 @@ class Recorder:
     def _decide_ending(self, error: BaseException | None) -> None:
         """Decides the outcome of a block that ends now without a verdict, before anything is waited for."""
         if self._verdict is None and not isinstance(error, TacitError):
-            self._verdict = _ending_of(error)
+            self._verdict = Outcome.unknown() if self._was_judged() else _ending_of(error)
+
+    def _was_judged(self) -> bool:
+        """Returns True if `Memory.judge` gave the open episode a verdict: an ending without an outcome takes it."""
+        opened = self.memory._rooms.opened.by_id.get(self.id)
+        return opened is not None and opened.verdict is not None
+
+    def _ask_judge(self, judge: Judge) -> Outcome:
+        """The outcome that a judge gives the closed episode; unknown if it cannot tell or fails."""
+        try:
+            outcome = judge(replace(self._so_far(), ended_at=self.memory._now()))
+            if outcome is not None:
+                check_outcome(outcome, self.memory.settings.limits)
+                return outcome
+        except BaseException as error:
+            if not _is_ours(error):
+                raise
+            self._note("judge", error)
+        return Outcome.unknown()
 
     def _complete(self, outcome: Outcome) -> Learned:
         """Ends the episode; completing twice with one verdict is safe, so an interrupted commit may be repeated."""
@@ -366,6 +399,9 @@ class Recorder:
             return
         self._decide_ending(error)
         assert self._verdict is not None
+        is_open = error is None and self._verdict.kind == "unknown" and not self._was_judged()
+        if is_open and self._judge is not None:
+            self._verdict = self._ask_judge(self._judge)
         try:
             learned = self._complete(self._verdict)
         except TacitError as failure:
@@ -503,13 +539,13 @@ def _asking_of(episode: Episode) -> Asking:
 
 
 def recorded(
-    memory: Memory, task: str | None = None, **head: Unpack[EpisodeHead]
+    memory: Memory, task: str | None = None, *, judge: Judge | None = None, **head: Unpack[EpisodeHead]
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """A decorator that makes each call of a function an episode; of an `async def`, each that is awaited.
 
     The task is `task`, else the function's name; the call is one step, and its tool has the function's name.
-    Returning succeeds, raising fails and raises again. Takes the keywords of `Memory.start`. Raises
-    `ValidationError` for a generator: its call returns before it has done anything.
+    Returning succeeds, or ends as `judge` decides; raising fails and raises again. Takes the keywords of
+    `Memory.start`. Raises `ValidationError` for a generator: its call returns before it has done anything.
 
     Example:
         >>> import tacit
@@ -522,7 +558,7 @@ def recorded(
         >>> [episode.task for episode in memory.episodes()]
         ['add']
     """
-    check_keywords("recorded", head, EPISODE_HEAD, ("memory", "task"))
+    check_keywords("recorded", head, EPISODE_HEAD, ("memory", "task", "judge"))
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
@@ -532,7 +568,7 @@ def recorded(
 
         @functools.wraps(function)
         def call(*arguments: P.args, **named: P.kwargs) -> R:
-            episode = memory.episode(text, **head)
+            episode = memory.episode(text, judge=judge, **head)
             try:
                 result = function(*arguments, **named)
             except BaseException as error:
@@ -545,7 +581,7 @@ def recorded(
         async def awaited(*arguments: P.args, **named: P.kwargs) -> Any:
             import asyncio
 
-            episode = memory.episode(text, **head)
+            episode = memory.episode(text, judge=judge, **head)
             try:
                 result = await cast(Any, function(*arguments, **named))
             except BaseException as error:
@@ -563,7 +599,10 @@ def _end(episode: Recorder, tool: str, error: BaseException | None = None) -> No
     """The episode of one call: its only step, and how it ended."""
     if error is None:
         episode.log(tool, output=None)
-        episode.succeed()
+        if episode._judge is None:
+            episode.succeed()
+        else:
+            episode.__exit__(None, None, None)
     else:
         episode.log(tool, error=_described(error))
         episode.__exit__(type(error), error, None)

@@ -257,9 +257,29 @@ class MemoryMachine(RuleBasedStateMachine):
                 self.home_of(id).complete(id, outcome)
         elif self.model.ended[id].outcome == outcome:
             assert self.home_of(id).complete(id, outcome).state == "unchanged"
+        elif self.model.ended[id].outcome == Outcome.abandoned():
+            assert self.home_of(id).complete(id, outcome).state == "learned"
+            judged = replace(self.model.ended[id], outcome=outcome, judged_by="agent", judged_at=self.now)
+            self.model.ended[id] = judged
         else:
             with pytest.raises(EpisodeClosedError):
                 self.home_of(id).complete(id, outcome)
+
+    @rule(id=ids, outcome=outcomes.filter(lambda each: each.kind != "abandoned"))
+    def judge(self, id: str, outcome: Outcome) -> None:
+        if id in self.model.open:
+            return
+        if id not in self.model.ended:
+            with pytest.raises(UnknownEpisodeError):
+                self.home_of(id).judge(id, outcome)
+            return
+        ended = self.model.ended[id]
+        is_known = (ended.outcome, ended.judged_by) == (outcome, "tests")
+        learned = self.home_of(id).judge(id, outcome, by="tests")
+        assert learned.state == ("unchanged" if is_known else "learned")
+        if not is_known:
+            judged = replace(ended, outcome=outcome, judged_by="tests", judged_at=self.now)
+            self.model.ended[id] = judged
 
     @rule(target=ids, episode=finished)
     def add(self, episode: Episode) -> str:
@@ -293,6 +313,9 @@ class MemoryMachine(RuleBasedStateMachine):
         return replace(episode, id=id, started_at=self.now, ended_at=self.now, timed=False, steps=taken)
 
     def is_same(self, stored: Episode, given: Episode) -> bool:
+        if stored.judged_by is not None:
+            given = replace(given, outcome=stored.outcome)
+        stored = replace(stored, judged_by=None, judged_at=None)
         timeless = tuple(replace(step, number=0, at=0) for step in stored.steps)
         return replace(given, id="") == replace(
             stored, id="", started_at=0, ended_at=None, timed=True, steps=timeless

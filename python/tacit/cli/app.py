@@ -44,6 +44,7 @@ COMMANDS: Mapping[str, Entry] = {
     ),
     "maintain": Entry("maintaining", "maintain", "Keep a memory in order."),
     "undo": Entry("maintaining", "undo", "Undo one maintenance run."),
+    "judge": Entry("judging", "judge", "Give an ended episode its verdict, or another one."),
     "forget": Entry("maintaining", "forget", "Remove an episode and everything it taught."),
     "stats": Entry("looking", "stats", "Count the records that are stored, cached and indexed."),
     "eval": Entry("evaluating", "evaluate", "Measure how much a memory helps."),

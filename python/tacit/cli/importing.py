@@ -45,6 +45,9 @@ def import_files(
             show_default=False,
         ),
     ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Put a run in the place of another one with its identity.")
+    ] = False,
     database: Database = None,
     namespace: Namespace = "default",
     as_json: AsJson = False,
@@ -61,7 +64,9 @@ def import_files(
         summaries = []
         for path in files:
             with _progress(path, shown=not as_json) as progress:
-                summaries.append(import_file(memory, path, format=format, truncate=cut, progress=progress))
+                summaries.append(
+                    import_file(memory, path, format=format, truncate=cut, replace=replace, progress=progress)
+                )
             if not as_json:
                 _say_summary(summaries[-1])
         if any(each.imported for each in summaries):

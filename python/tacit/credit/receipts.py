@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import msgspec
@@ -14,7 +14,7 @@ from ..model.advice import Playbook, Suggestion
 from ..model.checks import check_type
 from ..model.ids import as_bytes
 from ..model.recall import Recall
-from ..model.record import Filters, SideRecord
+from ..model.record import Expect, Filters, SideRecord
 from ..storage.base import Store
 
 Answer: TypeAlias = Recall | Suggestion | Playbook
@@ -67,7 +67,11 @@ def _shown(answer: Answer) -> Iterator[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Receipt:
-    """The stored form of a receipt; `share` is the part of one trial that its uses share."""
+    """The stored form of a receipt; `share` is the part of one trial that its uses share.
+
+    `used` are the ids of the memories that the episode used, and `expected` the success that was expected of it: a
+    later verdict is credited by them.
+    """
 
     namespace: str
     episode: bytes
@@ -75,6 +79,8 @@ class _Receipt:
     steps: int
     share: float
     items: bytes
+    used: bytes = b""
+    expected: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +93,22 @@ class _Credit:
 
 
 _RECEIPTS = msgspec.msgpack.Decoder(_Receipt)
+_CREDITS = msgspec.msgpack.Decoder(_Credit)
 
 
-def receipt_record(receipt: RecallReceipt, episode: bytes, share: float) -> SideRecord:
-    """The side record of a receipt: the answer's episode and the memories that it showed."""
+def receipt_record(
+    receipt: RecallReceipt, episode: bytes, share: float, used: Sequence[bytes], expected: float
+) -> SideRecord:
+    """The side record of a receipt: the answer's episode, the memories that it showed, and the used ones."""
     items = b"".join(receipt.memories)
     stored = _Receipt(receipt.namespace, episode, receipt.at, receipt.steps, share, items)
+    if used and receipt.feedback is None:
+        stored = replace(stored, used=b"".join(sorted(used)), expected=expected)
     return SideRecord("receipt", receipt.id, receipt.namespace, msgspec.msgpack.encode(stored), episode)
 
 
 def outcome_credit(
-    receipt: RecallReceipt, used: Sequence[bytes], share: float, *, outcome: float, expected: float
+    id: bytes, namespace: str, used: Sequence[bytes], share: float, *, outcome: float, expected: float
 ) -> SideRecord:
     """Credit by outcome, shared by the used memories: h = 1/2 + (outcome - expected) / 2.
 
@@ -106,14 +117,55 @@ def outcome_credit(
     helped = 0.5 + (outcome - expected) / 2
     uses = _uses(dict.fromkeys(used, helped), share)
     record = msgspec.msgpack.encode(_Credit(uses, outcome, expected))
-    return SideRecord("credit", receipt.id, receipt.namespace, record)
+    return SideRecord("credit", id, namespace, record)
+
+
+def judged_records(
+    store: Store, episode: bytes, outcome: float | None
+) -> tuple[tuple[SideRecord, ...], tuple[Expect, ...]]:
+    """The credit of an episode's receipts under another verdict, and the preconditions of writing it.
+
+    An unknown outcome credits nothing. Feedback stands.
+    """
+    records: list[SideRecord] = []
+    expected: list[Expect] = []
+    ids = receipts_of(store, episode)
+    for id, record in zip(ids, store.get_many("receipt", ids), strict=True):
+        if record is None:
+            continue
+        found = store.get_versioned("credit", id)
+        changed = _judged(id, _RECEIPTS.decode(record), None if found is None else found[1], outcome)
+        if changed:
+            records += changed
+            expected.append(Expect("credit", id, None if found is None else found[0]))
+    return tuple(records), tuple(expected)
+
+
+def _judged(
+    id: bytes, receipt: _Receipt, credit_record: bytes | None, outcome: float | None
+) -> list[SideRecord]:
+    credit = None if credit_record is None else _CREDITS.decode(credit_record)
+    if credit is not None and credit.outcome is None:
+        return []  # feedback
+    changed: list[SideRecord] = []
+    if not receipt.used and credit is not None:
+        ids = (credit.uses[at : at + 16] for at in range(0, len(credit.uses), _USE.size))
+        receipt = replace(receipt, used=b"".join(ids), expected=credit.expected)
+        stored = msgspec.msgpack.encode(receipt)
+        changed.append(SideRecord("receipt", id, receipt.namespace, stored, receipt.episode))
+    if not receipt.used or receipt.expected is None:
+        return []
+    if outcome is None:
+        return [*changed, SideRecord("credit", id, receipt.namespace, None)]
+    used = [receipt.used[at : at + 16] for at in range(0, len(receipt.used), 16)]
+    share, before = receipt.share, receipt.expected
+    return [*changed, outcome_credit(id, receipt.namespace, used, share, outcome=outcome, expected=before)]
 
 
 def feedback_credit(id: bytes, namespace: str, feedback: Mapping[bytes, bool], share: float) -> SideRecord:
     """Credit by feedback, shared by the memories that it named; none if it named nothing."""
-    if not feedback:
-        return SideRecord("credit", id, namespace, None)
-    uses = _uses({memory: float(helped) for memory, helped in feedback.items()}, share)
+    helped = {memory: float(verdict) for memory, verdict in feedback.items()}
+    uses = _uses(helped, share) if helped else b""
     return SideRecord("credit", id, namespace, msgspec.msgpack.encode(_Credit(uses)))
 
 

@@ -46,8 +46,12 @@ class Crediting:
             return ()
         used = self._used(closed, receipts, findings)
         share = 1.0 / max(1, sum(map(bool, used)))
-        stored = [receipt_record(receipt, closed.id, share) for receipt in receipts]
-        return (*stored, *self._credits(closed, receipts, used, share))
+        expected = self._expected(closed) if any(used) else 0.0
+        stored = [
+            receipt_record(receipt, closed.id, share, memories, expected)
+            for receipt, memories in zip(receipts, used, strict=True)
+        ]
+        return (*stored, *self._credits(closed, receipts, used, share, expected))
 
     def _used(
         self, closed: ClosedEpisode, receipts: Sequence[RecallReceipt], findings: Findings | None
@@ -93,14 +97,16 @@ class Crediting:
         receipts: Sequence[RecallReceipt],
         used: Sequence[Sequence[bytes]],
         share: float,
+        expected: float,
     ) -> Iterator[SideRecord]:
         outcome = closed.outcome.share
-        expected = self._expected(closed)
         for receipt, memories in zip(receipts, used, strict=True):
             if receipt.feedback is not None:
                 yield feedback_credit(receipt.id, receipt.namespace, receipt.feedback, share)
             elif memories and outcome is not None:
-                yield outcome_credit(receipt, memories, share, outcome=outcome, expected=expected)
+                yield outcome_credit(
+                    receipt.id, receipt.namespace, memories, share, outcome=outcome, expected=expected
+                )
 
     def _expected(self, closed: ClosedEpisode) -> float:
         """The share of success that was to be expected of such an episode before it was known how it ended."""

@@ -44,20 +44,22 @@ def import_file(
     *,
     format: str = "jsonl",
     truncate: Literal["observation"] | None = None,
+    replace: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> ImportSummary:
     """Adds every run of a file to a memory and learns from it; importing the file again changes nothing.
 
     `path` may be "-" for standard input. A line that cannot be used is refused with its number and the reason, and
     the rest is imported. An observation beyond the memory's limit is such a reason, unless `truncate="observation"`
-    allows to cut it. `progress` gets the bytes read and all bytes of the file after each chunk.
+    allows to cut it. With `replace` a run takes the place of another one that is stored under its identity.
+    `progress` gets the bytes read and all bytes of the file after each chunk.
 
     Raises `ValidationError` for a file that cannot be opened, `UnknownNameError` for an unknown format, and
     `StorageError` if the store fails; the lines imported until then stay.
     """
     if truncate not in (None, "observation"):
         raise ValidationError("truncate", "None or 'observation'", repr(truncate))
-    run = _Run(memory, cuts=truncate is not None)
+    run = _Run(memory, cuts=truncate is not None, replaces=replace)
     with Source(path) as source:
         for chunk in _chunks(importers.create(format).read(source)):
             run.take(chunk, source)
@@ -82,8 +84,9 @@ def _chunks(entries: Iterable[Entry | Refusal]) -> Iterator[list[Entry | Refusal
 class _Run:
     """The state of one import."""
 
-    def __init__(self, memory: Memory, *, cuts: bool) -> None:
+    def __init__(self, memory: Memory, *, cuts: bool, replaces: bool) -> None:
         self._memory = memory
+        self._replaces = replaces
         self._cuts = cuts
         self._imported = 0
         self._unchanged = 0
@@ -108,7 +111,7 @@ class _Run:
             self._refused.append(source.refusal(entry.line, str(error)))
 
     def _add(self, episodes: Iterable[Episode]) -> None:
-        for learned in self._memory.add_many(episodes):
+        for learned in self._memory.add_many(episodes, replace=self._replaces):
             if learned.state == "unchanged":
                 self._unchanged += 1
             else:

@@ -55,15 +55,15 @@ class Staged:
 
     patterns: defaultdict[str, set[bytes]] = field(default_factory=lambda: defaultdict(set))
     """By namespace."""
-    ids: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    episodes: dict[tuple[str, str], ClosedEpisode] = field(default_factory=dict)
     """By namespace and external id."""
 
     def add(self, draft: ClosedEpisode) -> None:
-        """Notes the draft's external id."""
+        """Notes the draft by its external id."""
         if draft.head.external_id is not None:
-            self.ids[draft.head.namespace, draft.head.external_id] = draft.id
+            self.episodes[draft.head.namespace, draft.head.external_id] = draft
 
-    def id_of(self, draft: ClosedEpisode) -> bytes | None:
-        """The id under which the same external id was staged before."""
+    def before(self, draft: ClosedEpisode) -> ClosedEpisode | None:
+        """The draft that was staged before under the same external id."""
         external_id = draft.head.external_id
-        return None if external_id is None else self.ids.get((draft.head.namespace, external_id))
+        return None if external_id is None else self.episodes.get((draft.head.namespace, external_id))

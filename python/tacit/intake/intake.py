@@ -18,11 +18,12 @@ from ..errors import (
     LeaseLostError,
     StorageError,
     UnknownEpisodeError,
+    ValidationError,
     VersionConflictError,
 )
-from ..model.checks import check_outcome
+from ..model.checks import check_name, check_outcome
 from ..model.closed_episode import ClosedEpisode
-from ..model.content import content_of, namespace_of
+from ..model.content import is_same_run, namespace_of
 from ..model.episode import Episode, Outcome
 from ..model.ids import as_bytes
 from ..model.learned import Learned
@@ -35,8 +36,10 @@ from .learner import Learner
 from .open_episodes import OpenEpisode, OpenEpisodes
 from .redacting import redacted_outcome, redacted_value
 from .values import closed_episode
+from .verdicts import Verdicts, closed_again
 
 _EPISODES = msgspec.msgpack.Decoder(Episode)
+_UNJUDGED = ("unknown", "abandoned")
 _CHUNK = 64
 """Episodes that `add_many` commits together; each is scored against the knowledge from before its chunk."""
 
@@ -64,6 +67,7 @@ class Intake:
         self._limits = limits
         self._redactor = redactor
         self._now = now
+        self._verdicts = Verdicts(store=store, learner=learner, commit=committer.commit_batch)
         self._unstored: dict[str, tuple[Outcome, str]] = {}
 
     # --- an open episode ends ---
@@ -103,10 +107,14 @@ class Intake:
         with self._opened.held(opened) as is_open:
             if not is_open:
                 return self._completed_before(episode_id, outcome, opened.namespace)
+            if outcome.kind == "unknown" and opened.verdict is not None:
+                outcome = opened.verdict[0]
             opened.log_unfinished()
             closed = opened.close(
                 outcome, ended_at=max(self._now(), opened.started_at), redactor=self._redactor
             )
+            if (same := self._same_run(closed)) is not None:
+                return self._drop_repeated(opened, same)
             try:
                 learned = self._learn_and_commit(opened, closed)
             except LeaseLostError as error:
@@ -114,7 +122,9 @@ class Intake:
                 raise
             except ConflictError as error:
                 if self._store.get("episode", closed.id) is None:
-                    raise
+                    if (same := self._same_run(closed)) is None:
+                        raise
+                    return self._drop_repeated(opened, same)
                 del self._opened.by_id[episode_id]
                 raise EpisodeClosedError(episode_id, "was stored before, as it stood then") from error
             del self._opened.by_id[episode_id]
@@ -138,17 +148,61 @@ class Intake:
             raise
         return item.learned(receipt)
 
+    def _drop_repeated(self, opened: OpenEpisode, stored: Episode) -> Learned:
+        """Ends an open episode whose run is stored already: nothing of its own is kept."""
+        self._forget_open(opened.id, opened.namespace)
+        del self._opened.by_id[opened.id]
+        return self._verdicts.unchanged(stored)
+
+    def _same_run(self, closed: ClosedEpisode) -> Episode | None:
+        """The same run if it is stored under the external id; `None` if there is none.
+
+        Raises `ConflictError` for another run.
+        """
+        if closed.head.external_id is None:
+            return None
+        id = self._id_under(closed.head.namespace, closed.head.external_id)
+        payload = None if id is None or id == closed.id else self._store.get("episode", id)
+        if payload is None:
+            return None
+        stored = _EPISODES.decode(payload)
+        _check_same(redacted_value(stored, self._redactor), closed)
+        return stored
+
     def _completed_before(self, episode_id: str, outcome: Outcome, namespace: str) -> Learned:
+        """The answer for an ended episode: a verdict closes the question of an unknown or an abandoned one."""
         stored = self.stored(episode_id, namespace)
-        if outcome.kind != "unknown" and stored.outcome not in (
-            outcome,
-            redacted_outcome(outcome, self._redactor),
-        ):
-            kind = stored.outcome.kind if stored.outcome else "?"
+        kind = stored.outcome.kind if stored.outcome else "unknown"
+        redacted = redacted_outcome(outcome, self._redactor)
+        if outcome.kind == "unknown" or stored.outcome in (outcome, redacted):
+            return self._verdicts.unchanged(stored)
+        if kind not in _UNJUDGED:
             message = f"was completed as {kind} before, with another outcome or verdict"
             raise EpisodeClosedError(episode_id, message)
-        receipt = Receipt(self._store.sequence(), 0, 1, str(self._store.stats().get("durable", "")))
-        return Learned(episode_id, "unchanged", receipt, stored.reward, stored.reflection)
+        if outcome.kind in _UNJUDGED:
+            return self._verdicts.unchanged(stored)
+        return self._judge_ended(episode_id, redacted, namespace, "agent")
+
+    # --- a verdict is given ---
+
+    def judge(self, episode_id: str, outcome: Outcome, namespace: str, by: str) -> Learned:
+        """See `Memory.judge`."""
+        check_outcome(outcome, self._limits)
+        if outcome.kind == "abandoned":
+            raise ValidationError("outcome", "a success, partial, failure or unknown outcome", "abandoned")
+        check_name("by", by, self._limits)
+        outcome = redacted_outcome(outcome, self._redactor)
+        opened = self._opened.find(episode_id, namespace)
+        if opened is not None:
+            with self._opened.held(opened) as is_open:
+                if is_open:
+                    opened.verdict = outcome, by, self._now()
+                    return Learned(episode_id, "open", Receipt(self._store.sequence(), 0, 0, ""))
+        return self._judge_ended(episode_id, outcome, namespace, by)
+
+    def _judge_ended(self, episode_id: str, outcome: Outcome, namespace: str, by: str) -> Learned:
+        self._committer.catch_up()
+        return self._verdicts.judge(as_bytes(episode_id), namespace, outcome, by=by, at=self._now())
 
     def stored(self, episode_id: str, namespace: str) -> Episode:
         """The stored episode. Raises `UnknownEpisodeError`, also if it belongs to another namespace."""
@@ -163,15 +217,53 @@ class Intake:
 
     # --- a finished episode is added ---
 
-    def add_many(self, episodes: Iterable[Episode], namespace: str) -> Iterator[Learned]:
+    def add_many(
+        self, episodes: Iterable[Episode], namespace: str, *, replaces: bool = False
+    ) -> Iterator[Learned]:
         """See `Memory.add_many`."""
         chunk: list[Episode] = []
         for episode in episodes:
+            if replaces and any(_is_attempt_of(episode, each) for each in chunk):
+                yield from self.add_chunk(chunk, namespace)
+                chunk = []
+            stored = self._other_run(_placed(episode, namespace)) if replaces else None
+            if stored is not None:
+                yield from self.add_chunk(chunk, namespace)
+                chunk = []
+                yield self._replace_run(stored, _placed(episode, namespace))
+                continue
             chunk.append(episode)
             if len(chunk) == _CHUNK:
                 yield from self.add_chunk(chunk, namespace)
                 chunk = []
         yield from self.add_chunk(chunk, namespace)
+
+    def _other_run(self, given: Episode) -> bytes | None:
+        """The id of another run that is stored under the external id; `None` if there is none."""
+        closed = self._closed(given)
+        try:
+            self._same_run(closed)
+        except ConflictError:
+            return self._stored_id(closed)
+        return None
+
+    def _replace_run(self, id: bytes, given: Episode) -> Learned:
+        """Puts a run in the place of a stored one, whose verdict holds unless the new run has one."""
+
+        def close(stored: Episode) -> ClosedEpisode:
+            keeps_verdict = given.outcome is None or given.outcome.kind == "unknown"
+            outcome = stored.outcome if keeps_verdict else given.outcome
+            closed = self._closed(replace(given, id=stored.id, outcome=outcome))
+            if not keeps_verdict or stored.judged_by is None:
+                return closed
+            judged = {"judged_by": stored.judged_by, "judged_at": stored.judged_at}
+            return replace(closed_again(closed.record, judged), digest=closed.digest, secrets=closed.secrets)
+
+        self._committer.catch_up()
+        return self._verdicts.replace(id, given.namespace, close)
+
+    def _closed(self, given: Episode) -> ClosedEpisode:
+        return closed_episode(given, now=self._now(), limits=self._limits, redactor=self._redactor)
 
     def add_chunk(self, episodes: Sequence[Episode], namespace: str) -> list[Learned]:
         """Adds a few episodes with one commit."""
@@ -182,20 +274,18 @@ class Intake:
         return self._commit_chunk([self._learn_once(_placed(each, namespace), staged) for each in episodes])
 
     def _learn_once(self, given: Episode, staged: Staged) -> CommitItem:
-        """As `_learn`; a repeated episode of the chunk is only handed to the commit, which compares it."""
-        closed = closed_episode(given, now=self._now(), limits=self._limits, redactor=self._redactor)
-        before = staged.id_of(closed)
+        """As `_learn`; the same run is learned from once. Raises `ConflictError` for another run of its id."""
+        closed = self._closed(given)
+        before = staged.before(closed)
         if before is not None:
-            return CommitItem("unchanged", before, closed.stored("abandoned"))
+            _check_same(before.episode, closed)
+            return CommitItem("unchanged", before.id, None)
         stored = self._stored_id(closed)
         payload = None if stored is None else self._store.get("episode", stored)
         if stored is None or payload is None:
             staged.add(closed)
             return self._learn(closed, staged)
-        dated = bool(given.started_at or given.ended_at)
-        held = redacted_value(_EPISODES.decode(payload), self._redactor)
-        if content_of(held, dated=dated) != content_of(closed.episode, dated=dated):
-            raise ConflictError(closed.head.external_id or closed.head.id, closed.head.namespace)
+        _check_same(redacted_value(_EPISODES.decode(payload), self._redactor), closed)
         return CommitItem("unchanged", stored, None)
 
     def _learn(self, closed: ClosedEpisode, staged: Staged) -> CommitItem:
@@ -262,6 +352,18 @@ class Intake:
             return self._stored_payload(episode_id, namespace)[0]
         except CorruptRecordError:
             return as_bytes(episode_id)
+
+
+def _check_same(stored: Episode, closed: ClosedEpisode) -> None:
+    """Raises `ConflictError` unless both are records of one run."""
+    if not is_same_run(stored, closed.episode):
+        raise ConflictError(closed.head.external_id or closed.head.id, closed.head.namespace)
+
+
+def _is_attempt_of(one: Episode, other: Episode) -> bool:
+    """Returns True if two episodes share an external id."""
+    ids = getattr(one, "external_id", None), getattr(other, "external_id", None)
+    return ids[0] is not None and ids[0] == ids[1]
 
 
 def _placed(given: Episode, namespace: str) -> Episode:

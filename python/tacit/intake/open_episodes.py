@@ -70,6 +70,7 @@ class OpenEpisode:
         "noticed_at",
         "receipts",
         "started_in",
+        "verdict",
     )  # fmt: skip
 
     def __init__(self, episode: Episode, limits: Limits, started_in: str | None = None) -> None:
@@ -79,6 +80,8 @@ class OpenEpisode:
         """Set by the holder of the lock: the same thread is not let in a second time."""
         self.namespace: str = episode.namespace
         self.started_in: str = episode.namespace if started_in is None else started_in
+        self.verdict: tuple[Outcome, str, int] | None = None
+        """The verdict that `judge` gave last, its source and time; it decides an ending without an outcome."""
         self.receipts: list[RecallReceipt] = []
         """The answers that the episode was given, oldest first."""
         self.dropped_answers: int = 0
@@ -222,7 +225,10 @@ class OpenEpisode:
         steps = len(self._record)
         if self._closed is not None and self._closed[:2] == (steps, outcome):
             return self._closed[2]
-        record = self._record.record({"outcome": _ending(outcome), "ended_at": ended_at})
+        judged = {}
+        if self.verdict is not None and self.verdict[0] == outcome:
+            judged = {"judged_by": self.verdict[1], "judged_at": self.verdict[2]}
+        record = self._record.record({**judged, "outcome": ending_fields(outcome), "ended_at": ended_at})
         episode = replace(self._episode, ended_at=ended_at, outcome=outcome)
         digest = digest_of(record if content is None else content)
         closed = redacted_episode(ClosedEpisode(episode, outcome, record, digest), redactor, content)
@@ -681,7 +687,8 @@ def _head(episode: Episode) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def _ending(outcome: Outcome) -> dict[str, Any]:
+def ending_fields(outcome: Outcome) -> dict[str, Any]:
+    """The outcome as a record holds it: without the fields that say nothing."""
     fields = {
         "kind": outcome.kind,
         "verdict": outcome.verdict,

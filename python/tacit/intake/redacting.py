@@ -38,14 +38,14 @@ def redacted_episode(closed: ClosedEpisode, redactor: Redactor, content: bytes |
     steps = len(closed.trajectory)
     if (episode.id, episode.namespace, len(episode.steps)) != (closed.head.id, closed.head.namespace, steps):
         raise ValidationError("redact", "a method that keeps id, namespace and steps", "other ones")
-    record = _with_wide_header(record)
+    record = with_wide_header(record)
     digest = digest_of(record if content is None else redact_checked(redactor, content)[0])
     return ClosedEpisode(
         replace(episode, steps=()), episode.outcome or closed.outcome, record, digest, secrets
     )
 
 
-def _with_wide_header(record: bytes) -> bytes:
+def with_wide_header(record: bytes) -> bytes:
     """The record with its number of fields in four bytes, so that reward and reflection can be added behind it."""
     if record[0] == 0xDF:
         return record

@@ -197,6 +197,10 @@ class Episode:
     agent: str | None = None
     source: str | None = None
     external_id: str | None = None
+    judged_by: str | None = None
+    """The source of a verdict that `Memory.judge` gave; `None` means that the outcome is the one it ended with."""
+    judged_at: int | None = None
+    """Microseconds since 1970, UTC; `None` without such a verdict."""
 
     @property
     def duration_s(self) -> float | None:

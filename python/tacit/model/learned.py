@@ -15,8 +15,8 @@ class Learned:
     """The lessons of an episode, and the receipt of their commit.
 
     `state` is "learned"; "abandoned" if the episode was stored without being learned from; "unchanged" if the same
-    episode was there already; "unstored" if the store failed and the episode is still open. `findings` are the
-    findings of the extractors.
+    episode was there already; "unstored" if the store failed and the episode is still open; "open" if an open episode
+    was judged, which takes effect when it ends. `findings` are the findings of the extractors.
 
     Example:
         >>> from tacit import Memory, Outcome
@@ -27,7 +27,7 @@ class Learned:
     """
 
     episode_id: str
-    state: Literal["learned", "abandoned", "unchanged", "unstored"]
+    state: Literal["learned", "abandoned", "unchanged", "unstored", "open"]
     receipt: Receipt
     reward: Reward | None = None
     reflection: Reflection | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -30,7 +31,7 @@ class Leaking(CountingMemory):
         super().__init__()
         self._slipped = list(slipped)
 
-    def add_many(self, episodes: Iterable[Episode]) -> Iterator[Learned]:
+    def add_many(self, episodes: Iterable[Episode], *, replace: bool = False) -> Iterator[Learned]:
         given = list(episodes)
         learned = list(super().add_many(given))
         list(super().add_many(each for each in self._slipped if each.id not in {one.id for one in given}))
@@ -52,10 +53,10 @@ def test_a_held_out_outcome_is_a_leak(dataset: Dataset) -> None:
     class Told(CountingMemory):
         """Notes on each episode how an attempt at another task ended."""
 
-        def add_many(self, episodes: Iterable[Episode]) -> Iterator[Learned]:
+        def add_many(self, episodes: Iterable[Episode], *, replace: bool = False) -> Iterator[Learned]:
             ended = dataset.episodes[-1].outcome
             assert ended is not None
-            noted = [replace(each, metadata={"seen": ended.kind}) for each in episodes]
+            noted = [dataclasses.replace(each, metadata={"seen": ended.kind}) for each in episodes]
             return super().add_many(noted)
 
     with pytest.raises(LeakError, match="was not given"):

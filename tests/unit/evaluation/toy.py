@@ -73,11 +73,11 @@ class CountingMemory(Memory):
         super().__init__(clock=lambda: now)
         self._held: list[Episode] | None = None
 
-    def add_many(self, episodes: Iterable[Episode]) -> Iterator[Learned]:
+    def add_many(self, episodes: Iterable[Episode], *, replace: bool = False) -> Iterator[Learned]:
         self._held = None
         return super().add_many(episodes)
 
-    def add(self, episode: Episode) -> Learned:
+    def add(self, episode: Episode, *, replace: bool = False) -> Learned:
         self._held = None
         return super().add(episode)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from tacit.intake.redacting import _with_wide_header
+from tacit.intake.redacting import with_wide_header
 
 
 @pytest.mark.parametrize("fields", [0, 1, 15, 16, 17, 255])
 def test_a_record_says_the_same_under_its_wide_header(fields: int) -> None:
     content = {f"field {number}": number for number in range(fields)}
-    wide = _with_wide_header(msgspec.msgpack.encode(content))
+    wide = with_wide_header(msgspec.msgpack.encode(content))
     assert wide[0] == 0xDF
     assert msgspec.msgpack.decode(wide) == content
-    assert _with_wide_header(wide) == wide
+    assert with_wide_header(wide) == wide

@@ -1,0 +1,55 @@
+"""`tacit judge`: gives an ended episode its verdict."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ..model.episode import Outcome
+from . import console
+from .options import AsJson, Database, Namespace, memory_at
+
+_OUTCOMES = ("success", "partial", "failure", "unknown")
+_NO_REASON = "judged a failure"
+
+
+def judge(
+    episode_id: Annotated[str, typer.Argument(metavar="ID", help="The id of an episode.")],
+    outcome: Annotated[str, typer.Argument(metavar="OUTCOME", help=", ".join(_OUTCOMES))],
+    by: Annotated[str, typer.Option("--by", metavar="NAME", help="The source of the verdict.")] = "user",
+    note: Annotated[
+        str | None,
+        typer.Option("--note", metavar="TEXT", help="The verdict in words, or the reason of a failure."),
+    ] = None,
+    database: Database = None,
+    namespace: Namespace = "default",
+    as_json: AsJson = False,
+) -> None:
+    """Give an ended episode its verdict, or another one.
+
+    The newest verdict holds; `unknown` withdraws it. Everything that was learned from the episode follows.
+    """
+    verdict = _outcome(outcome, note)
+    with memory_at(database, namespace, writes=True) as memory:
+        learned = memory.judge(episode_id, verdict, by=by)
+    if as_json:
+        console.say_json({"episode_id": learned.episode_id, "state": learned.state, "reward": learned.reward})
+    elif learned.state == "unchanged":
+        console.note("unchanged")
+    else:
+        reward = "" if learned.reward is None else f" · reward {learned.reward.total:.2f}"
+        console.say(f"{console.outcome_name(verdict.kind)}{reward}")
+
+
+def _outcome(name: str, note: str | None) -> Outcome:
+    match name:
+        case "success":
+            return Outcome.success(note)
+        case "partial":
+            return Outcome.partial(note)
+        case "failure":
+            return Outcome.failure(note or _NO_REASON)
+        case "unknown":
+            return Outcome.unknown()
+    raise typer.BadParameter(f"must be one of {', '.join(_OUTCOMES)}", param_hint="OUTCOME")
