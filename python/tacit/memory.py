@@ -682,6 +682,7 @@ class Memory:
         return {
             "open": len(self._rooms.opened.by_id),
             **self._store.stats(),
+            "late_catch_ups": self._rooms.committer.late_catch_ups,
             "index": self._rooms.index.stats(),
             "observer_failures": self._observers.failures,
         }
@@ -704,7 +705,8 @@ class Memory:
         finally:
             self._store.close()
         if refused:
-            message = f"{len(refused)} ended episodes could not be stored: {', '.join(refused)}"
+            noun = "episode" if len(refused) == 1 else "episodes"
+            message = f"{len(refused)} ended {noun} could not be stored: {', '.join(refused)}"
             raise StorageError(message) from next(iter(refused.values()))
 
     def __enter__(self) -> Memory:

@@ -77,7 +77,7 @@ class Recorder:
         self._verdict: Outcome | None = None
         self._token: contextvars.Token[Recorder | None] | None = None
         if not strict:
-            task, head, self._problems = lenient_head(task, head, memory.settings.limits)
+            task, head = self._mended(task, head, memory)
         namespace = head.get("namespace")
         self.memory: Memory = memory if namespace is None else memory.within(namespace)
         self.id: str = _native.new_id()
@@ -97,6 +97,12 @@ class Recorder:
         recorder._task = episode.task
         recorder._asking = {"context": episode.context, "agent": episode.agent}
         return recorder
+
+    def _mended(self, task: str, head: EpisodeHead, memory: Memory) -> tuple[str, EpisodeHead]:
+        with self._lenient("head"):
+            task, head, self._problems = lenient_head(task, head, memory.settings.limits)
+            return task, head
+        return "untitled task", {}
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -154,7 +160,7 @@ class Recorder:
         with self._lenient("log"):
             opened, number, is_late = self.memory._append(self.id, step, truncate, state, self.strict)
         if number:
-            self._tools.append(str(step[0]))
+            self._tools.append(step[0] if isinstance(step[0], str) else type(step[0]).__name__)
         if is_late and self.strict and opened is not None:
             return number, functools.partial(self.memory._rooms.opened.refuse_late, opened, number)
         return number, None
@@ -332,6 +338,9 @@ class Recorder:
         """The verdict of the episode: the first one that was given; a strict recorder lets its store refuse others."""
         if self._verdict is None or self.strict:
             self._verdict = outcome
+        elif outcome != self._verdict:
+            given = f"the episode has ended as {self._verdict.kind}"
+            self._note(outcome.kind, ValidationError("verdict", "given once", given))
         return self._verdict
 
     def _decide_ending(self, error: BaseException | None) -> None:
@@ -498,7 +507,7 @@ class Call:
                 strict=recorder.strict,
             )
         if number:
-            recorder._tools.append(str(self.tool))
+            recorder._tools.append(self.tool if isinstance(self.tool, str) else type(self.tool).__name__)
         return number
 
 

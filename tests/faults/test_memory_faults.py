@@ -13,7 +13,9 @@ import pytest
 
 from tacit import Episode, EpisodeClosedError, Memory, Outcome, Settings, Step, StorageError, ValidationError
 from tacit.embedding import embedders
+from tacit.model.record import Batch, Receipt
 from tacit.storage import InMemoryStore
+from tacit.storage.base import Changes
 from tacit.testing import Clock, FaultyStore
 
 WELL = Outcome.success("done")
@@ -193,3 +195,39 @@ def test_a_store_that_refuses_is_asked_before_the_index_is() -> None:
     memory._rooms.index = UnreachableIndex()  # type: ignore[assignment]
     with pytest.raises(StorageError):
         memory.recall("find the order")
+
+
+class Forgetful(InMemoryStore):
+    """Cannot be read once another memory has committed in between."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fails = False
+
+    def changes(self, since: int, limit: int = 1_000, *, began: int | None = None) -> Changes:
+        if self.fails:
+            raise StorageError("no reading now")
+        return super().changes(since, limit, began=began)
+
+
+def test_a_commit_that_landed_is_acknowledged_though_the_index_cannot_follow() -> None:
+    store = Forgetful()
+    memory, other = Memory(store=store), Memory(store=store)
+    first, second = memory.start("one"), other.start("two")
+
+    other.complete(second, WELL)
+    store.fails = False
+    original = store.commit
+
+    def commit(batch: Batch) -> Receipt:
+        store.commit = original  # type: ignore[method-assign]
+        other.complete(other.start("three"), WELL)
+        receipt = original(batch)
+        store.fails = True
+        return receipt
+
+    store.commit = commit  # type: ignore[method-assign]
+    assert memory.complete(first, WELL).state == "learned"
+    store.fails = False
+    assert memory.stats()["late_catch_ups"] == 1
+    assert memory.stats()["index"]["episodes"] == 3

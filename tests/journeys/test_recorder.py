@@ -205,6 +205,31 @@ def test_a_converter_of_the_caller_is_asked_first() -> None:
     assert memory.get(episode.id).steps[0].output == "/orders"
 
 
+def test_a_second_verdict_is_ignored_and_named() -> None:
+    memory = Memory()
+    with memory.episode("Cancel order 17") as episode:
+        episode.succeed("one")
+        episode.fail("two")
+    assert any("has ended as success" in problem for problem in episode.problems)
+
+
+def test_a_tool_that_has_no_name_is_recorded_by_its_type() -> None:
+    memory = Memory()
+    with memory.episode("Cancel order 17", tags=10**6_000) as episode:  # type: ignore[arg-type]
+        episode.log(Unreadable(), output=1)  # type: ignore[arg-type]
+        episode.succeed()
+    assert memory.get(episode.id).outcome == Outcome.success()
+
+
+def test_a_closed_memory_takes_no_work() -> None:
+    memory = Memory()
+    id = memory.start("Cancel order 17")
+    memory.close()
+    for verb in (lambda: memory.start("x"), lambda: memory.log(id, "x"), lambda: memory.begin(id, "x")):
+        with pytest.raises(StorageError, match="closed"):
+            verb()
+
+
 def test_a_step_beyond_the_limit_is_counted() -> None:
     memory = Memory(settings=Settings(limits=Limits(steps=3)))
     with memory.episode("Look around") as episode:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -166,7 +167,7 @@ def _left_out(lines: Iterable[Line]) -> str:
 
 
 def escaped(text: str, longest: int | None = None) -> str:
-    """One line without markup: control characters become spaces, angle brackets and backticks entities."""
+    """One line without markup: control characters become spaces, and no tag and no code fence can begin."""
     if not text.isprintable():
         text = "".join(each if each.isprintable() else " " for each in text)
     flat = " ".join(text.split())
@@ -175,8 +176,12 @@ def escaped(text: str, longest: int | None = None) -> str:
     return _entities(flat)
 
 
+_MARKUP = re.compile(r"<(?=[A-Za-z/!?])|`(?=``)|&(?=[#A-Za-z])")
+
+
 def _entities(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("`", "&#96;")
+    """Text in which no tag and no code fence can begin; `age < 20 && name <> 'Bob'` stays as it is."""
+    return _MARKUP.sub(lambda match: {"<": "&lt;", "`": "&#96;", "&": "&amp;"}[match[0]], text)
 
 
 def json_text(value: Json) -> str:

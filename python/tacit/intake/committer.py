@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 
 from .._native import TEXT_VERSION
@@ -19,6 +20,8 @@ class Committer:
         self._index = reader.index
         self._following = FollowLock()
         self._on_commit = on_commit
+        self.late_catch_ups: int = 0
+        """How many commits landed while the index could not follow."""
 
     def catch_up(self) -> None:
         """Brings every commit into the index, those of other processes included."""
@@ -48,18 +51,28 @@ class Committer:
             if self._index.sequence == before:
                 self._reader.apply_own(_changes(before, records, side_records))
 
-        if receipt.committed == landed:
-            self._following.run(apply)
-        if self._index.sequence < receipt.sequence:
-            self.catch_up()
+        try:
+            if receipt.committed == landed:
+                self._following.run(apply)
+            if self._index.sequence < receipt.sequence:
+                self.catch_up()
+        except Exception as error:  # what is durable was committed: the index follows with the next verb
+            self._note_lag(error)
         return receipt
 
     def commit_batch(self, batch: Batch) -> Receipt:
         """Commits a batch and catches up with it."""
         receipt = self._store.commit(batch)
         self._on_commit(receipt)
-        self.catch_up()
+        try:
+            self.catch_up()
+        except Exception as error:
+            self._note_lag(error)
         return receipt
+
+    def _note_lag(self, error: Exception) -> None:
+        self.late_catch_ups += 1
+        logging.getLogger("tacit").warning("the index lags behind a commit until the next verb: %s", error)
 
 
 def _changes(

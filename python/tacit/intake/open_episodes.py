@@ -319,8 +319,13 @@ class OpenEpisodes:
 
     def start(self, episode: Episode, started_in: str) -> str:
         """Opens the episode and returns its id. Raises `TooLargeError` beyond `Limits.open_episodes`."""
+        self._check_open()
         self._check_room()
         return self._hold(OpenEpisode(episode, self._limits, started_in)).id
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise StorageError("the memory is closed")
 
     def _check_room(self) -> None:
         if len(self.by_id) >= self._limits.open_episodes:
@@ -365,7 +370,10 @@ class OpenEpisodes:
         if not self._is_closed:
             self._is_closed = True
             self._stop_timer()
-            self._flush(release=True)
+            try:
+                self._flush(release=True)
+            finally:
+                self.by_id.clear()
 
     def _flush(self, *, release: bool) -> None:
         for opened in tuple(self.by_id.values()):
@@ -505,6 +513,7 @@ class OpenEpisodes:
         """The open episode. Raises `UnknownEpisodeError`, or `EpisodeClosedError` if it has ended."""
         opened = self.find(episode_id, *namespaces)
         if opened is None:
+            self._check_open()
             self.check_lost(episode_id)
             payload = self._store.get("episode", as_bytes(episode_id))
             if payload is not None and namespace_of(payload) in namespaces:
@@ -653,6 +662,8 @@ _TYPES = {
 
 def _got(error: Exception) -> str:
     """The given type: "str" of the message "must be real number, not str"."""
+    if isinstance(error, OverflowError):
+        return "a number out of range"
     text = str(error)
     for before in (", not ", "'"):
         if before in text:

@@ -33,7 +33,10 @@ def closed_episode(given: Episode, *, now: int, limits: Limits, redactor: Redact
         _add_step(opened, step, number)
     assert episode.outcome is not None
     assert episode.ended_at is not None
-    content = content_of(given, dated=True)
+    try:
+        content = content_of(given, dated=True)
+    except TypeError as error:  # a subclass of a JSON type, such as a NumPy scalar
+        raise ValidationError("episode", "made of JSON values", str(error)) from None
     return opened.close(episode.outcome, ended_at=episode.ended_at, redactor=redactor, content=content)
 
 
