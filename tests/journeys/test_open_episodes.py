@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -365,3 +366,25 @@ def test_the_index_of_another_memory_ignores_open_episodes() -> None:
     after = other.recall("Cancel order 18")
     assert [hit.episode_id for hit in after.hits] == [hit.episode_id for hit in before.hits]
     assert other.stats()["index"]["episodes"] == 1
+
+
+def test_threads_that_start_episodes_at_once_share_one_timer() -> None:
+    memory = Memory()
+    before = sum(thread.name == "tacit-recording" for thread in threading.enumerate())
+    barrier = threading.Barrier(8)
+
+    def start() -> None:
+        barrier.wait()
+        memory.start("a task")
+
+    threads = [threading.Thread(target=start) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    timer = memory._rooms.opened._timer
+    assert timer is not None
+    running = sum(thread.name == "tacit-recording" for thread in threading.enumerate())
+    assert running <= before + 1
+    memory.close()
+    assert not timer.is_alive()

@@ -313,6 +313,7 @@ class OpenEpisodes:
         self._settings = settings
         self._lost: dict[str, LeaseLostError] = {}
         self._timer: threading.Thread | None = None
+        self._starting = threading.Lock()
         self._wake = threading.Event()
         self._is_closed = False
         _ACTIVE.add(self)
@@ -439,8 +440,11 @@ class OpenEpisodes:
     def _start_timer(self) -> None:
         wait = self._settings.flush_seconds * _TICKS or None
         arguments = (weakref.ref(self, lambda _, wake=self._wake: wake.set()), self._wake, wait)  # type: ignore[misc]
-        self._timer = threading.Thread(target=_tick, args=arguments, name="tacit-recording", daemon=True)
-        self._timer.start()
+        with self._starting:
+            if self._timer is None:
+                timer = threading.Thread(target=_tick, args=arguments, name="tacit-recording", daemon=True)
+                timer.start()
+                self._timer = timer
 
     def _stop_timer(self) -> None:
         self._wake.set()
