@@ -336,6 +336,7 @@ class Memory:
     def add(self, episode: Episode, *, replace: bool = False) -> Learned:
         """Records a finished episode, keeping its timestamps.
 
+        Times are microseconds since 1970 or aware `datetime` values, from the year 2000 to a day from now.
         An episode without times is dated now; its duration is `metadata["duration_s"]` if that is a number of
         seconds, and unknown (`timed` is False) otherwise. The namespace "default" means the memory's own.
 

@@ -72,7 +72,9 @@ def test_a_completion_that_did_not_land_learns_what_was_logged_since() -> None:
 def test_what_another_process_added_in_the_meantime_is_named_by_its_own_id() -> None:
     store = FaultyStore()
     one, other = Memory(store=store), Memory(store=store)
-    run = Episode(task="find the order", external_id="run-1", started_at=1, ended_at=2, outcome=WELL)
+    run = Episode(
+        task="find the order", external_id="run-1", started_at=10**15, ended_at=10**15 + 1, outcome=WELL
+    )
     store.before = lambda: store_again(other, run)
     added = one.add(run)
     assert added.state == "unchanged"

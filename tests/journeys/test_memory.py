@@ -315,6 +315,10 @@ def test_a_generator_cannot_be_recorded(memory: Memory) -> None:
         recorded(memory)(count)
 
 
+RECENT = 1_760_000_000_000_000
+"""A time in 2025, in microseconds."""
+
+
 def finished(number: int = 0, **fields: Any) -> Episode:
     steps = (
         Step("look", status="ok", output={"n": number}),
@@ -324,15 +328,15 @@ def finished(number: int = 0, **fields: Any) -> Episode:
 
 
 def test_a_finished_episode_keeps_the_times_it_carries(memory: Memory) -> None:
-    learned = memory.add(finished(started_at=1_000_000, ended_at=31_000_000))
+    learned = memory.add(finished(started_at=RECENT, ended_at=RECENT + 30_000_000))
     episode = memory.get(learned.episode_id)
-    assert (episode.started_at, episode.ended_at, episode.duration_s) == (1_000_000, 31_000_000, 30.0)
+    assert (episode.started_at, episode.ended_at, episode.duration_s) == (RECENT, RECENT + 30_000_000, 30.0)
     assert [step.number for step in episode.steps] == [1, 2]
 
 
 def test_an_episode_that_ended_before_it_began_is_refused(memory: Memory) -> None:
     with pytest.raises(ValidationError, match="ended_at"):
-        memory.add(finished(started_at=31_000_000, ended_at=1_000_000))
+        memory.add(finished(started_at=RECENT + 1, ended_at=RECENT))
 
 
 def test_adding_the_same_external_id_again_changes_nothing(memory: Memory) -> None:
@@ -346,7 +350,10 @@ def test_adding_the_same_external_id_again_changes_nothing(memory: Memory) -> No
 
 UNDATED = Episode(
     task="Cancel order 17",
-    steps=(Step("get_order", parameters={"b": 1.0, "a": [True, None]}, status="ok"), Step("cancel", at=5)),
+    steps=(
+        Step("get_order", parameters={"b": 1.0, "a": [True, None]}, status="ok"),
+        Step("cancel", at=RECENT + 5),
+    ),
     outcome=Outcome.success("done"),
     metadata={"duration_s": 3},
 )
@@ -357,8 +364,8 @@ UNDATED = Episode(
     [
         None,
         UNDATED,
-        replace(UNDATED, started_at=7, ended_at=9),
-        replace(UNDATED, external_id="run-1", ended_at=9),
+        replace(UNDATED, started_at=RECENT + 7, ended_at=RECENT + 9),
+        replace(UNDATED, external_id="run-1", ended_at=RECENT + 9),
     ],
 )
 def test_what_memory_gives_can_be_added_again_and_changes_nothing(
@@ -370,7 +377,7 @@ def test_what_memory_gives_can_be_added_again_and_changes_nothing(
     assert (again.state, again.episode_id) == ("unchanged", learned.episode_id)
     assert (again.receipt.committed, again.receipt.unchanged) == (0, 1)
     assert memory.stats()["sequence"] == before
-    assert memory.add(replace(stored, started_at=1)).state == "unchanged"
+    assert memory.add(replace(stored, started_at=RECENT)).state == "unchanged"
     for other in (replace(stored, task="Other"), replace(stored, tags=("new",))):
         with pytest.raises(ConflictError):
             memory.add(other)
@@ -539,7 +546,7 @@ def test_a_strangers_extractor_is_on_the_main_path(
 
 def test_a_score_is_a_percentile_once_the_domain_is_known(memory: Memory) -> None:
     for number in range(25):
-        memory.add(finished(number, started_at=1, ended_at=1 + (number * 7 % 25 + 1) * 10_000_000))
+        memory.add(finished(number, started_at=RECENT, ended_at=RECENT + (number * 7 % 25 + 1) * 10_000_000))
     scores = [memory.score(episode) for episode in memory.episodes(limit=25)]
     assert all(score is not None and 0.0 < score < 1.0 for score in scores)
     assert len(set(scores)) > 10

@@ -182,7 +182,7 @@ def everything(memory: Memory, id: str, shown: str) -> tuple[Any, ...]:
 def test_any_order_of_verdicts_equals_the_last_one_given_at_once(
     verdicts: list[Outcome], first: Outcome | None
 ) -> None:
-    clock = Clock()
+    clock = Clock(at_s=FIRST_DAY / 1e6 + 100 * 86_400)
     with Memory(clock=clock) as judged, Memory(clock=clock) as given_at_once:
         results = []
         for memory, outcome in ((judged, first), (given_at_once, verdicts[-1])):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from .. import _native
 from ..config import Limits
@@ -15,6 +16,9 @@ from ..model.episode import Episode, Json, Outcome, Step
 from ..redaction import Redactor
 from .open_episodes import OpenEpisode
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EARLIEST = (datetime(2000, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+_DAY = 86_400_000_000
 _LONGEST_S = 10 * 365 * 86_400
 """The longest duration that an imported run can state, in seconds: ten years."""
 
@@ -25,6 +29,7 @@ def closed_episode(given: Episode, *, now: int, limits: Limits, redactor: Redact
     if given.outcome is None:
         given = replace(given, outcome=Outcome.unknown())
     check_outcome(given.outcome, limits)
+    given = with_given_times(given, now)
     episode = dated(given, now)
     check_head(episode, limits)
     check_sequence("steps", episode.steps)
@@ -38,6 +43,51 @@ def closed_episode(given: Episode, *, now: int, limits: Limits, redactor: Redact
     except TypeError as error:  # a subclass of a JSON type, such as a NumPy scalar
         raise ValidationError("episode", "made of JSON values", str(error)) from None
     return opened.close(episode.outcome, ended_at=episode.ended_at, redactor=redactor, content=content)
+
+
+def with_given_times(given: Episode, now: int) -> Episode:
+    """The episode with every given time in microseconds; 0 and `None` mean that a time is missing.
+
+    Raises `ValidationError` for a time that cannot be meant: before 2000, or more than a day after `now`.
+    """
+    check_sequence("steps", given.steps)
+    started_at = given_time("started_at", given.started_at, now)
+    ended_at = None if given.ended_at is None else given_time("ended_at", given.ended_at, now)
+    steps = given.steps
+    if any(isinstance(step, Step) and step.at for step in steps):
+        steps = tuple(_with_given_time(step, number, now) for number, step in enumerate(steps, 1))
+    if started_at is given.started_at and ended_at is given.ended_at and steps is given.steps:
+        return given
+    return replace(given, started_at=started_at, ended_at=ended_at, steps=steps)
+
+
+def _with_given_time(step: Step, number: int, now: int) -> Step:
+    if not isinstance(step, Step):
+        return step
+    at = given_time(f"step {number}: at", step.at, now)
+    return step if at is step.at else replace(step, at=at)
+
+
+def given_time(field: str, value: object, now: int) -> int:
+    """The microseconds of a given time, an integer or an aware `datetime`; 0 means that it is missing."""
+    if isinstance(value, datetime):
+        if value.utcoffset() is None:
+            raise ValidationError(field, "an aware datetime", "one without a time zone")
+        value = (value - _EPOCH) // timedelta(microseconds=1)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValidationError(field, "microseconds since 1970 or an aware datetime", type(value).__name__)
+    if value and not _EARLIEST <= value <= now + _DAY:
+        rule = "microseconds since 1970, from the year 2000 to a day from now"
+        raise ValidationError(field, rule, f"{value}{_likely_unit(value, now)}")
+    return value
+
+
+def _likely_unit(value: int, now: int) -> str:
+    """A hint at the unit in which the number would be a plausible time."""
+    for unit, each_second in (("seconds", 1), ("milliseconds", 1_000), ("nanoseconds", 1_000_000_000)):
+        if _EARLIEST <= value * 1_000_000 // each_second <= now + _DAY:
+            return f", which looks like {unit}"
+    return ""
 
 
 def dated(given: Episode, now: int) -> Episode:
