@@ -5,10 +5,10 @@
 //! | version | words | error classes and stated conditions |
 //! |---|---|---|
 //! | 1 | cut from the text as it is given | made of the message as it is given |
-//! | 2 | cut from the text's NFKC form | made of the NFKC form of the message's first 64 KiB |
+//! | 2 | cut from the text's NFKC form | made of the NFKC form of the message, with short codes, text in JSON and the ends of tracebacks |
 //!
 //! NFKC (Unicode Standard Annex 15) gives one spelling to texts that look alike: composed and decomposed Hangul,
-//! full-width and ordinary Latin. ASCII text is its own NFKC form, so both versions agree on it. Every function
+//! full-width and ordinary Latin. ASCII text is its own NFKC form, so both versions cut the same words of it. Every function
 //! takes time in proportion to the text's length, in either version.
 
 use std::borrow::Cow;
@@ -169,7 +169,7 @@ fn starts_part(before: char, c: char, after: char) -> bool {
 }
 
 /// Returns true for the characters of scripts that put no space between words.
-fn is_unspaced(c: char) -> bool {
+pub(crate) fn is_unspaced(c: char) -> bool {
     matches!(u32::from(c),
         0x0E00..=0x0EFF | 0x1000..=0x109F | 0x1780..=0x17FF | 0x3040..=0x30FF | 0x3400..=0x4DBF
         | 0x4E00..=0x9FFF | 0xF900..=0xFAFF | 0x20000..=0x3FFFF)
