@@ -239,6 +239,17 @@ def test_what_was_undone_is_not_done_again_until_that_is_undone_too(memory: Memo
     assert memory.patterns(limit=1_000) == maintained
 
 
+def test_a_merged_pattern_is_listed_when_the_episodes_of_its_survivor_are_forgotten(memory: Memory) -> None:
+    ids = fill(memory, HELPS)
+    fill(memory, NEAR_DUPLICATES)
+    rare = recovery(memory, "look", "payments was refused")
+    assert rare.id in {merge.merged for merge in memory.maintain().merges}
+    for id in ids:
+        memory.forget(id)
+    listed = memory.patterns(kind="error_recovery", min_trials=0, limit=100)
+    assert [each.trials for each in listed if rare.id in each.merged] == [rare.trials]
+
+
 def test_undone_merges_leave_no_trace_in_the_scores_of_later_recalls() -> None:
     with Memory(clock=lambda: START * 1_000) as memory:
         fill(memory, [*HELPS, *NEAR_DUPLICATES])

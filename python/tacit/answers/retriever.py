@@ -254,13 +254,25 @@ class Retriever:
         if not rows:
             return ()
         ids = [row.id for row in rows]
-        contents, usages = self.store.get_many("pattern", ids, namespace), self.index.usages(namespace, ids)
+        contents, usages = self._contents(namespace, ids, state), self.index.usages(namespace, ids)
         found = zip(rows, contents, usages, strict=True)
         return tuple(
             _pattern(row, content, state, Usage() if used is None else Usage(*used))
             for row, content, used in found
             if content is not None
         )
+
+    def _contents(self, namespace: str, ids: list[bytes], state: MaintenanceState) -> list[bytes | None]:
+        """The content of each pattern.
+
+        A pattern whose own episodes are gone may still stand for merged ones: the content is then that of one of them.
+        """
+        contents = self.store.get_many("pattern", ids, namespace)
+        for place, id in enumerate(ids):
+            if contents[place] is None and (merged := state.merged.get(id)):
+                members = self.store.get_many("pattern", [bytes.fromhex(each) for each in merged], namespace)
+                contents[place] = next((each for each in members if each is not None), None)
+        return contents
 
 
 def _asked(query: _EncodedQuery) -> dict[str, Any]:
