@@ -148,6 +148,29 @@ def test_the_way_out_of_an_error_comes_with_its_evidence(memory: Memory) -> None
     assert way.undecided
 
 
+def test_a_step_that_never_helped_is_no_fix(make_memory: MakeMemory) -> None:
+    memory = make_memory()
+    for number in range(60):
+        with memory.episode(f"Publish branch {number}") as episode:
+            episode.log("push", error="rejected")
+            episode.log("push", error="rejected")
+            episode.fail("still rejected")
+    assert memory.recover("rejected", tool="push").ways == ()
+
+
+def test_two_errors_of_a_tool_that_differ_in_json_alone_have_their_own_fixes(make_memory: MakeMemory) -> None:
+    memory = make_memory()
+    for error, fix in (('{"detail": "Not Found"}', "search"), ('{"detail": "Unauthorized"}', "login")):
+        for number in range(20):
+            with memory.episode(f"Call number {number}") as episode:
+                episode.log("call", error=error)
+                episode.log(fix, output="done")
+                episode.succeed()
+    first = memory.recover('{"detail": "Unauthorized"}', tool="call").ways[0]
+    assert first.tool == "login"
+    assert first.probability > 0.95
+
+
 def test_the_failing_step_may_be_the_last_of_the_steps(memory: Memory) -> None:
     failed = Step("cancel_order", status="error", error="payment method 'card_3' not named")
     named = memory.recover(failed.error or "", tool="cancel_order", steps=[LOOKED_UP], **ASKED)

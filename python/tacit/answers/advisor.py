@@ -92,7 +92,10 @@ class Advisor:
         catch_up(self._store, self._models, self._following)
         self._state_of(namespace)  # the index counts merged patterns as one once their state is loaded
         known = dict(self._index.recoveries(namespace, failed.tool, named_in_facts))
-        rows = self._models.recover(record_of(query), failed.tool, named, limit)
+        enough = self._min_episodes  # with fewer tries "never helped" may be chance
+        in_vain = {tool for tool, row in known.items() if row.successes == 0 and row.episodes >= enough}
+        found = self._models.recover(record_of(query), failed.tool, named, limit + len(in_vain))
+        rows = [row for row in found if row.tool not in in_vain][:limit]
         return Fixes(
             error_class=named,
             tool=failed.tool,
