@@ -251,3 +251,16 @@ def test_only_the_first_success_after_failures_is_called_so() -> None:
         reflection = memory.get(memory.add(given).episode_id).reflection
         insights.append(" ".join(reflection.insights if reflection else ()))
     assert ["First success" in each for each in insights] == [False, False, True, False]
+
+
+def test_a_pattern_of_the_steps_before_the_recall_alone_was_not_used() -> None:
+    memory = Memory()
+    memory.add(run("look"))
+    with memory.episode("find the order") as episode:
+        episode.log("look", output=1)
+        answer = episode.recall()
+        episode.log("other", output=1)
+        episode.succeed()
+    shown = {pattern.id for pattern in answer.patterns if pattern.text == "start with look"}
+    assert len(shown) == 1
+    assert [memory.usage(id).applied for id in shown] == [0]
