@@ -23,7 +23,14 @@ RENAMED: dict[str, str] = {"notes": "side_records"}
 # Questions whose answers changed since, each with its reason. An answer that did not change may not stand here.
 _RARITY = "decomposed text of the namespace has other words in NFKC: the rarity of every word moves a little"
 _LIKENESS = "predict and playbook take the neighbours that recall finds (docs/decisions/text-likeness.md)"
+_TASKS = "attempts at one task are compared among themselves, and a pitfall must be beyond chance among all patterns"
 CHANGED: dict[str, str] = {
+    "recall refund": _TASKS,
+    "recall refund after steps": _TASKS,
+    "recall of another domain": _TASKS,
+    "recover retail": _TASKS,
+    "heuristics of a domain": _TASKS,
+    "heuristics of an agent": _TASKS,
     "recall in lab": _RARITY,
     "recall with a context": _RARITY,
     "recall of decomposed text": "in NFKC it is the text that was stored composed",
@@ -85,6 +92,12 @@ def differences(then: Any, now: Any, place: str = "") -> Iterator[str]:
         yield f"{place}: {str(then)[:200]} became {str(now)[:200]}"
 
 
+def is_comparison(difference: str) -> bool:
+    """Return True for a comparison of success: attempts at one task are compared among themselves now."""
+    place = difference.split(": ", 1)[0]
+    return place.rsplit(".", 1)[-1] in ("odds_ratio", "odds_low", "odds_high", "undecided")
+
+
 def without_relearn_pending(answer: Any) -> Any:
     """The answer without the code that says that its facts are of an earlier version, if it has codes."""
     if isinstance(answer, dict) and "degraded" in answer:
@@ -106,7 +119,8 @@ def test_relearning_makes_every_episode_of_the_newest_version(path: Path) -> Non
 def test_episodes_patterns_and_all_sums_are_what_they_were(path: Path, expected: dict[str, Any]) -> None:
     with opened(path) as memory:
         now = plain(values(memory, expected["ids"]))
-    assert list(differences(expected["values"], now))[:20] == []
+    changed = [each for each in differences(expected["values"], now) if not is_comparison(each)]
+    assert changed[:20] == []
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
@@ -128,7 +142,8 @@ def test_opening_again_changes_nothing_more(path: Path, expected: dict[str, Any]
     with opened(path) as memory:
         now = plain(values(memory, expected["ids"]))
     assert schema_of(path) == schema
-    assert list(differences(expected["values"], now))[:20] == []
+    changed = [each for each in differences(expected["values"], now) if not is_comparison(each)]
+    assert changed[:20] == []
 
 
 def test_a_migration_leaves_the_file_as_it_was_beside_it(path: Path, written: Path) -> None:

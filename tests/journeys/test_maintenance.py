@@ -351,9 +351,9 @@ def test_rules_apply_to_the_steps_of_a_recall_once_they_are_stored(memory: Memor
 
 
 def test_a_pitfall_is_surely_worse_than_the_alternatives_and_never_recommended(memory: Memory) -> None:
-    fill(memory, [run("pay!", "pay!", succeeds=False)] * 6)
+    fill(memory, [run("pay!", "pay!", succeeds=False)] * 12)
     assert memory.recall("Buy a lamp").pitfalls == ()  # every run does it
-    fill(memory, [run("pay!", "look", "pay")] * 6)
+    fill(memory, [run("pay!", "look", "pay")] * 12)
     recalled = memory.recall("Buy a lamp")
     assert recalled.pitfalls
     assert all(pattern.high < 0.5 for pattern in recalled.pitfalls)

@@ -119,13 +119,13 @@ def test_a_new_task_gets_ranked_explained_experience(memory: Memory) -> None:
 
 
 def test_failures_are_learned_from_as_pitfalls(memory: Memory) -> None:
-    for attempt in range(6):
+    for attempt in range(12):
         with memory.episode(f"Close account {attempt}", domain="bank") as episode:
             episode.log("delete_user", error="foreign key constraint failed")
             episode.log("delete_user", error="foreign key constraint failed")
             episode.fail("could not delete")
     assert memory.recall("Close account 77", domain="bank").pitfalls == ()  # there was no other way
-    for attempt in range(6):
+    for attempt in range(12):
         with memory.episode(f"Close account {attempt}", domain="bank") as episode:
             episode.log("delete_user", error="foreign key constraint failed")
             episode.log("unlink_payments", output="ok")

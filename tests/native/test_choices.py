@@ -21,13 +21,14 @@ STEPS = st.lists(
 ).map(tuple)
 EPISODES = st.lists(
     st.builds(
-        lambda steps, agent, complexity, domain, ended: Episode(
-            "a task",
+        lambda task, steps, agent, complexity, domain, ended: Episode(
+            task,
             agent=agent,
             context=TaskContext(domain=domain, complexity=complexity),
             steps=tuple(step(tool, result) for tool, result in steps),
             outcome=ended,
         ),
+        st.sampled_from(["a task", "another task"]),
         STEPS,
         st.sampled_from([None, "strong", "weak"]),
         st.sampled_from(["simple", "complex"]),
@@ -105,6 +106,21 @@ def test_every_choice_stands_in_its_row(episodes: list[Episode]) -> None:
     assert choices.names == sorted(choices.names)
 
 
+def circumstances(episode: Episode) -> tuple[object, ...]:
+    return (
+        episode.task_key or episode.task,
+        episode.context.domain,
+        episode.agent,
+        episode.context.complexity,
+    )
+
+
+def repeated(episode: Episode, episodes: list[Episode]) -> str | None:
+    """The task of an episode if its agent tried it twice or more in this domain at this difficulty."""
+    attempts = sum(circumstances(other) == circumstances(episode) for other in episodes)
+    return (episode.task_key or episode.task) if attempts > 1 else None
+
+
 @settings(max_examples=25)
 @given(EPISODES)
 def test_a_recovery_is_compared_with_the_other_ways_that_were_taken_first(episodes: list[Episode]) -> None:
@@ -121,7 +137,7 @@ def test_a_recovery_is_compared_with_the_other_ways_that_were_taken_first(episod
         for way in {way for way, _ in ways}:
             strata: defaultdict[object, list[float]] = defaultdict(lambda: [0.0] * 4)
             for other, episode in ways:
-                cell = strata[episode.agent, episode.context.complexity]
+                cell = strata[episode.agent, episode.context.complexity, repeated(episode, episodes)]
                 column = 0 if other == way else 2
                 cell[column] += share_of(episode)
                 cell[column + 1] += 1 - share_of(episode)
@@ -141,7 +157,8 @@ def test_another_pattern_is_compared_with_the_episodes_of_its_domain_without_it(
     for pattern in set().union(*shown):
         strata: defaultdict[object, list[float]] = defaultdict(lambda: [0.0] * 4)
         for patterns, episode in zip(shown, episodes, strict=True):
-            cell = strata[episode.context.domain, episode.agent, episode.context.complexity]
+            task = repeated(episode, episodes)
+            cell = strata[episode.context.domain, episode.agent, episode.context.complexity, task]
             column = 0 if pattern in patterns else 2
             cell[column] += share_of(episode)
             cell[column + 1] += 1 - share_of(episode)

@@ -36,7 +36,7 @@ class Columns:
     worked: NDArray[np.bool_]
     """True for each choice whose step went well and whose error did not come back."""
     features: NDArray[np.int64]
-    """One row an episode: `FEATURES`, then its approach."""
+    """One row an episode: `FEATURES`, then its approach and its task."""
     outcomes: Shares
 
     @classmethod
@@ -82,10 +82,15 @@ class Columns:
         """The approach of each episode."""
         return self.features[:, len(FEATURES)]
 
+    @property
+    def task(self) -> Integers:
+        """The task of each episode; -1 for tasks that their agent tried once."""
+        return self.features[:, len(FEATURES) + 1]
+
     @cached_property
     def circumstances(self) -> Integers:
-        """A number for each episode: equal for one agent and difficulty."""
-        return _codes(self.feature("agent"), self.feature("complexity"))
+        """A number for each episode: equal for one agent and difficulty, and one task that was tried repeatedly."""
+        return _codes(self.feature("agent"), self.feature("complexity"), self.task)
 
     @cached_property
     def circumstances_by_domain(self) -> Integers:

@@ -943,8 +943,8 @@ impl PyChoices {
         table(py, self.0.choices.iter().map(row), self.0.choices.len())
     }
 
-    /// One row an episode: domain, language, framework, task type, agent, complexity (0 simple to 3 unknown), and the
-    /// place of its approach.
+    /// One row an episode: domain, language, framework, task type, agent, complexity (0 simple to 3 unknown), the
+    /// place of its approach, and the number of its task; -1 for a task that its agent tried once.
     #[getter]
     fn episodes<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<i32>>> {
         let row = |each: &Chooser| {
@@ -956,6 +956,7 @@ impl PyChoices {
                 each.agent,
                 each.complexity,
                 each.approach,
+                each.task,
             ]
         };
         table(py, self.0.episodes.iter().map(row), self.0.episodes.len())

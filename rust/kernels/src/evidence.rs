@@ -8,6 +8,7 @@ mod odds_ratio;
 pub use beta::Interval;
 pub use half_life::decay;
 pub use ledger::{
-    Compared, CountedRows, Decay, Ledger, Order, Page, Slice, StratumKey, Sum, Summary, month_of,
+    Compared, CountedRows, Decay, FEWEST_COMPARED, Ledger, Order, Page, Slice, StratumKey, Sum, Summary,
+    month_of,
 };
 pub use odds_ratio::{OddsRatio, Stratum, benjamini_hochberg, odds_ratio};

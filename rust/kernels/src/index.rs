@@ -9,6 +9,7 @@ use crate::text::TextVersion;
 use rustc_hash::FxHashMap;
 use std::sync::Mutex;
 
+mod attempted;
 mod attempts;
 mod choices;
 mod counted;
@@ -397,7 +398,8 @@ impl Index {
     }
 
     /// Success of the episodes with the pattern beside that of comparable ones: those of the same domain; for a way
-    /// out of an error, those that took another way out of it first. Always within one agent and difficulty.
+    /// out of an error, those that took another way out of it first. Always within one agent and difficulty, and within
+    /// one task that the agent tried twice or more.
     pub fn odds_ratio(&self, namespace: &str, pattern: &Id, slice: &Slice<'_>) -> Option<OddsRatio> {
         let (space, ledger) = (self.space(namespace)?, &self.ledgers.all);
         let pattern = space.merges.survivor(pattern);

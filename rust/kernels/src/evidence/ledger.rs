@@ -1,6 +1,7 @@
 //! `Ledger`: the sums of all facts, resident, so that reading a pattern never scans its facts.
 
 mod cells;
+mod groups;
 
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::half_life::decay;
 use super::odds_ratio::{self, OddsRatio, odds_ratio};
 use crate::facts::{Fact, Id};
 use cells::{Cell, PatternSums};
+use groups::Groups;
 
 /// A group of facts that are counted together: comparable episodes of one month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub struct StratumKey<'a> {
     pub complexity: u8,
     /// `YYYYMM` of the episodes' ends, UTC.
     pub month: u32,
+    /// The task whose attempts are compared among themselves; 0 compares the episode with those of other tasks.
+    pub task: u64,
 }
 
 /// One stored sum: all facts of a pattern in a stratum. The all-zero pattern stands for the stratum's episodes
@@ -117,20 +121,6 @@ struct StratumSymbols {
     month: u32,
 }
 
-/// The strata of all months whose episodes are comparable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Group {
-    domain: u32,
-    agent: u32,
-    complexity: u8,
-}
-
-impl Group {
-    fn from_stratum(stratum: &StratumSymbols) -> Self {
-        Self { domain: stratum.domain, agent: stratum.agent, complexity: stratum.complexity }
-    }
-}
-
 /// The pattern that stands for all episodes of a stratum; its symbol is 0.
 const EVERY_EPISODE: Id = [0; 16];
 /// The name of the agent of an episode that names none; its symbol is 0.
@@ -170,13 +160,62 @@ pub struct Ledger {
     names: Interner,
     strata: Vec<StratumSymbols>,
     stratum_symbols: FxHashMap<StratumSymbols, u32>,
-    /// By group, its strata.
-    months: FxHashMap<Group, Vec<u32>>,
     patterns: Vec<(Id, u8)>,
     pattern_symbols: FxHashMap<Id, u32>,
     namespaces: Interner,
-    /// By symbol of the namespace: a row for each pattern that has evidence there, by symbol of the pattern.
-    books: Vec<FxHashMap<u32, PatternSums>>,
+    /// By symbol of the namespace.
+    books: Vec<Book>,
+}
+
+/// The evidence of one namespace.
+#[derive(Clone, Debug, Default)]
+struct Book {
+    /// A row for each pattern that has evidence, by symbol of the pattern.
+    rows: FxHashMap<u32, PatternSums>,
+    /// The rows of at least `FEWEST_COMPARED` episodes.
+    frequent: usize,
+    groups: Groups,
+}
+
+/// Fewer episodes of a pattern do not speak against chance among many patterns.
+pub const FEWEST_COMPARED: u64 = 5;
+
+fn is_frequent(row: &PatternSums) -> bool {
+    u64::from(row.episodes()) >= FEWEST_COMPARED
+}
+
+impl Book {
+    fn put(&mut self, symbol: u32, cell: Cell) {
+        let row = self.rows.entry(symbol);
+        let mut was_frequent = false;
+        let row = row
+            .and_modify(|row| {
+                was_frequent = is_frequent(row);
+                row.add(cell);
+            })
+            .or_insert(PatternSums::One(cell));
+        self.frequent += usize::from(is_frequent(row) && !was_frequent);
+    }
+
+    fn take(&mut self, symbol: u32, cell: Cell) {
+        let Some(row) = self.rows.get_mut(&symbol) else { return };
+        let was_frequent = is_frequent(row);
+        let is_empty = row.subtract(cell);
+        self.frequent -= usize::from(was_frequent && !is_frequent(row));
+        if is_empty {
+            self.rows.remove(&symbol);
+        }
+    }
+
+    fn insert_row(&mut self, symbol: u32, row: PatternSums) {
+        self.frequent += usize::from(is_frequent(&row));
+        self.rows.insert(symbol, row);
+    }
+
+    fn remove_row(&mut self, symbol: u32) {
+        let row = self.rows.remove(&symbol);
+        self.frequent -= usize::from(row.as_ref().is_some_and(is_frequent));
+    }
 }
 
 impl Default for Ledger {
@@ -187,7 +226,6 @@ impl Default for Ledger {
             names,
             strata: Vec::new(),
             stratum_symbols: FxHashMap::default(),
-            months: FxHashMap::default(),
             patterns: vec![(EVERY_EPISODE, u8::MAX)],
             pattern_symbols: FxHashMap::from_iter([(EVERY_EPISODE, 0)]),
             namespaces: Interner::default(),
@@ -206,26 +244,33 @@ impl Ledger {
     /// Without an outcome its facts count as trials, and the episode counts in no comparison.
     pub fn add(&mut self, key: StratumKey<'_>, base: Option<f64>, facts: &[Fact], at: i64) {
         let (stratum, book) = (self.stratum(key), self.book(key.namespace));
-        let episode = Cell::of_episode(stratum, base, at);
+        let groups = &mut self.books[book as usize].groups;
+        let StratumSymbols { domain, agent, complexity, .. } = self.strata[stratum as usize];
+        let compared = groups.intern(stratum, (domain, agent, complexity), key.task);
+        let episode = Cell::of_episode((stratum, compared), base, at);
         if base.is_some() {
-            self.put(book, 0, episode);
+            groups.add(compared, episode.outcomes);
+            self.books[book as usize].put(0, episode);
         }
         for fact in facts {
             let symbol = self.intern(fact.pattern, fact.kind);
-            self.put(book, symbol, episode.of(fact));
+            self.books[book as usize].put(symbol, episode.of(fact));
         }
     }
 
     /// Takes back the counts of `add` with the same arguments.
     pub fn remove(&mut self, key: StratumKey<'_>, base: Option<f64>, facts: &[Fact]) {
-        let Some(book) = self.namespace(key.namespace) else { return };
-        let episode = Cell::of_episode(self.stratum(key), base, 0);
+        let (Some(strata), Some(book)) = (self.known_stratum(key), self.namespace(key.namespace)) else {
+            return;
+        };
+        let episode = Cell::of_episode(strata, base, 0);
         if base.is_some() {
-            self.take(book, 0, episode);
+            self.books[book as usize].groups.subtract(episode.compared, episode.outcomes);
+            self.books[book as usize].take(0, episode);
         }
         for fact in facts {
             if let Some(symbol) = self.symbol(&fact.pattern) {
-                self.take(book, symbol, episode.of(fact));
+                self.books[book as usize].take(symbol, episode.of(fact));
             }
         }
     }
@@ -239,8 +284,8 @@ impl Ledger {
         facts: &[Fact],
         at: i64,
     ) {
-        let Some(stratum) = self.known_stratum(key) else { return };
-        let episode = Cell::of_episode(stratum, base, at);
+        let Some(strata) = self.known_stratum(key) else { return };
+        let episode = Cell::of_episode(strata, base, at);
         for fact in facts {
             let cell = episode.of(fact);
             let row = rows.0.entry(fact.pattern);
@@ -252,26 +297,25 @@ impl Ledger {
     pub fn replace_rows(&mut self, namespace: &str, patterns: &FxHashSet<Id>, rows: CountedRows) {
         let book = self.book(namespace) as usize;
         for symbol in patterns.iter().filter_map(|pattern| self.pattern_symbols.get(pattern)) {
-            self.books[book].remove(symbol);
+            self.books[book].remove_row(*symbol);
         }
         for (pattern, (kind, row)) in rows.0 {
             let symbol = self.intern(pattern, kind);
-            self.books[book].insert(symbol, row);
+            self.books[book].insert_row(symbol, row);
         }
     }
 
     /// The counts of one namespace; the numbers of names and patterns stay as they are.
     pub fn of_namespace(&self, namespace: &str) -> Self {
         let wanted = self.namespace(namespace);
-        let books = self.books.iter().enumerate().map(|(book, rows)| match Some(book as u32) == wanted {
-            true => rows.clone(),
-            false => FxHashMap::default(),
+        let books = self.books.iter().enumerate().map(|(number, book)| match Some(number as u32) == wanted {
+            true => book.clone(),
+            false => Book::default(),
         });
         Self {
             names: self.names.clone(),
             strata: self.strata.clone(),
             stratum_symbols: self.stratum_symbols.clone(),
-            months: self.months.clone(),
             patterns: self.patterns.clone(),
             pattern_symbols: self.pattern_symbols.clone(),
             namespaces: self.namespaces.clone(),
@@ -281,10 +325,12 @@ impl Ledger {
 
     /// Every sum there is, in no particular order.
     pub fn sums(&self) -> impl Iterator<Item = Sum<'_>> {
-        self.books.iter().enumerate().flat_map(move |(book, rows)| {
-            let rows =
-                rows.iter().flat_map(|(&symbol, row)| row.cells().iter().map(move |cell| (symbol, cell)));
-            rows.map(move |(symbol, cell)| self.sum(book, symbol, cell))
+        self.books.iter().enumerate().flat_map(move |(number, book)| {
+            let rows = book
+                .rows
+                .iter()
+                .flat_map(|(&symbol, row)| row.cells().iter().map(move |cell| (symbol, cell)));
+            rows.map(move |(symbol, cell)| self.sum(number, symbol, cell))
         })
     }
 
@@ -314,9 +360,16 @@ impl Ledger {
         self.namespaces.symbol(name)
     }
 
+    /// The number of the namespace's patterns that at least `FEWEST_COMPARED` episodes show.
+    pub fn frequent(&self, namespace: &str) -> usize {
+        let book = self.namespace(namespace).map(|book| &self.books[book as usize]);
+        // The row of all episodes is none of a pattern.
+        book.map_or(0, |book| book.frequent - usize::from(book.rows.get(&0).is_some_and(is_frequent)))
+    }
+
     /// The pattern's mean over all the namespace's evidence, in constant time.
     pub fn mean_of(&self, namespace: u32, symbol: u32) -> Option<f64> {
-        let (trials, successes) = self.books.get(namespace as usize)?.get(&symbol)?.total();
+        let (trials, successes) = self.books.get(namespace as usize)?.rows.get(&symbol)?.total();
         Some(Interval::mean_of(successes, trials as f64))
     }
 
@@ -324,7 +377,7 @@ impl Ledger {
     pub fn summary(&self, namespace: &str, pattern: &Id, slice: &Slice<'_>) -> Option<Summary> {
         let filter = self.filter(slice)?;
         let symbol = self.symbol(pattern)?;
-        let row = self.books[self.namespace(namespace)? as usize].get(&symbol)?;
+        let row = self.books[self.namespace(namespace)? as usize].rows.get(&symbol)?;
         self.summarise(symbol, row, &filter)
     }
 
@@ -351,7 +404,7 @@ impl Ledger {
         let (Some(book), Some(filter)) = (self.namespace(namespace), self.filter(slice)) else {
             return Vec::new();
         };
-        let rows = &self.books[book as usize];
+        let rows = &self.books[book as usize].rows;
         let mut ranked = self.rank(rows, kind, &filter, page);
         keep_page(&mut ranked, page);
         ranked
@@ -360,7 +413,8 @@ impl Ledger {
             .collect()
     }
 
-    /// Success of the episodes with the pattern against those without it, by domain, agent and complexity.
+    /// Success of the episodes with the pattern against those without it, within each group of comparable episodes:
+    /// attempts at one task, or tasks of one domain that were tried once, by one agent at one complexity.
     ///
     /// `among` narrows "without" to episodes that show one of these patterns, in whatever domain: for a recovery, the
     /// other ways out of the same error.
@@ -374,14 +428,14 @@ impl Ledger {
         let (Some(filter), Some(book)) = (self.filter(slice), self.namespace(namespace)) else {
             return odds_ratio(&[]);
         };
-        let rows = &self.books[book as usize];
-        let row = |id: &Id| rows.get(&self.symbol(id)?);
+        let book = &self.books[book as usize];
+        let row = |id: &Id| book.rows.get(&self.symbol(id)?);
         let Some(own) = row(pattern) else { return odds_ratio(&[]) };
         match among {
-            None => self.against_all(own, &mut GroupTotals::new(self, rows, &filter)),
+            None => self.against_all(own, book, &filter),
             Some(others) => {
                 let others: FxHashSet<&Id> = others.iter().filter(|other| *other != pattern).collect();
-                self.against(own, others.into_iter().filter_map(row), &filter)
+                self.against(own, others.into_iter().filter_map(row), book, &filter)
             }
         }
     }
@@ -392,16 +446,15 @@ impl Ledger {
         let (Some(filter), Some(book)) = (self.filter(slice), self.namespace(namespace)) else {
             return Vec::new();
         };
-        let rows = &self.books[book as usize];
-        let mut groups = GroupTotals::new(self, rows, &filter);
+        let book = &self.books[book as usize];
         let mut compared: Vec<Compared> = Vec::new();
-        for (&symbol, row) in rows.iter().filter(|(symbol, _)| **symbol != 0) {
+        for (&symbol, row) in book.rows.iter().filter(|(symbol, _)| **symbol != 0) {
             let Some(totals) = self.totals(row, &filter).filter(|totals| totals.episodes >= min_episodes)
             else {
                 continue;
             };
             let (pattern, kind) = self.patterns[symbol as usize];
-            let odds_ratio = self.against_all(row, &mut groups);
+            let odds_ratio = self.against_all(row, book, &filter);
             compared.push(Compared {
                 pattern,
                 kind,
@@ -414,15 +467,13 @@ impl Ledger {
         compared
     }
 
-    fn against_all(&self, row: &PatternSums, groups: &mut GroupTotals<'_>) -> OddsRatio {
-        let mut strata: Vec<(Group, odds_ratio::Stratum)> = Vec::new();
-        self.each_outcome(row, groups.filter, |group, succeeded, failed| {
-            let stratum = stratum_of(&mut strata, group);
-            stratum.with_succeeded += succeeded;
-            stratum.with_failed += failed;
-        });
+    fn against_all(&self, row: &PatternSums, book: &Book, filter: &SliceFilter) -> OddsRatio {
+        let mut strata: Vec<(u32, odds_ratio::Stratum)> = Vec::new();
+        self.each_outcome(row, book, filter, |group, with| strata.push((group, stratum_with(with))));
+        let mut strata = by_group(strata);
+        let weight = |stratum: u32| filter.weight(&self.strata[stratum as usize]).unwrap_or(0.0);
         for (group, stratum) in &mut strata {
-            let [succeeded, failed] = groups.of_group(*group);
+            let [succeeded, failed] = book.groups.totals(*group, filter.decay.map(|_| weight));
             stratum.without_succeeded = (succeeded - stratum.with_succeeded).max(0.0);
             stratum.without_failed = (failed - stratum.with_failed).max(0.0);
         }
@@ -433,32 +484,36 @@ impl Ledger {
         &self,
         row: &PatternSums,
         others: impl Iterator<Item = &'a PatternSums>,
+        book: &Book,
         filter: &SliceFilter,
     ) -> OddsRatio {
-        let mut strata: Vec<(Group, odds_ratio::Stratum)> = Vec::new();
-        self.each_outcome(row, filter, |group, succeeded, failed| {
-            let stratum = stratum_of(&mut strata, Group { domain: u32::MAX, ..group });
-            stratum.with_succeeded += succeeded;
-            stratum.with_failed += failed;
+        let mut strata: Vec<(u32, odds_ratio::Stratum)> = Vec::new();
+        self.each_outcome(row, book, filter, |group, with| {
+            strata.push((book.groups.anywhere(group), stratum_with(with)));
         });
         for other in others {
-            self.each_outcome(other, filter, |group, succeeded, failed| {
-                let stratum = stratum_of(&mut strata, Group { domain: u32::MAX, ..group });
-                stratum.without_succeeded += succeeded;
-                stratum.without_failed += failed;
+            self.each_outcome(other, book, filter, |group, without| {
+                strata.push((book.groups.anywhere(group), stratum_without(without)));
             });
         }
-        odds_ratio_of(strata)
+        odds_ratio_of(by_group(strata))
     }
 
-    fn each_outcome(&self, row: &PatternSums, filter: &SliceFilter, mut tell: impl FnMut(Group, f64, f64)) {
-        for cell in row.cells().iter().filter(|cell| cell.episodes > 0) {
-            let stratum = &self.strata[cell.stratum as usize];
-            if let Some(weight) = filter.weight(stratum) {
-                let failed = f64::from(cell.episodes) - cell.outcomes;
-                tell(Group::from_stratum(stratum), weight * cell.outcomes, weight * failed);
+    /// Successes and failures of the row's episodes by group, month by month.
+    fn each_outcome(
+        &self,
+        row: &PatternSums,
+        book: &Book,
+        filter: &SliceFilter,
+        mut tell: impl FnMut(u32, [f64; 2]),
+    ) {
+        row.each_share(|share| {
+            let (stratum, group) = book.groups.of_month(share.compared);
+            if let Some(weight) = filter.weight(&self.strata[stratum as usize]) {
+                let failed = f64::from(share.episodes) - share.outcomes;
+                tell(group, [weight * share.outcomes, weight * failed]);
             }
-        }
+        });
     }
 
     /// The matching patterns with their sort keys, unsorted.
@@ -543,7 +598,7 @@ impl Ledger {
     }
 
     fn row(&self, namespace: &str, pattern: &Id) -> Option<&PatternSums> {
-        self.books[self.namespace(namespace)? as usize].get(&self.symbol(pattern)?)
+        self.books[self.namespace(namespace)? as usize].rows.get(&self.symbol(pattern)?)
     }
 
     fn sum(&self, book: usize, symbol: u32, cell: &Cell) -> Sum<'_> {
@@ -557,6 +612,7 @@ impl Ledger {
                 agent: (agent != 0).then(|| name(agent)),
                 complexity,
                 month,
+                task: 0,
             },
             pattern,
             kind,
@@ -568,34 +624,25 @@ impl Ledger {
         }
     }
 
-    fn put(&mut self, book: u32, symbol: u32, cell: Cell) {
-        let rows = &mut self.books[book as usize];
-        rows.entry(symbol).and_modify(|row| row.add(cell)).or_insert(PatternSums::One(cell));
-    }
-
-    fn take(&mut self, book: u32, symbol: u32, cell: Cell) {
-        let rows = &mut self.books[book as usize];
-        if rows.get_mut(&symbol).is_some_and(|row| row.subtract(cell)) {
-            rows.remove(&symbol);
-        }
-    }
-
     fn book(&mut self, namespace: &str) -> u32 {
         let symbol = self.namespaces.intern(namespace);
         if symbol as usize == self.books.len() {
-            self.books.push(FxHashMap::default());
+            self.books.push(Book::default());
         }
         symbol
     }
 
-    fn known_stratum(&self, key: StratumKey<'_>) -> Option<u32> {
+    /// The stratum and the month of the group that an episode was counted in.
+    fn known_stratum(&self, key: StratumKey<'_>) -> Option<(u32, u32)> {
         let stratum = StratumSymbols {
             domain: self.names.symbol(key.domain)?,
             agent: self.names.symbol(key.agent.unwrap_or(NO_AGENT))?,
             complexity: key.complexity,
             month: key.month,
         };
-        self.stratum_symbols.get(&stratum).copied()
+        let stratum = self.stratum_symbols.get(&stratum).copied()?;
+        let book = &self.books[self.namespace(key.namespace)? as usize];
+        Some((stratum, book.groups.number(stratum, key.task)?))
     }
 
     fn stratum(&mut self, key: StratumKey<'_>) -> u32 {
@@ -608,7 +655,6 @@ impl Ledger {
         *self.stratum_symbols.entry(stratum).or_insert_with(|| {
             let symbol = self.strata.len() as u32;
             self.strata.push(stratum);
-            self.months.entry(Group::from_stratum(&stratum)).or_default().push(symbol);
             symbol
         })
     }
@@ -622,49 +668,34 @@ impl Ledger {
     }
 }
 
-/// Successes and failures of all the slice's episodes by group, each worked out when it is first asked for.
-struct GroupTotals<'a> {
-    ledger: &'a Ledger,
-    every_episode: Option<&'a PatternSums>,
-    filter: &'a SliceFilter,
-    known: FxHashMap<Group, [f64; 2]>,
+fn stratum_with([with_succeeded, with_failed]: [f64; 2]) -> odds_ratio::Stratum {
+    odds_ratio::Stratum { with_succeeded, with_failed, ..odds_ratio::Stratum::default() }
 }
 
-impl<'a> GroupTotals<'a> {
-    fn new(ledger: &'a Ledger, rows: &'a FxHashMap<u32, PatternSums>, filter: &'a SliceFilter) -> Self {
-        Self { ledger, every_episode: rows.get(&0), filter, known: FxHashMap::default() }
-    }
-
-    fn of_group(&mut self, group: Group) -> [f64; 2] {
-        let Self { ledger, every_episode, filter, known } = self;
-        *known.entry(group).or_insert_with(|| {
-            let (mut succeeded, mut failed) = (0.0, 0.0);
-            for month in ledger.months.get(&group).into_iter().flatten() {
-                let cell = every_episode.and_then(|row| row.cell(*month));
-                let weight = filter.weight(&ledger.strata[*month as usize]);
-                if let (Some(cell), Some(weight)) = (cell, weight) {
-                    succeeded += weight * cell.outcomes;
-                    failed += weight * (f64::from(cell.episodes) - cell.outcomes);
-                }
-            }
-            [succeeded, failed]
-        })
-    }
+fn stratum_without([without_succeeded, without_failed]: [f64; 2]) -> odds_ratio::Stratum {
+    odds_ratio::Stratum { without_succeeded, without_failed, ..odds_ratio::Stratum::default() }
 }
 
-/// The group's stratum, a new one if there was none. There are few: a scan finds it.
-fn stratum_of(strata: &mut Vec<(Group, odds_ratio::Stratum)>, group: Group) -> &mut odds_ratio::Stratum {
-    let place = strata.iter().rposition(|(known, _)| *known == group).unwrap_or_else(|| {
-        strata.push((group, odds_ratio::Stratum::default()));
-        strata.len() - 1
+/// One stratum for each group.
+fn by_group(mut parts: Vec<(u32, odds_ratio::Stratum)>) -> Vec<(u32, odds_ratio::Stratum)> {
+    parts.sort_by_key(|(group, _)| *group);
+    parts.dedup_by(|(group, part), (kept, stratum)| {
+        let is_same = group == kept;
+        if is_same {
+            stratum.add(part);
+        }
+        is_same
     });
-    &mut strata[place].1
+    parts
 }
 
-/// The same sum in whatever order the episodes came.
-fn odds_ratio_of(mut strata: Vec<(Group, odds_ratio::Stratum)>) -> OddsRatio {
-    strata.sort_unstable_by_key(|(group, _)| *group);
-    odds_ratio(&strata.into_iter().map(|(_, stratum)| stratum).collect::<Vec<_>>())
+/// The same sum in whatever order the episodes came: the strata are put in the order of their counts.
+fn odds_ratio_of(strata: Vec<(u32, odds_ratio::Stratum)>) -> OddsRatio {
+    let comparing =
+        strata.into_iter().map(|(_, stratum)| stratum).filter(odds_ratio::Stratum::is_informative);
+    let mut strata: Vec<odds_ratio::Stratum> = comparing.collect();
+    strata.sort_unstable_by(odds_ratio::Stratum::order);
+    odds_ratio(&strata)
 }
 
 /// A pattern's sort key, its id and its symbol.

@@ -18,6 +18,22 @@ impl From<&[f64; 4]> for Stratum {
 }
 
 impl Stratum {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.with_succeeded += other.with_succeeded;
+        self.with_failed += other.with_failed;
+        self.without_succeeded += other.without_succeeded;
+        self.without_failed += other.without_failed;
+    }
+
+    /// By the counts, in the order of the fields.
+    pub(super) fn order(&self, other: &Self) -> std::cmp::Ordering {
+        self.with_succeeded
+            .total_cmp(&other.with_succeeded)
+            .then(self.with_failed.total_cmp(&other.with_failed))
+            .then(self.without_succeeded.total_cmp(&other.without_succeeded))
+            .then(self.without_failed.total_cmp(&other.without_failed))
+    }
+
     fn with(&self) -> f64 {
         self.with_succeeded + self.with_failed
     }
@@ -31,7 +47,7 @@ impl Stratum {
     }
 
     /// A stratum in which all or none have the pattern compares nothing.
-    fn is_informative(&self) -> bool {
+    pub(super) fn is_informative(&self) -> bool {
         self.with() > 0.0 && self.without() > 0.0
     }
 

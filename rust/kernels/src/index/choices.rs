@@ -38,6 +38,8 @@ pub struct Chooser {
     pub complexity: i32,
     /// Its place in `Choices::approaches`.
     pub approach: i32,
+    /// The number of the task among whose attempts it is compared; -1 for a task that its agent tried once.
+    pub task: i32,
     /// The share of success.
     pub base: f64,
 }
@@ -64,8 +66,16 @@ impl Choices {
         let places = Places::new(space, names, &documents);
         let mut found = Self { names: places.sorted.clone(), ..Self::default() };
         let mut approaches: FxHashMap<Vec<u32>, i32> = FxHashMap::default();
+        let task_of = |document: u32| {
+            space.task_of(&space.documents[document as usize], space.groups[document as usize])
+        };
+        let mut tasks: Vec<u64> = documents.iter().map(|document| task_of(*document)).collect();
+        tasks.sort_unstable();
+        tasks.dedup();
         for document in documents {
-            found.add(space, document, &places, &mut approaches);
+            let task = task_of(document);
+            let place = tasks.binary_search(&task).map_or(-1, |place| place as i32);
+            found.add(space, document, if task == 0 { -1 } else { place }, &places, &mut approaches);
         }
         found.approaches = vec![Vec::new(); approaches.len()];
         for (tools, place) in approaches {
@@ -79,6 +89,7 @@ impl Choices {
         &mut self,
         space: &NamespaceIndex,
         document: u32,
+        task: i32,
         places: &Places,
         approaches: &mut FxHashMap<Vec<u32>, i32>,
     ) {
@@ -101,6 +112,7 @@ impl Choices {
             agent: places.of_name(of.agent),
             complexity: of.complexity as i32,
             approach: *approaches.entry(approach).or_insert(next),
+            task,
             base: of.base.unwrap_or_default(),
         });
         if tools.is_empty() {

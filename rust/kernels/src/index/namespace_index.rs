@@ -1,5 +1,6 @@
 //! One namespace of the index: nothing in it is seen from another.
 
+use super::attempted::{Attempted, Circumstances};
 use super::entry::{Entry, error_symbol};
 use super::merges::Merges;
 use super::searchable::Searchable;
@@ -54,6 +55,13 @@ pub(super) struct Document {
     pub has_vector: bool,
 }
 
+impl Document {
+    /// Numbers of domain and agent, and the complexity: attempts at a task are compared within these.
+    pub(super) fn circumstances(&self) -> Circumstances {
+        (self.domain, self.agent, self.complexity as u8)
+    }
+}
+
 /// The episodes of one domain.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Domain {
@@ -71,6 +79,8 @@ pub(super) struct NamespaceIndex {
     /// Stands for the episodes that are held, in whatever order they came.
     pub digest: u64,
     pub groups: Vec<u64>,
+    /// The judged attempts at each task by one agent.
+    attempted: Attempted,
     pub(super) domain_of: Vec<u32>,
     pub(super) search: Arc<Searchable>,
     pub runs: Runs,
@@ -145,6 +155,7 @@ impl NamespaceIndex {
             live: 0,
             digest: 0,
             groups: Vec::new(),
+            attempted: Attempted::default(),
             domain_of: Vec::new(),
             search: Arc::new(Searchable::new(dimension)),
             runs: Runs::default(),
@@ -170,6 +181,11 @@ impl NamespaceIndex {
         let tools: Vec<u32> = entry.tool_names.iter().map(|name| names.number(name)).collect();
         self.runs.push(&entry.tool_indices.iter().map(|index| tools[*index as usize]).collect::<Vec<_>>());
         self.results.push(&results_of(entry, names));
+        if document.base.is_some()
+            && let Some(first) = self.attempted.add(document.circumstances(), entry.group, number)
+        {
+            self.compare_among(first, 0, entry.group, names, ledgers);
+        }
         self.teach(entry, &document, names, ledgers);
         self.documents.push(document);
         self.alive.push(true);
@@ -195,7 +211,8 @@ impl NamespaceIndex {
         for fact in &entry.facts {
             ledgers.all.intern(fact.pattern, fact.kind);
         }
-        self.count(document, &entry.facts, &first_ways, names, ledgers);
+        let stratum = self.stratum(document, self.task_of(document, entry.group), names);
+        self.count(stratum, document, &entry.facts, &first_ways, ledgers);
         self.taught.push(&entry.facts, entry.base, &ledgers.all);
         if entry.facts.iter().any(|fact| self.merges.contains(&fact.pattern)) {
             self.number_survivors(&ledgers.all);
@@ -205,13 +222,12 @@ impl NamespaceIndex {
 
     fn count(
         &self,
+        stratum: StratumKey<'_>,
         document: &Document,
         facts: &[Fact],
         first_ways: &[Fact],
-        names: &Names,
         ledgers: &mut Ledgers,
     ) {
-        let stratum = self.stratum(document, names);
         ledgers.all.add(stratum, document.base, &self.merges.counted(facts), document.ended_at);
         if !first_ways.is_empty() && document.base.is_some() {
             let counted = self.merges.counted(first_ways);
@@ -221,13 +237,12 @@ impl NamespaceIndex {
 
     fn uncount(
         &self,
+        stratum: StratumKey<'_>,
         document: &Document,
         facts: &[Fact],
         first_ways: &[Fact],
-        names: &Names,
         ledgers: &mut Ledgers,
     ) {
-        let stratum = self.stratum(document, names);
         ledgers.all.remove(stratum, document.base, &self.merges.counted(facts));
         if !first_ways.is_empty() && document.base.is_some() {
             ledgers.first_ways.remove(stratum, document.base, &self.merges.counted(first_ways));
@@ -251,8 +266,26 @@ impl NamespaceIndex {
         let document = self.documents[number as usize];
         let facts = self.taught.facts(number, document.base, &ledgers.all);
         let first_ways = self.first_ways_of(number, names);
-        self.uncount(&document, &facts, &first_ways, names, ledgers);
+        let task = self.task_of(&document, self.groups[number as usize]);
+        self.uncount(self.stratum(&document, task, names), &document, &facts, &first_ways, ledgers);
         self.refresh(facts.iter().map(|fact| &fact.pattern), &ledgers.all);
+    }
+
+    /// Counts an episode among those of another task: 0 stands for the tasks that were tried once.
+    fn compare_among(&self, number: u32, before: u64, after: u64, names: &Names, ledgers: &mut Ledgers) {
+        let document = self.documents[number as usize];
+        let facts = self.taught.facts(number, document.base, &ledgers.all);
+        let first_ways = self.first_ways_of(number, names);
+        let stratum = |task| self.stratum(&document, task, names);
+        self.uncount(stratum(before), &document, &facts, &first_ways, ledgers);
+        self.count(stratum(after), &document, &facts, &first_ways, ledgers);
+    }
+
+    /// The task among whose attempts an episode is compared; 0 for a task that its agent tried once, and for an episode
+    /// without an outcome.
+    pub(super) fn task_of(&self, document: &Document, group: u64) -> u64 {
+        let is_attempt = document.base.is_some();
+        if is_attempt && self.attempted.times(document.circumstances(), group) > 1 { group } else { 0 }
     }
 
     /// The first way out of each error that an episode met, as facts, worked out from its steps.
@@ -302,7 +335,9 @@ impl NamespaceIndex {
                 let counted = |facts: &[Fact]| -> Vec<Fact> {
                     merges.counted(facts).into_iter().filter(is_touched).collect()
                 };
-                let (stratum, base, at) = (self.stratum(&document, names), document.base, document.ended_at);
+                let task = self.task_of(&document, self.groups[number as usize]);
+                let stratum = self.stratum(&document, task, names);
+                let (base, at) = (document.base, document.ended_at);
                 ledgers.all.count_beside(&mut all, stratum, base, &counted(&facts), at);
                 ledgers.first_ways.count_beside(&mut ways, stratum, base, &counted(&first_ways), at);
             }
@@ -351,13 +386,14 @@ impl NamespaceIndex {
         (!errors.is_empty()).then_some(ways)
     }
 
-    fn stratum<'a>(&'a self, document: &Document, names: &'a Names) -> StratumKey<'a> {
+    fn stratum<'a>(&'a self, document: &Document, task: u64, names: &'a Names) -> StratumKey<'a> {
         StratumKey {
             namespace: &self.namespace,
             domain: names.name(document.domain).unwrap_or_default(),
             agent: names.name(document.agent),
             complexity: document.complexity as u8,
             month: month_of(document.ended_at),
+            task,
         }
     }
 
@@ -380,6 +416,9 @@ impl NamespaceIndex {
         let document = self.documents[number as usize];
         self.alive[number as usize] = false;
         self.live -= 1;
+        if document.base.is_some() {
+            self.forget_attempt(number, names, ledgers);
+        }
         self.digest = self.digest.wrapping_sub(digest_of(&document));
         Arc::make_mut(&mut self.search).remove(number);
         if let Some(domain) = self.domains.get_mut(&document.domain) {
@@ -390,6 +429,25 @@ impl NamespaceIndex {
             if domain.recent.is_empty() {
                 self.domains.remove(&document.domain);
             }
+        }
+    }
+
+    /// The only attempt that is left is compared with those of other tasks again.
+    fn forget_attempt(&mut self, number: u32, names: &Names, ledgers: &mut Ledgers) {
+        let (document, group) = (self.documents[number as usize], self.groups[number as usize]);
+        if self.attempted.remove(document.circumstances(), group) != 1 {
+            return;
+        }
+        let is_left = |other: &u32| {
+            let attempt = &self.documents[*other as usize];
+            self.groups[*other as usize] == group
+                && self.alive[*other as usize]
+                && attempt.base.is_some()
+                && attempt.circumstances() == document.circumstances()
+        };
+        if let Some(last) = (0..self.documents.len() as u32).find(is_left) {
+            self.attempted.set_only(document.circumstances(), group, last);
+            self.compare_among(last, group, 0, names, ledgers);
         }
     }
 
@@ -426,6 +484,12 @@ impl NamespaceIndex {
             *number = numbers[*number as usize].unwrap_or_default();
         }
         self.alive = vec![true; self.documents.len()];
+        self.attempted = Attempted::default();
+        for (number, (document, group)) in self.documents.iter().zip(&self.groups).enumerate() {
+            if document.base.is_some() {
+                self.attempted.add(document.circumstances(), *group, number as u32);
+            }
+        }
     }
 
     pub(super) fn context(&self, number: u32) -> Context<'_> {
@@ -461,6 +525,7 @@ impl NamespaceIndex {
             + self.results.bytes()
             + self.taught.bytes()
             + self.usages.bytes()
+            + self.attempted.bytes()
             + domains
     }
 }

@@ -2,12 +2,14 @@
 
 use super::namespace_index::{Ledgers, NamespaceIndex};
 use super::usage::Usages;
-use crate::evidence::{Interval, OddsRatio, Slice, Summary};
+use crate::evidence::{FEWEST_COMPARED, Interval, OddsRatio, Slice, Summary};
 use crate::facts::Id;
 use rustc_hash::FxHashMap;
 
 /// The number of patterns of each kind that are judged in full for each that is wanted.
 const LOOKED_AT: usize = 2;
+/// The chance that anything is called a pitfall in a namespace without one.
+const FALSE_PITFALLS: f64 = 0.05;
 /// Intervals that are kept for the next question.
 const MOST_INTERVALS: usize = 8_192;
 
@@ -88,11 +90,19 @@ impl Side {
     }
 
     /// Patterns worse than their alternatives are not recommended. A pitfall surely fails more often than not and is
-    /// surely worse than its alternatives, so a pattern that every comparable episode shows is none.
-    fn admits(self, behind: &SupportedPattern) -> bool {
+    /// surely worse than its alternatives, so a pattern that every comparable episode shows is none. Where `frequent`
+    /// patterns could be found to be worse, the p-value of each is multiplied by their number (Bonferroni): whatever is
+    /// asked, the chance of one false pitfall in the whole namespace stays below `FALSE_PITFALLS`.
+    fn admits(self, behind: &SupportedPattern, frequent: usize) -> bool {
+        let SupportedPattern { summary, odds_ratio, .. } = behind;
         match self {
-            Self::Working => behind.odds_ratio.high >= 1.0,
-            Self::Failing => behind.summary.high < 0.5 && behind.odds_ratio.high < 1.0,
+            Self::Working => odds_ratio.high >= 1.0,
+            Self::Failing => {
+                summary.high < 0.5
+                    && odds_ratio.high < 1.0
+                    && summary.episodes >= FEWEST_COMPARED
+                    && odds_ratio.p_value * frequent as f64 <= FALSE_PITFALLS
+            }
         }
     }
 }
@@ -142,10 +152,10 @@ impl<'a> SupportingPatterns<'a> {
             let alike = chosen.iter().filter(|other| other.kind == each.kind).count();
             if alike < limit.div_ceil(2) { chosen.push(each) } else { left_over.push(each) }
         }
-        let admitted = chosen
-            .into_iter()
-            .chain(left_over)
-            .filter_map(|each| Some((self.behind(&each)?, each)).filter(|(behind, _)| side.admits(behind)));
+        let frequent = self.ledgers.all.frequent(self.namespace);
+        let admitted = chosen.into_iter().chain(left_over).filter_map(|each| {
+            Some((self.behind(&each)?, each)).filter(|(behind, _)| side.admits(behind, frequent))
+        });
         let mut best: Vec<(SupportedPattern, Likely)> = admitted.take(limit).collect();
         best.sort_unstable_by(|a, b| a.1.order(&b.1));
         best.into_iter().map(|(behind, _)| behind).collect()

@@ -179,7 +179,7 @@ mod tests {
             ),
         ) {
             let (mut ledger, mut taught) = (Ledger::new(), Taught::default());
-            let key = StratumKey { namespace: "n", domain: "d", agent: None, complexity: 0, month: 202_401 };
+            let key = StratumKey { namespace: "n", domain: "d", agent: None, complexity: 0, month: 202_401, task: 0 };
             let facts = |base: f64, patterns: &std::collections::BTreeMap<u8, (u16, f64, u8)>| -> Vec<Fact> {
                 let fact = |(pattern, (occurrences, share, way)): (&u8, &(u16, f64, u8))| {
                     let many = f64::from(*occurrences);

@@ -11,6 +11,8 @@ pub(super) fn exact(share: f64) -> f64 {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Cell {
     pub(super) stratum: u32,
+    /// The number of the comparison's stratum, which knows the task.
+    pub(super) compared: u32,
     pub(super) trials: u32,
     pub(super) successes: f64,
     pub(super) episodes: u32,
@@ -20,9 +22,9 @@ pub(super) struct Cell {
 
 impl Cell {
     /// One episode with its share of success. Without one it is no trial of any way of working: its facts alone count.
-    pub(super) fn of_episode(stratum: u32, share: Option<f64>, last_seen: i64) -> Self {
+    pub(super) fn of_episode((stratum, compared): (u32, u32), share: Option<f64>, last_seen: i64) -> Self {
         let (episodes, outcomes) = share.map_or((0, 0.0), |share| (1, exact(share)));
-        Self { stratum, trials: 0, successes: 0.0, episodes, outcomes, last_seen }
+        Self { stratum, compared, trials: 0, successes: 0.0, episodes, outcomes, last_seen }
     }
 
     fn is_empty(&self) -> bool {
@@ -32,6 +34,10 @@ impl Cell {
     /// The same episode, as the fact counts it.
     pub(super) fn of(self, fact: &Fact) -> Self {
         Self { trials: fact.occurrences.into(), successes: exact(fact.successes), ..self }
+    }
+
+    fn is_beside(&self, other: &Cell) -> bool {
+        (self.stratum, self.compared) == (other.stratum, other.compared)
     }
 
     fn add(&mut self, other: Cell) {
@@ -50,6 +56,22 @@ impl Cell {
     }
 }
 
+/// The episodes of one pattern in one stratum of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Share {
+    pub(super) compared: u32,
+    pub(super) episodes: u32,
+    pub(super) outcomes: f64,
+}
+
+impl Share {
+    /// `None` means that the cell's facts are of episodes without an outcome.
+    fn of_cell(cell: &Cell) -> Option<Self> {
+        let Cell { compared, episodes, outcomes, .. } = *cell;
+        (episodes > 0).then_some(Self { compared, episodes, outcomes })
+    }
+}
+
 /// Most patterns are totals in one stratum; those take no memory beside the row itself.
 #[derive(Clone, Debug)]
 pub(super) enum PatternSums {
@@ -60,12 +82,23 @@ pub(super) enum PatternSums {
 /// By stratum, with the sums over all of them. Never without a cell.
 #[derive(Clone, Debug)]
 pub(super) struct Many {
+    /// By stratum; their `compared` says nothing.
     cells: Vec<Cell>,
+    shares: Vec<Share>,
+    episodes: u32,
     trials: u64,
     successes: f64,
 }
 
 impl PatternSums {
+    /// The episodes that show the pattern, over all strata.
+    pub(super) fn episodes(&self) -> u32 {
+        match self {
+            Self::One(cell) => cell.episodes,
+            Self::Many(many) => many.episodes,
+        }
+    }
+
     pub(super) fn cells(&self) -> &[Cell] {
         match self {
             Self::One(cell) => std::slice::from_ref(cell),
@@ -73,11 +106,11 @@ impl PatternSums {
         }
     }
 
-    /// The cell of one stratum.
-    pub(super) fn cell(&self, stratum: u32) -> Option<&Cell> {
+    /// The episodes in each stratum of a comparison.
+    pub(super) fn each_share(&self, tell: impl FnMut(Share)) {
         match self {
-            Self::One(cell) => (cell.stratum == stratum).then_some(cell),
-            Self::Many(many) => many.find(stratum).ok().map(|at| &many.cells[at]),
+            Self::One(cell) => Share::of_cell(cell).into_iter().for_each(tell),
+            Self::Many(many) => many.shares.iter().copied().for_each(tell),
         }
     }
 
@@ -91,7 +124,7 @@ impl PatternSums {
 
     pub(super) fn add(&mut self, cell: Cell) {
         match self {
-            Self::One(own) if own.stratum == cell.stratum => own.add(cell),
+            Self::One(own) if own.is_beside(&cell) => own.add(cell),
             Self::One(own) => {
                 let mut many = Many::new(*own);
                 many.add(cell);
@@ -104,7 +137,7 @@ impl PatternSums {
     /// Takes the cell back, and says whether nothing is left.
     pub(super) fn subtract(&mut self, cell: Cell) -> bool {
         match self {
-            Self::One(own) if own.stratum == cell.stratum => {
+            Self::One(own) if own.is_beside(&cell) => {
                 own.subtract(cell);
                 own.is_empty()
             }
@@ -119,7 +152,13 @@ impl PatternSums {
 
 impl Many {
     fn new(cell: Cell) -> Self {
-        Self { cells: vec![cell], trials: cell.trials.into(), successes: cell.successes }
+        Self {
+            cells: vec![cell],
+            shares: Share::of_cell(&cell).into_iter().collect(),
+            episodes: cell.episodes,
+            trials: cell.trials.into(),
+            successes: cell.successes,
+        }
     }
 
     fn add(&mut self, cell: Cell) {
@@ -127,6 +166,16 @@ impl Many {
             Ok(at) => self.cells[at].add(cell),
             Err(at) => self.cells.insert(at, cell),
         }
+        if let Some(share) = Share::of_cell(&cell) {
+            match self.find_share(share.compared) {
+                Ok(at) => {
+                    self.shares[at].episodes += share.episodes;
+                    self.shares[at].outcomes += share.outcomes;
+                }
+                Err(at) => self.shares.insert(at, share),
+            }
+        }
+        self.episodes += cell.episodes;
         self.trials += u64::from(cell.trials);
         self.successes += cell.successes;
     }
@@ -137,11 +186,23 @@ impl Many {
         if self.cells[at].is_empty() {
             self.cells.remove(at);
         }
+        if let (Some(taken), Ok(at)) = (Share::of_cell(&cell), self.find_share(cell.compared)) {
+            self.shares[at].episodes = self.shares[at].episodes.saturating_sub(taken.episodes);
+            self.shares[at].outcomes -= taken.outcomes;
+            if self.shares[at].episodes == 0 {
+                self.shares.remove(at);
+            }
+        }
+        self.episodes = self.episodes.saturating_sub(cell.episodes);
         self.trials = self.trials.saturating_sub(cell.trials.into());
         self.successes -= cell.successes;
     }
 
     fn find(&self, stratum: u32) -> Result<usize, usize> {
         self.cells.binary_search_by_key(&stratum, |cell| cell.stratum)
+    }
+
+    fn find_share(&self, compared: u32) -> Result<usize, usize> {
+        self.shares.binary_search_by_key(&compared, |share| share.compared)
     }
 }

@@ -12,7 +12,7 @@ fn fact(number: u8, occurrences: u16, successes: f64) -> Fact {
 }
 
 fn key(domain: &'static str, agent: &'static str) -> StratumKey<'static> {
-    StratumKey { namespace: "default", domain, agent: Some(agent), complexity: 1, month: 202_605 }
+    StratumKey { namespace: "default", domain, agent: Some(agent), complexity: 1, month: 202_605, task: 0 }
 }
 
 fn sorted(ledger: &Ledger) -> Vec<String> {
