@@ -73,6 +73,7 @@ class AsyncMemory:
         self._answers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="tacit-answer")
         self._namespace: str | None = None
         self._is_closed = False
+        self._closing: asyncio.Future[None] | None = None
         make = functools.partial(
             Memory,
             database,
@@ -406,9 +407,15 @@ class AsyncMemory:
 
     async def close(self) -> None:
         """As `Memory.close`; waits for calls under way. Later calls raise `StorageError`."""
-        if self._namespace is not None or self._is_closed:
+        if self._namespace is not None:
             return
-        self._is_closed = True
+        if self._closing is None:
+            self._is_closed = True
+            self._closing = asyncio.ensure_future(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        """Goes on to its end, also if the one who asked for it is cancelled."""
         loop = asyncio.get_running_loop()
         memory = await asyncio.shield(asyncio.wrap_future(self._opening))
         for threads in (self._answers, self._commits):
@@ -652,4 +659,6 @@ class AsyncRecorder:
         return await self._on_thread(functools.partial(self.recorder._complete, outcome))
 
     async def _on_thread(self, call: Callable[[], T], *, commits: bool = True) -> T:
+        if self.memory._is_closed:  # the recorder itself says what a closed memory cannot do
+            return await asyncio.to_thread(call)
         return await self.memory._run(call, commits)

@@ -31,20 +31,23 @@ def current() -> Recorder | None:
         ...     print(tacit.current() is episode)
         True
     """
-    return _CURRENT.get()
+    recorder = _CURRENT.get()
+    while recorder is not None and recorder.has_left:
+        recorder = recorder.around
+    return recorder
 
 
-def enter(recorder: Recorder) -> contextvars.Token[Recorder | None]:
-    """Makes the recorder the current one; `leave` takes the token back."""
-    return _CURRENT.set(recorder)
+def enter(recorder: Recorder) -> Recorder | None:
+    """Makes the recorder the current one; gives the one around it."""
+    around = current()
+    _CURRENT.set(recorder)
+    return around
 
 
-def leave(token: contextvars.Token[Recorder | None]) -> None:
-    """Restores the recorder from before `enter`, also if the block ends in another context."""
-    try:
-        _CURRENT.reset(token)
-    except ValueError:  # a generator or a task was closed from elsewhere
-        _CURRENT.set(token.old_value if token.old_value is not contextvars.Token.MISSING else None)
+def leave(recorder: Recorder) -> None:
+    """Makes the recorder around this one current, unless another block is being left first."""
+    if _CURRENT.get() is recorder:
+        _CURRENT.set(recorder.around)
 
 
 def carry(function: Callable[P, R]) -> Callable[P, R]:
@@ -58,7 +61,7 @@ def carry(function: Callable[P, R]) -> Callable[P, R]:
         ...     print(pool.submit(tacit.carry(tacit.current)).result() is episode)
         True
     """
-    recorder = _CURRENT.get()
+    recorder = current()
 
     @functools.wraps(function)
     def call(*arguments: P.args, **named: P.kwargs) -> R:
@@ -110,7 +113,7 @@ def _recording(function: Callable[P, R], *, name: str | None) -> Callable[P, R]:
         with _step(title, signature, arguments, named) as step:
             result = function(*arguments, **named)
             if step is not None:
-                step.end(output=result)
+                step.end(output=_kept(result))
         return result
 
     @functools.wraps(function)
@@ -118,7 +121,7 @@ def _recording(function: Callable[P, R], *, name: str | None) -> Callable[P, R]:
         with _step(title, signature, arguments, named) as step:
             result = await cast(Any, function(*arguments, **named))
             if step is not None:
-                step.end(output=result)
+                step.end(output=_kept(result))
         return result
 
     return cast(Callable[P, R], awaited) if inspect.iscoroutinefunction(function) else call
@@ -129,7 +132,7 @@ def _step(
     title: str, signature: inspect.Signature, arguments: tuple[Any, ...], named: dict[str, Any]
 ) -> Iterator[Call | None]:
     """The call in flight of the current episode, failed by an exception; `None` without a current episode."""
-    recorder = _CURRENT.get()
+    recorder = current()
     if recorder is None:
         yield None
         return
@@ -140,6 +143,11 @@ def _step(
         if not step.has_ended:
             step.fail(error)
         raise
+
+
+def _kept(result: object) -> object:
+    """The result as it is recorded: an iterator belongs to the caller, so its type stands for it."""
+    return f"<{type(result).__name__}>" if isinstance(result, Iterator) else result
 
 
 def _by_name(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Unpack, cast
 
 from . import _native
 from .current_episode import enter, leave
-from .errors import EpisodeClosedError, StorageError, TacitError, ValidationError
+from .errors import EpisodeClosedError, EpisodeError, TacitError, ValidationError
 from .intake.conversion import cut_middle, error_text
 from .intake.lenient_head import lenient_head
 from .memory import Memory
@@ -75,7 +74,10 @@ class Recorder:
         self._problems: list[str] = []
         self._tools: list[str] = []
         self._verdict: Outcome | None = None
-        self._token: contextvars.Token[Recorder | None] | None = None
+        self.around: Recorder | None = None
+        """The recorder that was current when the block began."""
+        self.has_left: bool = False
+        """True once the block has ended."""
         if not strict:
             task, head = self._mended(task, head, memory)
         namespace = head.get("namespace")
@@ -91,7 +93,8 @@ class Recorder:
         """A recorder of an episode that is open in this memory; `Memory.resume` makes it."""
         recorder = cls.__new__(cls)
         recorder.strict, recorder.learned, recorder.memory, recorder.id = strict, None, memory, episode.id
-        recorder._problems, recorder._verdict, recorder._token = [], None, None
+        recorder._problems, recorder._verdict = [], None
+        recorder.around, recorder.has_left = None, False
         recorder._judge = None
         recorder._tools = [step.tool for step in episode.steps]
         recorder._task = episode.task
@@ -392,12 +395,14 @@ class Recorder:
 
     def _unstored(self, error: BaseException) -> Learned:
         """The episode stays open, and the memory tries again with its next commit and when it is closed."""
-        if isinstance(error, StorageError) and self._verdict is not None:
+        if not isinstance(error, EpisodeError) and self._verdict is not None:
             self.memory._rooms.intake.keep_unstored(self.id, self._verdict, self.memory.namespace)
         return Learned(self.id, "unstored", _UNSTORED, problems=self.problems)
 
     def __enter__(self) -> Recorder:
-        self._token = enter(self)
+        around = enter(self)
+        if around is not self:
+            self.around = around
         return self
 
     def __exit__(
@@ -424,9 +429,8 @@ class Recorder:
 
     def _leave(self) -> None:
         """Makes the episode around this one current again."""
-        if self._token is not None:
-            leave(self._token)
-            self._token = None
+        self.has_left = True
+        leave(self)
 
     @contextmanager
     def _lenient(self, verb: str) -> Iterator[None]:

@@ -142,8 +142,9 @@ def redact_checked(redactor: Redactor, record: bytes) -> tuple[bytes, int]:
     """What the redactor makes of a record. Raises `ValidationError` for anything else than bytes and a count."""
     redacted = redactor.redact(record)
     match redacted:
-        case (bytes(), int()):
-            return redacted
+        case (bytes(), int()) if redacted[1] >= 0:
+            # A redactor that miscounts must not have its work thrown away.
+            return redacted[0], max(redacted[1], int(redacted[0] != record))
         case _:
             raise ValidationError("redact", "a method that returns (bytes, int)", repr(redacted)[:80])
 

@@ -468,3 +468,90 @@ def test_an_awaited_tool_is_a_step_of_its_task() -> None:
     (episode,) = memory.episodes()
     assert {step.output for step in episode.steps} == {"left", "right"}
     assert len({step.batch for step in episode.steps}) == 1
+
+
+def test_a_refused_result_leaves_its_call_in_flight() -> None:
+    memory = Memory()
+    id = memory.start("Pay")
+    call = memory.begin(id, "pay", parameters={"amount": 3})
+    with pytest.raises(ValidationError, match="output"):
+        memory.end(id, call_id=call, output=float("nan"))
+    assert memory.end(id, call_id=call, output="paid") == 1
+    with pytest.raises(ValidationError, match="has ended"):
+        memory.end(id, call_id=call, output="paid twice")
+    assert [step.output for step in memory.get(id).steps] == ["paid"]
+
+
+def test_a_result_without_a_call_is_named_at_the_end() -> None:
+    memory = Memory()
+    id = memory.start("Pay")
+    memory.end(id, call_id="typo", output="paid")
+    learned = memory.complete(id, Outcome.success())
+    assert any("never began" in problem for problem in learned.problems)
+
+
+def test_a_recorded_tool_changes_nothing_for_its_caller() -> None:
+    memory = Memory()
+
+    @tacit.tool
+    def stream() -> Iterator[int]:
+        return iter([1, 2, 3])
+
+    @tacit.tool
+    def drain(items: list[int]) -> int:
+        count = len(items)
+        items.clear()
+        return count
+
+    with memory.episode("Read") as episode:
+        assert list(stream()) == [1, 2, 3]
+        assert drain([1, 2]) == 2
+        episode.succeed()
+    streamed, drained = memory.get(episode.id).steps
+    assert streamed.output == "<list_iterator>"
+    assert drained.parameters == {"items": [1, 2]}
+
+
+def test_a_block_that_is_left_late_does_not_stay_current() -> None:
+    memory = Memory()
+
+    def generator() -> Iterator[None]:
+        with memory.episode("inner"):
+            yield
+
+    running = generator()
+    next(running)
+    with memory.episode("outer") as outer:
+        running.close()  # type: ignore[attr-defined]
+        assert tacit.current() is outer
+    assert tacit.current() is None
+
+
+def test_an_episode_that_any_part_kept_from_being_stored_is_tried_again() -> None:
+    class Once:
+        calls = 0
+
+        def redact(self, record: bytes) -> tuple[bytes, int]:
+            Once.calls += 1
+            if Once.calls == 1:
+                raise OSError("the key server is down")
+            return record, 0
+
+    memory = Memory(redactor=Once())
+    with memory.episode("Cancel order 17") as first:
+        assert first.succeed().state == "unstored"
+    with memory.episode("Cancel order 18") as second:
+        second.succeed()
+    assert memory.get(first.id).outcome == Outcome.success()
+
+
+def test_half_of_a_secret_is_not_left_beside_a_cut() -> None:
+    secret = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
+    memory = Memory()
+    with memory.episode("Read the log") as episode:
+        for offset in range(0, 60, 5):
+            episode.log("read", output="a " * (2_490 - offset // 2) + secret + " " + "b " * 5_000)
+        episode.succeed()
+    kept = "".join(step.output for step in memory.get(episode.id).steps)
+    assert secret[:12] not in kept
+    assert secret[-12:] not in kept

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tacit import (
+    ConflictError,
     Episode,
     EpisodeClosedError,
     Memory,
@@ -165,3 +166,13 @@ def test_a_view_shares_the_store_and_closing_it_closes_nothing(make_memory: Make
     assert len(memory.episodes(namespace="a")) == 3
     with pytest.raises(TacitError):
         memory.within("")
+
+
+def test_another_tenant_cannot_take_the_id_of_an_open_episode() -> None:
+    memory = Memory()
+    ours, theirs = memory.within("ours"), memory.within("theirs")
+    id = ours.start("valuable")
+    ours.log(id, "look", output="precious")
+    with pytest.raises(ConflictError):
+        theirs.add(Episode("attack", id=id, outcome=Outcome.success()))
+    assert ours.complete(id, Outcome.success()).state == "learned"

@@ -35,6 +35,7 @@ class CallsInFlight:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _begun: dict[str, StepFields] = field(default_factory=dict)
     _early: dict[str, CallResult] = field(default_factory=dict)
+    _ended: set[str] = field(default_factory=set)
     _batches: int = 0
     _held: int = 0
 
@@ -44,27 +45,54 @@ class CallsInFlight:
         Raises `ValidationError` for a call id that is in flight already.
         """
         with self._lock:
-            if call_id in self._begun:
-                raise ValidationError("call_id", "new; this call is in flight already", repr(call_id))
-            if len(self._begun) + len(self._early) >= _MAX_IN_FLIGHT:
-                raise ValidationError(
-                    "calls", f"at most {_MAX_IN_FLIGHT:,} in flight", f"{_MAX_IN_FLIGHT + 1:,}"
-                )
+            if call_id in self._begun or call_id in self._ended:
+                state = "in flight already" if call_id in self._begun else "of a call that has ended"
+                raise ValidationError("call_id", f"new; this one is {state}", repr(call_id))
+            self._check_room()
             fields = fields._replace(call_id=call_id, batch=self._batch())
             result = self._early.pop(call_id, None)
             if result is None:
                 self._begun[call_id] = fields
                 return None
+            self._ended.add(call_id)
         return ended(fields, result)
 
     def end(self, call_id: str, result: CallResult) -> StepFields | None:
-        """The finished step of a call; `None` if the call has not begun, so that its result waits for it."""
+        """The finished step of a call; `None` if the call has not begun, so that its result waits for it.
+
+        Raises `ValidationError` for a call that has ended before.
+        """
         with self._lock:
+            if call_id in self._ended:
+                raise ValidationError("call_id", "that of a call in flight", f"{call_id!r}, which has ended")
             fields = self._begun.pop(call_id, None)
             if fields is None:
+                self._check_room()
                 self._early[call_id] = result
                 return None
+            self._ended.add(call_id)
         return ended(fields, result)
+
+    def take_back(self, call_id: str, fields: StepFields) -> None:
+        """Puts a call in flight again: its result was refused."""
+        with self._lock:
+            self._ended.discard(call_id)
+            self._begun[call_id] = fields
+
+    def find(self, call_id: str) -> StepFields | None:
+        """The call in flight, or `None`."""
+        with self._lock:
+            return self._begun.get(call_id)
+
+    @property
+    def unclaimed(self) -> int:
+        """How many results wait for a call that has not begun."""
+        with self._lock:
+            return len(self._early)
+
+    def _check_room(self) -> None:
+        if len(self._begun) + len(self._early) >= _MAX_IN_FLIGHT:
+            raise ValidationError("calls", f"at most {_MAX_IN_FLIGHT:,} in flight", f"{_MAX_IN_FLIGHT + 1:,}")
 
     def drain(self) -> list[StepFields]:
         """Takes the calls in flight as steps without a result, in the order of their beginnings."""

@@ -66,7 +66,22 @@ def cut_middle(text: str, limit: int) -> str:
         return text[:limit]
     head = (limit - len(marker) + 1) // 2
     tail = limit - len(marker) - head
-    return text[:head] + marker + (text[-tail:] if tail else "")
+    return _whole_words(text[:head]) + marker + _whole_words(text[-tail:][::-1] if tail else "")[::-1]
+
+
+def _whole_words(text: str) -> str:
+    """The text up to its last blank: half of a key must not remain where redaction no longer knows it.
+
+    A longer text without a blank among its last 500 characters loses those.
+    """
+    blank = max(text.rfind(each, max(0, len(text) - _LONGEST_WORD)) for each in " \n\t")
+    if blank < 0:
+        return text if len(text) <= _LONGEST_WORD else text[:-_LONGEST_WORD]
+    return text[: blank + 1]
+
+
+_LONGEST_WORD = 500
+"""Characters beside a cut that go if they are one word."""
 
 
 def fit_to(value: Json, limit: int) -> Json:
@@ -154,7 +169,7 @@ class _Conversion:
         if type(value) is dict:
             return self._mapping(value, depth)
         if type(value) is list:
-            return [self.convert(each, depth - 1) for each in value]
+            return self._sequence(iter(value), depth)
         if self._to_json is not None:
             answer = self._to_json(value)
             if answer is not NotImplemented and answer is not value:
@@ -194,9 +209,11 @@ class _Conversion:
     def _mapping(self, values: Mapping[Any, Any], depth: int) -> dict[str, Json]:
         converted: dict[str, Json] = {}
         for key, value in values.items():
+            if self._is_spent():
+                break
             name = self._key(key)
             if name in converted:
-                self._lose(f"key {name[:40]!r} stood twice once it was text")
+                self._lose("two keys were the same once they were text")
             converted[name] = self.convert(value, depth - 1)
         return converted
 
@@ -217,7 +234,19 @@ class _Conversion:
             return f"<{_type_name(key)} that raised {type(error).__name__}>"
 
     def _sequence(self, values: Iterator[Any], depth: int) -> list[Json]:
-        return [self.convert(each, depth - 1) for each in values]
+        taken: list[Json] = []
+        for each in values:
+            if self._is_spent():
+                break
+            taken.append(self.convert(each, depth - 1))
+        return taken
+
+    def _is_spent(self) -> bool:
+        """Returns True once no further part may be visited; the rest of the value is dropped."""
+        if self._left > 0:
+            return False
+        self._lose(f"a value of more than {_MAX_NODES:,} parts was cut")
+        return True
 
     def _repr(self, value: object) -> str:
         try:

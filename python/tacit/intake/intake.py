@@ -16,7 +16,6 @@ from ..errors import (
     EpisodeClosedError,
     EpisodeError,
     LeaseLostError,
-    StorageError,
     UnknownEpisodeError,
     ValidationError,
     VersionConflictError,
@@ -84,16 +83,16 @@ class Intake:
         """Keeps a verdict whose commit failed; the next commit that lands tries it again."""
         self._unstored[episode_id] = outcome, namespace
 
-    def retry_unstored(self) -> dict[str, StorageError]:
-        """Completes what the store refused before; gives the refusals of the episodes that it refuses still."""
+    def retry_unstored(self) -> dict[str, Exception]:
+        """Completes episodes that failed before; gives the failures of those that fail still."""
         for episode_id, (outcome, namespace) in tuple(self._unstored.items()):
             try:
                 self._complete_one(episode_id, outcome, namespace)
-            except StorageError as error:
-                # The store is still failing: the others would wait for the same refusal.
-                return dict.fromkeys(self._unstored, error)
             except EpisodeError:
                 pass  # ended or forgotten in the meantime
+            except Exception as error:
+                # What failed is failing still: the others would wait for the same refusal.
+                return dict.fromkeys(self._unstored, error)
             self._unstored.pop(episode_id, None)
         return {}
 
@@ -121,16 +120,26 @@ class Intake:
                 self._opened.lose(opened, error)
                 raise
             except ConflictError as error:
-                if self._store.get("episode", closed.id) is None:
-                    if (same := self._same_run(closed)) is None:
-                        raise
-                    return self._drop_repeated(opened, same)
-                del self._opened.by_id[episode_id]
-                raise EpisodeClosedError(episode_id, "was stored before, as it stood then") from error
+                return self._conflicting(opened, closed, error)
             del self._opened.by_id[episode_id]
             if learned.receipt.committed:
                 return replace(learned, problems=opened.problems)
             return self._completed_before(episode_id, outcome, opened.namespace)
+
+    def _conflicting(self, opened: OpenEpisode, closed: ClosedEpisode, error: ConflictError) -> Learned:
+        """An episode whose id or external id the store holds already: unchanged if the run is the same, else raises.
+
+        If another tenant took the id, the episode stays open.
+        """
+        stored = self._store.get("episode", closed.id)
+        if stored is None:
+            if (same := self._same_run(closed)) is None:
+                raise error
+            return self._drop_repeated(opened, same)
+        if namespace_of(stored) != opened.namespace:
+            raise error
+        del self._opened.by_id[opened.id]
+        raise EpisodeClosedError(opened.id, "was stored before, as it stood then") from error
 
     def _learn_and_commit(self, opened: OpenEpisode, closed: ClosedEpisode) -> Learned:
         self._committer.catch_up()
@@ -276,6 +285,8 @@ class Intake:
     def _learn_once(self, given: Episode, staged: Staged) -> CommitItem:
         """As `_learn`; the same run is learned from once. Raises `ConflictError` for another run of its id."""
         closed = self._closed(given)
+        if closed.head.id in self._opened.by_id:
+            raise ConflictError(closed.head.id, closed.head.namespace)
         before = staged.before(closed)
         if before is not None:
             _check_same(before.episode, closed)

@@ -266,6 +266,8 @@ class OpenEpisode:
             found.append(f"steps: {self.late_steps:,} came after the end and were not recorded")
         if self.altered_steps:
             found.append(f"steps: {self.altered_steps:,} recorded with changes, named in their `altered`")
+        if self.calls is not None and self.calls.unclaimed:
+            found.append(f"results: {self.calls.unclaimed:,} of calls that never began were dropped")
         if self.landing_problem is not None:
             found.append(f"steps: not stored yet: {self.landing_problem}")
         if self.dropped_answers:
@@ -553,6 +555,9 @@ class OpenEpisodes:
     ) -> int:
         """Notes the beginning of a call; gives its step's number if the result came before, else 0."""
         opened = self.require(episode_id, namespace)
+        self._check_not_ending(opened)
+        # Values are read now: a call may change its arguments while it runs.
+        fields, _ = convert_step(fields, self._limits, to_json)
         finished = opened.in_flight().begin(fields, call_id)
         return 0 if finished is None else self._log_call(opened, finished, False, to_json)
 
@@ -567,8 +572,26 @@ class OpenEpisodes:
     ) -> int:
         """Appends the step of a call that ends; gives its number, or 0 if the result waits for the beginning."""
         opened = self.require(episode_id, namespace)
-        finished = opened.in_flight().end(call_id, result)
-        return 0 if finished is None else self._log_call(opened, finished, strict, to_json)
+        self._check_not_ending(opened)
+        calls = opened.in_flight()
+        begun = calls.find(call_id)
+        finished = calls.end(call_id, result)
+        if finished is None:
+            return 0
+        try:
+            number = self._log_call(opened, finished, strict, to_json)
+        except ValidationError:
+            if begun is not None:
+                calls.take_back(call_id, begun)
+            raise
+        if strict and (opened.is_completing or episode_id not in self.by_id):
+            self.refuse_late(opened, number)
+        return number
+
+    def _check_not_ending(self, opened: OpenEpisode) -> None:
+        if opened.is_completing:
+            self.refuse_from_within(opened)
+            raise EpisodeClosedError(opened.id, "is being completed")
 
     def _log_call(
         self, opened: OpenEpisode, finished: StepFields, strict: bool, to_json: ToJson | None

@@ -43,6 +43,7 @@ def convert_step(given: StepFields, limits: Limits, to_json: ToJson | None = Non
     changes, field by field.
     """
     converter = _Converter(limits, to_json)
+    converter.altered = list(given.altered or ())
     fields = given._replace(
         tool=converter.name("tool", given.tool),
         action=converter.text("action", given.action),
@@ -104,7 +105,7 @@ class _Converter:
     def name(self, field: str, value: object) -> str:
         text = self.text(field, getattr(value, "__name__", value) if callable(value) else value) or "unnamed"
         if len(text) > TOOL_CHARACTERS or text != value:
-            self._lose(f"{field}: became {text[:40]!r}")
+            self._lose(f"{field}: became another text")
         return text[:TOOL_CHARACTERS]
 
     def milliseconds(self, field: str, value: object) -> float | None:
