@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 EXITED = """
 import sys
+import threading
 from tacit import Memory
 memory = Memory(sys.argv[1])
 ids = [memory.start(f"task {number}") for number in range(5)]
@@ -65,3 +67,23 @@ def test_a_process_that_exits_without_closing_keeps_every_step(tmp_path: Path) -
             memory.resume(episode_id).succeed()
         assert [step.tool for step in memory.get(ids[0]).steps] == ["get", "search"]
         assert len(memory.episodes()) == 5
+
+
+def test_a_signal_handler_may_start_an_episode_while_the_timer_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    memory, begin, handled = Memory(), threading.Thread.start, []
+
+    def interrupted(thread: threading.Thread) -> None:
+        if thread.name == "tacit-recording":
+            handled.append(memory.start("in the handler"))
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    outer = threading.Thread(target=memory.start, args=("outside",), daemon=True)
+    begin(outer)
+    outer.join(30)
+    assert not outer.is_alive()
+    assert len(handled) == 1
+    assert memory.stats()["open"] == 2
+    memory.close()

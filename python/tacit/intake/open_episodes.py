@@ -315,7 +315,7 @@ class OpenEpisodes:
         self._settings = settings
         self._lost: dict[str, LeaseLostError] = {}
         self._timer: threading.Thread | None = None
-        self._starting = threading.Lock()
+        self._starting = threading.RLock()
         self._wake = threading.Event()
         self._is_closed = False
         _ACTIVE.add(self)
@@ -445,13 +445,14 @@ class OpenEpisodes:
         with self._starting:
             if self._timer is None:
                 timer = threading.Thread(target=_tick, args=arguments, name="tacit-recording", daemon=True)
+                self._timer = timer  # before it starts: a signal handler may start an episode meanwhile
                 timer.start()
-                self._timer = timer
 
     def _stop_timer(self) -> None:
         self._wake.set()
-        if self._timer is not None and self._timer is not threading.current_thread():
-            self._timer.join(_EXIT_DEADLINE_S)
+        timer = self._timer
+        if timer is not None and timer.is_alive() and timer is not threading.current_thread():
+            timer.join(_EXIT_DEADLINE_S)
 
     @property
     def is_closed(self) -> bool:
