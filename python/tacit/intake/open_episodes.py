@@ -90,8 +90,8 @@ class OpenEpisode:
         self.altered_steps: int = 0
         self.dropped_steps: dict[str, int] = {}
         """How many steps were not recorded, by reason."""
-        self.landed = Landed()
-        self.land_at = _NEVER
+        self.landed: Landed = Landed()
+        self.land_at: int = _NEVER
         """The number of the step with which a batch is full."""
         self.noticed_at: float | None = None
         """When the timer saw the oldest step that is not stored; `None` if it saw none."""
@@ -309,7 +309,7 @@ class OpenEpisodes:
         now: Callable[[], int],
     ) -> None:
         self.by_id: dict[str, OpenEpisode] = {}
-        self.journal = StepJournal(store, redactor, settings, now)
+        self.journal: StepJournal = StepJournal(store, redactor, settings, now)
         self._store = store
         self._limits = limits
         self._settings = settings
