@@ -13,10 +13,13 @@ from tacit import (
     CreditSettings,
     Episode,
     Limits,
+    Memory,
     Outcome,
     Playbook,
     Prediction,
     Recall,
+    Settings,
+    Step,
     SuggestedStep,
     Suggestion,
 )
@@ -124,3 +127,16 @@ def test_a_plan_is_like_the_steps_from_the_set_similarity_on() -> None:
     others = ("a", "b", "c", "d", "e")
     assert credited((playbook((*TOOLS, *others[:4])), 0)) == {SHOWN[0]: 0.5, SHOWN[1]: 0.5}  # 2 * 3 / 10
     assert credited((playbook((*TOOLS, *others)), 0)) == {}  # 2 * 3 / 11
+
+
+@pytest.mark.parametrize(("limit", "is_used"), [(0.5, True), (0.51, False)])
+def test_a_similarity_of_exactly_the_setting_is_enough(limit: float, is_used: bool) -> None:
+    memory = Memory(settings=Settings(credit=CreditSettings(plan_similarity=limit)))
+    steps = tuple(Step(tool, status="ok") for tool in "abcdef")
+    shown = memory.add(Episode("find the order", steps=steps, outcome=Outcome.success())).episode_id
+    with memory.episode("find the order") as episode:
+        episode.recall()
+        for tool in "ab":  # 2 * 2 / (2 + 6)
+            episode.log(tool, output=1)
+        episode.succeed()
+    assert bool(memory.usage(shown).applied) is is_used

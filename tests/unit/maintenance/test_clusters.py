@@ -72,3 +72,9 @@ def test_a_stored_group_gives_its_id_to_one_group_only() -> None:
     old = stored(group("ab", 1, 2, 3, 4))
     one, other = match_stored_groups([group("cd", 1, 2), group("ef", 3, 4)], [old])
     assert one.cluster.id == old.cluster.id != other.cluster.id
+
+
+def test_a_group_takes_the_id_of_one_stored_group_only() -> None:
+    one, other = stored(group("ab", 1, 2, 3)), stored(group("cd", 4, 5))
+    (joined,) = match_stored_groups([group("ef", 1, 2, 3, 4, 5)], [one, other])
+    assert joined.cluster.id == one.cluster.id
