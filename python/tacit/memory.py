@@ -15,9 +15,17 @@ import msgspec
 from ._native import new_id
 from .answers.question import failing_at, query_of
 from .config import Settings, check_settings
-from .errors import StorageError, TacitError, ValidationError
+from .errors import StorageError, TacitError
 from .intake.heads import episode_of
-from .model.checks import check_call_id, check_count, check_name, check_namespace, check_share, check_task
+from .model.checks import (
+    check_call_id,
+    check_count,
+    check_name,
+    check_namespace,
+    check_share,
+    check_task,
+    check_truncate,
+)
 from .model.episode import Episode, Json, Outcome, Step
 from .model.ids import as_bytes
 from .model.query import EPISODE_HEAD, Asking, EpisodeHead, Query, check_keywords
@@ -177,12 +185,28 @@ class Memory:
         the episode stays as it was; with `strict=False` the step is recorded all the same, cut or without the value,
         and 0 is returned if the episode has no room for it. `truncate="observation"` allows to cut a long text.
         """
-        step = (tool, action, parameters, output, error, timed_out, latency_ms, tokens, metadata)
-        opened, number, is_late = self._append(episode_id, step, truncate, state, strict, namespace)
+        if truncate is not None:
+            check_truncate(truncate)
+        opens = self._rooms.opened
+        # As `_append`, without a call in between: this is the hot path of recording.
+        try:
+            opened, number, is_late = opens.append(
+                episode_id,
+                self.namespace if namespace is None else namespace,
+                (
+                    self._clock() // 1_000, tool, action, parameters, output, error, timed_out, latency_ms,
+                    tokens, metadata, truncate is not None, state,
+                ),
+                strict,
+                self._to_json,
+            )  # fmt: skip
+        except TacitError as refusal:
+            self._observers.refused("log", self.namespace, refusal)
+            raise
         if is_late and strict:
-            self._rooms.opened.refuse_late(opened, number)
+            opens.refuse_late(opened, number)
         if number >= opened.land_at:
-            self._rooms.opened.flush_full(opened)
+            opens.flush_full(opened)
         return number
 
     def _append(
@@ -195,8 +219,8 @@ class Memory:
         namespace: str | None = None,
     ) -> tuple[OpenEpisode, int, bool]:
         """Appends a step without waiting for a lock; see `OpenEpisodes.append`."""
-        if truncate not in (None, "observation"):
-            raise ValidationError("truncate", "None or 'observation'", repr(truncate))
+        if truncate is not None:
+            check_truncate(truncate)
         try:
             return self._rooms.opened.append(
                 episode_id,

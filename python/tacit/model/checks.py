@@ -56,6 +56,12 @@ def check_tool(field: str, tool: object) -> None:
     _check_characters(field, tool, TOOL_CHARACTERS)
 
 
+def check_truncate(truncate: object) -> None:
+    """`truncate` names the field that may be cut: "observation" is the only one."""
+    if truncate != "observation":
+        raise ValidationError("truncate", "None or 'observation'", repr(truncate))
+
+
 def check_call_id(call_id: object) -> str:
     """A call id is a text of 1 to 256 characters."""
     _check_characters("call_id", call_id, TOOL_CHARACTERS)
