@@ -45,7 +45,7 @@ def _logger() -> Logger:
 
 @dataclass(frozen=True, slots=True)
 class Event(Generic[T]):
-    """What happened in one call of a verb: its name, the memory's namespace, the time it took, and its value.
+    """One event in a call of a verb: its name, the memory's namespace, the time it took, and its value.
 
     Example:
         >>> Event("recall", "default", 1.5, ("vector",)).verb

@@ -139,7 +139,7 @@ def _are_several(chosen: object) -> TypeGuard[Sequence[object]]:
 
 
 def redact_checked(redactor: Redactor, record: bytes) -> tuple[bytes, int]:
-    """What the redactor makes of a record. Raises `ValidationError` for anything else than bytes and a count."""
+    """The redacted record and the number of secrets. Raises `ValidationError` for anything but bytes and a count."""
     redacted = redactor.redact(record)
     match redacted:
         case (bytes(), int()) if redacted[1] >= 0:

@@ -91,7 +91,7 @@ class Intake:
             except EpisodeError:
                 pass  # ended or forgotten in the meantime
             except Exception as error:
-                # What failed is failing still: the others would wait for the same refusal.
+                # The cause persists: the others would wait for the same refusal.
                 return dict.fromkeys(self._unstored, error)
             self._unstored.pop(episode_id, None)
         return {}

@@ -11,7 +11,7 @@ from ..model.episode import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """The best known way out of an error."""
+    """The best known fix for an error."""
 
     next: str
     successes: float

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Clock:
-    """What `Memory(clock=...)` takes: nanoseconds since 1970, UTC, as `time.time_ns` gives them."""
+    """A clock for `Memory(clock=...)`: nanoseconds since 1970, UTC, as `time.time_ns` gives them."""
 
     def __init__(self, *, at_s: float = 1_700_000_000.0) -> None:
         self._now = int(at_s * 1e9)

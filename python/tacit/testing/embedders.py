@@ -1,4 +1,4 @@
-"""What holds for every embedder."""
+"""Checks that every embedder must pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for every extractor."""
+"""Checks that every extractor must pass."""
 
 from __future__ import annotations
 

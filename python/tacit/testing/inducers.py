@@ -1,4 +1,4 @@
-"""What holds for every inducer."""
+"""Checks that every inducer must pass."""
 
 from __future__ import annotations
 

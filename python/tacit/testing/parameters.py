@@ -1,4 +1,4 @@
-"""What holds for every part that is made by name."""
+"""Checks that every part made by name must pass."""
 
 from __future__ import annotations
 
