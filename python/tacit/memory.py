@@ -297,7 +297,9 @@ class Memory:
 
         If it raises, the episode is still open and nothing of it was stored, unless the wait itself was cut short
         (an interrupt, `CommitUnknownError`). Repeating it with the same outcome is safe either way; a stored episode
-        refuses another outcome with `EpisodeClosedError`. An abandoned episode is stored and not learned from.
+        refuses another outcome with `EpisodeClosedError`. If a part fails (an extractor, an embedder), the episode is
+        stored as "pending": `problems` names the failure, and `maintain` learns from it later. An abandoned episode
+        is stored and not learned from.
         Memories that were recalled for the episode are credited with its outcome in the same transaction.
         """
         return self._rooms.intake.complete(episode_id, outcome, self._within(namespace))
@@ -651,7 +653,8 @@ class Memory:
 
         Everything lands in one commit, for every process and after a restart; a second run changes nothing more. A
         dry run writes nothing and reports the same. `undo` takes decisions back. Age is counted from this memory's
-        clock. A store that an earlier version learned from is relearned first. If another process maintains the same
+        clock. A store that an earlier version learned from is relearned first, and pending episodes are learned from:
+        those that fail again stay pending. If another process maintains the same
         namespace at once, the last one's decisions stand. Raises
         `StorageError` if the commit failed: nothing was changed then.
         """
@@ -659,11 +662,13 @@ class Memory:
         self._rooms.committer.catch_up()
         if self._rooms.reader.is_behind and not dry_run:
             self.relearn()
+        learned, pending = self._learn_pending(namespace, dry_run)
         report = self._rooms.maintainer.maintain(namespace, now=self._now(), dry_run=dry_run)
         if not dry_run:
             self._store.compact()
         self._rooms.committer.catch_up()
-        return report
+        unchanged = report.unchanged and not learned
+        return replace(report, learned=learned, pending=pending, unchanged=unchanged)
 
     def relearn(self, *, progress: Callable[[Relearning], None] | None = None) -> Relearning:
         """Learns again from the episodes whose facts an earlier version made, in every namespace.
@@ -702,11 +707,17 @@ class Memory:
         return self._rooms.index.percentile(episode.namespace, episode.context.domain, episode.reward.total)
 
     def stats(self) -> dict[str, Any]:
-        """Counts of the store, its cache and the index, by name."""
+        """Counts of the store, its cache and the index, by name.
+
+        `pending` counts the episodes that wait to be learned from, of every namespace, and `pending_reasons` says why.
+        """
+        from .intake.pending import pending_reasons
+
         self._rooms.committer.catch_up()
         return {
             "open": len(self._rooms.opened.by_id),
             **self._store.stats(),
+            "pending_reasons": dict(pending_reasons(self._store)),
             "late_catch_ups": self._rooms.committer.late_catch_ups,
             "index": self._rooms.index.stats(),
             "observer_failures": self._observers.failures,
@@ -804,6 +815,13 @@ class Memory:
             return self.namespace
         check_namespace(namespace, self.settings.limits)
         return namespace
+
+    def _learn_pending(self, namespace: str, dry_run: bool) -> tuple[int, int]:
+        """Learns from pending episodes; gives how many were learned from, and how many still wait."""
+        if not self._store.pending(1):
+            return 0, 0
+        pending = self._rooms.pending
+        return (0, pending.count(namespace)) if dry_run else pending.learn(namespace)
 
     def _now(self) -> int:
         return self._clock() // 1_000

@@ -128,8 +128,12 @@ class LoggingObserver(Observer):
         self._log(self.level, event, "answered")
 
     def learned(self, event: Event[Learned]) -> None:
-        """Logs the episode's id and state."""
-        self._log(self.level, event, "episode %s %s", event.value.episode_id, event.value.state)
+        """Logs the episode's id and state; one that a part failed to learn from is a warning, with the failure."""
+        learned = event.value
+        if learned.state == "pending":
+            self._log(_WARNING, event, "episode %s pending: %s", learned.episode_id, learned.problems[-1])
+        else:
+            self._log(self.level, event, "episode %s %s", learned.episode_id, learned.state)
 
     def maintained(self, event: Event[Any]) -> None:
         """Logs how much was merged and changed."""

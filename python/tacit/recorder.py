@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Unpack, cast
 from . import _native
 from .current_episode import enter, leave
 from .errors import EpisodeClosedError, EpisodeError, TacitError, ValidationError
-from .intake.conversion import cut_middle, error_text
+from .intake.conversion import cut_middle, error_text, is_failure
 from .intake.lenient_head import lenient_head
 from .memory import Memory
 from .model.advice import Fixes, Playbook, Prediction, Suggestion
@@ -364,7 +364,7 @@ class Recorder:
                 check_outcome(outcome, self.memory.settings.limits)
                 return outcome
         except BaseException as error:
-            if not _is_ours(error):
+            if not is_failure(error):
                 raise
             self._note("judge", error)
         return Outcome.unknown()
@@ -375,7 +375,7 @@ class Recorder:
         try:
             self.learned = self.memory.complete(self.id, verdict)
         except BaseException as error:
-            if self.strict or not _is_ours(error):
+            if self.strict or not is_failure(error):
                 raise
             self._note("complete", error)
             self.learned = self._completed_plainly(error)
@@ -438,7 +438,7 @@ class Recorder:
         try:
             yield
         except BaseException as error:
-            if self.strict or not _is_ours(error):
+            if self.strict or not is_failure(error):
                 raise
             self._note(verb, error)
 
@@ -540,11 +540,6 @@ def _ending_of(error: BaseException | None) -> Outcome:
     if isinstance(error, Exception) and type(error).__name__ != "CancelledError":
         return Outcome.failure(_described(error))
     return Outcome.abandoned()
-
-
-def _is_ours(error: BaseException) -> bool:
-    """Returns True for a failure inside tacit: an `Exception`, or a panic in Rust, which PyO3 raises beside it."""
-    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
 
 
 def _asking_of(episode: Episode) -> Asking:

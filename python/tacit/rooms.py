@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .intake.intake import Intake
     from .intake.learner import Learner
     from .intake.open_episodes import OpenEpisodes
+    from .intake.pending import CommitItems, PendingEpisodes
     from .intake.relearning import Relearner
     from .maintenance.maintainer import Maintainer
     from .maintenance.state import MaintenanceStates
@@ -152,6 +153,20 @@ class Rooms:
         )
 
     @Room
+    def items(self) -> CommitItems:
+        """Makes the items of commits."""
+        from .intake.pending import CommitItems
+
+        return CommitItems(self.learner, self.redactor)
+
+    @Room
+    def pending(self) -> PendingEpisodes:
+        """Learns from episodes that a part failed to learn from."""
+        from .intake.pending import PendingEpisodes
+
+        return PendingEpisodes(store=self.store, items=self.items, commit=self.committer.commit_batch)
+
+    @Room
     def intake(self) -> Intake:
         """Completes, adds and forgets episodes."""
         from .intake.intake import Intake
@@ -159,7 +174,7 @@ class Rooms:
         return Intake(
             store=self.store,
             committer=self.committer,
-            learner=self.learner,
+            items=self.items,
             crediting=self.crediting,
             opened=self.opened,
             limits=self.settings.limits,

@@ -120,13 +120,16 @@ FAULTY = Settings(embedder="faulty")
 
 
 @pytest.mark.parametrize("row", [[float("nan")] * 4, [float("inf")] * 4, [1.0] * 3])
-def test_a_vector_that_is_none_is_refused_before_anything_is_stored(faulty: Faulty, row: list[float]) -> None:
+def test_an_episode_whose_vector_is_none_is_stored_and_learned_from_later(
+    faulty: Faulty, row: list[float]
+) -> None:
     memory, sound = Memory(settings=FAULTY), faulty.row
     faulty.row = row
-    with pytest.raises(ValidationError, match="embedding"):
-        memory.add(Episode(task="t", outcome=WELL))
+    added = memory.add(Episode(task="t", outcome=WELL))
+    assert (added.state, memory.patterns()) == ("pending", ())
+    assert "embedding must be 1 rows of 4 finite numbers" in added.problems[0]
     faulty.row = sound
-    assert memory.add(Episode(task="t", outcome=WELL)).state == "learned"
+    assert memory.maintain().learned == 1
     assert len(memory.recall("t").hits) == 1
 
 

@@ -19,6 +19,7 @@ from .. import __version__
 from .._native import TEXT_VERSION
 from ..errors import TacitError
 from ..intake.facts_version import oldest_version
+from ..intake.pending import pending_reasons
 from ..model.episode import Episode
 from ..storage import NativeStore
 from . import console
@@ -115,6 +116,7 @@ def _inside(file: Path) -> Iterator[Check]:
             ("patterns", _patterns),
             ("backups", _backups),
             ("facts", _facts),
+            ("pending", _pending),
             ("cache", _cache),
         ):
             yield _tried(name, look, store)
@@ -128,6 +130,18 @@ def _facts(store: NativeStore) -> tuple[bool, str]:
     if version < TEXT_VERSION:
         return True, f"made by text version {version} of {TEXT_VERSION}; `tacit maintain` relearns them"
     return True, f"made by text version {version}"
+
+
+def _pending(store: NativeStore) -> tuple[bool, str]:
+    """Pending episodes are no fault of the file: the parts that failed are named, and `maintain` tries again."""
+    reasons = pending_reasons(store)
+    if not reasons:
+        return True, "every ended episode was learned from"
+    named = "; ".join(f"{count:,} for {reason}" for reason, count in reasons.most_common(3))
+    return (
+        True,
+        f"{store.stats()['pending']:,} wait to be learned from: {named}; `tacit maintain` tries again",
+    )
 
 
 def _tried(name: str, look: Callable[[NativeStore], tuple[bool, str]], store: NativeStore) -> Check:

@@ -118,6 +118,10 @@ def _say_summary(summary: ImportSummary) -> None:
     hidden = len(summary.refused) - SHOWN_REFUSALS
     if hidden > 0:
         console.say(Text(f"  and {console.count_of(hidden, 'more line')}: --json lists them all", "yellow"))
+    if summary.pending:
+        console.note(
+            f"{console.count_of(summary.pending, 'episode')} not learned from yet: see `tacit doctor`"
+        )
     if summary.truncated:
         console.note(f"{console.count_of(summary.truncated, 'observation')} cut to the limit")
     if summary.left_out:
@@ -156,6 +160,7 @@ def _totals(summaries: list[ImportSummary], learned: dict[str, tuple[Pattern, ..
         "imported": sum(each.imported for each in summaries),
         "unchanged": sum(each.unchanged for each in summaries),
         "refused": [refusal for each in summaries for refusal in each.refused],
+        "pending": sum(each.pending for each in summaries),
         "truncated": sum(each.truncated for each in summaries),
         "left_out": sorted({name for each in summaries for name in each.left_out}),
         "files": summaries,

@@ -116,10 +116,15 @@ def _report(report: Maintenance) -> Iterator[Any]:
     for state in ("proven", "pitfall", "candidate", "retired"):
         changed = [each.text or each.pattern for each in report.changed if each.after == state]
         yield from _decisions(f"{would}{state}", changed)
+    if report.learned:
+        yield f"{console.count_of(report.learned, 'pending episode')} learned from"
+    if report.pending:
+        waiting = console.count_of(report.pending, "pending episode")
+        yield Text(f"{waiting} not learned from yet; `tacit doctor` says why", "yellow")
     heuristics = console.count_of(len(report.heuristics), "heuristic")
     clusters = console.count_of(len(report.clusters), "cluster")
     yield f"{heuristics} ({report.new_heuristics:,} new), {clusters}"
-    if report.unchanged:
+    if report.unchanged and not report.pending:
         yield Text("no problems found; nothing to do", console.QUIET)
     elif report.id is not None:
         yield Text(f"undo with: tacit undo {report.id}", console.QUIET)

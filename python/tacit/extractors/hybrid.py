@@ -43,7 +43,7 @@ class Hybrid:
 
     def extract_with(self, trajectory: Trajectory, episode: Callable[[], Episode]) -> Findings:
         """The same from the columns; `episode` is asked for only by extractors that need the value."""
-        return Findings.merge([(name, run(trajectory, episode)) for name, run in self._runs])
+        return Findings.merge([(name, _found(name, run, trajectory, episode)) for name, run in self._runs])
 
     def teach_with(self, trajectory: Trajectory, episode: Callable[[], Episode]) -> Findings:
         """The findings that an episode teaches: all of them, or while its outcome is unknown its recoveries alone.
@@ -52,7 +52,7 @@ class Hybrid:
         """
         if trajectory.base is not None:
             return self.extract_with(trajectory, episode)
-        runs = ((name, run(trajectory, episode)) for name, run in self._runs)
+        runs = ((name, _found(name, run, trajectory, episode)) for name, run in self._runs)
         return Findings.merge(
             [(name, [each for each in found if each.kind in _VISIBLE]) for name, found in runs]
         )
@@ -69,6 +69,17 @@ def _runner(name: str, extractor: Extractor) -> _Run:
         by_columns = extractor.extract_trajectory
         return lambda trajectory, _: by_columns(trajectory)
     return lambda _, episode: _checked(name, extractor.extract(episode()))
+
+
+def _found(
+    name: str, run: _Run, trajectory: Trajectory, episode: Callable[[], Episode]
+) -> Findings | list[Finding]:
+    """The findings of one extractor; a note on its exception names it."""
+    try:
+        return run(trajectory, episode)
+    except Exception as error:
+        error.add_note(f"in extractor {name}")
+        raise
 
 
 def _checked(name: str, findings: Iterable[Finding]) -> list[Finding]:

@@ -26,8 +26,8 @@ class ImportSummary:
     """The result of an import.
 
     `imported` episodes are new, `unchanged` ones were there already, `refused` lists the lines that could not be
-    used. `truncated` counts the observations that were cut with the caller's permission; `left_out` names the fields
-    of lines that episodes do not hold.
+    used. `pending` counts the new ones that a part failed to learn from. `truncated` counts the observations that
+    were cut with the caller's permission; `left_out` names the fields of lines that episodes do not hold.
     """
 
     path: str
@@ -36,6 +36,7 @@ class ImportSummary:
     refused: tuple[Refusal, ...] = ()
     truncated: int = 0
     left_out: tuple[str, ...] = ()
+    pending: int = 0
 
 
 def import_file(
@@ -90,6 +91,7 @@ class _Run:
         self._cuts = cuts
         self._imported = 0
         self._unchanged = 0
+        self._pending = 0
         self._truncated = 0
         self._refused: list[Refusal] = []
         self._left_out: set[str] = set()
@@ -116,6 +118,7 @@ class _Run:
                 self._unchanged += 1
             else:
                 self._imported += 1
+                self._pending += learned.state == "pending"
 
     def _prepared(self, entry: Entry) -> Entry:
         self._left_out |= entry.left_out
@@ -140,5 +143,6 @@ class _Run:
             unchanged=self._unchanged,
             refused=tuple(sorted(self._refused, key=lambda refusal: (refusal.path, refusal.line))),
             truncated=self._truncated,
+            pending=self._pending,
             left_out=tuple(sorted(self._left_out)),
         )

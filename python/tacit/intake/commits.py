@@ -32,18 +32,21 @@ class CommitItem:
     An episode that is known to be stored has no record to commit.
     """
 
-    state: Literal["learned", "abandoned", "unchanged"]
+    state: Literal["learned", "pending", "abandoned", "unchanged"]
     id: bytes
     record: EpisodeRecord | None
     lesson: LearnedRecord | None = None
     redacted: int = 0
     """The number of secrets that redaction replaced in the record."""
+    failure: str | None = None
+    """The failure for which the episode is pending."""
 
     def learned(self, receipt: Receipt) -> Learned:
         """The public value, once it is durable."""
         id, lesson = as_text(self.id), self.lesson
         if lesson is None:
-            return Learned(id, self.state, receipt, redacted=self.redacted)
+            problems = () if self.failure is None else (f"learning: {self.failure}",)
+            return Learned(id, self.state, receipt, redacted=self.redacted, problems=problems)
         return Learned(
             id, self.state, receipt, lesson.reward, lesson.reflection, lesson.findings, self.redacted
         )

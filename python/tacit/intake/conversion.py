@@ -389,6 +389,16 @@ def error_text(error: BaseException) -> str:
     return f"{name}: {message}" if message else name
 
 
+def is_failure(error: BaseException) -> bool:
+    """Returns True for a failure of a part: an `Exception`, or a panic in Rust, which PyO3 raises beside it.
+
+    Example:
+        >>> is_failure(ValueError()), is_failure(KeyboardInterrupt())
+        (True, False)
+    """
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
 def _is_decimal(value: object) -> bool:
     # `decimal` is not imported for the sake of a value that is none.
     return type(value).__module__ in ("decimal", "_decimal", "_pydecimal") and _type_name(value) == "Decimal"

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import msgspec
 
+from .._native import Findings
 from ..config import Limits
 from ..credit.receipts import receipts_of, revocation_records
 from ..credit.usage import Crediting
@@ -26,16 +27,17 @@ from ..model.content import is_same_run, namespace_of
 from ..model.episode import Episode, Outcome
 from ..model.ids import as_bytes
 from ..model.learned import Learned
-from ..model.record import Batch, Filters, Receipt
+from ..model.record import Batch, Filters, Receipt, SideRecord
 from ..redaction import Redactor
 from ..storage.base import Store
 from .commits import CommitItem, Staged
 from .committer import Committer
-from .learner import Learner
+from .conversion import error_text, is_failure
 from .open_episodes import OpenEpisode, OpenEpisodes
+from .pending import CommitItems, closed_again
 from .redacting import redacted_outcome, redacted_value
 from .values import closed_episode
-from .verdicts import Verdicts, closed_again
+from .verdicts import Verdicts
 
 _EPISODES = msgspec.msgpack.Decoder(Episode)
 _UNJUDGED = ("unknown", "abandoned")
@@ -44,14 +46,17 @@ _CHUNK = 64
 
 
 class Intake:
-    """Learns from episodes that end and commits their lessons."""
+    """Learns from episodes that end and commits their lessons.
+
+    An episode from which a part fails to learn is stored all the same, as pending.
+    """
 
     def __init__(
         self,
         *,
         store: Store,
         committer: Committer,
-        learner: Learner,
+        items: CommitItems,
         crediting: Crediting,
         opened: OpenEpisodes,
         limits: Limits,
@@ -60,13 +65,13 @@ class Intake:
     ) -> None:
         self._store = store
         self._committer = committer
-        self._learner = learner
+        self._items = items
         self._crediting = crediting
         self._opened = opened
         self._limits = limits
         self._redactor = redactor
         self._now = now
-        self._verdicts = Verdicts(store=store, learner=learner, commit=committer.commit_batch)
+        self._verdicts = Verdicts(store=store, items=items, commit=committer.commit_batch)
         self._unstored: dict[str, tuple[Outcome, str]] = {}
 
     # --- an open episode ends ---
@@ -123,7 +128,7 @@ class Intake:
                 return self._conflicting(opened, closed, error)
             del self._opened.by_id[episode_id]
             if learned.receipt.committed:
-                return replace(learned, problems=opened.problems)
+                return replace(learned, problems=(*opened.problems, *learned.problems))
             return self._completed_before(episode_id, outcome, opened.namespace)
 
     def _conflicting(self, opened: OpenEpisode, closed: ClosedEpisode, error: ConflictError) -> Learned:
@@ -144,10 +149,7 @@ class Intake:
     def _learn_and_commit(self, opened: OpenEpisode, closed: ClosedEpisode) -> Learned:
         self._committer.catch_up()
         item = self._learn(closed, Staged())
-        findings = item.lesson.findings if item.lesson else None
-        side_records = opened.side_records(
-            closed, lambda: self._crediting.side_records(closed, opened.receipts, findings)
-        )
+        side_records, problems = self._credits(opened, closed, item)
         assert item.record is not None
         removed, expect = self._opened.journal.removal(opened)
         try:
@@ -155,7 +157,27 @@ class Intake:
         except VersionConflictError:
             self._opened.journal.removal(opened)  # raises if another process took the episode over
             raise
-        return item.learned(receipt)
+        learned = item.learned(receipt)
+        return replace(learned, problems=(*learned.problems, *problems))
+
+    def _credits(
+        self, opened: OpenEpisode, closed: ClosedEpisode, item: CommitItem
+    ) -> tuple[tuple[SideRecord, ...], tuple[str, ...]]:
+        """Receipts and credit of the answers, and problems: if a part fails, no memory is found to be used."""
+
+        def credited(findings: Findings | None) -> tuple[SideRecord, ...]:
+            return self._crediting.side_records(closed, opened.receipts, findings)
+
+        if not opened.receipts:
+            return (), ()
+        try:
+            found = self._items.findings(item, closed)
+            return opened.side_records(closed, lambda: credited(found)), ()
+        except BaseException as error:
+            if not is_failure(error):
+                raise
+            problem = f"credit: not given, {error_text(error)}"
+            return opened.side_records(closed, lambda: credited(None)), (problem,)
 
     def _drop_repeated(self, opened: OpenEpisode, stored: Episode) -> Learned:
         """Ends an open episode whose run is stored already: nothing of its own is kept."""
@@ -301,10 +323,7 @@ class Intake:
 
     def _learn(self, closed: ClosedEpisode, staged: Staged) -> CommitItem:
         """Learns from an episode, against the index and the items that will be committed with it."""
-        if closed.outcome.kind == "abandoned":
-            return CommitItem("abandoned", closed.id, closed.stored("abandoned"), redacted=closed.secrets)
-        lesson = self._learner.learn(closed, staged=staged.patterns[closed.head.namespace])
-        return CommitItem("learned", closed.id, lesson.record, lesson, closed.secrets)
+        return self._items.ended(closed, staged.patterns[closed.head.namespace])
 
     def _stored_id(self, closed: ClosedEpisode) -> bytes | None:
         """The id under which the same episode is stored, by its external id or its own."""

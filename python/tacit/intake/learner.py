@@ -62,13 +62,17 @@ class Learner:
         trajectory = draft.trajectory if is_current else Trajectory(draft.record, version)
         findings = self.hybrid.extract_with(trajectory, lambda: draft.episode)
         facts = findings.facts()
-        new = self._unseen(draft.head.namespace, facts, staged if draft.outcome.share is not None else None)
+        known = staged if draft.outcome.share is not None else None
+        new = self._unseen(draft.head.namespace, facts, known)
         history = self._history(draft, trajectory, findings, len(new))
         novelty = len(new) / max(1, len(findings.pattern_ids))
         scored = self._score(draft, novelty, history)
         # Until the store is relearned it is read in the previous version and written in the newest.
         is_same = is_current and draft.outcome.share is not None
-        return self._lesson(draft, scored, history, findings, findings if is_same else None)
+        lesson = self._lesson(draft, scored, history, findings, findings if is_same else None)
+        if known is not None:
+            known |= new
+        return lesson
 
     def judge(self, draft: ClosedEpisode, basis: ScoringBasis | None) -> LearnedRecord:
         """The lesson of a draft under a later verdict: it is scored with the figures of its first ending.
@@ -99,10 +103,7 @@ class Learner:
 
     def _unseen(self, namespace: str, facts: bytes, staged: set[bytes] | None) -> set[bytes]:
         unseen = set(self.index.unseen(namespace, facts))
-        if staged is not None:
-            unseen -= staged
-            staged |= unseen
-        return unseen
+        return unseen if staged is None else unseen - staged
 
     def _history(self, draft: ClosedEpisode, trajectory: Trajectory, findings: Findings, new: int) -> History:
         head = draft.head
@@ -169,4 +170,8 @@ class Learner:
     def _embed(self, task: str) -> bytes:
         if self.embedder is None:
             return b""
-        return embed_packed(self.embedder, [task])[0]
+        try:
+            return embed_packed(self.embedder, [task])[0]
+        except Exception as error:
+            error.add_note(f"in embedder {self.embedder.name}")
+            raise

@@ -22,7 +22,9 @@ def content_of(episode: Episode, *, dated: bool) -> bytes:
 
     Unless the episode was `dated` by its recorder, its times are no part of the content.
     """
-    content = replace(episode, id="", reward=None, reflection=None, judged_by=None, judged_at=None)
+    content = replace(
+        episode, id="", reward=None, reflection=None, judged_by=None, judged_at=None, pending=None
+    )
     if not dated:
         steps = tuple(replace(step, at=0) for step in episode.steps)
         content = replace(content, steps=steps, started_at=0, ended_at=None, timed=True)

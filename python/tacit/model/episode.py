@@ -201,6 +201,8 @@ class Episode:
     """The source of a verdict that `Memory.judge` gave; `None` means that the outcome is the one it ended with."""
     judged_at: int | None = None
     """Microseconds since 1970, UTC; `None` without such a verdict."""
+    pending: str | None = None
+    """The failure because of which the ended episode was not learned from yet; `None` if it does not wait."""
 
     @property
     def duration_s(self) -> float | None:

@@ -14,7 +14,8 @@ from .record import Receipt
 class Learned:
     """The lessons of an episode, and the receipt of their commit.
 
-    `state` is "learned"; "abandoned" if the episode was stored without being learned from; "unchanged" if the same
+    `state` is "learned"; "pending" if the episode was stored and a part (an extractor, an embedder) failed, so that it
+    is learned from later; "abandoned" if the episode was stored without being learned from; "unchanged" if the same
     episode was there already; "unstored" if the store failed and the episode is still open; "open" if an open episode
     was judged, which takes effect when it ends. `findings` are the findings of the extractors.
 
@@ -27,7 +28,7 @@ class Learned:
     """
 
     episode_id: str
-    state: Literal["learned", "abandoned", "unchanged", "unstored", "open"]
+    state: Literal["learned", "pending", "abandoned", "unchanged", "unstored", "open"]
     receipt: Receipt
     reward: Reward | None = None
     reflection: Reflection | None = None

@@ -54,7 +54,8 @@ class Maintenance:
     `id` names its audit entry, for `undo`; `None` means that nothing was decided or written. `merges` and `changed`
     are the decisions: near-duplicates, and patterns that were promoted, retired or brought back. `clusters` and
     `heuristics` are those there are now, `new_heuristics` and `gone_heuristics` count the differences.
-    `unchanged` means that there was nothing to do.
+    `learned` counts pending episodes that were learned from, `pending` those that still wait. `unchanged` means that
+    there was nothing to do.
 
     Example:
         >>> from tacit import Memory
@@ -73,6 +74,8 @@ class Maintenance:
     heuristics: tuple[Heuristic, ...] = ()
     new_heuristics: int = 0
     gone_heuristics: int = 0
+    learned: int = 0
+    pending: int = 0
     unchanged: bool = True
     elapsed_ms: float = field(default=0.0, compare=False)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import tacit as package
-from tacit import demo
+from tacit import Episode, Memory, Outcome, Settings, demo
 from tests.unit.cli.conftest import Tacit
 from tests.unit.importers.runs import run, step, write
 
@@ -310,6 +310,23 @@ def test_a_backup_is_a_memory_of_its_own_and_replaces_no_file(filled: Tacit, tmp
     refused = filled("backup", copy)
     assert (refused.status, refused.err.count("\n")) == (1, 1)
     assert filled("backup", tmp_path / "other.db", "--db", tmp_path / "absent.db").status == 1
+
+
+def test_doctor_names_the_failures_for_which_episodes_wait_and_maintain_learns_from_them(
+    filled: Tacit, database: Path
+) -> None:
+    class Failing:
+        name, dimension = "failing", 2
+
+        def embed(self, texts: object) -> None:
+            raise RuntimeError("no more credit")
+
+    with Memory(database, settings=Settings(embedder=Failing())) as memory:
+        memory.add(Episode(task="Cancel order 17", outcome=Outcome.success()))
+    (check,) = (each for each in filled("doctor", "--json").data["checks"] if each["name"] == "pending")
+    assert (check["ok"], "1 wait" in check["detail"], "no more credit" in check["detail"]) == (True,) * 3
+    assert "1 pending episode learned from" in filled("maintain").out
+    assert filled("doctor", "--json").data["checks"][-2]["detail"] == "every ended episode was learned from"
 
 
 def test_doctor_says_of_another_file_that_it_is_not_a_memory(tacit: Tacit, database: Path) -> None:
