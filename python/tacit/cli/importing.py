@@ -48,6 +48,10 @@ def import_files(
     replace: Annotated[
         bool, typer.Option("--replace", help="Put a run in the place of another one with its identity.")
     ] = False,
+    nan_as_null: Annotated[
+        bool,
+        typer.Option("--nan-as-null", help="Read NaN and Infinity as null instead of refusing the line."),
+    ] = False,
     database: Database = None,
     namespace: Namespace = "default",
     as_json: AsJson = False,
@@ -65,7 +69,15 @@ def import_files(
         for path in files:
             with _progress(path, shown=not as_json) as progress:
                 summaries.append(
-                    import_file(memory, path, format=format, truncate=cut, replace=replace, progress=progress)
+                    import_file(
+                        memory,
+                        path,
+                        format=format,
+                        truncate=cut,
+                        replace=replace,
+                        nan_as_null=nan_as_null,
+                        progress=progress,
+                    )
                 )
             if not as_json:
                 _say_summary(summaries[-1])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .base import Entry, Importer, Refusal, importers
 from .importing import ImportSummary, import_file
 from .jsonl import Jsonl, tasks_beside
+from .lines import episode_line
 from .source import Line, Source, check_readable
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Refusal",
     "Source",
     "check_readable",
+    "episode_line",
     "import_file",
     "importers",
     "tasks_beside",

@@ -46,13 +46,15 @@ def import_file(
     format: str = "jsonl",
     truncate: Literal["observation"] | None = None,
     replace: bool = False,
+    nan_as_null: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> ImportSummary:
     """Adds every run of a file to a memory and learns from it; importing the file again changes nothing.
 
     `path` may be "-" for standard input. A line that cannot be used is refused with its number and the reason, and
     the rest is imported. An observation beyond the memory's limit is such a reason, unless `truncate="observation"`
-    allows to cut it. With `replace` a run takes the place of another one that is stored under its identity.
+    allows to cut it; NaN and infinities are one, unless `nan_as_null` reads them as null. With `replace` a run takes
+    the place of another one that is stored under its identity.
     `progress` gets the bytes read and all bytes of the file after each chunk.
 
     Raises `ValidationError` for a file that cannot be opened, `UnknownNameError` for an unknown format, and
@@ -60,9 +62,10 @@ def import_file(
     """
     if truncate not in (None, "observation"):
         raise ValidationError("truncate", "None or 'observation'", repr(truncate))
+    importer = importers.create(format, **({"nan_as_null": True} if nan_as_null else {}))
     run = _Run(memory, cuts=truncate is not None, replaces=replace)
     with Source(path) as source:
-        for chunk in _chunks(importers.create(format).read(source)):
+        for chunk in _chunks(importer.read(source)):
             run.take(chunk, source)
             if progress is not None:
                 progress(source.position, source.size)

@@ -13,6 +13,8 @@ from ..errors import ValidationError
 from ..model.context import Complexity, TaskContext
 from ..model.episode import Episode, Json, Outcome, Step
 from .base import Entry, importers
+from .lines import episode_in, is_episode_line, unknown_fields
+from .numbers import has_no_json_number, with_nulls
 from .source import Line, Refusal, Source
 
 _COMPLEXITY_OF: dict[str, Complexity] = {
@@ -74,11 +76,16 @@ _OUTCOME_FIELDS = frozenset(_Outcome.__struct_fields__)
 
 @importers.register("jsonl")
 class Jsonl:
-    """One run a line; `docs/guides/importing.md` has the fields.
+    """One run a line, in either of two forms; `docs/guides/importing.md` has the fields.
+
+    With `nan_as_null` NaN and infinities are read as null; without it their line is refused.
 
     A file called `X.episodes.jsonl` or `X.episodes.jsonl.gz` is read with its neighbour `X.tasks.jsonl` (or `.gz`),
     for the difficulty of its tasks.
     """
+
+    def __init__(self, *, nan_as_null: bool = False) -> None:
+        self.nan_as_null = nan_as_null
 
     def read(self, source: Source) -> Iterator[Entry | Refusal]:
         """An entry or a refusal for each line that is not blank."""
@@ -88,6 +95,8 @@ class Jsonl:
             if isinstance(line, Refusal):
                 yield line
                 continue
+            if self.nan_as_null:
+                line = Line(line.number, with_nulls(line.content))
             try:
                 yield _entry(line, complexities)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValidationError) as error:
@@ -139,11 +148,16 @@ def _reason(error: Exception, line: Line) -> str:
         return f"is not UTF-8: {fault.reason} at byte {fault.start} of the line"
     if _SURROGATE.search(line.content):
         return f"is not JSON, or holds a lone surrogate: {error}"
+    if has_no_json_number(line.content):
+        return f"holds NaN or Infinity, which JSON does not have ({error}); --nan-as-null reads them as null"
     return f"is not JSON: {error}"
 
 
 def _entry(line: Line, complexities: dict[tuple[str, str], Complexity]) -> Entry:
     values = _VALUES.decode(line.content)
+    if is_episode_line(values):
+        episode = episode_in(values, line.content)
+        return Entry(line.number, episode, len(line.content), unknown_fields(values))
     run = msgspec.convert(values, _Run)
     complexity = complexities.get((run.source, run.task_id), "unknown")
     return Entry(line.number, _episode(run, complexity), len(line.content), _left_out(values))

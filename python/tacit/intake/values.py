@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from .. import _native
 from ..config import Limits
 from ..errors import ValidationError
-from ..model.checks import check_head, check_outcome, check_sequence, check_type
+from ..model.checks import check_head, check_name, check_outcome, check_sequence, check_type
 from ..model.closed_episode import ClosedEpisode
 from ..model.content import content_of
 from ..model.episode import Episode, Json, Outcome, Step
@@ -34,6 +34,9 @@ def closed_episode(given: Episode, *, now: int, limits: Limits, redactor: Redact
     check_head(episode, limits)
     check_sequence("steps", episode.steps)
     opened = OpenEpisode(episode, limits)
+    if episode.judged_by is not None and episode.outcome is not None:
+        check_name("judged_by", episode.judged_by, limits)
+        opened.verdict = episode.outcome, episode.judged_by, episode.judged_at or episode.ended_at or now
     for number, step in enumerate(episode.steps, 1):
         _add_step(opened, step, number)
     assert episode.outcome is not None
@@ -53,12 +56,14 @@ def with_given_times(given: Episode, now: int) -> Episode:
     check_sequence("steps", given.steps)
     started_at = given_time("started_at", given.started_at, now)
     ended_at = None if given.ended_at is None else given_time("ended_at", given.ended_at, now)
+    judged_at = None if given.judged_at is None else given_time("judged_at", given.judged_at, now)
     steps = given.steps
     if any(isinstance(step, Step) and step.at for step in steps):
         steps = tuple(_with_given_time(step, number, now) for number, step in enumerate(steps, 1))
-    if started_at is given.started_at and ended_at is given.ended_at and steps is given.steps:
+    times = {"started_at": started_at, "ended_at": ended_at, "judged_at": judged_at}
+    if steps is given.steps and all(time is getattr(given, name) for name, time in times.items()):
         return given
-    return replace(given, started_at=started_at, ended_at=ended_at, steps=steps)
+    return replace(given, steps=steps, started_at=started_at, ended_at=ended_at, judged_at=judged_at)
 
 
 def _with_given_time(step: Step, number: int, now: int) -> Step:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -424,3 +425,22 @@ def test_a_closed_loop_is_told_arm_by_arm(tacit: Tacit, monkeypatch: pytest.Monk
     ]
     data = tacit("eval", "--live", "--json").data
     assert (data["seeds"], data["tasks"], len(data["arms"])) == (5, 2, 4)
+
+
+def test_import_puts_a_longer_run_in_the_place_of_the_stored_one(tacit: Tacit, tmp_path: Path) -> None:
+    path, steps = tmp_path / "runs.jsonl", [{"tool": "look", "output": 1}, {"tool": "buy", "output": None}]
+    for number in (1, 2):
+        line = {"task": "Buy a fern", "external_id": "run-1", "steps": steps[:number]}
+        path.write_text(json.dumps(line))
+        data = tacit("import", path, "--json").data
+        assert (data["imported"], len(data["refused"])) == ((1, 0) if number == 1 else (0, 1))
+    assert tacit("import", path, "--replace", "--json").data["imported"] == 1
+    (episode,) = tacit("episodes", "--json").data["episodes"]
+    assert [step["tool"] for step in episode["steps"]] == ["look", "buy"]
+
+
+def test_import_reads_nan_as_null_where_it_may(tacit: Tacit, tmp_path: Path) -> None:
+    path = tmp_path / "runs.jsonl"
+    path.write_text('{"task": "Measure", "metadata": {"loss": NaN}}')
+    assert "NaN or Infinity" in tacit("import", path).out
+    assert tacit("import", path, "--nan-as-null", "--json").data["imported"] == 1
