@@ -22,6 +22,9 @@ mod similarity;
 mod store;
 mod trajectory;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[pyo3::pymodule(gil_used = false)]
 mod _native {
     #[pymodule_export]
