@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from .. import _native
 from .base import History
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from .._native import EpisodeColumns
 
     Integers = NDArray[np.int64]
     Shares = NDArray[np.float64]
@@ -18,8 +21,6 @@ if TYPE_CHECKING:
 FEATURES = ("domain", "language", "framework", "task_type", "agent", "complexity")
 COMPLEXITIES = ("simple", "moderate", "complex", "unknown")
 OK, NOTHING, FINISH, START = -2, -1, -1, -1
-_MOST_NAMES = 100
-"""A rule that was seen in more domains than this names so many of them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,14 +106,12 @@ class Columns:
         """The value of a feature in words."""
         return COMPLEXITIES[place] if feature == "complexity" else self.name(place)
 
-    def named(self, feature: str, episodes: Integers) -> tuple[str, ...]:
-        """The names of a feature in these episodes, sorted; of very many the most frequent ones."""
+    @cached_property
+    def native(self) -> EpisodeColumns:
+        """The outcomes and features, as the native comparisons read them."""
         import numpy as np
 
-        places, counts = np.unique(self.feature(feature)[episodes], return_counts=True)
-        places, counts = places[places >= 0], counts[places >= 0]
-        frequent = np.sort(places[np.argsort(-counts, kind="stable")[:_MOST_NAMES]])
-        return tuple(self.names[place] for place in frequent)
+        return _native.EpisodeColumns(self.outcomes, np.ascontiguousarray(self.features))
 
 
 def _codes(*columns: Integers) -> Integers:

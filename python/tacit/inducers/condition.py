@@ -9,17 +9,20 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .. import _native
-from .columns import Columns
+from .columns import FEATURES, Columns
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from .._native import ActionEvidence, ConditionEvidence
     from .columns import Integers, Shares
 
     Mask = NDArray[np.bool_]
 
 _DEVIATIONS = 1.959963984540054
+_MOST_NAMES = 100
+"""A rule that was seen in more domains than this names so many of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +62,6 @@ class Odds:
         return (math.log(self.high) - math.log(self.low)) / (2 * _DEVIATIONS)
 
 
-UNKNOWN = Odds(math.nan, 0.0, math.inf, 1.0)
-
-
 @dataclass(frozen=True, eq=False)
 class Condition:
     """One element an occurrence, by episode and step; `describe` says what an action is.
@@ -83,41 +83,21 @@ class Condition:
     """The row of the columns of each occurrence; `None` means that occurrences are no choices."""
 
     @cached_property
-    def first(self) -> Integers:
-        """The occurrences that were the first of their episode."""
-        import numpy as np
+    def evidence(self) -> ConditionEvidence:
+        """The occurrences with the totals that comparisons start from."""
+        return _native.ConditionEvidence(
+            self.columns.native, self.strata, self.episode, self.action, self.success
+        )
 
-        _, places = np.unique(self.episode, return_index=True)
-        return places
+    def actions(self, min_trials: int) -> list[tuple[ActionEvidence, Action]]:
+        """Each action with at least `min_trials` occurrences, the most frequent first, then by its text."""
+        found = [(each, self.describe(each.action)) for each in self.evidence.actions(min_trials)]
+        return sorted(found, key=lambda pair: (-pair[0].trials, pair[1].text))
 
-    @cached_property
-    def actions(self) -> dict[int, int]:
-        """How often each action occurred, the most frequent first."""
-        import numpy as np
-
-        actions, counts = np.unique(self.action, return_counts=True)
-        pairs = zip(actions.tolist(), counts.tolist(), strict=True)
-        return dict(sorted(pairs, key=lambda pair: (-pair[1], self.describe(pair[0]).text)))
-
-    def episodes_of(self, own: Mask) -> Integers:
-        """The episodes whose first occurrence is among these."""
-        return self.episode[self.first[own[self.first]]]
-
-    def odds(self, own: Mask) -> Odds:
-        """The success of the episodes that did this first beside that of those that did something else."""
-        import numpy as np
-
-        episodes = self.episode[self.first]
-        if not len(episodes):
-            return UNKNOWN
-        did, outcomes = own[self.first], self.columns.outcomes[episodes]
-        groups, places = np.unique(self.strata[episodes], return_inverse=True)
-        strata = np.empty((len(groups), 4))
-        for column, (chosen, share) in enumerate(
-            ((did, outcomes), (did, 1 - outcomes), (~did, outcomes), (~did, 1 - outcomes))
-        ):
-            strata[:, column] = np.bincount(places, np.where(chosen, share, 0.0), len(groups))
-        return Odds(*_native.odds_ratio(strata), _native.p_value(strata))
+    def named(self, feature: str, evidence: ActionEvidence) -> tuple[str, ...]:
+        """The names of a feature among the occurrences of an action, sorted; of very many the most frequent ones."""
+        places = self.evidence.values_among(evidence, FEATURES.index(feature), _MOST_NAMES)
+        return tuple(self.columns.names[place] for place in places)
 
     def where(self, mask: Mask, feature: str, value: Any, said: str) -> Condition:
         """The occurrences of which something more is true."""

@@ -10,15 +10,13 @@ from .. import _native
 from .._native import Finding
 from ..model.pattern import Alternative, Heuristic, is_undecided
 from .base import History, inducers
-from .columns import Columns
+from .columns import FEATURES, Columns
 from .condition import Action, Condition, Odds
 from .conditions import conditions
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Mask = NDArray[np.bool_]
+    from .._native import ActionEvidence
+    from .condition import Mask
 
 _REFINED_BY = ("agent", "complexity", "domain", "language")
 _ALTERNATIVES = 3
@@ -26,13 +24,20 @@ _ALTERNATIVES = 3
 
 @dataclass(frozen=True, eq=False)
 class _Rule:
-    """A heuristic while it is looked at, with the occurrences that it is made of."""
+    """A heuristic while it is looked at, with its condition and the occurrences that it is made of."""
 
     heuristic: Heuristic
     situation: Condition
-    own: Mask
     deed: Action
     odds: Odds
+    number: int | None = None
+    """The number of its action under the condition; `None` if it is made of `some` of the occurrences."""
+    some: Mask | None = None
+
+    @property
+    def own(self) -> Mask:
+        """True for each of its occurrences; not kept, since one rule's mask is as long as its condition."""
+        return self.situation.action == self.number if self.some is None else self.some
 
 
 @inducers.register("heuristic")
@@ -65,10 +70,9 @@ class Heuristics:
 
     def _rules(self, situation: Condition) -> list[_Rule]:
         """The rules of one condition, each with its alternatives."""
-        frequent = [action for action, times in situation.actions.items() if times >= self.min_trials]
         rules = [
-            self._rule(situation, situation.action == action, situation.describe(action))
-            for action in frequent
+            self._rule(situation, evidence, deed, number=evidence.action)
+            for evidence, deed in situation.actions(self.min_trials)
         ]
         return [
             replace(rule, heuristic=replace(rule.heuristic, alternatives=_others(rule, rules)))
@@ -78,19 +82,16 @@ class Heuristics:
     def _rule(
         self,
         situation: Condition,
-        own: Mask,
+        evidence: ActionEvidence,
         deed: Action,
         *,
-        success: NDArray[np.float64] | None = None,
+        number: int | None = None,
+        some: Mask | None = None,
         **said: Any,
     ) -> _Rule:
-        import numpy as np
-
-        columns, counted = situation.columns, situation.success if success is None else success
-        trials, successes = int(own.sum()), float(counted[own].sum())
+        trials, successes = evidence.trials, evidence.successes
         _, low, high = _native.beta_interval(min(successes, float(trials)), trials)
-        episodes, odds = np.unique(situation.episode[own]), situation.odds(own)
-        shown = len(episodes)
+        odds = Odds(*evidence.odds)
         named: dict[str, Any] = {"parents": deed.parents, **said}
         heuristic = Heuristic(
             id=Finding("heuristic", {"when": situation.when, "do": deed.do}).pattern_id,
@@ -102,18 +103,18 @@ class Heuristics:
             high=high,
             when=situation.when,
             do=deed.do,
-            episodes=shown,
-            outcomes=float(columns.outcomes[episodes].sum()),
+            episodes=evidence.episodes,
+            outcomes=evidence.outcomes,
             odds_ratio=odds.ratio if odds.compares else None,
             odds_low=odds.low if odds.compares else None,
             odds_high=odds.high if odds.compares else None,
             undecided=not odds.compares or is_undecided(odds.low, odds.high),
-            agents=columns.named("agent", situation.episode[own]),
-            domains=columns.named("domain", situation.episode[own]),
-            weak=shown < self.min_episodes,
+            agents=situation.named("agent", evidence),
+            domains=situation.named("domain", evidence),
+            weak=evidence.episodes < self.min_episodes,
             **named,
         )
-        return _Rule(heuristic, situation, own, deed, odds)
+        return _Rule(heuristic, situation, deed, odds, number, some)
 
     # --- composition: the second begins where the first ends ---
 
@@ -144,16 +145,17 @@ class Heuristics:
         second = int(seconds[counts.argmax()])
         name = columns.names[second]
         follower = after_success.get((tool, name))
-        own = goes_on & (columns.choose[following] == second)
-        if follower is None or len(situation.episodes_of(own)) < self.min_episodes:
+        if follower is None:
             return
+        own = goes_on & (columns.choose[following] == second)
         success = situation.success
         if "result" in situation.when and situation.when["result"] not in ("ok", "none", None):
             success = success * columns.worked[following]
-        deed = Action({"tools": [tool, name]}, f"use {tool}, then {name}")
-        yield self._rule(
-            situation, own, deed, success=success, origin="composed", parents=(rule.heuristic.id, follower)
-        )
+        evidence = situation.evidence.of_some(own, success)
+        if evidence.first >= self.min_episodes:
+            deed = Action({"tools": [tool, name]}, f"use {tool}, then {name}")
+            parents = rule.heuristic.id, follower
+            yield self._rule(situation, evidence, deed, some=own, origin="composed", parents=parents)
 
     # --- refinement: the circumstance that separates where it helps from where it does not ---
 
@@ -163,51 +165,44 @@ class Heuristics:
         tried = [each for rule in rules if not rule.heuristic.weak for each in self._splits(rule)]
         if not tried:
             return []
-        shares = _native.benjamini_hochberg(np.array([chance for chance, _, _ in tried]))
-        best: dict[str, tuple[float, str, list[_Rule]]] = {}
-        for (chance, feature, parts), share in zip(tried, shares, strict=True):
-            parent = parts[0].heuristic.parents[0]
-            if share <= self.false_discoveries and (chance, feature) < best.get(parent, (2.0, ""))[:2]:
-                best[parent] = chance, feature, parts
-        return [part for _, _, parts in best.values() for part in parts]
+        shares = _native.benjamini_hochberg(np.array([chance for chance, _, _, _ in tried]))
+        best: dict[str, tuple[float, str, _Rule, list[int]]] = {}
+        for (chance, feature, rule, values), share in zip(tried, shares, strict=True):
+            id = rule.heuristic.id
+            if share <= self.false_discoveries and (chance, feature) < best.get(id, (2.0, ""))[:2]:
+                best[id] = chance, feature, rule, values
+        return [
+            self._part(rule, feature, value) for _, feature, rule, values in best.values() for value in values
+        ]
 
-    def _splits(self, rule: _Rule) -> Iterator[tuple[float, str, list[_Rule]]]:
-        """For each circumstance: the least chance of a difference between one value and the rest, and the parts."""
+    def _splits(self, rule: _Rule) -> Iterator[tuple[float, str, _Rule, list[int]]]:
+        """For each circumstance: the least chance of a difference between one value and the rest, and the values.
+
+        A value counts if enough episodes with it did this, enough did something else, and as many of the rest did.
+        """
+        own = rule.own
         for feature in _REFINED_BY:
             if feature in rule.heuristic.when:
                 continue
-            masks = list(self._values(rule, feature))
-            if not masks:
-                continue
-            chance = 1.0
-            for _, mask in masks:
-                inside, outside = (_odds_where(rule, each) for each in (mask, ~mask))
-                chance = min(chance, len(masks) * inside.apart_from(outside))
+            found = rule.situation.evidence.splits(own, FEATURES.index(feature), self.min_episodes)
+            splits = [each for each in found if rule.situation.columns.value(feature, each[0]) is not None]
+            apart = [Odds(*inside).apart_from(Odds(*outside)) for _, inside, outside in splits]
+            chance = min([1.0, *(len(splits) * each for each in apart)])
             if chance < 1.0:
-                yield chance, feature, [self._part(rule, feature, value, mask) for value, mask in masks]
+                yield chance, feature, rule, [value for value, _, _ in splits]
 
-    def _values(self, rule: _Rule, feature: str) -> Iterator[tuple[Any, Mask]]:
-        """Values of which enough episodes did it and enough did something else, and that are not all there are."""
-        import numpy as np
-
-        situation, columns = rule.situation, rule.situation.columns
-        places = columns.feature(feature)[situation.episode]
-        first, did = places[situation.first], rule.own[situation.first]
-        for place in np.unique(first):
-            inside = first == place
-            counts = [int((inside & side).sum()) for side in (did, ~did)]
-            rest = [int((~inside & side).sum()) for side in (did, ~did)]
-            value = columns.value(feature, int(place))
-            if value is not None and min(*counts, *rest) >= self.min_episodes:
-                yield value, places == place
-
-    def _part(self, rule: _Rule, feature: str, value: Any, mask: Mask) -> _Rule:
+    def _part(self, rule: _Rule, feature: str, place: int) -> _Rule:
+        columns = rule.situation.columns
+        value = columns.value(feature, place)
+        mask = columns.feature(feature)[rule.situation.episode] == place
         said = {"agent": ", with agent {}", "complexity": ", in a task of {} complexity"}
         situation = rule.situation.where(
             mask, feature, value, said.get(feature, f", in {feature} {{}}").format(value)
         )
+        own = rule.own[mask]
+        evidence = situation.evidence.of_some(own, situation.success)
         return self._rule(
-            situation, rule.own[mask], rule.deed, origin="refined", parents=(rule.heuristic.id,)
+            situation, evidence, rule.deed, some=own, origin="refined", parents=(rule.heuristic.id,)
         )
 
     def _judged(self, rules: list[_Rule]) -> dict[str, Heuristic]:
@@ -222,10 +217,6 @@ class Heuristics:
                 if share <= self.false_discoveries and rule.heuristic.verdict == "better":
                     judged[rule.heuristic.id] = replace(rule.heuristic, state="proven")
         return judged
-
-
-def _odds_where(rule: _Rule, mask: Mask) -> Odds:
-    return rule.situation.where(mask, "", None, "").odds(rule.own[mask])
 
 
 def _others(rule: _Rule, rules: Iterable[_Rule]) -> tuple[Alternative, ...]:

@@ -5,6 +5,7 @@ mod backoff;
 mod breaker;
 mod clock;
 mod cluster;
+mod condition;
 mod convert;
 mod embed;
 mod episode;
@@ -35,6 +36,8 @@ mod _native {
     use crate::breaker::PyCircuitBreaker;
     #[pymodule_export]
     use crate::cluster::{dbscan, dbscan_distances, dbscan_sequences, kmeans};
+    #[pymodule_export]
+    use crate::condition::{PyActionEvidence, PyConditionEvidence, PyEpisodeColumns};
     #[pymodule_export]
     use crate::embed::{PyHashedEmbedder, words};
     #[pymodule_export]

@@ -11,6 +11,7 @@ use super::beta::Interval;
 use super::half_life::decay;
 use super::odds_ratio::{self, OddsRatio, odds_ratio};
 use crate::facts::{Fact, Id};
+pub(super) use cells::exact;
 use cells::{Cell, PatternSums};
 use groups::Groups;
 

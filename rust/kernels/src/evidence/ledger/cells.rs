@@ -3,7 +3,7 @@
 use crate::facts::Fact;
 
 /// The share to the nearest 2⁻²⁴: sums of these are exact whatever their order, up to 500 million of them.
-pub(super) fn exact(share: f64) -> f64 {
+pub(in crate::evidence) fn exact(share: f64) -> f64 {
     const UNIT: f64 = (1_u32 << 24) as f64;
     (share * UNIT).round() / UNIT
 }
