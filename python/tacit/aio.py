@@ -121,8 +121,8 @@ class AsyncMemory:
         namespace: str | None = None,
         strict: bool = True,
     ) -> int:
-        """As `Memory.log`. It waits on a thread if the episode is being completed at this moment."""
-        memory = await self._ready()
+        """As `Memory.log`. It waits on a thread if the episode is another process's, or is just being completed."""
+        memory = await self._prepared(episode_id, namespace)
         step = (tool, action, parameters, output, error, timed_out, latency_ms, tokens, metadata)
         opened, number, is_late = memory._append(episode_id, step, truncate, state, strict, namespace)
         if is_late and strict:
@@ -145,7 +145,7 @@ class AsyncMemory:
         namespace: str | None = None,
     ) -> str:
         """As `Memory.begin`."""
-        memory = await self._ready()
+        memory = await self._prepared(episode_id, namespace)
         return memory.begin(
             episode_id,
             tool,
@@ -172,7 +172,7 @@ class AsyncMemory:
         strict: bool = True,
     ) -> int:
         """As `Memory.end`."""
-        memory = await self._ready()
+        memory = await self._prepared(episode_id, namespace)
         return memory.end(
             episode_id,
             call_id=call_id,
@@ -443,6 +443,14 @@ class AsyncMemory:
         if not self._opening.done():
             await asyncio.shield(asyncio.wrap_future(self._opening))
         return self.memory
+
+    async def _prepared(self, episode_id: str, namespace: str | None) -> Memory:
+        """The memory; an open episode of another process was looked up on a thread."""
+        memory = await self._ready()
+        opened = memory._rooms.opened
+        if episode_id not in opened.by_id and not self._is_closed:
+            await self._run(functools.partial(opened.prepare, episode_id, namespace or memory.namespace))
+        return memory
 
     async def _call(self, verb: Callable[Concatenate[Memory, P], T], *given: P.args, **named: P.kwargs) -> T:
         """Calls a verb of the memory on a thread."""

@@ -37,7 +37,7 @@ from .rooms import Rooms
 from .storage import Store, open_store
 
 if TYPE_CHECKING:
-    from .intake.open_episodes import OpenEpisode
+    from .intake.open_episode import OpenEpisode
     from .judging import Judge
     from .model.advice import Fixes, Playbook, Prediction, Suggestion
     from .model.context import Complexity
@@ -184,6 +184,9 @@ class Memory:
         10,000 bytes, NaN, an object that has only a `repr`), `ValidationError` or `TooLargeError` names the field and
         the episode stays as it was; with `strict=False` the step is recorded all the same, cut or without the value,
         and 0 is returned if the episode has no room for it. `truncate="observation"` allows to cut a long text.
+
+        The episode may be open in another process: the step is appended to it, and the number counts the steps of this
+        process. Raises `UnknownEpisodeError`, and `EpisodeClosedError` for an episode that has ended.
         """
         if truncate is not None:
             check_truncate(truncate)
@@ -277,7 +280,8 @@ class Memory:
     ) -> int:
         """Brings the result of a call that `begin` noted, and returns its step's number; its latency is measured.
 
-        0 means that the result came first: it waits for its beginning. Values are converted as by `log`.
+        Another process may have begun the call. 0 means that this one did not: the result is joined with its beginning,
+        which may come later, and the first result holds. Values are converted as by `log`.
         """
         from .intake.calls import CallResult
 
@@ -293,7 +297,8 @@ class Memory:
         """Ends an episode, learns from it, and returns once everything is durable.
 
         Without an outcome it ends as `judge` said, or else unknown: it is recalled, and teaches what its own steps
-        show. An ended episode is left as it is then.
+        show. An ended episode is left as it is then. The episode may be open in another process: it ends with the
+        stored steps of every process.
 
         If it raises, the episode is still open and nothing of it was stored, unless the wait itself was cut short
         (an interrupt, `CommitUnknownError`). Repeating it with the same outcome is safe either way; a stored episode
@@ -312,8 +317,9 @@ class Memory:
 
         The other process renews its lease while it lives, so `LeaseHeldError` is raised until the lease runs out
         (`settings.recording.lease_seconds`); `force=True` does not wait. If the earlier owner comes back, its next
-        batch and its completion are refused with `LeaseLostError`. The answers that it asked for are not credited.
-        Raises `UnknownEpisodeError`, and `EpisodeClosedError` for an episode that has ended.
+        batch and its completion are refused with `LeaseLostError`. Stored answers and calls in flight are taken over.
+        An abandoned episode is opened again. Raises `UnknownEpisodeError`, and `EpisodeClosedError` for an episode
+        that has ended otherwise.
         """
         from .recorder import Recorder
 
@@ -341,7 +347,7 @@ class Memory:
         episode's reward changes. Promotions, merges and models follow at the next `maintain`. An abandoned episode is
         learned from at its first verdict.
 
-        The verdict of an open episode of this process decides its ending, unless that brings an outcome of its own;
+        The verdict of an open episode, of any process, decides its ending, unless that brings an outcome of its own;
         the state of the answer is "open" then. Raises `UnknownEpisodeError`, and `ValidationError` for an abandoned
         outcome.
 
@@ -517,8 +523,8 @@ class Memory:
         """The episode; an open one as it stands, of another process as it is stored. Raises `UnknownEpisodeError`."""
         namespace, opened = self._within(namespace), self._rooms.opened
         own = opened.find(episode_id, namespace)
-        if own is not None:
-            return own.snapshot()
+        if own is not None and (episode := opened.view(own)) is not None:
+            return episode
         return opened.read(episode_id, namespace) or self._rooms.intake.stored(episode_id, namespace)
 
     def open_episodes(self, *, limit: int = 20, namespace: str | None = None) -> tuple[Episode, ...]:
@@ -715,7 +721,7 @@ class Memory:
 
         self._rooms.committer.catch_up()
         return {
-            "open": len(self._rooms.opened.by_id),
+            "open": self._rooms.opened.recorded,
             **self._store.stats(),
             "pending_reasons": dict(pending_reasons(self._store)),
             "late_catch_ups": self._rooms.committer.late_catch_ups,
@@ -794,8 +800,10 @@ class Memory:
         answer = self._marked(answer)
         if opened is not None:
             from .credit.receipts import RecallReceipt
+            from .credit.shown_answer import shown_answer
 
-            opened.keep_answer(RecallReceipt(answer, query.namespace, self._now(), len(opened)))
+            shown, known = shown_answer(answer), opened.landed.known
+            opened.keep_answer(RecallReceipt(shown, query.namespace, self._now(), len(opened), known=known))
         return answer
 
     def _marked(self, answer: MarkedT) -> MarkedT:

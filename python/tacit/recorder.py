@@ -74,6 +74,8 @@ class Recorder:
         self._problems: list[str] = []
         self._tools: list[str] = []
         self._verdict: Outcome | None = None
+        self._is_undecided = False
+        """True if the block ended without a verdict of its own."""
         self.around: Recorder | None = None
         """The recorder that was current when the block began."""
         self.has_left: bool = False
@@ -93,7 +95,7 @@ class Recorder:
         """A recorder of an episode that is open in this memory; `Memory.resume` makes it."""
         recorder = cls.__new__(cls)
         recorder.strict, recorder.learned, recorder.memory, recorder.id = strict, None, memory, episode.id
-        recorder._problems, recorder._verdict = [], None
+        recorder._problems, recorder._verdict, recorder._is_undecided = [], None, False
         recorder.around, recorder.has_left = None, False
         recorder._judge = None
         recorder._tools = [step.tool for step in episode.steps]
@@ -110,8 +112,9 @@ class Recorder:
     @property
     def problems(self) -> tuple[str, ...]:
         """Everything that was altered, dropped or not stored, in words; empty if nothing was."""
-        opened = self.memory._rooms.opened.by_id.get(self.id)
-        of_steps = () if opened is None else opened.problems
+        opens = self.memory._rooms.opened
+        opened, loss = opens.by_id.get(self.id), opens.loss_of(self.id)
+        of_steps = ((loss,) if loss else ()) if opened is None else opened.problems
         of_ending = () if self.learned is None else self.learned.problems
         return tuple(dict.fromkeys((*self._problems, *of_steps, *of_ending)))
 
@@ -350,11 +353,25 @@ class Recorder:
         """Decides the outcome of a block that ends now without a verdict, before anything is waited for."""
         if self._verdict is None and not isinstance(error, TacitError):
             self._verdict = Outcome.unknown() if self._was_judged() else _ending_of(error)
+            self._is_undecided = True
 
     def _was_judged(self) -> bool:
         """Returns True if `Memory.judge` gave the open episode a verdict: an ending without an outcome takes it."""
         opened = self.memory._rooms.opened.by_id.get(self.id)
         return opened is not None and opened.verdict is not None
+
+    def _take_given_verdict(self) -> bool:
+        """Lets a block without a verdict of its own take one that any process gave; returns True if there is one."""
+        if not self._is_undecided:
+            return False
+        is_given = False
+        with self._lenient("judge"):
+            opens = self.memory._rooms.opened
+            opened = opens.by_id.get(self.id)
+            is_given = opened is not None and opens.verdict_of(opened) is not None
+        if is_given:
+            self._verdict = Outcome.unknown()  # which takes the given one
+        return is_given
 
     def _ask_judge(self, judge: Judge) -> Outcome:
         """The outcome that a judge gives the closed episode; unknown if it cannot tell or fails."""
@@ -413,10 +430,10 @@ class Recorder:
             return
         self._decide_ending(error)
         assert self._verdict is not None
-        is_open = error is None and self._verdict.kind == "unknown" and not self._was_judged()
-        if is_open and self._judge is not None:
-            self._verdict = self._ask_judge(self._judge)
         try:
+            is_open = error is None and self._verdict.kind == "unknown"
+            if not self._take_given_verdict() and is_open and self._judge is not None:
+                self._verdict = self._ask_judge(self._judge)
             learned = self._complete(self._verdict)
         except TacitError as failure:
             if error is None:

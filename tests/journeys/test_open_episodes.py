@@ -122,7 +122,7 @@ def test_the_timer_stores_steps_by_their_age() -> None:
     memory.log(episode_id, "get", output=1)
     wait_until(lambda: any(len(each.steps) == 1 for each in Memory(store=store).open_episodes()))
     memory.close()
-    timer = memory._rooms.opened._timer
+    timer = memory._rooms.opened._timer.thread
     assert timer is not None
     assert not timer.is_alive()
 
@@ -130,7 +130,7 @@ def test_the_timer_stores_steps_by_their_age() -> None:
 def test_the_timer_ends_with_its_memory() -> None:
     memory = Memory(settings=Settings(recording=RecordingSettings(flush_seconds=0.01)))
     memory.start("a task")
-    timer = memory._rooms.opened._timer
+    timer = memory._rooms.opened._timer.thread
     assert timer is not None
     del memory
     gc.collect()
@@ -382,7 +382,7 @@ def test_threads_that_start_episodes_at_once_share_one_timer() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    timer = memory._rooms.opened._timer
+    timer = memory._rooms.opened._timer.thread
     assert timer is not None
     running = sum(thread.name == "tacit-recording" for thread in threading.enumerate())
     assert running <= before + 1

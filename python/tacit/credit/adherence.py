@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from .._native import Trajectory
-from ..model.pattern import Heuristic
 
 
-def matches_action(heuristic: Heuristic, taken: Trajectory, agent: str | None, since: int) -> bool:
+class ConditionedAction(Protocol):
+    """The fields of a heuristic that say the same as its text: see `Heuristic`."""
+
+    @property
+    def when(self) -> dict[str, Any]:
+        """The condition."""
+        ...
+
+    @property
+    def do(self) -> dict[str, Any]:
+        """The action."""
+        ...
+
+
+def matches_action(heuristic: ConditionedAction, taken: Trajectory, agent: str | None, since: int) -> bool:
     """True if the action was taken under the condition after the first `since` steps; False if it names no action."""
     if heuristic.when.get("agent", agent) != agent:
         return False

@@ -5,20 +5,15 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import msgspec
 
 from ..errors import UnknownEpisodeError, UnknownRecallError, ValidationError
-from ..model.advice import Playbook, Suggestion
 from ..model.checks import check_type
 from ..model.ids import as_bytes
-from ..model.recall import Recall
 from ..model.record import Expect, Filters, SideRecord
 from ..storage.base import Store
-
-Answer: TypeAlias = Recall | Suggestion | Playbook
-"""An answer that shows memories: similar episodes, patterns, heuristics, pitfalls."""
+from .shown_answer import ShownAnswer
 
 _USE = struct.Struct("<16sdd")
 """A memory, how much of a trial its use counts for, and to which share it helped."""
@@ -28,17 +23,16 @@ _USE = struct.Struct("<16sdd")
 class RecallReceipt:
     """One answer to an open episode; `steps` had been taken when it was given."""
 
-    answer: Answer
+    answer: ShownAnswer
     namespace: str
     at: int
     steps: int
     feedback: dict[bytes, bool] | None = None
     """For each memory that feedback named: True if it helped. `None` means no feedback."""
-
-    def __post_init__(self) -> None:
-        """Keeps the answer without the records of runs: an open episode may hold many answers."""
-        if isinstance(self.answer, Recall):
-            self.answer = self.answer.without_runs()
+    known: int = 0
+    """How many batches of the open episode its writer knew."""
+    is_stored: bool = False
+    """True while the store has it, as it is, with the open episode."""
 
     @property
     def id(self) -> bytes:
@@ -48,21 +42,7 @@ class RecallReceipt:
     @property
     def memories(self) -> tuple[bytes, ...]:
         """The ids of the memories that the answer showed, each once, in its order."""
-        return tuple(dict.fromkeys(map(as_bytes, _shown(self.answer))))
-
-
-def _shown(answer: Answer) -> Iterator[str]:
-    if isinstance(answer, Suggestion):
-        for step in answer.steps:
-            yield from step.episodes
-        return
-    if isinstance(answer, Recall):
-        yield from (hit.episode_id for hit in answer.hits)
-        yield from (pattern.id for pattern in answer.patterns)
-    else:
-        yield from answer.episodes
-    yield from (heuristic.id for heuristic in answer.heuristics)
-    yield from (pattern.id for pattern in answer.pitfalls)
+        return self.answer.memories
 
 
 @dataclass(frozen=True, slots=True)

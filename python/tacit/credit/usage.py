@@ -9,18 +9,17 @@ from .._native import Findings, Index, unpack_facts
 from ..config import CreditSettings
 from ..errors import UnknownEpisodeError, ValidationError
 from ..extractors.hybrid import Hybrid
-from ..model.advice import FINISH, Playbook, Suggestion
+from ..model.advice import FINISH
 from ..model.closed_episode import ClosedEpisode
 from ..model.content import namespace_of
 from ..model.ids import as_bytes
-from ..model.pattern import Heuristic, Pattern
-from ..model.recall import Recall
 from ..model.record import SideRecord
 from ..model.usage import Usage
 from ..storage.base import Store
 from .adherence import matches_action
 from .plans import plan_similarity
 from .receipts import RecallReceipt, feedback_credit, outcome_credit, receipt_record
+from .shown_answer import ShownAnswer, ShownHeuristic
 
 
 class Crediting:
@@ -67,25 +66,25 @@ class Crediting:
 
     def _used_of(self, receipt: RecallReceipt, taken: _Taken) -> set[bytes]:
         answer, before = receipt.answer, receipt.steps
-        if isinstance(answer, Suggestion):
+        if answer.kind == "suggestion":
             return set(_behind_the_next_step(answer, taken.tools, before))
         if len(taken.tools) <= before:
             return set()
         used = {as_bytes(rule.id) for rule in answer.heuristics if taken.followed(rule, before)}
-        if isinstance(answer, Recall):
-            shown = (pattern for pattern in answer.patterns if _stands_in(pattern, taken.since(before)))
-            used.update(as_bytes(pattern.id) for pattern in shown)
+        if answer.patterns:
+            shown = (ids for ids in answer.patterns if _stands_in(ids, taken.since(before)))
+            used.update(as_bytes(ids[0]) for ids in shown)
         used.update(self._similar(answer, taken.tools))
         return used
 
-    def _similar(self, answer: Recall | Playbook, tools: Sequence[str]) -> Iterator[bytes]:
+    def _similar(self, answer: ShownAnswer, tools: Sequence[str]) -> Iterator[bytes]:
         """The episodes whose plans the steps are like; of a playbook all those that its plan was merged from."""
-        if isinstance(answer, Playbook):
+        if answer.kind == "playbook":
             plan = [step.tool for step in answer.steps if step.tool != FINISH]
             if plan_similarity(tools, plan) >= self.settings.plan_similarity:
                 yield from map(as_bytes, answer.episodes)
             return
-        episodes = [as_bytes(hit.episode_id) for hit in answer.hits]
+        episodes = [as_bytes(id) for id in answer.episodes]
         similarities = self.index.plan_similarities(tools, episodes)
         for episode, similarity in zip(episodes, similarities, strict=True):
             if similarity is not None and similarity >= self.settings.plan_similarity:
@@ -151,7 +150,7 @@ class _Taken:
             self._since[steps] = self._found_since(steps)
         return self._since[steps]
 
-    def followed(self, heuristic: Heuristic, steps: int) -> bool:
+    def followed(self, heuristic: ShownHeuristic, steps: int) -> bool:
         """True if the heuristic's action was taken under its condition after the first `steps` steps."""
         return matches_action(heuristic, self._closed.trajectory, self._closed.head.agent, steps)
 
@@ -168,7 +167,7 @@ def _occurrences(findings: Findings) -> Mapping[bytes, int]:
     return {pattern: occurrences for pattern, _, occurrences, _ in unpack_facts(findings.facts())}
 
 
-def _behind_the_next_step(suggestion: Suggestion, tools: Sequence[str], before: int) -> Iterator[bytes]:
+def _behind_the_next_step(suggestion: ShownAnswer, tools: Sequence[str], before: int) -> Iterator[bytes]:
     """The episodes behind the suggestion that was followed: the next step, or ending."""
     next_tool = tools[before] if before < len(tools) else FINISH
     for step in suggestion.steps:
@@ -176,6 +175,6 @@ def _behind_the_next_step(suggestion: Suggestion, tools: Sequence[str], before: 
             yield from map(as_bytes, step.episodes)
 
 
-def _stands_in(pattern: Pattern, found: frozenset[bytes]) -> bool:
-    """Or one that was merged into it."""
-    return any(as_bytes(id) in found for id in (pattern.id, *pattern.merged))
+def _stands_in(ids: Sequence[str], found: frozenset[bytes]) -> bool:
+    """True if the pattern, or one that was merged into it, was found."""
+    return any(as_bytes(id) in found for id in ids)

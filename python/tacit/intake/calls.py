@@ -8,6 +8,7 @@ from types import EllipsisType
 
 from ..errors import ValidationError
 from ..model.episode import Json
+from .journal_records import BEGUN, ENDED
 from .step_fields import StepFields
 
 _MAX_IN_FLIGHT = 10_000
@@ -23,6 +24,17 @@ class CallResult:
     timed_out: bool = False
     tokens: int | None = None
     metadata: dict[str, Json] | None = None
+    altered: list[str] | None = None
+
+
+@dataclass(slots=True)
+class CallEvent:
+    """A call in flight, or a result that waits for its call: other processes learn of it by the journal."""
+
+    mark: str
+    fields: StepFields
+    after: int
+    """How many steps this process had taken."""
 
 
 @dataclass(slots=True)
@@ -33,14 +45,16 @@ class CallsInFlight:
     """
 
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _begun: dict[str, StepFields] = field(default_factory=dict)
-    _early: dict[str, CallResult] = field(default_factory=dict)
+    _begun: dict[str, CallEvent] = field(default_factory=dict)
+    _early: dict[str, CallEvent] = field(default_factory=dict)
+    _unstored: dict[str, CallEvent] = field(default_factory=dict)
+    """Those of both that the store does not have."""
     _ended: set[str] = field(default_factory=set)
     _batches: int = 0
     _held: int = 0
 
-    def begin(self, fields: StepFields, call_id: str) -> StepFields | None:
-        """Notes that a call began. Gives the finished step if its result came before.
+    def begin(self, fields: StepFields, call_id: str, after: int) -> StepFields | None:
+        """Notes that a call began after so many steps. Gives the finished step if its result came before.
 
         Raises `ValidationError` for a call id that is in flight already.
         """
@@ -50,14 +64,15 @@ class CallsInFlight:
                 raise ValidationError("call_id", f"new; this one is {state}", repr(call_id))
             self._check_room()
             fields = fields._replace(call_id=call_id, batch=self._batch())
-            result = self._early.pop(call_id, None)
-            if result is None:
-                self._begun[call_id] = fields
+            early = self._early.pop(call_id, None)
+            if early is None:
+                self._begun[call_id] = self._unstored[call_id] = CallEvent(BEGUN, fields, after)
                 return None
+            self._unstored.pop(call_id, None)
             self._ended.add(call_id)
-        return ended(fields, result)
+        return ended(fields, _result_of(early.fields))
 
-    def end(self, call_id: str, result: CallResult) -> StepFields | None:
+    def end(self, call_id: str, result: CallResult, after: int) -> StepFields | None:
         """The finished step of a call; `None` if the call has not begun, so that its result waits for it.
 
         Raises `ValidationError` for a call that has ended before.
@@ -65,24 +80,56 @@ class CallsInFlight:
         with self._lock:
             if call_id in self._ended:
                 raise ValidationError("call_id", "that of a call in flight", f"{call_id!r}, which has ended")
-            fields = self._begun.pop(call_id, None)
-            if fields is None:
+            begun = self._begun.pop(call_id, None)
+            if begun is None:
+                if call_id in self._early:
+                    raise ValidationError(
+                        "call_id", "that of a call in flight", f"{call_id!r}, which has a result"
+                    )
                 self._check_room()
-                self._early[call_id] = result
+                event = CallEvent(ENDED, result_fields(call_id, result), after)
+                self._early[call_id] = self._unstored[call_id] = event
                 return None
+            self._unstored.pop(call_id, None)
             self._ended.add(call_id)
-        return ended(fields, result)
+        return ended(begun.fields, result)
 
-    def take_back(self, call_id: str, fields: StepFields) -> None:
+    def take_back(self, call_id: str, call: CallEvent) -> None:
         """Puts a call in flight again: its result was refused."""
         with self._lock:
             self._ended.discard(call_id)
-            self._begun[call_id] = fields
+            self._begun[call_id] = self._unstored[call_id] = call
 
-    def find(self, call_id: str) -> StepFields | None:
+    def find(self, call_id: str) -> CallEvent | None:
         """The call in flight, or `None`."""
         with self._lock:
             return self._begun.get(call_id)
+
+    def unstored(self) -> list[CallEvent]:
+        """The calls in flight and the waiting results that the store does not have."""
+        with self._lock:
+            return list(self._unstored.values())
+
+    def count_unstored(self) -> int:
+        """How many calls in flight and waiting results the store does not have."""
+        return len(self._unstored)
+
+    def note_stored(self, events: list[CallEvent]) -> None:
+        """Notes that the store has these."""
+        with self._lock:
+            for event in events:
+                id = event.fields.call_id or ""
+                if self._unstored.get(id) is event:
+                    del self._unstored[id]
+
+    def restore(
+        self, begun: list[StepFields], early: list[StepFields], ended: set[str], batches: int
+    ) -> None:
+        """Takes what the journal says of calls: those in flight, waiting results, ended calls, the last batch."""
+        with self._lock:
+            self._begun = {each.call_id or "": CallEvent(BEGUN, each, 0) for each in begun}
+            self._early = {each.call_id or "": CallEvent(ENDED, each, 0) for each in early}
+            self._ended, self._batches = ended, batches
 
     @property
     def unclaimed(self) -> int:
@@ -97,8 +144,9 @@ class CallsInFlight:
     def drain(self) -> list[StepFields]:
         """Takes the calls in flight as steps without a result, in the order of their beginnings."""
         with self._lock:
-            unfinished = list(self._begun.values())
+            unfinished = [call.fields for call in self._begun.values()]
             self._begun.clear()
+            self._unstored.clear()
             return unfinished
 
     def hold_batch(self) -> None:
@@ -137,4 +185,32 @@ def ended(fields: StepFields, result: CallResult) -> StepFields:
         latency_ms=latency,
         tokens=fields.tokens if result.tokens is None else result.tokens,
         metadata=fields.metadata if result.metadata is None else result.metadata,
+        altered=[*(fields.altered or ()), *(result.altered or ())] or None,
+    )
+
+
+def result_fields(call_id: str, result: CallResult) -> StepFields:
+    """A result as the fields of an entry; the tool says that it is one."""
+    return StepFields(
+        result.at,
+        "result",
+        output=result.output,
+        error=result.error,  # type: ignore[arg-type]  # as in `ended`
+        timed_out=result.timed_out,
+        tokens=result.tokens,
+        metadata=result.metadata,
+        altered=result.altered,
+        call_id=call_id,
+    )
+
+
+def _result_of(fields: StepFields) -> CallResult:
+    return CallResult(
+        fields.at,
+        fields.output,
+        fields.error,
+        fields.timed_out,
+        fields.tokens,
+        fields.metadata,
+        fields.altered,
     )

@@ -33,7 +33,8 @@ from ..storage.base import Store
 from .commits import CommitItem, Staged
 from .committer import Committer
 from .conversion import error_text, is_failure
-from .open_episodes import OpenEpisode, OpenEpisodes
+from .open_episode import OpenEpisode
+from .open_episodes import Ending, OpenEpisodes
 from .pending import CommitItems, closed_again
 from .redacting import redacted_outcome, redacted_value
 from .values import closed_episode
@@ -104,32 +105,43 @@ class Intake:
     def _complete_one(self, episode_id: str, given: Outcome | None, namespace: str) -> Learned:
         outcome = Outcome.unknown() if given is None else given
         check_outcome(outcome, self._limits)
-        opened = self._opened.find(episode_id, namespace)
+        opened = self._opened.reach(episode_id, namespace)
         if opened is None:
-            self._opened.check_lost(episode_id)
             return self._completed_before(episode_id, outcome, namespace)
         with self._opened.held(opened) as is_open:
             if not is_open:
                 return self._completed_before(episode_id, outcome, opened.namespace)
-            if outcome.kind == "unknown" and opened.verdict is not None:
-                outcome = opened.verdict[0]
-            opened.log_unfinished()
-            closed = opened.close(
+            try:
+                return self._end(opened, outcome)
+            except LeaseLostError as error:
+                refusal = self._opened.lose(opened, error)
+                if error.dropped or self._store.version("episode", as_bytes(episode_id)) is None:
+                    raise refusal from None
+                return self._completed_before(episode_id, outcome, opened.namespace)
+
+    def _end(self, opened: OpenEpisode, given: Outcome) -> Learned:
+        """Ends an episode that this call holds; steps that others append meanwhile are part of it."""
+        while True:
+            ending = self._opened.ending(opened)
+            whole, outcome = ending.episode, given
+            if outcome.kind == "unknown" and whole.verdict is not None:
+                outcome = whole.verdict[0]
+            whole.log_unfinished()
+            closed = whole.close(
                 outcome, ended_at=max(self._now(), opened.started_at), redactor=self._redactor
             )
             if (same := self._same_run(closed)) is not None:
                 return self._drop_repeated(opened, same)
             try:
-                learned = self._learn_and_commit(opened, closed)
-            except LeaseLostError as error:
-                self._opened.lose(opened, error)
-                raise
+                learned = self._learn_and_commit(ending, closed)
+            except VersionConflictError:
+                continue  # another process has appended, or ended the episode: `ending` finds out
             except ConflictError as error:
                 return self._conflicting(opened, closed, error)
-            del self._opened.by_id[episode_id]
+            del self._opened.by_id[opened.id]
             if learned.receipt.committed:
-                return replace(learned, problems=(*opened.problems, *learned.problems))
-            return self._completed_before(episode_id, outcome, opened.namespace)
+                return replace(learned, problems=(*whole.problems, *learned.problems))
+            return self._completed_before(opened.id, outcome, opened.namespace)
 
     def _conflicting(self, opened: OpenEpisode, closed: ClosedEpisode, error: ConflictError) -> Learned:
         """An episode whose id or external id the store holds already: unchanged if the run is the same, else raises.
@@ -146,17 +158,13 @@ class Intake:
         del self._opened.by_id[opened.id]
         raise EpisodeClosedError(opened.id, "was stored before, as it stood then") from error
 
-    def _learn_and_commit(self, opened: OpenEpisode, closed: ClosedEpisode) -> Learned:
+    def _learn_and_commit(self, ending: Ending, closed: ClosedEpisode) -> Learned:
         self._committer.catch_up()
+        whole = ending.episode
         item = self._learn(closed, Staged())
-        side_records, problems = self._credits(opened, closed, item)
+        side_records, problems = self._credits(whole, closed, item)
         assert item.record is not None
-        removed, expect = self._opened.journal.removal(opened)
-        try:
-            receipt = self._committer.commit([item.record], [*side_records, *removed], expect)
-        except VersionConflictError:
-            self._opened.journal.removal(opened)  # raises if another process took the episode over
-            raise
+        receipt = self._committer.commit([item.record], [*side_records, *ending.removed], ending.expect)
         learned = item.learned(receipt)
         return replace(learned, problems=(*learned.problems, *problems))
 
@@ -223,11 +231,10 @@ class Intake:
             raise ValidationError("outcome", "a success, partial, failure or unknown outcome", "abandoned")
         check_name("by", by, self._limits)
         outcome = redacted_outcome(outcome, self._redactor)
-        opened = self._opened.find(episode_id, namespace)
+        opened = self._opened.reach(episode_id, namespace)
         if opened is not None:
             with self._opened.held(opened) as is_open:
-                if is_open:
-                    opened.verdict = outcome, by, self._now()
+                if is_open and self._opened.take_verdict(opened, (outcome, by, self._now())):
                     return Learned(episode_id, "open", Receipt(self._store.sequence(), 0, 0, ""))
         return self._judge_ended(episode_id, outcome, namespace, by)
 
@@ -371,10 +378,13 @@ class Intake:
 
     def _forget_open(self, episode_id: str, namespace: str) -> bool:
         """Removes what is stored of an open episode, whoever owns it; returns False if nothing is."""
-        batch = self._opened.journal.forgetting(episode_id, namespace)
-        if batch is not None:
-            self._committer.commit_batch(batch)
-        return batch is not None
+        while batch := self._opened.journal.forgetting(episode_id, namespace):
+            try:
+                self._committer.commit_batch(batch)
+            except VersionConflictError:
+                continue  # another process has appended a step
+            return True
+        return False
 
     def _forgettable(self, episode_id: str, namespace: str) -> bytes:
         """The id of an episode of the namespace, or of one whose row is unreadable: nothing tells its namespace."""

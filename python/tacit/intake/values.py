@@ -14,7 +14,7 @@ from ..model.closed_episode import ClosedEpisode
 from ..model.content import content_of
 from ..model.episode import Episode, Json, Outcome, Step
 from ..redaction import Redactor
-from .open_episodes import OpenEpisode
+from .open_episode import OpenEpisode
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EARLIEST = (datetime(2000, 1, 1, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)

@@ -16,7 +16,7 @@ from ..model.learned import Learned
 from ..model.record import Batch, EpisodeRecord, Expect, Receipt
 from ..storage.base import Store
 from .learner import ScoringBasis
-from .open_episodes import ending_fields
+from .open_episode import ending_fields
 from .pending import CommitItems, basis_in, closed_again
 
 _EPISODES = msgspec.msgpack.Decoder(Episode)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 
@@ -172,10 +172,6 @@ class Recall:
     next_steps: tuple[NextStep, ...] = ()
     degraded: tuple[str, ...] = ()
     elapsed_ms: float = 0.0
-
-    def without_runs(self) -> Recall:
-        """The same answer without the records of runs, which may be large."""
-        return replace(self, hits=tuple(replace(hit) for hit in self.hits))
 
     def to_prompt(self, *, max_tokens: int = 1_000, count_tokens: Callable[[str], int] | None = None) -> str:
         """The answer as a fenced block of data for a prompt, of at most `max_tokens` tokens.

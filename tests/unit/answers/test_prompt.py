@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 from tacit import Memory, RecallSettings, Settings
 from tacit.answers.prompt import _SHOWN_CALLS, escaped
-from tacit.credit.receipts import RecallReceipt
 from tacit.errors import ValidationError
 from tacit.model.advice import Argument, Fix, Fixes, PlanStep, Playbook, Prediction, SuggestedStep, Suggestion
 from tacit.model.episode import Outcome, Step
@@ -428,18 +427,6 @@ def test_an_unrelated_question_gets_no_hits_patterns_plan_or_text() -> None:
         with memory.episode("Cancel an order") as episode:
             episode.succeed()
         assert memory.recall("Bake a sourdough bread").hits
-
-
-def test_an_open_episode_keeps_its_answers_without_the_records_of_runs() -> None:
-    with Memory() as memory:
-        with memory.episode("Deploy the site") as episode:
-            episode.log("push", parameters={"to": "live"}, output="pushed")
-            episode.succeed()
-        recall = memory.recall("Deploy the site")
-    receipt = RecallReceipt(recall, "default", 0, 0)
-    assert isinstance(receipt.answer, Recall)
-    assert (receipt.answer, receipt.answer.hits[0].runs) == (recall, ())
-    assert len(recall.hits[0].runs) == 1
 
 
 def test_a_small_budget_keeps_the_last_call_then_the_first_ones() -> None:

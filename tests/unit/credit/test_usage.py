@@ -24,10 +24,11 @@ from tacit import (
     Suggestion,
 )
 from tacit._native import Index, new_id
-from tacit.credit.receipts import Answer, RecallReceipt
+from tacit.credit.receipts import RecallReceipt
+from tacit.credit.shown_answer import Answer, shown_answer
 from tacit.credit.usage import Crediting
 from tacit.extractors import Hybrid
-from tacit.intake.open_episodes import OpenEpisode
+from tacit.intake.open_episode import OpenEpisode
 from tacit.model.advice import FINISH, PlanStep
 from tacit.model.closed_episode import ClosedEpisode
 from tacit.model.ids import as_bytes
@@ -48,7 +49,7 @@ def ended(outcome: Outcome) -> ClosedEpisode:
 
 
 def notes(draft: ClosedEpisode, *answers: tuple[Answer, int]) -> tuple[SideRecord, ...]:
-    receipts = [RecallReceipt(answer, "default", 1, steps) for answer, steps in answers]
+    receipts = [RecallReceipt(shown_answer(answer), "default", 1, steps) for answer, steps in answers]
     findings = CREDITING.hybrid.extract(draft.episode)
     return CREDITING.side_records(draft, receipts, findings)
 

@@ -1,0 +1,90 @@
+"""The memories that an answer showed, as far as credit needs them: an open episode keeps and stores these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from ..model.ids import as_bytes
+
+if TYPE_CHECKING:
+    from ..model.advice import Playbook, Suggestion
+    from ..model.recall import Recall
+
+Answer: TypeAlias = "Recall | Suggestion | Playbook"
+"""An answer that shows memories: similar episodes, patterns, heuristics, pitfalls."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShownStep:
+    """A step of a suggestion or a plan, with the episodes behind it."""
+
+    tool: str
+    episodes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ShownHeuristic:
+    """A heuristic by its fields: see `Heuristic`."""
+
+    id: str
+    when: dict[str, Any] = field(default_factory=dict)
+    do: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownAnswer:
+    """The memories of one answer: ids, tools and the fields of heuristics, and no text of the question."""
+
+    id: str
+    kind: Literal["recall", "suggestion", "playbook"]
+    episodes: tuple[str, ...] = ()
+    steps: tuple[ShownStep, ...] = ()
+    patterns: tuple[tuple[str, ...], ...] = ()
+    """Each pattern's id, and behind it those of the patterns that were merged into it."""
+    heuristics: tuple[ShownHeuristic, ...] = ()
+    pitfalls: tuple[str, ...] = ()
+
+    @property
+    def memories(self) -> tuple[bytes, ...]:
+        """The ids of the memories that the answer showed, each once, in its order."""
+        return tuple(dict.fromkeys(map(as_bytes, self._shown())))
+
+    def _shown(self) -> Iterator[str]:
+        if self.kind == "suggestion":
+            for step in self.steps:
+                yield from step.episodes
+        yield from self.episodes
+        yield from (ids[0] for ids in self.patterns)
+        yield from (heuristic.id for heuristic in self.heuristics)
+        yield from self.pitfalls
+
+
+def shown_answer(answer: Answer) -> ShownAnswer:
+    """The memories of an answer."""
+    from ..model.advice import Playbook, Suggestion
+
+    if isinstance(answer, Suggestion):
+        steps = tuple(ShownStep(step.tool, step.episodes) for step in answer.steps)
+        return ShownAnswer(answer.id, "suggestion", steps=steps)
+    heuristics = tuple(ShownHeuristic(each.id, each.when, each.do) for each in answer.heuristics)
+    pitfalls = tuple(pattern.id for pattern in answer.pitfalls)
+    if isinstance(answer, Playbook):
+        plan = tuple(ShownStep(step.tool) for step in answer.steps)
+        return ShownAnswer(
+            answer.id,
+            "playbook",
+            tuple(answer.episodes),
+            plan,
+            heuristics=heuristics,
+            pitfalls=pitfalls,
+        )
+    return ShownAnswer(
+        answer.id,
+        "recall",
+        tuple(hit.episode_id for hit in answer.hits),
+        patterns=tuple((pattern.id, *pattern.merged) for pattern in answer.patterns),
+        heuristics=heuristics,
+        pitfalls=pitfalls,
+    )
