@@ -7,7 +7,7 @@ HOUSE := tests/unit/test_layers.py tests/unit/test_package.py tests/unit/test_im
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet --upgrade \
 	--custom-compile-command "make lock"
 
-.PHONY: help demo test test-rust test-python test-oldest test-newest check check-python check-types check-rust mutants bench docs wheel wheel-test build format lock clean
+.PHONY: help demo test test-rust test-python test-oldest test-newest test-frameworks check check-python check-types check-rust mutants bench docs wheel wheel-test build format lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,11 @@ test-oldest: wheel .venv/installed-dev ## Every test with the oldest dependencie
 
 test-newest: wheel .venv/installed-dev ## Every test with the newest dependencies there are, in .venv-newest
 	$(call test_in,.venv-newest,--upgrade)
+
+test-frameworks: wheel .venv/installed-dev requirements/frameworks.in ## Agents of real frameworks with their fake models record themselves, in .venv-frameworks
+	$(BIN)/uv venv --quiet --clear --python $(PYTHON) .venv-frameworks
+	$(BIN)/uv pip install --quiet --python .venv-frameworks/bin/python --requirement requirements/frameworks.in "$$(echo dist/tacit-*.whl)"
+	.venv-frameworks/bin/python -m pytest -W default tests/frameworks
 
 check: check-rust check-python check-types ## Formatting, lints, types, and the shape of the house
 
@@ -84,7 +89,7 @@ lock: .venv/installed-dev ## Moves every pinned package to its newest version th
 	for name in dev bench docs; do $(LOCK) requirements/$$name.in --output-file requirements/$$name.txt; done
 
 clean: ## Removes what the other targets made
-	rm -rf .venv .venv-oldest .venv-newest dist site target .asv .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-oldest .venv-newest .venv-frameworks dist site target .asv .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find python tests benchmarks -name '__pycache__' -prune -exec rm -rf {} + -o -name '*.so' -delete
 
 # The stamps below say what .venv holds; each is older than nothing it was made from.

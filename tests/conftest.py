@@ -17,6 +17,12 @@ settings.register_profile("ci", UNTIMED, max_examples=50, derandomize=True, data
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if "CI" in os.environ else "quick"))
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Agents of real frameworks need an environment of their own: they run if they are named."""
+    is_named = any("frameworks" in argument for argument in config.args)
+    return True if collection_path == ROOT / "tests" / "frameworks" and not is_named else None
+
+
 @pytest.fixture(scope="session")
 def evaluation_data() -> Path:
     """The folder of recorded trajectories: TACIT_EVAL_DATA, else shared/data beside the project."""
