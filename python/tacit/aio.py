@@ -436,7 +436,12 @@ class AsyncMemory:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self.close()
+        try:
+            await self.close()
+        except StorageError as failure:
+            if error is None:
+                raise
+            error.add_note(f"tacit: {failure}")
 
     async def _ready(self) -> Memory:
         """The memory, once its files are open. The event loop stays free meanwhile."""

@@ -147,7 +147,7 @@ def _step(
 
 def _kept(result: object) -> object:
     """The result as it is recorded: an iterator belongs to the caller, so its type stands for it."""
-    return f"<{type(result).__name__}>" if isinstance(result, Iterator) else result
+    return f"<{type(result).__name__}>" if issubclass(type(result), Iterator) else result
 
 
 def _by_name(

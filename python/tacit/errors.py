@@ -29,6 +29,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 
+def is_failure(error: BaseException) -> bool:
+    """Returns True for a failure of a part: an `Exception`, or a panic in Rust, which PyO3 raises beside it.
+
+    An interrupt, an exit and a cancellation are no failures.
+
+    Example:
+        >>> from tacit.errors import is_failure
+        >>> is_failure(ValueError()), is_failure(KeyboardInterrupt())
+        (True, False)
+    """
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
+
+
 class TacitError(Exception):
     """The root of everything tacit raises on purpose.
 

@@ -21,7 +21,7 @@ from typing import (
     runtime_checkable,
 )
 
-from .errors import TacitError
+from .errors import TacitError, is_failure
 from .model.learned import Learned
 from .model.record import Receipt
 from .registry import Part, Registry
@@ -202,7 +202,9 @@ class Observers:
             for observer in self._observers:
                 try:
                     getattr(observer, method)(event)
-                except Exception:
+                except BaseException as error:
+                    if not is_failure(error):
+                        raise
                     self._note_failure(observer, method)
 
     def _note_failure(self, observer: Observer, method: str) -> None:

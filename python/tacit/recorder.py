@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from types import EllipsisType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, Unpack, cast
 
 from . import _native
 from .current_episode import enter, leave
-from .errors import EpisodeClosedError, EpisodeError, TacitError, ValidationError
-from .intake.conversion import cut_middle, error_text, is_failure
+from .errors import EpisodeClosedError, EpisodeError, TacitError, ValidationError, is_failure
+from .intake.conversion import cut_middle, error_text
 from .intake.lenient_head import lenient_head
 from .memory import Memory
 from .model.advice import Fixes, Playbook, Prediction, Suggestion
@@ -400,12 +401,14 @@ class Recorder:
 
     def _completed_plainly(self, error: BaseException) -> Learned:
         """Completes once more with an outcome that surely keeps its limits, if the first one broke them."""
-        if isinstance(error, ValidationError | TypeError) and self._verdict is not None:
+        if _is_of_outcome(error) and self._verdict is not None:
             reason = "unreadable reason" if self._verdict.kind == "failure" else None
             self._verdict = Outcome(self._verdict.kind, reason=reason)
             try:
                 return self.memory.complete(self.id, self._verdict)
-            except Exception as refused_again:
+            except BaseException as refused_again:
+                if not is_failure(refused_again):
+                    raise
                 error = refused_again
                 self._note("complete", error)
         return self._unstored(error)
@@ -532,6 +535,14 @@ class Call:
         return number
 
 
+def _is_of_outcome(error: BaseException) -> bool:
+    """Returns True for the refusal of an outcome that has a field of a wrong type or beyond its limit."""
+    if isinstance(error, ValidationError):
+        return re.split(r"[.\[]", error.field)[0] in _OUTCOME_FIELDS
+    return isinstance(error, TypeError)
+
+
+_OUTCOME_FIELDS = {"outcome", *(field.name for field in fields(Outcome))}
 _UNKNOWN_ODDS = Prediction(
     success=0.5,
     low=0.0,

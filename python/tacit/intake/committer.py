@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from .._native import TEXT_VERSION
+from ..errors import is_failure
 from ..model.record import Batch, Change, EpisodeRecord, Expect, Receipt, SideRecord
 from ..storage import FollowLock, Store, catch_up
 from .facts_version import FactsReader
@@ -56,7 +57,7 @@ class Committer:
                 self._following.run(apply)
             if self._index.sequence < receipt.sequence:
                 self.catch_up()
-        except Exception as error:  # what is durable was committed: the index follows with the next verb
+        except BaseException as error:  # what is durable was committed: the index follows with the next verb
             self._note_lag(error)
         return receipt
 
@@ -66,11 +67,14 @@ class Committer:
         self._on_commit(receipt)
         try:
             self.catch_up()
-        except Exception as error:
+        except BaseException as error:
             self._note_lag(error)
         return receipt
 
-    def _note_lag(self, error: Exception) -> None:
+    def _note_lag(self, error: BaseException) -> None:
+        """Counts and logs a failure of the index; raises an interrupt."""
+        if not is_failure(error):
+            raise error
         self.late_catch_ups += 1
         logging.getLogger("tacit").warning("the index lags behind a commit until the next verb: %s", error)
 

@@ -15,6 +15,7 @@ from uuid import UUID
 
 import msgspec
 
+from ..errors import is_failure
 from ..model.episode import Json
 
 _MAX_DEPTH: Final = 120
@@ -230,7 +231,9 @@ class _Conversion:
     def _repr_of_key(self, key: object) -> str:
         try:
             return str(key)[:_MAX_REPR]
-        except Exception as error:
+        except BaseException as error:
+            if not is_failure(error):
+                raise
             return f"<{_type_name(key)} that raised {type(error).__name__}>"
 
     def _sequence(self, values: Iterator[Any], depth: int) -> list[Json]:
@@ -251,7 +254,9 @@ class _Conversion:
     def _repr(self, value: object) -> str:
         try:
             return self._text(cut_middle(repr(value), _MAX_REPR))
-        except Exception as error:
+        except BaseException as error:
+            if not is_failure(error):
+                raise
             return f"<{_type_name(value)} whose repr raised {type(error).__name__}>"
 
     def _note(self, change: str) -> None:
@@ -383,20 +388,12 @@ def error_text(error: BaseException) -> str:
     """
     try:
         message = str(error)
-    except Exception:
+    except BaseException as failure:
+        if not is_failure(failure):
+            raise
         message = ""
     name = type(error).__name__
     return f"{name}: {message}" if message else name
-
-
-def is_failure(error: BaseException) -> bool:
-    """Returns True for a failure of a part: an `Exception`, or a panic in Rust, which PyO3 raises beside it.
-
-    Example:
-        >>> is_failure(ValueError()), is_failure(KeyboardInterrupt())
-        (True, False)
-    """
-    return isinstance(error, Exception) or type(error).__name__ == "PanicException"
 
 
 def _is_decimal(value: object) -> bool:

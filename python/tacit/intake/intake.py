@@ -20,6 +20,7 @@ from ..errors import (
     UnknownEpisodeError,
     ValidationError,
     VersionConflictError,
+    is_failure,
 )
 from ..model.checks import check_name, check_outcome
 from ..model.closed_episode import ClosedEpisode
@@ -32,7 +33,7 @@ from ..redaction import Redactor
 from ..storage.base import Store
 from .commits import CommitItem, Staged
 from .committer import Committer
-from .conversion import error_text, is_failure
+from .conversion import error_text
 from .open_episode import OpenEpisode
 from .open_episodes import Ending, OpenEpisodes
 from .pending import CommitItems, closed_again
@@ -89,14 +90,16 @@ class Intake:
         """Keeps a verdict whose commit failed; the next commit that lands tries it again."""
         self._unstored[episode_id] = outcome, namespace
 
-    def retry_unstored(self) -> dict[str, Exception]:
+    def retry_unstored(self) -> dict[str, BaseException]:
         """Completes episodes that failed before; gives the failures of those that fail still."""
         for episode_id, (outcome, namespace) in tuple(self._unstored.items()):
             try:
                 self._complete_one(episode_id, outcome, namespace)
             except EpisodeError:
                 pass  # ended or forgotten in the meantime
-            except Exception as error:
+            except BaseException as error:
+                if not is_failure(error):
+                    raise
                 # The cause persists: the others would wait for the same refusal.
                 return dict.fromkeys(self._unstored, error)
             self._unstored.pop(episode_id, None)

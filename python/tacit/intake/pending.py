@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from .._native import Findings, extend_record
-from ..errors import VersionConflictError
+from ..errors import VersionConflictError, is_failure
 from ..model.closed_episode import ClosedEpisode
 from ..model.content import content_of, digest_of
 from ..model.episode import Episode, Outcome
@@ -19,7 +19,7 @@ from ..model.record import Batch, Expect, Filters, Receipt
 from ..redaction import Redactor
 from ..storage.base import Store
 from .commits import CommitItem, LearnedRecord
-from .conversion import cut_middle, error_text, is_failure
+from .conversion import cut_middle, error_text
 from .learner import Learner, ScoringBasis, basis_of
 from .redacting import redacted_outcome, with_wide_header
 

@@ -9,6 +9,7 @@ from types import EllipsisType
 from typing import NamedTuple
 
 from ..config import Limits
+from ..errors import is_failure
 from ..model.checks import TOOL_CHARACTERS
 from ..model.episode import Json
 from .conversion import Converted, ToJson, cut_middle, error_text, fit_to, to_json_value
@@ -116,7 +117,9 @@ class _Converter:
             value = value.total_seconds() * 1_000
         try:
             number = float(value)  # type: ignore[arg-type]
-        except Exception:
+        except BaseException as error:
+            if not is_failure(error):
+                raise
             number = math.nan
         if math.isfinite(number) and number >= 0 and not isinstance(value, str):
             return number
@@ -128,7 +131,9 @@ class _Converter:
             return None
         try:
             number = int(value)  # type: ignore[call-overload]
-        except Exception:
+        except BaseException as error:
+            if not is_failure(error):
+                raise
             number = -1
         if 0 <= number <= _MOST_TOKENS and number == value and not isinstance(value, str | bool):
             return int(number)
