@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import functools
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -72,10 +73,10 @@ class AsyncMemory:
         self._commits = ThreadPoolExecutor(max_workers=8, thread_name_prefix="tacit-commit")
         self._answers = ThreadPoolExecutor(max_workers=4, thread_name_prefix="tacit-answer")
         self._namespace: str | None = None
-        self._is_closed = False
+        self._closed = threading.Event()  # shared by the views of `within`
         self._closing: asyncio.Future[None] | None = None
         make = functools.partial(
-            Memory,
+            _open,
             database,
             namespace=namespace,
             settings=settings,
@@ -410,7 +411,7 @@ class AsyncMemory:
         if self._namespace is not None:
             return
         if self._closing is None:
-            self._is_closed = True
+            self._closed.set()
             self._closing = asyncio.ensure_future(self._close())
         await asyncio.shield(self._closing)
 
@@ -464,7 +465,7 @@ class AsyncMemory:
 
     async def _run(self, call: Callable[[], T], commits: bool = True) -> T:
         """Runs the call on a thread. Cancelling the waiter withdraws nothing: the call is carried out."""
-        if self._is_closed:
+        if self._closed.is_set():
             raise StorageError("the memory is closed")
         threads = self._commits if commits else self._answers
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(threads, call))
@@ -478,6 +479,13 @@ _COMMITS = frozenset(
 
 def _add_all(memory: Memory, episodes: Iterable[Episode], *, replace: bool) -> tuple[Learned, ...]:
     return tuple(memory.add_many(episodes, replace=replace))
+
+
+def _open(*given: Any, **named: Any) -> Memory:
+    """A memory whose open episodes are at hand: the loop does not wait for a thread that sets up another room."""
+    memory = Memory(*given, **named)
+    _ = memory._rooms.opened
+    return memory
 
 
 def _no_loop() -> bool:
@@ -672,6 +680,6 @@ class AsyncRecorder:
         return await self._on_thread(functools.partial(self.recorder._complete, outcome))
 
     async def _on_thread(self, call: Callable[[], T], *, commits: bool = True) -> T:
-        if self.memory._is_closed:  # the recorder itself says what a closed memory cannot do
+        if self.memory._closed.is_set():  # the recorder itself says what a closed memory cannot do
             return await asyncio.to_thread(call)
         return await self.memory._run(call, commits)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tacit import AsyncMemory, Memory, Outcome, StorageError
+from tacit import AsyncMemory, Episode, Memory, Outcome, StorageError
 from tacit.aio import AsyncRecorder
 from tacit.model.record import Batch, Receipt
 from tacit.recorder import Recorder
@@ -114,11 +114,14 @@ class HeldStore(InMemoryStore):
         super().__init__()
         self.started = threading.Event()
         self.may_go_on = threading.Event()
+        self.landed = 0
 
     def commit(self, batch: Batch) -> Receipt:
         self.started.set()
         self.may_go_on.wait()
-        return super().commit(batch)
+        receipt = super().commit(batch)
+        self.landed += len(batch.episodes)
+        return receipt
 
 
 def test_the_loop_goes_on_while_an_episode_is_being_committed() -> None:
@@ -159,3 +162,212 @@ def test_a_memory_that_is_made_on_a_loop_opens_its_files_on_a_thread(tmp_path: P
     asyncio.run(journey())
     with pytest.raises(StorageError):
         AsyncMemory(tmp_path / "file" / "m.db")
+
+
+def test_the_first_verbs_of_a_loop_wait_for_no_lock() -> None:
+    memory = AsyncMemory()
+    is_held, may_go_on, waited = threading.Event(), threading.Event(), []
+
+    def hold() -> None:
+        with memory.memory._rooms.lock:
+            is_held.set()
+            waited.append(not may_go_on.wait(30))
+
+    async def journey() -> None:
+        episode_id = await memory.start("Cancel order 17")
+        await memory.log(episode_id, "look", output=1)
+        call_id = await memory.begin(episode_id, "cancel_order")
+        await memory.end(episode_id, call_id=call_id, output="done")
+        async with memory.episode("Cancel order 18") as episode:
+            await episode.log("look", output=1)
+            with episode.batch(), episode.step("cancel_order"):
+                pass
+            may_go_on.set()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    is_held.wait()
+    asyncio.run(journey())
+    thread.join()
+    assert waited == [False]
+
+
+def test_answers_do_not_queue_behind_commits() -> None:
+    async def journey() -> None:
+        store = HeldStore()
+        memory = AsyncMemory(store=store)
+        endings = []
+        for number in range(40):
+            episode_id = await memory.start(f"Cancel order {number}")
+            endings.append(asyncio.create_task(memory.complete(episode_id, Outcome.success())))
+        await asyncio.to_thread(store.started.wait)
+        # Each would never come back if it waited behind a commit.
+        assert (await memory.recall("Cancel order 17")).hits == ()
+        assert await memory.patterns() == ()
+        assert not any(ending.done() for ending in endings)
+        store.may_go_on.set()
+        await asyncio.gather(*endings)
+        await memory.close()
+
+    asyncio.run(journey())
+
+
+class CountingStore(InMemoryStore):
+    """Notes the threads that used it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.threads: set[str] = set()
+
+    def commit(self, batch: Batch) -> Receipt:
+        self.threads.add(threading.current_thread().name)
+        return super().commit(batch)
+
+    def sequence(self) -> int:
+        self.threads.add(threading.current_thread().name)
+        return super().sequence()
+
+
+def test_no_call_gets_a_thread_of_its_own_and_none_of_them_runs_on_the_loop() -> None:
+    async def journey() -> set[str]:
+        store = CountingStore()
+        async with AsyncMemory(store=store) as memory:
+            for _ in range(5):
+                await asyncio.gather(*(one(memory, number) for number in range(40)))
+            return store.threads
+
+    async def one(memory: AsyncMemory, number: int) -> None:
+        async with memory.episode(f"Cancel order {number}") as episode:
+            await episode.recall()
+            await episode.log("look", output=number)
+            await episode.succeed()
+
+    threads = asyncio.run(journey())
+    assert len(threads) <= 12
+    assert all(name.startswith("tacit-") for name in threads)
+
+
+HANDED_OVER = {
+    "complete": lambda memory, id: memory.complete(id, Outcome.success()),
+    "add": lambda memory, _: memory.add(Episode(task="added", outcome=Outcome.success())),
+    "add_many": lambda memory, _: memory.add_many([Episode(task="added", outcome=Outcome.success())]),
+}
+
+
+@pytest.mark.parametrize("verb", sorted(HANDED_OVER))
+def test_cancelling_the_waiter_withdraws_nothing(verb: str) -> None:
+    async def journey() -> tuple[int, int]:
+        store = HeldStore()
+        memory = AsyncMemory(store=store)
+        tasks = []
+        for _ in range(20):  # more than there are threads: most of them are still waiting for one
+            id = await memory.start("Cancel order 17")
+            tasks.append(asyncio.create_task(HANDED_OVER[verb](memory, id)))
+        await asyncio.to_thread(store.started.wait)
+        await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        cancelled = await asyncio.gather(*tasks, return_exceptions=True)
+        store.may_go_on.set()
+        await memory.close()
+        return sum(isinstance(each, asyncio.CancelledError) for each in cancelled), store.landed
+
+    assert asyncio.run(journey()) == (20, 20)
+
+
+VERBS = {
+    "start": lambda memory: memory.start("Cancel order 18"),
+    "log": lambda memory: memory.log(ID, "look", output=1),
+    "begin": lambda memory: memory.begin(ID, "look"),
+    "end": lambda memory: memory.end(ID, call_id="one", output=1),
+    "complete": lambda memory: memory.complete(ID, Outcome.success()),
+    "resume": lambda memory: memory.resume(ID),
+    "flush": lambda memory: memory.flush(),
+    "judge": lambda memory: memory.judge(ID, Outcome.success()),
+    "add": lambda memory: memory.add(Episode(task="t", outcome=Outcome.success())),
+    "add_many": lambda memory: memory.add_many([Episode(task="t", outcome=Outcome.success())]),
+    "forget": lambda memory: memory.forget(ID),
+    "recall": lambda memory: memory.recall("Cancel order 18"),
+    "suggest": lambda memory: memory.suggest(["look"]),
+    "recover": lambda memory: memory.recover("no card", tool="pay"),
+    "predict": lambda memory: memory.predict("Cancel order 18"),
+    "playbook": lambda memory: memory.playbook("Cancel order 18"),
+    "feedback": lambda memory: memory.feedback(ID, helped={}),
+    "usage": lambda memory: memory.usage(ID),
+    "get": lambda memory: memory.get(ID),
+    "open_episodes": lambda memory: memory.open_episodes(),
+    "episodes": lambda memory: memory.episodes(),
+    "patterns": lambda memory: memory.patterns(),
+    "clusters": lambda memory: memory.clusters(),
+    "heuristics": lambda memory: memory.heuristics(),
+    "contrasts": lambda memory: memory.contrasts(),
+    "maintain": lambda memory: memory.maintain(),
+    "relearn": lambda memory: memory.relearn(),
+    "undo": lambda memory: memory.undo(ID),
+    "score": lambda memory: memory.score(Episode(task="t")),
+    "stats": lambda memory: memory.stats(),
+}
+ID = "01a228ac-31a7-7100-aaa0-321c56eea6f1"
+
+
+def test_every_verb_is_tried_on_a_closed_memory() -> None:
+    others = {"close", "episode", "within", "memory"}
+    public = {name for name in dir(AsyncMemory) if not name.startswith("_")}
+    assert public - others == VERBS.keys()
+
+
+@pytest.mark.parametrize("is_view", [False, True])
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_a_closed_memory_raises_a_storage_error_from_every_verb(verb: str, is_view: bool) -> None:
+    async def journey() -> None:
+        memory = AsyncMemory()
+        used = memory.within("shop") if is_view else memory
+        await memory.close()
+        with pytest.raises(StorageError, match="closed"):
+            await VERBS[verb](used)
+
+    asyncio.run(journey())
+
+
+@pytest.mark.parametrize("is_view", [False, True])
+def test_a_recorder_of_a_closed_memory_raises_nothing(is_view: bool) -> None:
+    async def journey() -> None:
+        memory = AsyncMemory()
+        used = memory.within("shop") if is_view else memory
+        await memory.close()
+        async with used.episode("Cancel order 17") as episode:
+            assert (await episode.recall()).degraded == ("store",)
+            assert await episode.log("look", output=1) == 0
+            assert (await episode.succeed()).state == "unstored"
+        assert episode.problems
+
+    asyncio.run(journey())
+
+
+def test_siblings_that_a_task_group_cancels_are_abandoned() -> None:
+    async def waits(memory: AsyncMemory, begun: asyncio.Event) -> None:
+        async with memory.episode("wait") as episode:
+            ids.append(episode.id)
+            begun.set()
+            await asyncio.Event().wait()
+
+    async def fails(memory: AsyncMemory, begun: asyncio.Event) -> None:
+        await begun.wait()
+        async with memory.episode("fail") as episode:
+            ids.append(episode.id)
+            raise RuntimeError("boom")
+
+    async def both(memory: AsyncMemory) -> None:
+        begun = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(waits(memory, begun))
+            group.create_task(fails(memory, begun))
+
+    async def journey() -> list[Outcome | None]:
+        async with AsyncMemory() as memory:
+            with pytest.raises(ExceptionGroup):
+                await both(memory)
+            return [(await memory.get(id)).outcome for id in ids]
+
+    ids: list[str] = []
+    assert asyncio.run(journey()) == [Outcome.abandoned(), Outcome.failure("RuntimeError: boom")]

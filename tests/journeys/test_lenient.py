@@ -351,7 +351,6 @@ def _raise() -> NoReturn:
         UnavailableError("the disk is full"),
         StorageError("the file is gone"),
         OSError(errno.ENOSPC, "No space left on device"),
-        PanicException("index out of bounds"),
     ],
     ids=lambda refusal: type(refusal).__name__,
 )
