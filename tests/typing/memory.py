@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, assert_type
 
 import tacit
@@ -16,6 +17,14 @@ def check_the_journey(memory: tacit.Memory) -> None:
     assert_type(learned, tacit.Learned)
     assert_type(learned.reward, tacit.Reward | None)
     assert_type(learned.receipt.sequence, int)
+
+
+def check_times(memory: tacit.Memory, at: datetime) -> None:
+    step = tacit.Step("look", at=at)
+    run = tacit.Episode("task", started_at=at, ended_at=at, judged_at=at, steps=(step,))
+    assert_type(memory.add(run), tacit.Learned)
+    assert_type(run.started_at, int)
+    assert_type(step.at, int)
 
 
 def check_the_recorder(memory: tacit.Memory) -> None:

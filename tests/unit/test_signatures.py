@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import inspect
 import json
@@ -9,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -150,3 +152,21 @@ def test_pyright_finds_all_planted_mistakes(planted: Path) -> None:
     report = json.loads(done.stdout)["generalDiagnostics"]
     found = {each["range"]["start"]["line"] + 1 for each in report if each["severity"] == "error"}
     assert (found, len(found)) == (marked(), 12), done.stdout
+
+
+@pytest.mark.parametrize("kind", [tacit.Episode, tacit.Step])
+def test_the_declared_constructor_takes_the_fields_and_dates_beside_microseconds(kind: type) -> None:
+    (body,) = [each for each in ast.parse(inspect.getsource(kind)).body if isinstance(each, ast.ClassDef)]
+    (declared,) = [
+        each for each in ast.walk(body) if isinstance(each, ast.FunctionDef) and each.name == "__init__"
+    ]
+    arguments = {
+        each.arg: ast.unparse(each.annotation or ast.Constant(None)) for each in declared.args.args[1:]
+    }
+    times = {"at": "int", "started_at": "int", "ended_at": "int | None", "judged_at": "int | None"}
+    wanted = {field.name: str(field.type) for field in fields(kind)}
+    for name, plain in times.items():
+        if name in wanted:
+            assert wanted[name] == plain
+            wanted[name] = plain.replace("int", "int | datetime")
+    assert arguments == {name: ast.unparse(ast.parse(each).body[0]) for name, each in wanted.items()}

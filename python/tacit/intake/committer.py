@@ -71,6 +71,12 @@ class Committer:
             self._note_lag(error)
         return receipt
 
+    def lag(self, receipt: Receipt) -> tuple[str, ...]:
+        """A problem to report with a receipt if the index could not follow its commit; empty if it did."""
+        if self._index.sequence >= receipt.sequence:
+            return ()
+        return ("index: behind this commit until the next verb",)
+
     def _note_lag(self, error: BaseException) -> None:
         """Counts and logs a failure of the index; raises an interrupt."""
         if not is_failure(error):

@@ -169,7 +169,7 @@ class Intake:
         assert item.record is not None
         receipt = self._committer.commit([item.record], [*side_records, *ending.removed], ending.expect)
         learned = item.learned(receipt)
-        return replace(learned, problems=(*learned.problems, *problems))
+        return replace(learned, problems=(*learned.problems, *problems, *self._committer.lag(receipt)))
 
     def _credits(
         self, opened: OpenEpisode, closed: ClosedEpisode, item: CommitItem
@@ -352,7 +352,9 @@ class Intake:
             items = [self._as_stored(each) for each in items]
         stored_before = sum(each.record is None for each in items)
         receipt = replace(receipt, unchanged=receipt.unchanged + stored_before)
-        return [each.learned(receipt) for each in items]
+        lag = self._committer.lag(receipt)
+        learned = [each.learned(receipt) for each in items]
+        return [replace(each, problems=(*each.problems, *lag)) for each in learned] if lag else learned
 
     def _as_stored(self, item: CommitItem) -> CommitItem:
         """The item as unchanged if another process stored the same content under its own id in the meantime."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from ..errors import ValidationError
 from .context import TaskContext, TaskType
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 Json: TypeAlias = Any
 """None, bool, int of 64 bits, finite float, str, or a list or dict (with str keys) of these, at most 128 deep."""
@@ -18,7 +21,8 @@ class Step:
     """One tool call and its result.
 
     `status` is "ok", "error", "timeout", or None while there is no result: such a step neither went well nor failed.
-    `at` is in microseconds since 1970, UTC; `number` counts from 1.
+    `at` is in microseconds since 1970, UTC; a step for `Memory.add` may have an aware `datetime` there. `number` counts
+    from 1.
 
     Example:
         >>> from tacit import Step
@@ -46,6 +50,27 @@ class Step:
     batch: int | None = None
     """The steps of one number were in flight at the same time: they have no order. `None` for a step that was logged
     at once."""
+
+    if TYPE_CHECKING:
+        # The fields, with times as `Memory.add` takes them.
+        def __init__(
+            self,
+            tool: str,
+            action: str | None = None,
+            parameters: Json = None,
+            status: Literal["ok", "error", "timeout"] | None = None,
+            output: Json = None,
+            error: str | None = None,
+            latency_ms: float | None = None,
+            tokens: int | None = None,
+            metadata: dict[str, Json] | None = None,
+            number: int = 0,
+            at: int | datetime = 0,
+            state: Json = None,
+            altered: tuple[str, ...] = (),
+            call_id: str | None = None,
+            batch: int | None = None,
+        ) -> None: ...
 
     @property
     def ok(self) -> bool | None:
@@ -168,7 +193,8 @@ class Episode:
     Times are in microseconds since 1970, UTC. `timed` is False if the run came without times of its own: it is
     dated by its import, and its duration is unknown unless its metadata have a `duration_s`. `task_key` is
     shared by several attempts at one task; `external_id` is unique within its namespace and makes an import
-    idempotent. An episode for `Memory.add` needs a task; missing ids, times and step numbers are filled in.
+    idempotent. An episode for `Memory.add` needs a task; missing ids, times and step numbers are filled in. Its times
+    may be aware `datetime` values.
 
     Example:
         >>> from tacit import Episode, Memory, Outcome, Step
@@ -203,6 +229,33 @@ class Episode:
     """Microseconds since 1970, UTC; `None` without such a verdict."""
     pending: str | None = None
     """The failure because of which the ended episode was not learned from yet; `None` if it does not wait."""
+
+    if TYPE_CHECKING:
+        # The fields, with times as `Memory.add` takes them.
+        def __init__(
+            self,
+            task: str,
+            id: str = "",
+            namespace: str = "default",
+            task_key: str | None = None,
+            task_type: TaskType = "other",
+            context: TaskContext = ...,
+            started_at: int | datetime = 0,
+            ended_at: int | datetime | None = None,
+            timed: bool = True,
+            steps: tuple[Step, ...] = (),
+            outcome: Outcome | None = None,
+            reward: Reward | None = None,
+            reflection: Reflection | None = None,
+            tags: tuple[str, ...] = (),
+            metadata: dict[str, Json] = ...,
+            agent: str | None = None,
+            source: str | None = None,
+            external_id: str | None = None,
+            judged_by: str | None = None,
+            judged_at: int | datetime | None = None,
+            pending: str | None = None,
+        ) -> None: ...
 
     @property
     def duration_s(self) -> float | None:
