@@ -232,7 +232,11 @@ def test_a_commit_that_landed_is_acknowledged_though_the_index_cannot_follow() -
         return receipt
 
     store.commit = commit  # type: ignore[method-assign]
-    assert memory.complete(first, WELL).state == "learned"
+    learned = memory.complete(first, WELL)
+    assert (learned.state, learned.problems) == (
+        "learned",
+        ("index: behind this commit until the next verb",),
+    )
     store.fails = False
     assert memory.stats()["late_catch_ups"] == 1
     assert memory.stats()["index"]["episodes"] == 3

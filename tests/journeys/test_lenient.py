@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import functools
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -20,6 +21,7 @@ from tacit import (
     Finding,
     Memory,
     Outcome,
+    RecordingSettings,
     Settings,
     StorageError,
     UnavailableError,
@@ -49,9 +51,11 @@ class Trap:
 
     broken: str
     failure: Callable[[], BaseException]
+    reached: threading.Event = field(default_factory=threading.Event)
 
     def reach(self, part: str) -> None:
         if part == self.broken:
+            self.reached.set()
             raise self.failure()
 
 
@@ -134,7 +138,7 @@ PLACES = (
 )  # fmt: skip
 
 
-def memory_of(trap: Trap) -> Memory:
+def memory_of(trap: Trap, recording: RecordingSettings | None = None) -> Memory:
     parts = Parts(trap)
 
     def clock() -> int:
@@ -144,7 +148,11 @@ def memory_of(trap: Trap) -> Memory:
     trapped, trap.broken = trap.broken, ""
     memory = Memory(
         store=TrappedStore(trap),
-        settings=Settings(embedder=parts, extractors=("tool_sequence", parts)),
+        settings=Settings(
+            embedder=parts,
+            extractors=("tool_sequence", parts),
+            recording=recording or RecordingSettings.manual(),
+        ),
         redactor=parts,
         observers=[Hearing(trap)],
         to_json=parts.to_json,
@@ -351,6 +359,7 @@ def _raise() -> NoReturn:
         UnavailableError("the disk is full"),
         StorageError("the file is gone"),
         OSError(errno.ENOSPC, "No space left on device"),
+        PanicException("index out of bounds"),
     ],
     ids=lambda refusal: type(refusal).__name__,
 )
@@ -410,3 +419,21 @@ def test_an_exception_that_passes_is_not_replaced_by_that_of_closing() -> None:
         asyncio.run(awaited())
     for id, error in zip(ids, (raised.value, raised_async.value), strict=True):
         assert any(id in note for note in error.__notes__)
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("place", ["commit", "store", "redactor", "clock"])
+def test_the_timer_outlives_what_fails_while_it_stores_steps(place: str, failure: str) -> None:
+    trap = Trap("", FAILURES[failure])
+    recording = RecordingSettings(flush_steps=0, flush_seconds=0.01)
+    memory = memory_of(trap, recording)
+    reached = trap.reached
+    with memory.episode("Buy a fern") as episode:
+        episode.log("look", output=1)
+        trap.broken = place
+        assert reached.wait(30), "the timer has tried"
+        trap.broken = ""
+        while not memory._store.scan("step_batch"):
+            threading.Event().wait(0.005)
+        episode.succeed()
+    memory.close()

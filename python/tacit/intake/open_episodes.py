@@ -18,6 +18,7 @@ from ..errors import (
     TooLargeError,
     UnknownEpisodeError,
     ValidationError,
+    is_failure,
 )
 from ..model.content import namespace_of
 from ..model.episode import Episode, Outcome
@@ -180,7 +181,9 @@ class OpenEpisodes:
             self.journal.land(opened, release=release)
         except LeaseLostError as error:
             raise self.lose(opened, error, is_told=is_told) from None
-        except Exception as error:
+        except BaseException as error:
+            if not is_failure(error):
+                raise
             opened.landing_problem = f"{type(error).__name__}: {error}"
         else:
             opened.landing_problem = None
