@@ -207,36 +207,41 @@ class Forgetful(InMemoryStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self.fails = False
+        self.failure: BaseException | None = None
 
     def changes(self, since: int, limit: int = 1_000, *, began: int | None = None) -> Changes:
-        if self.fails:
-            raise StorageError("no reading now")
+        if self.failure is not None:
+            raise self.failure
         return super().changes(since, limit, began=began)
 
 
-def test_a_commit_that_landed_is_acknowledged_though_the_index_cannot_follow() -> None:
+class PanicException(BaseException):
+    """As PyO3 raises it: no `Exception`."""
+
+
+@pytest.mark.parametrize("verb", ["complete", "judge"])
+@pytest.mark.parametrize("failure", [StorageError("no reading now"), PanicException("index out of bounds")])
+def test_a_commit_that_landed_is_acknowledged_though_the_index_cannot_follow(
+    failure: BaseException, verb: str
+) -> None:
     store = Forgetful()
     memory, other = Memory(store=store), Memory(store=store)
-    first, second = memory.start("one"), other.start("two")
-
-    other.complete(second, WELL)
-    store.fails = False
+    first = memory.start("one")
+    if verb == "judge":
+        memory.complete(first)
     original = store.commit
 
     def commit(batch: Batch) -> Receipt:
         store.commit = original  # type: ignore[method-assign]
-        other.complete(other.start("three"), WELL)
+        other.complete(other.start("two"), WELL)
         receipt = original(batch)
-        store.fails = True
+        store.failure = failure
         return receipt
 
     store.commit = commit  # type: ignore[method-assign]
-    learned = memory.complete(first, WELL)
-    assert (learned.state, learned.problems) == (
-        "learned",
-        ("index: behind this commit until the next verb",),
-    )
-    store.fails = False
+    learned = memory.complete(first, WELL) if verb == "complete" else memory.judge(first, WELL)
+    assert learned.state == "learned"
+    assert learned.problems == ("index: behind this commit until the next verb",)
+    store.failure = None
     assert memory.stats()["late_catch_ups"] == 1
-    assert memory.stats()["index"]["episodes"] == 3
+    assert memory.stats()["index"]["episodes"] == 2

@@ -425,15 +425,67 @@ def test_an_exception_that_passes_is_not_replaced_by_that_of_closing() -> None:
 @pytest.mark.parametrize("place", ["commit", "store", "redactor", "clock"])
 def test_the_timer_outlives_what_fails_while_it_stores_steps(place: str, failure: str) -> None:
     trap = Trap("", FAILURES[failure])
-    recording = RecordingSettings(flush_steps=0, flush_seconds=0.01)
-    memory = memory_of(trap, recording)
-    reached = trap.reached
+    memory = memory_of(trap, RecordingSettings(flush_steps=0, flush_seconds=0.01))
     with memory.episode("Buy a fern") as episode:
         episode.log("look", output=1)
+        wait_for_batches(memory, 1)
         trap.broken = place
-        assert reached.wait(30), "the timer has tried"
+        if place != "clock":  # the timer looks at the clock without a new step
+            episode.log("buy", output=1)
+        assert trap.reached.wait(30), "the timer has tried"
         trap.broken = ""
-        while not memory._store.scan("step_batch"):
-            threading.Event().wait(0.005)
+        episode.log("pay", output=1)
+        wait_for_batches(memory, 2)
         episode.succeed()
     memory.close()
+
+
+def wait_for_batches(memory: Memory, count: int) -> None:
+    while len(memory._store.scan("step_batch")) < count:
+        threading.Event().wait(0.005)
+
+
+class Panicking:
+    def __repr__(self) -> str:
+        raise PanicException("no text")
+
+    __float__ = __int__ = __str__ = __repr__
+
+
+@pytest.mark.parametrize("field", ["output", "parameters", "state", "metadata", "error", "tokens", "tool"])
+def test_a_step_with_a_value_that_panics_is_recorded_without_it(field: str) -> None:
+    memory = Memory()
+    with memory.episode("Buy a fern") as episode:
+        given: dict[str, Any] = {"tool": "look", field: Panicking()}
+        assert episode.log(**given) == 1
+        assert episode.log("look", parameters={Panicking(): 1}) == 2
+        episode.succeed()
+    assert [step.altered != () for step in memory.get(episode.id).steps] == [True, True]
+
+
+def test_a_redactor_that_returns_nonsense_costs_no_reason() -> None:
+    class Broken:
+        answer: Any = None
+
+        def redact(self, record: bytes) -> Any:
+            return self.answer or (record, 0)
+
+    redactor = Broken()
+    memory = Memory(redactor=redactor)
+    with memory.episode("Buy a fern") as episode:
+        redactor.answer = "nonsense"
+        assert episode.fail("no card").state == "unstored"
+        redactor.answer = None
+    memory.complete(memory.start("another"), Outcome.success())
+    assert memory.get(episode.id).outcome == Outcome.failure("no card")
+
+
+def test_an_outcome_that_is_mended_may_be_refused_by_the_store_too() -> None:
+    trap = Trap("", FAILURES["PanicException"])
+    memory = memory_of(trap)
+    with memory.episode("Buy a fern") as episode:
+        trap.broken = "commit"
+        assert episode.fail({"not": "a text"}).state == "unstored"  # type: ignore[arg-type]
+        trap.broken = ""
+    memory.complete(memory.start("another"), Outcome.success())
+    assert memory.get(episode.id).outcome == Outcome.failure("unreadable reason")

@@ -73,7 +73,7 @@ class Committer:
 
     def lag(self, receipt: Receipt) -> tuple[str, ...]:
         """A problem to report with a receipt if the index could not follow its commit; empty if it did."""
-        if self._index.sequence >= receipt.sequence:
+        if not receipt.committed or self._index.sequence >= receipt.sequence:
             return ()
         return ("index: behind this commit until the next verb",)
 

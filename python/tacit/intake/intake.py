@@ -169,7 +169,12 @@ class Intake:
         assert item.record is not None
         receipt = self._committer.commit([item.record], [*side_records, *ending.removed], ending.expect)
         learned = item.learned(receipt)
-        return replace(learned, problems=(*learned.problems, *problems, *self._committer.lag(receipt)))
+        return self._with_problems(learned, problems)
+
+    def _with_problems(self, learned: Learned, problems: tuple[str, ...] = ()) -> Learned:
+        """The answer with further problems; a lagging index is one."""
+        problems += self._committer.lag(learned.receipt)
+        return replace(learned, problems=(*learned.problems, *problems)) if problems else learned
 
     def _credits(
         self, opened: OpenEpisode, closed: ClosedEpisode, item: CommitItem
@@ -243,7 +248,8 @@ class Intake:
 
     def _judge_ended(self, episode_id: str, outcome: Outcome, namespace: str, by: str) -> Learned:
         self._committer.catch_up()
-        return self._verdicts.judge(as_bytes(episode_id), namespace, outcome, by=by, at=self._now())
+        learned = self._verdicts.judge(as_bytes(episode_id), namespace, outcome, by=by, at=self._now())
+        return self._with_problems(learned)
 
     def stored(self, episode_id: str, namespace: str) -> Episode:
         """The stored episode. Raises `UnknownEpisodeError`, also if it belongs to another namespace."""
@@ -301,7 +307,7 @@ class Intake:
             return replace(closed_again(closed.record, judged), digest=closed.digest, secrets=closed.secrets)
 
         self._committer.catch_up()
-        return self._verdicts.replace(id, given.namespace, close)
+        return self._with_problems(self._verdicts.replace(id, given.namespace, close))
 
     def _closed(self, given: Episode) -> ClosedEpisode:
         return closed_episode(given, now=self._now(), limits=self._limits, redactor=self._redactor)
@@ -352,9 +358,7 @@ class Intake:
             items = [self._as_stored(each) for each in items]
         stored_before = sum(each.record is None for each in items)
         receipt = replace(receipt, unchanged=receipt.unchanged + stored_before)
-        lag = self._committer.lag(receipt)
-        learned = [each.learned(receipt) for each in items]
-        return [replace(each, problems=(*each.problems, *lag)) for each in learned] if lag else learned
+        return [self._with_problems(each.learned(receipt)) for each in items]
 
     def _as_stored(self, item: CommitItem) -> CommitItem:
         """The item as unchanged if another process stored the same content under its own id in the meantime."""
