@@ -454,7 +454,7 @@ class AsyncMemory:
         """The memory; an open episode of another process was looked up on a thread."""
         memory = await self._ready()
         opened = memory._rooms.opened
-        if episode_id not in opened.by_id and not self._is_closed:
+        if episode_id not in opened.by_id and not self._closed.is_set():
             await self._run(functools.partial(opened.prepare, episode_id, namespace or memory.namespace))
         return memory
 
@@ -469,6 +469,13 @@ class AsyncMemory:
             raise StorageError("the memory is closed")
         threads = self._commits if commits else self._answers
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(threads, call))
+
+    def _hand_over(self, call: Callable[[], object]) -> None:
+        """Has the call carried out on a thread without waiting for it; at once if there is no thread any more."""
+        try:
+            self._commits.submit(call)
+        except RuntimeError:
+            call()
 
 
 _COMMITS = frozenset(
@@ -571,7 +578,11 @@ class AsyncRecorder:
         recorder = self.recorder
         recorder._leave()
         recorder._decide_ending(error)
-        await self._on_thread(functools.partial(recorder.__exit__, kind, error, traceback))
+        leave = functools.partial(recorder.__exit__, kind, error, traceback)
+        if isinstance(error, GeneratorExit):  # a closed coroutine must not wait for anything
+            self.memory._hand_over(leave)
+        else:
+            await self._on_thread(leave)
 
     async def log(
         self,

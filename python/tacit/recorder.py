@@ -620,6 +620,9 @@ def recorded(
             episode = memory.episode(text, judge=judge, **head)
             try:
                 result = await cast(Any, function(*arguments, **named))
+            except GeneratorExit as error:  # a closed coroutine must not wait for anything
+                _end(episode, tool, error)
+                raise
             except BaseException as error:
                 await asyncio.to_thread(_end, episode, tool, error)
                 raise

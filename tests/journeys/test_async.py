@@ -344,6 +344,27 @@ def test_a_recorder_of_a_closed_memory_raises_nothing(is_view: bool) -> None:
     asyncio.run(journey())
 
 
+def test_a_coroutine_that_is_closed_inside_of_its_episode_is_abandoned() -> None:
+    async def waits(memory: AsyncMemory) -> None:
+        async with memory.episode("wait") as episode:
+            ids.append(episode.id)
+            await asyncio.Future()
+
+    async def journey() -> Outcome | None:
+        async with AsyncMemory() as memory:
+            await memory.stats()
+            waiting = waits(memory)
+            waiting.send(None)
+            waiting.close()
+            await asyncio.gather(*(memory.stats() for _ in range(3)))
+            while (outcome := (await memory.get(ids[0])).outcome) is None:
+                await asyncio.sleep(0.001)
+            return outcome
+
+    ids: list[str] = []
+    assert asyncio.run(journey()) == Outcome.abandoned()
+
+
 def test_siblings_that_a_task_group_cancels_are_abandoned() -> None:
     async def waits(memory: AsyncMemory, begun: asyncio.Event) -> None:
         async with memory.episode("wait") as episode:

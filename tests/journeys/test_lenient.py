@@ -452,7 +452,10 @@ class Panicking:
     __float__ = __int__ = __str__ = __repr__
 
 
-@pytest.mark.parametrize("field", ["output", "parameters", "state", "metadata", "error", "tokens", "tool"])
+@pytest.mark.parametrize(
+    "field",
+    ["output", "parameters", "state", "metadata", "error", "latency_ms", "tokens", "tool"],
+)
 def test_a_step_with_a_value_that_panics_is_recorded_without_it(field: str) -> None:
     memory = Memory()
     with memory.episode("Buy a fern") as episode:

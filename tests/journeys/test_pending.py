@@ -121,6 +121,18 @@ def test_an_episode_is_stored_before_it_is_learned_from(
     assert memory.maintain().learned == 0
 
 
+def test_a_reflection_that_fails_leaves_the_episode_pending(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("no words")
+
+    memory = Memory()
+    with monkeypatch.context() as patched:
+        patched.setattr("tacit.intake.learner.reflect", fail)
+        learned = add(memory)
+    assert (learned.state, learned.problems) == ("pending", ("learning: RuntimeError: no words",))
+    assert memory.maintain().learned == 1
+
+
 def test_an_interrupt_of_a_part_leaves_the_episode_open(memory: Memory, moody: Moody) -> None:
     moody.mood = KeyboardInterrupt()
     id = memory.start("Buy a fern")

@@ -103,6 +103,48 @@ def test_an_interrupt_abandons_the_episode_and_passes(interrupt: type[BaseExcept
     assert memory.patterns() == ()
 
 
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, SystemExit, GeneratorExit, asyncio.CancelledError])
+def test_an_interrupted_call_of_a_recorded_function_is_abandoned(interrupt: type[BaseException]) -> None:
+    memory = Memory()
+
+    @recorded(memory)
+    def buy() -> None:
+        raise interrupt
+
+    @recorded(memory)
+    async def buy_awaited() -> None:
+        raise interrupt
+
+    with pytest.raises(interrupt):
+        buy()
+    with pytest.raises(interrupt):
+        asyncio.run(buy_awaited())
+    assert [episode.outcome for episode in memory.episodes()] == [Outcome.abandoned()] * 2
+
+
+def test_a_coroutine_that_is_closed_is_abandoned() -> None:
+    memory = Memory()
+
+    @recorded(memory)
+    async def wait() -> None:
+        await asyncio.Future()
+
+    async def journey() -> None:
+        waiting = wait()
+        waiting.send(None)
+        waiting.close()
+
+    asyncio.run(journey())
+    assert [episode.outcome for episode in memory.episodes()] == [Outcome.abandoned()]
+
+
+def test_an_error_may_be_an_exception_of_a_strict_step_too() -> None:
+    memory = Memory()
+    id = memory.start("Cancel order 17")
+    memory.log(id, "pay", error=ValueError("no card"))
+    assert memory.get(id).steps[0].error == "ValueError: no card"
+
+
 def test_an_exception_without_a_message_is_described_by_its_name() -> None:
     memory = Memory()
     with pytest.raises(MemoryError), memory.episode("Cancel order 17") as episode:

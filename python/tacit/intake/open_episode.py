@@ -12,7 +12,7 @@ import msgspec
 from .._native import RecordBuilder, new_id
 from ..config import Limits
 from ..credit.receipts import RecallReceipt, feedback_of
-from ..errors import ValidationError
+from ..errors import ValidationError, is_failure
 from ..model.checks import check_step
 from ..model.closed_episode import ClosedEpisode
 from ..model.content import digest_of
@@ -21,7 +21,7 @@ from ..model.ids import as_bytes
 from ..model.record import SideRecord
 from ..redaction import Redactor
 from .calls import CallEvent, CallResult, CallsInFlight, result_fields
-from .conversion import ToJson
+from .conversion import ToJson, error_text
 from .journal_records import EPISODES, StepBatch, entries_of, with_entries
 from .redacting import redacted_episode
 from .step_fields import StepFields, convert_step
@@ -170,6 +170,10 @@ class OpenEpisode:
             refusal = _mistyped(error)
         except ValidationError as error:
             refusal = error
+        except BaseException as error:  # of a value's own code, as `__float__`
+            if not is_failure(error):
+                raise
+            refusal = ValidationError("step", "made of values that can be read", error_text(error))
         return self._log_converted(StepFields(*step), refusal, strict, to_json)  # type: ignore[arg-type]
 
     def _log_converted(

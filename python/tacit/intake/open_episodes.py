@@ -398,7 +398,7 @@ class OpenEpisodes:
             if not error.dropped and self._store.version("episode", as_bytes(opened.id)) is not None:
                 return False
             raise refusal from None
-        except Exception:
+        except BaseException:
             opened.verdict = before
             raise
         return True
