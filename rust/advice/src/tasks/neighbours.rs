@@ -47,6 +47,8 @@ struct Scratch {
     /// The rarity of each bucket that was asked for, NaN for the others, as of a version of the counts.
     rarities: Vec<f32>,
     version: u64,
+    /// By text: the sum of the rarity of the words that it shares with the query; all 0 between queries.
+    sums: Vec<f32>,
 }
 
 impl Scratch {
@@ -72,7 +74,12 @@ impl fmt::Debug for Scratches {
 impl Scratches {
     fn with<T>(&self, version: u64, work: impl FnOnce(&mut Scratch) -> T) -> T {
         let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let new = || Scratch { table: FeatureTable::default(), rarities: vec![f32::NAN; BUCKETS], version };
+        let new = || Scratch {
+            table: FeatureTable::default(),
+            rarities: vec![f32::NAN; BUCKETS],
+            version,
+            sums: Vec::new(),
+        };
         let mut scratch = idle.unwrap_or_else(new);
         if scratch.version != version {
             scratch.rarities.fill(f32::NAN);
@@ -133,8 +140,8 @@ impl TextNeighbours {
         most: usize,
         wanted: impl Fn(u32) -> bool,
     ) -> Vec<Neighbour> {
-        let candidates = self.candidates(query, CANDIDATES.max(2 * most), wanted);
         let mut near: Vec<Neighbour> = self.scratches.with(self.version, |scratch| {
+            let candidates = self.candidates(query, CANDIDATES.max(2 * most), wanted, &mut scratch.sums);
             let scorer = self.counts.scorer(query, &mut scratch.table);
             let neighbour =
                 |document: u32| Neighbour { document, likeness: scorer.score(self.buckets(document)) };
@@ -147,28 +154,48 @@ impl TextNeighbours {
         near
     }
 
-    /// The wanted texts with the highest sum of the rarity of shared words.
-    fn candidates(&self, query: &QueryFeatures, most: usize, wanted: impl Fn(u32) -> bool) -> Vec<u32> {
-        let mut sums = vec![0.0f32; self.texts.len()];
+    /// The wanted texts with the highest sum of the rarity of shared words. `sums` is all 0, and is left so.
+    fn candidates(
+        &self,
+        query: &QueryFeatures,
+        most: usize,
+        wanted: impl Fn(u32) -> bool,
+        sums: &mut Vec<f32>,
+    ) -> Vec<u32> {
+        sums.resize(self.texts.len(), 0.0);
         let mut touched = Vec::new();
         for (list, rarity) in self.affordable(query) {
             for text in list {
                 let sum = &mut sums[*text as usize];
-                if *sum == 0.0 && wanted(*text) {
+                if *sum == 0.0 {
                     touched.push(*text);
                 }
                 *sum += rarity;
             }
         }
-        if touched.len() > most {
-            let order = |a: &u32, b: &u32| {
-                let by_sum = sums[*b as usize].total_cmp(&sums[*a as usize]);
-                by_sum.then_with(|| self.order(*a).cmp(&self.order(*b)))
-            };
-            touched.select_nth_unstable_by(most, order);
-            touched.truncate(most);
+        let summed = |text: &u32| (std::mem::take(&mut sums[*text as usize]), *text);
+        let mut summed: Vec<(f32, u32)> = touched.iter().map(summed).collect();
+        summed.retain(|(_, text)| wanted(*text));
+        self.keep_highest(&mut summed, most);
+        summed.into_iter().map(|(_, text)| text).collect()
+    }
+
+    /// Keeps the texts with the highest sums; of equal ones those that come first. The sums alone are compared but for
+    /// those that are equal to the lowest that is kept.
+    fn keep_highest(&self, summed: &mut Vec<(f32, u32)>, most: usize) {
+        if summed.len() <= most {
+            return;
         }
-        touched
+        let (_, (lowest, _), _) = summed.select_nth_unstable_by(most, |a, b| b.0.total_cmp(&a.0));
+        let lowest = *lowest;
+        let mut equal: Vec<(f32, u32)> = summed.iter().copied().filter(|(sum, _)| *sum == lowest).collect();
+        summed.retain(|(sum, _)| *sum > lowest);
+        let room = most - summed.len();
+        if room > 0 {
+            equal.select_nth_unstable_by_key(room, |(_, text)| self.order(*text));
+        }
+        equal.truncate(room);
+        summed.append(&mut equal);
     }
 
     /// The postings that are read, rarest first, each with the rarity of its word.
@@ -257,4 +284,38 @@ fn inner_product(a: &WordRow, b: &WordRow) -> f64 {
         }
     }
     f64::from(sum.clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn neighbours(orders: &[u64]) -> TextNeighbours {
+        let mut neighbours = TextNeighbours::default();
+        let features = Arc::new(QueryFeatures::default());
+        (0..).zip(orders).for_each(|(number, order)| neighbours.put(number, *order, features.clone()));
+        neighbours
+    }
+
+    proptest! {
+        #[test]
+        fn the_texts_that_are_kept_are_the_first_by_sum_and_then_by_order(
+            texts in prop::collection::vec((1..4_u8, any::<u64>()), 0..40),
+            most in 0..40_usize,
+        ) {
+            let orders: Vec<u64> = texts.iter().map(|(_, order)| *order).collect();
+            let mut summed: Vec<(f32, u32)> =
+                (0..).zip(&texts).map(|(number, (sum, _))| (f32::from(*sum), number)).collect();
+            let mut expected = summed.clone();
+            expected.sort_by_key(|(sum, number)| (std::cmp::Reverse(*sum as u8), orders[*number as usize]));
+            expected.truncate(most);
+            neighbours(&orders).keep_highest(&mut summed, most);
+            let key = |(sum, number): &(f32, u32)| (*sum as u8, orders[*number as usize]);
+            summed.sort_by_key(key);
+            expected.sort_by_key(key);
+            let keys = |kept: &[(f32, u32)]| kept.iter().map(key).collect::<Vec<_>>();
+            prop_assert_eq!(keys(&summed), keys(&expected));
+        }
+    }
 }
