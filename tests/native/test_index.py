@@ -144,6 +144,34 @@ def test_the_attempts_at_the_tasks_of_episodes_are_counted_and_the_best_come_fir
     assert index.task_attempts("nowhere", asked[:1], 2) == [(0, 0, [])]
 
 
+def test_earlier_attempts_are_those_at_the_key_that_are_left_the_latest_failure_by_id() -> None:
+    attempts = [
+        Attempt(1, "refund", task_key="k", tools=("a",), base=0.0),
+        Attempt(4, "refund", task_key="k", tools=("a", "b"), base=0.0),
+        Attempt(3, "refund", task_key="k", tools=("c",), base=0.0),
+        Attempt(5, "refund", task_key="other", tools=("d",), base=1.0),
+        Attempt(6, "refund", task_key="k", tools=("e",), base=0.5),
+    ]
+    index = index_of(attempts)
+    assert index.earlier_attempts("default", "k") == (3, False, ["a", "b"])
+    assert index.earlier_attempts("default", "other") == (0, True, [])
+    assert index.earlier_attempts("nowhere", "k") == index.earlier_attempts("default", "no") == (0, False, [])
+    index.apply([removal(9, attempts[1])])
+    assert index.earlier_attempts("default", "k") == (2, False, ["c"])
+    assert index.by_task_key("default", "k") == [
+        (attempt.id, attempt.base) for attempt in (attempts[0], attempts[2], attempts[4])
+    ]
+
+
+def test_attempts_are_found_after_the_index_was_renumbered() -> None:
+    attempts = [Attempt(number, f"t{number}", task_key=f"k{number % 5}") for number in range(1, 301)]
+    index = index_of(attempts)
+    index.apply([removal(1_000 + attempt.number, attempt) for attempt in attempts[:200]])
+    for key in range(5):
+        left = [attempt.id for attempt in attempts[200:] if attempt.number % 5 == key]
+        assert [id for id, _ in index.by_task_key("default", f"k{key}")] == left
+
+
 WORDS = st.sampled_from(["cancel", "order", "refund", "flight", "the", "mug", "shelf", "query", "table"])
 TASKS = st.lists(WORDS, min_size=1, max_size=6).map(" ".join)
 ATTEMPTS = st.builds(
@@ -392,6 +420,20 @@ def test_ways_out_of_an_error_are_ranked_by_how_well_they_are_proven() -> None:
         ("show", 1, 1.0),
         ("<gave up>", 1, 0.0),
     ]
+
+
+def test_the_best_recovery_is_the_one_whose_lower_bound_is_above_a_half() -> None:
+    attempts = [
+        Attempt(
+            number, "t", tools=("select", "show" if number < 9 else "wait"), failed=1, error="no such table"
+        )
+        for number in range(1, 11)
+    ]
+    found = [error_recoveries(Trajectory(attempt.payload()), limit=32) for attempt in attempts]
+    learned = [replace(attempt, facts=each.facts()) for attempt, each in zip(attempts, found, strict=True)]
+    errors = [("select", "no such table"), ("select", "another"), ("other", "no such table")]
+    assert index_of(learned).best_recoveries("default", errors) == [("show", 8.0, 8), None, None]
+    assert index_of(learned[8:]).best_recoveries("default", errors[:1]) == [None]
 
 
 def test_evidence_judges_an_episode_by_its_patterns() -> None:

@@ -12,7 +12,7 @@ from ..config import RewardWeights
 from ..embedding import Embedder, embed_packed
 from ..extractors.hybrid import Hybrid
 from ..model.closed_episode import ClosedEpisode
-from ..model.episode import Episode, Reflection, Reward
+from ..model.episode import Reflection, Reward
 from ..model.record import EpisodeRecord
 from ..reflection import History, Recovery, Reflecting, reflect
 from ..scoring import Scoring
@@ -110,7 +110,10 @@ class Learner:
         seconds, steps, error_rate, episodes = self.index.medians(head.namespace, head.context.domain)
         enough = episodes >= self._usual_after
         trials, successes = self.index.approach(head.namespace, findings.facts())
-        failed, succeeded = self._attempts(head)
+        earlier: tuple[int, bool, list[str]] = 0, False, []
+        if head.task_key is not None:
+            earlier = self.index.earlier_attempts(head.namespace, head.task_key)
+        failed, succeeded, last_failed = earlier
         return History(
             episodes=episodes,
             usual_seconds=seconds if enough else None,
@@ -120,26 +123,18 @@ class Learner:
             approach_successes=successes,
             new_patterns=new,
             failed_attempts=failed,
+            last_failed=tuple(last_failed),
             succeeded_before=succeeded,
             recoveries=self._recoveries(head.namespace, trajectory),
         )
 
-    def _attempts(self, head: Episode) -> tuple[tuple[tuple[str, ...], ...], bool]:
-        if head.task_key is None:
-            return (), False
-        attempts = self.index.attempts(head.namespace, head.task_key)
-        failed = tuple(tuple(tools) for base, tools in attempts if base == 0.0)
-        return failed, any(base == 1.0 for base, _ in attempts)
-
     def _recoveries(self, namespace: str, trajectory: Trajectory) -> dict[tuple[str, str], Recovery]:
-        known: dict[tuple[str, str], Recovery] = {}
-        for tool, error in zip(trajectory.tools, trajectory.error_classes, strict=True):
-            if error is not None and (tool, error) not in known:
-                ranked = self.index.recoveries(namespace, tool, error)
-                if ranked and ranked[0][1].low > 0.5:
-                    next_tool, evidence = ranked[0]
-                    known[tool, error] = Recovery(next_tool, evidence.successes, evidence.trials)
-        return known
+        pairs = zip(trajectory.tools, trajectory.error_classes, strict=True)
+        errors = list(dict.fromkeys((tool, error) for tool, error in pairs if error is not None))
+        if not errors:
+            return {}
+        best = zip(errors, self.index.best_recoveries(namespace, errors), strict=True)
+        return {error: Recovery(*found) for error, found in best if found is not None}
 
     def _score(self, draft: ClosedEpisode, novelty: float, history: History) -> Reward:
         return self._scoring.score(

@@ -32,8 +32,10 @@ class History:
     approach_trials: int = 0
     approach_successes: float = 0.0
     new_patterns: int = 0
-    failed_attempts: tuple[tuple[str, ...], ...] = ()
-    """The tools of earlier failures at the same task, the latest last."""
+    failed_attempts: int = 0
+    """The number of earlier failures at the same task."""
+    last_failed: tuple[str, ...] = ()
+    """The tools of the latest of them."""
     succeeded_before: bool = False
     recoveries: Mapping[tuple[str, str], Recovery] = field(default_factory=dict)
     """By tool and error class: the known fixes for the errors of this episode."""

@@ -18,8 +18,8 @@ def _contrast(reflecting: Reflecting) -> Iterator[str]:
     history = reflecting.history
     if reflecting.share < 1 or history.succeeded_before or not history.failed_attempts:
         return
-    attempts = len(history.failed_attempts)
-    failed, tools = history.failed_attempts[-1], reflecting.trajectory.tools
+    attempts = history.failed_attempts
+    failed, tools = history.last_failed, reflecting.trajectory.tools
     new = [tool for tool in dict.fromkeys(tools) if tool not in failed]
     dropped = [tool for tool in dict.fromkeys(failed) if tool not in tools]
     differences = [

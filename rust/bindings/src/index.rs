@@ -210,8 +210,19 @@ impl PyIndex {
 
     /// The ids of the attempts at one task with the share of success of each, by id.
     fn by_task_key<'py>(&self, py: Python<'py>, namespace: &str, task_key: &str) -> Vec<PyAttempt<'py>> {
-        let attempts = py.detach(|| self.read().attempts(namespace, task_key));
-        attempts.into_iter().map(|each| (PyBytes::new(py, &each.id), each.base)).collect()
+        let outcomes = py.detach(|| self.read().outcomes_of(namespace, task_key));
+        outcomes.into_iter().map(|(id, base)| (PyBytes::new(py, &id), base)).collect()
+    }
+
+    /// The failures at one task so far, whether it ever succeeded, and the tools of the latest failure.
+    fn earlier_attempts(
+        &self,
+        py: Python<'_>,
+        namespace: &str,
+        task_key: &str,
+    ) -> (usize, bool, Vec<String>) {
+        let earlier = py.detach(|| self.read().earlier_attempts(namespace, task_key));
+        (earlier.failed, earlier.has_success, earlier.last_failed)
     }
 
     /// For each episode: the attempts at its task that were judged, the successes among them, and the ids of the
@@ -279,6 +290,24 @@ impl PyIndex {
         })
     }
 
+    /// For each error, a tool and a class: the way out with the largest lower bound of success, as the next tool,
+    /// successes and trials; None if no lower bound is above one half.
+    fn best_recoveries(
+        &self,
+        py: Python<'_>,
+        namespace: &str,
+        errors: Vec<(PyBackedStr, PyBackedStr)>,
+    ) -> Vec<Option<(String, f64, u64)>> {
+        py.detach(|| {
+            let index = self.read();
+            let best = |(tool, class): &(PyBackedStr, PyBackedStr)| {
+                let best = index.best_recovery(namespace, tool, class)?;
+                Some((best.next, best.successes, best.trials))
+            };
+            errors.iter().map(best).collect()
+        })
+    }
+
     /// The patterns of a slice with their evidence, in the order asked for, then by id. With a half-life, evidence
     /// counts for less the longer it lies before `now`, in microseconds.
     #[pyo3(signature = (namespace, *, kind = None, domain = None, agent = None, complexity = None,
@@ -309,6 +338,19 @@ impl PyIndex {
             let row = |(id, summary)| PySummary::beside(&index, namespace, id, summary, &slice);
             patterns.into_iter().map(row).collect()
         }))
+    }
+
+    /// The patterns of a kind that were tried, by id: the id, the number of episodes that show it, and the numbers of
+    /// their domains.
+    fn pattern_domains<'py>(
+        &self,
+        py: Python<'py>,
+        namespace: &str,
+        kind: &str,
+    ) -> Vec<(Bound<'py, PyBytes>, u64, Vec<u32>)> {
+        let kind = PatternKind::from_name(kind) as u8;
+        let rows = py.detach(|| self.read().ledger().pattern_domains(namespace, kind));
+        rows.into_iter().map(|(id, episodes, domains)| (PyBytes::new(py, &id), episodes, domains)).collect()
     }
 
     /// Makes patterns of the namespace count for others: pairs of a pattern and the one that stands for it. Patterns

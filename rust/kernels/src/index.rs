@@ -1,6 +1,6 @@
 //! The in-memory retrieval index: everything that recall reads, kept in step with the store by its changes.
 
-use crate::evidence::{Compared, Ledger, OddsRatio, Slice, Summary};
+use crate::evidence::{Compared, Interval, Ledger, OddsRatio, Slice, Summary};
 use crate::facts::{Fact, Id, PatternKind};
 use crate::msgpack::Malformed;
 use crate::names::Names;
@@ -24,6 +24,7 @@ mod searchable;
 mod statistics;
 mod supporting;
 mod symbols;
+mod task_members;
 mod taught;
 mod usage;
 
@@ -87,6 +88,23 @@ pub struct Attempt {
     /// The share of success.
     pub base: Option<f64>,
     pub tools: Vec<String>,
+}
+
+/// The judged attempts at a task.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EarlierAttempts {
+    pub failed: usize,
+    pub has_success: bool,
+    /// The tools of the latest failure by id.
+    pub last_failed: Vec<String>,
+}
+
+/// The best proven way out of an error.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BestRecovery {
+    pub next: String,
+    pub successes: f64,
+    pub trials: u64,
 }
 
 /// The size of the index.
@@ -289,16 +307,47 @@ impl Index {
     /// The attempts at the task with this key, by id.
     pub fn attempts(&self, namespace: &str, task_key: &str) -> Vec<Attempt> {
         let Some(space) = self.space(namespace) else { return Vec::new() };
-        let group = entry::key_group(task_key);
-        let is_one = |number: &usize| space.groups[*number] == group && space.alive[*number];
-        let attempt = |number: usize| Attempt {
-            id: space.documents[number].id,
-            base: space.documents[number].base,
-            tools: space.runs.iter(number as u32).map(|tool| self.tool(tool)).collect(),
+        let attempt = |number: u32| Attempt {
+            id: space.documents[number as usize].id,
+            base: space.documents[number as usize].base,
+            tools: self.tools_of(space, number),
         };
-        let mut attempts: Vec<Attempt> = (0..space.groups.len()).filter(is_one).map(attempt).collect();
+        let mut attempts: Vec<Attempt> = space.attempts_at(entry::key_group(task_key)).map(attempt).collect();
         attempts.sort_unstable_by_key(|attempt| attempt.id);
         attempts
+    }
+
+    /// The share of success of each attempt at the task with this key, by id.
+    pub fn outcomes_of(&self, namespace: &str, task_key: &str) -> Vec<(Id, Option<f64>)> {
+        let Some(space) = self.space(namespace) else { return Vec::new() };
+        let outcome = |number: u32| {
+            let document = &space.documents[number as usize];
+            (document.id, document.base)
+        };
+        let mut outcomes: Vec<(Id, Option<f64>)> =
+            space.attempts_at(entry::key_group(task_key)).map(outcome).collect();
+        outcomes.sort_unstable_by_key(|(id, _)| *id);
+        outcomes
+    }
+
+    /// How the attempts at the task with this key went so far.
+    pub fn earlier_attempts(&self, namespace: &str, task_key: &str) -> EarlierAttempts {
+        let Some(space) = self.space(namespace) else { return EarlierAttempts::default() };
+        let (mut earlier, mut last) = (EarlierAttempts::default(), None);
+        for number in space.attempts_at(entry::key_group(task_key)) {
+            let document = &space.documents[number as usize];
+            if document.base == Some(0.0) {
+                earlier.failed += 1;
+                last = last.max(Some((document.id, number)));
+            }
+            earlier.has_success |= document.base == Some(1.0);
+        }
+        earlier.last_failed = last.map(|(_, number)| self.tools_of(space, number)).unwrap_or_default();
+        earlier
+    }
+
+    fn tools_of(&self, space: &NamespaceIndex, number: u32) -> Vec<String> {
+        space.runs.iter(number).map(|tool| self.tool(tool)).collect()
     }
 
     /// For each episode, the attempts at its task with at most `most` of the best successes.
@@ -322,8 +371,8 @@ impl Index {
     /// Trials and successes so far of the approach among these facts: the tools used in such a context.
     pub fn approach(&self, namespace: &str, facts: &[Fact]) -> (u64, f64) {
         let approach = facts.iter().find(|fact| fact.kind == PatternKind::ContextPattern as u8);
-        let summary = approach.and_then(|fact| self.summary(namespace, &fact.pattern, &Slice::default()));
-        summary.map_or((0, 0.0), |summary| (summary.trials, summary.successes))
+        let total = approach.and_then(|fact| self.total(namespace, &fact.pattern));
+        total.unwrap_or_default()
     }
 
     /// The sums of all facts that the index holds.
@@ -393,6 +442,11 @@ impl Index {
         if facts.is_empty() { 0.0 } else { unseen as f64 / facts.len() as f64 }
     }
 
+    /// Trials and successes of a pattern, or of the one that stands for it.
+    fn total(&self, namespace: &str, pattern: &Id) -> Option<(u64, f64)> {
+        self.ledgers.all.total(namespace, &self.survivor(namespace, pattern))
+    }
+
     fn summary(&self, namespace: &str, pattern: &Id, slice: &Slice<'_>) -> Option<Summary> {
         self.ledgers.all.summary(namespace, &self.survivor(namespace, pattern), slice)
     }
@@ -437,6 +491,21 @@ impl Index {
             known.into_iter().flatten().filter_map(summary).collect();
         ranked.sort_by(|a, b| b.2.low.total_cmp(&a.2.low).then_with(|| a.0.cmp(&b.0)));
         ranked
+    }
+
+    /// The way out of an error with the largest lower bound of success, if that is above one half; of several the first
+    /// by the next tool.
+    pub fn best_recovery(&self, namespace: &str, tool: &str, class: &str) -> Option<BestRecovery> {
+        let known = self.space(namespace)?.recoveries.get(&entry::error_symbol(tool, class))?;
+        let bounded = known.iter().filter_map(|(next, pattern)| {
+            let (trials, successes) = self.total(namespace, pattern)?;
+            // The lower bound lies below the mean, which costs nothing.
+            let may_be = Interval::mean_of(successes, trials as f64) > 0.5;
+            let low = if may_be { Interval::low_of(successes, trials as f64) } else { 0.0 };
+            (low > 0.5).then(|| (low, BestRecovery { next: self.tool(*next), successes, trials }))
+        });
+        let best = bounded.min_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.next.cmp(&b.1.next)));
+        best.map(|(_, recovery)| recovery)
     }
 
     /// The patterns that stand behind the nearest episodes, each with its weight: those that mostly work, the higher

@@ -80,10 +80,10 @@ def test_a_tool_that_follows_itself_may_be_one_call() -> None:
 
 
 def test_the_first_success_after_failures_is_told_with_what_was_different() -> None:
-    told = reflected(ok("a"), ok("check"), failed_attempts=(("a",), ("a", "guess")))
+    told = reflected(ok("a"), ok("check"), failed_attempts=2, last_failed=("a", "guess"))
     expected = "First success at this task after 2 failed attempts; this time with check and without guess."
     assert told.insights[0] == expected
-    assert reflected(ok("a"), failed_attempts=(("b",),), succeeded_before=True).insights == ()
+    assert reflected(ok("a"), failed_attempts=1, last_failed=("b",), succeeded_before=True).insights == ()
 
 
 def test_an_episode_is_compared_with_what_is_usual() -> None:

@@ -384,14 +384,25 @@ impl Ledger {
 
     /// Successes and trials of `summary`, decayed as the slice says: the counts behind its interval.
     pub fn weighed(&self, namespace: &str, pattern: &Id, slice: &Slice<'_>) -> Option<(f64, f64)> {
-        let totals = self.totals(self.row(namespace, pattern)?, &self.filter(slice)?)?;
+        let (row, filter) = (self.row(namespace, pattern)?, self.filter(slice)?);
+        if filter.is_everything() {
+            let (trials, successes) = row.total();
+            return Some((successes, trials as f64));
+        }
+        let totals = self.totals(row, &filter)?;
         Some((totals.decayed_successes, totals.decayed_trials))
+    }
+
+    /// Trials and successes of a pattern over all strata, in constant time.
+    pub fn total(&self, namespace: &str, pattern: &Id) -> Option<(u64, f64)> {
+        Some(self.row(namespace, pattern)?.total())
     }
 
     /// The number of episodes in the slice, and the sum of their outcome shares.
     pub fn rates(&self, namespace: &str, slice: &Slice<'_>) -> (u64, f64) {
-        let summary = self.summary(namespace, &EVERY_EPISODE, slice);
-        summary.map_or((0, 0.0), |summary| (summary.episodes, summary.outcomes))
+        let row = self.row(namespace, &EVERY_EPISODE).zip(self.filter(slice));
+        let totals = row.and_then(|(row, filter)| self.totals(row, &filter));
+        totals.map_or((0, 0.0), |totals| (totals.episodes, totals.outcomes))
     }
 
     /// The patterns of the slice with their evidence, in the page's order, then by id.
@@ -412,6 +423,25 @@ impl Ledger {
             .into_iter()
             .filter_map(|(_, id, symbol)| Some((id, self.summarise(symbol, &rows[&symbol], &filter)?)))
             .collect()
+    }
+
+    /// The patterns of a kind with any trial, by id: each with the number of episodes that show it, and the numbers of
+    /// their domains, ascending.
+    pub fn pattern_domains(&self, namespace: &str, kind: u8) -> Vec<(Id, u64, Vec<u32>)> {
+        let Some(book) = self.namespace(namespace) else { return Vec::new() };
+        let mut found: Vec<(Id, u64, Vec<u32>)> = Vec::new();
+        for (symbol, row) in &self.books[book as usize].rows {
+            let (pattern, its_kind) = self.patterns[*symbol as usize];
+            if *symbol != 0 && its_kind == kind && row.total().0 > 0 {
+                let domain = |cell: &Cell| self.strata[cell.stratum as usize].domain;
+                let mut domains: Vec<u32> = row.cells().iter().map(domain).collect();
+                domains.sort_unstable();
+                domains.dedup();
+                found.push((pattern, row.episodes().into(), domains));
+            }
+        }
+        found.sort_unstable_by_key(|(pattern, ..)| *pattern);
+        found
     }
 
     /// Success of the episodes with the pattern against those without it, within each group of comparable episodes:
@@ -530,6 +560,17 @@ impl Ledger {
             |symbol: u32| symbol != 0 && kind.is_none_or(|kind| self.patterns[symbol as usize].1 == kind);
         let mut ranked = Vec::new();
         for (&symbol, row) in rows.iter().filter(|(symbol, _)| is_wanted(**symbol)) {
+            if page.order != Order::Recent && filter.is_everything() {
+                let (trials, successes) = row.total();
+                if trials >= page.min_trials {
+                    let key = match page.order {
+                        Order::Confidence => confidences.get(successes, trials as f64),
+                        _ => trials as f64,
+                    };
+                    ranked.push((key, self.patterns[symbol as usize].0, symbol));
+                }
+                continue;
+            }
             let Some(totals) = self.totals(row, filter) else { continue };
             if totals.trials < page.min_trials {
                 continue;
@@ -723,6 +764,11 @@ struct SliceFilter {
 }
 
 impl SliceFilter {
+    /// Returns true if all evidence is inside the slice, at full weight.
+    fn is_everything(&self) -> bool {
+        self.domain.is_none() && self.agent.is_none() && self.complexity.is_none() && self.decay.is_none()
+    }
+
     /// The weight of the stratum's evidence; `None` means that it is outside the slice.
     fn weight(&self, stratum: &StratumSymbols) -> Option<f64> {
         let is_inside = self.domain.is_none_or(|domain| domain == stratum.domain)

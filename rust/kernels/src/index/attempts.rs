@@ -2,6 +2,7 @@
 
 use super::namespace_index::NamespaceIndex;
 use crate::facts::Id;
+use rustc_hash::FxHashMap;
 
 /// The judged attempts at one task.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,42 +13,36 @@ pub struct TaskAttempts {
     pub best: Vec<Id>,
 }
 
-/// The attempts at each group's task, with at most `most` of the best successes. One pass over the space.
+/// The attempts at each group's task, with at most `most` of the best successes.
 pub(super) fn task_attempts(
     space: &NamespaceIndex,
     groups: &[Option<u64>],
     most: usize,
 ) -> Vec<TaskAttempts> {
-    let mut members: Vec<Vec<usize>> = vec![Vec::new(); groups.len()];
-    // One bit a group, by its hash: nearly all episodes are passed over without a comparison.
-    let bits = groups.iter().flatten().fold(0u64, |bits, group| bits | 1 << (group % 64));
-    for (number, group) in space.groups.iter().enumerate().filter(|(_, group)| bits >> (*group % 64) & 1 == 1)
-    {
-        if let Some(wanted) = groups.iter().position(|wanted| *wanted == Some(*group)) {
-            members[wanted].push(number);
-        }
+    let mut counted: FxHashMap<u64, TaskAttempts> = FxHashMap::default();
+    for group in groups.iter().flatten() {
+        counted.entry(*group).or_insert_with(|| count(space, *group, most));
     }
-    let first = |group: &Option<u64>| groups.iter().position(|other| other == group);
-    let of_group = |group: &Option<u64>| {
-        group.and(first(group)).map_or_else(TaskAttempts::default, |at| counted(space, &members[at], most))
-    };
+    let of_group =
+        |group: &Option<u64>| group.map_or_else(TaskAttempts::default, |group| counted[&group].clone());
     groups.iter().map(of_group).collect()
 }
 
-fn counted(space: &NamespaceIndex, members: &[usize], most: usize) -> TaskAttempts {
-    let judged = |number: &&usize| space.alive[**number] && space.documents[**number].base.is_some();
-    let succeeded = |number: &&usize| space.documents[**number].base.is_some_and(|base| base >= 1.0);
-    let attempts: Vec<&usize> = members.iter().filter(judged).collect();
-    let mut successes: Vec<(usize, Id)> = attempts
-        .iter()
-        .copied()
-        .filter(succeeded)
-        .map(|number| (space.runs.iter(*number as u32).count(), space.documents[*number].id))
-        .collect();
-    successes.sort_unstable();
-    TaskAttempts {
-        attempts: attempts.len(),
-        successes: successes.len(),
-        best: successes.into_iter().take(most).map(|(_, id)| id).collect(),
+fn count(space: &NamespaceIndex, group: u64, most: usize) -> TaskAttempts {
+    let (mut attempts, mut successes) = (0, Vec::new());
+    for number in space.attempts_at(group) {
+        let document = &space.documents[number as usize];
+        let Some(base) = document.base else { continue };
+        attempts += 1;
+        if base >= 1.0 {
+            successes.push((document.measures.steps, document.id));
+        }
     }
+    let count = successes.len();
+    if count > most {
+        successes.select_nth_unstable(most);
+        successes.truncate(most);
+    }
+    successes.sort_unstable();
+    TaskAttempts { attempts, successes: count, best: successes.into_iter().map(|(_, id)| id).collect() }
 }

@@ -6,6 +6,7 @@ use super::merges::Merges;
 use super::searchable::Searchable;
 use super::statistics::{Measures, Statistics};
 use super::symbols::Runs;
+use super::task_members::TaskMembers;
 use super::taught::Taught;
 use super::usage::Usages;
 use crate::evidence::{CountedRows, Ledger, OddsRatio, Slice, StratumKey, month_of};
@@ -79,6 +80,7 @@ pub(super) struct NamespaceIndex {
     /// Stands for the episodes that are held, in whatever order they came.
     pub digest: u64,
     pub groups: Vec<u64>,
+    members: TaskMembers,
     /// The judged attempts at each task by one agent.
     attempted: Attempted,
     pub(super) domain_of: Vec<u32>,
@@ -155,6 +157,7 @@ impl NamespaceIndex {
             live: 0,
             digest: 0,
             groups: Vec::new(),
+            members: TaskMembers::default(),
             attempted: Attempted::default(),
             domain_of: Vec::new(),
             search: Arc::new(Searchable::new(dimension)),
@@ -192,6 +195,7 @@ impl NamespaceIndex {
         self.live += 1;
         self.digest = self.digest.wrapping_add(digest_of(&document));
         self.groups.push(entry.group);
+        self.members.push(entry.group);
         self.domain_of.push(document.domain);
         self.enter_domain(number);
         number
@@ -440,15 +444,18 @@ impl NamespaceIndex {
         }
         let is_left = |other: &u32| {
             let attempt = &self.documents[*other as usize];
-            self.groups[*other as usize] == group
-                && self.alive[*other as usize]
-                && attempt.base.is_some()
-                && attempt.circumstances() == document.circumstances()
+            attempt.base.is_some() && attempt.circumstances() == document.circumstances()
         };
-        if let Some(last) = (0..self.documents.len() as u32).find(is_left) {
+        let last = self.attempts_at(group).find(is_left);
+        if let Some(last) = last {
             self.attempted.set_only(document.circumstances(), group, last);
             self.compare_among(last, group, 0, names, ledgers);
         }
+    }
+
+    /// The numbers of the episodes of a task, the latest first.
+    pub(super) fn attempts_at(&self, group: u64) -> impl Iterator<Item = u32> {
+        self.members.of(group).filter(|number| self.alive[*number as usize])
     }
 
     /// For each row, true if it is alive; empty if all are.
@@ -484,6 +491,7 @@ impl NamespaceIndex {
             *number = numbers[*number as usize].unwrap_or_default();
         }
         self.alive = vec![true; self.documents.len()];
+        self.members = self.groups.iter().copied().collect();
         self.attempted = Attempted::default();
         for (number, (document, group)) in self.documents.iter().zip(&self.groups).enumerate() {
             if document.base.is_some() {
@@ -526,6 +534,7 @@ impl NamespaceIndex {
             + self.taught.bytes()
             + self.usages.bytes()
             + self.attempted.bytes()
+            + self.members.bytes()
             + domains
     }
 }
