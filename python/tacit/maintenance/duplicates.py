@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
@@ -24,7 +24,7 @@ class Described:
     id: bytes
     kind: str
     content: Mapping[str, Any]
-    domains: frozenset[str]
+    domains: frozenset[Hashable]
     episodes: int
 
 
@@ -115,16 +115,26 @@ def _edits(one: Sequence[Any], other: Sequence[Any]) -> float:
     return 1 - row[-1] / max(len(one), len(other))
 
 
-def merges(patterns: Iterable[Described], threshold: float, standing: Iterable[bytes] = ()) -> list[Merge]:
+def merges(
+    patterns: Iterable[Described],
+    threshold: float,
+    standing: Iterable[bytes] = (),
+    grown: Container[bytes] | None = None,
+) -> list[Merge]:
     """Merges of near-duplicates: the pattern with more episodes survives, then the smaller id.
 
     Each is merged at most once; survivors, and patterns that are `standing` for others already, are not merged, so
     that similarity is never handed on. Only patterns that share all tools but one, the state and the choice, or the
-    failed tool and the fix are compared.
+    failed tool and the fix are compared. `grown` are the patterns that others were merged into since all were compared:
+    the rest is as similar as it was, so only pairs with one of them are compared again.
     """
     blocks = _blocks(each for each in patterns if _nearest_possible(each) >= threshold)
     pairs = {pair for block in blocks.values() for pair in combinations(sorted(block, key=_rank), 2)}
-    alike = [(similarity(one, other), one, other) for one, other in pairs]
+    alike = [
+        (similarity(one, other), one, other)
+        for one, other in pairs
+        if grown is None or one.id in grown or other.id in grown
+    ]
     near = [each for each in alike if each[0] >= threshold]
     merged: dict[bytes, Merge] = {}
     survivors = set(standing)
@@ -171,8 +181,9 @@ def _keys(pattern: Described) -> Iterator[tuple[Any, ...]]:
         case "error_recovery":
             yield content["tool"], content["next"]
         case "context_pattern":
+            features = _features(content["context"])
             for tools in _all_but_one(content["approach"]):
-                yield (tuple(sorted(_features(content["context"]), key=str)), *tools)
+                yield (features, *tools)
 
 
 def _all_but_one(tools: Sequence[str]) -> Iterator[tuple[str, ...]]:

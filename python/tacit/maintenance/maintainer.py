@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from .. import _native
-from .._native import Index, SummaryRow
+from .._native import Index
 from ..config import ClusteringSettings, MaintenanceSettings
 from ..errors import UnavailableError, UnknownEpisodeError, UnknownMaintenanceError
 from ..inducers import Clustering, Heuristics, History, Inducer, inducers
@@ -28,7 +28,6 @@ from .state import MaintenanceStates, complete, differences, encoded, head_of
 
 _DAY = 86_400 * 1_000_000
 _MERGED_KINDS = ("tool_sequence", "decision_point", "error_recovery", "context_pattern")
-_MOST_PATTERNS = 2**31
 _CONTENTS = msgspec.msgpack.Decoder(dict[str, Any])
 
 
@@ -163,10 +162,13 @@ class Maintainer:
         found: list[Merge] = []
         survivors = dict(before.survivors)
         copy = self._index.private_copy(namespace)
+        contents: dict[bytes, dict[str, Any] | None] = {}
+        grown: frozenset[bytes] | None = None
         # A merged pattern was seen in the episodes of both: that may make it a near-duplicate of another pattern.
-        while more := self._near_duplicates(copy, namespace, before, survivors):
+        while more := self._near_duplicates(copy, namespace, before, survivors, contents, grown):
             found += more
             survivors.update((bytes.fromhex(each.merged), bytes.fromhex(each.survivor)) for each in more)
+            grown = frozenset(bytes.fromhex(each.survivor) for each in more)
             copy.merge(namespace, list(survivors.items()))
         changed = tuple(self._state_changes(copy, namespace, before, survivors, now))
         history, digest = History(copy, namespace), copy.digest(namespace)
@@ -183,24 +185,36 @@ class Maintainer:
         return _Decided(standing, tuple(found), changed)
 
     def _near_duplicates(
-        self, index: Index, namespace: str, before: MaintenanceState, survivors: Mapping[bytes, bytes]
+        self,
+        index: Index,
+        namespace: str,
+        before: MaintenanceState,
+        survivors: Mapping[bytes, bytes],
+        contents: dict[bytes, dict[str, Any] | None],
+        grown: frozenset[bytes] | None,
     ) -> list[Merge]:
         if self.settings.similarity >= 1.0:
             return []
         patterns = [
             each
             for kind in _MERGED_KINDS
-            for each in self._described(index, namespace, kind)
+            for each in self._described(index, namespace, kind, contents)
             if each.id not in before.never_merge
         ]
-        return merges(patterns, self.settings.similarity, survivors.values())
+        return merges(patterns, self.settings.similarity, survivors.values(), grown)
 
-    def _described(self, index: Index, namespace: str, kind: str) -> Iterator[Described]:
-        rows = index.patterns(namespace, kind=kind, order="trials", limit=_MOST_PATTERNS)
-        contents = self._store.get_many("pattern", [row.id for row in rows], namespace)
-        for row, record in zip(rows, contents, strict=True):
+    def _described(
+        self, index: Index, namespace: str, kind: str, contents: dict[bytes, dict[str, Any] | None]
+    ) -> Iterator[Described]:
+        """The patterns of a kind; `contents` keeps those that were read."""
+        rows = index.pattern_domains(namespace, kind)
+        unread = [id for id, _, _ in rows if id not in contents]
+        records = self._store.get_many("pattern", unread, namespace)
+        contents.update(zip(unread, map(_decoded, records), strict=True))
+        for id, episodes, domains in rows:
+            record = contents[id]
             if record is not None:
-                yield _described(row, _CONTENTS.decode(record))
+                yield Described(id, record["kind"], record["content"], frozenset(domains), episodes)
 
     def _state_changes(
         self,
@@ -364,10 +378,6 @@ def _states_after(
 
 def _decoded(record: bytes | None) -> dict[str, Any] | None:
     return None if record is None else _CONTENTS.decode(record)
-
-
-def _described(row: SummaryRow, record: Mapping[str, Any]) -> Described:
-    return Described(row.id, record["kind"], record["content"], frozenset(row.domains), row.episodes)
 
 
 def _digest(content: bytes, key: bytes = b"") -> bytes:

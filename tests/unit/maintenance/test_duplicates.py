@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -158,6 +159,28 @@ def test_comparing_within_blocks_finds_the_same_as_comparing_all_pairs(
     threshold = data.draw(st.sampled_from([0.86, 0.9, 0.95]))
     standing = data.draw(st.sets(st.sampled_from([each.id for each in patterns]))) if patterns else set()
     assert merges(patterns, threshold, standing) == by_comparing_all(patterns, threshold, set(standing))
+
+
+@given(st.lists(described, max_size=12, unique_by=lambda each: repr((each.kind, each.content))), st.data())
+def test_after_a_round_of_merges_only_pairs_with_a_survivor_can_be_new(
+    patterns: list[Described], data: st.DataObject
+) -> None:
+    threshold = data.draw(st.sampled_from([0.86, 0.9, 0.95]))
+    first = merges(patterns, threshold)
+    into = {bytes.fromhex(each.merged): bytes.fromhex(each.survivor) for each in first}
+    parts = {each.id: [other for other in patterns if into.get(other.id) == each.id] for each in patterns}
+    grown = [
+        replace(
+            each,
+            domains=each.domains.union(*(part.domains for part in parts[each.id])),
+            episodes=each.episodes + sum(part.episodes for part in parts[each.id]),
+        )
+        for each in patterns
+        if each.id not in into
+    ]
+    survivors = frozenset(into.values())
+    again = merges(grown, threshold, survivors, survivors)
+    assert again == merges(grown, threshold, survivors)
 
 
 def test_a_likeness_of_exactly_the_threshold_merges() -> None:
