@@ -15,7 +15,7 @@ from types import EllipsisType, TracebackType
 from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, Unpack
 
 from .config import Settings
-from .errors import EpisodeError, StorageError
+from .errors import EpisodeError, StorageError, TacitError
 from .memory import Memory
 from .model.advice import Fixes, Playbook, Prediction, Suggestion
 from .model.context import Complexity
@@ -172,19 +172,17 @@ class AsyncMemory:
         namespace: str | None = None,
         strict: bool = True,
     ) -> int:
-        """As `Memory.end`."""
+        """As `Memory.end`. It waits on a thread as `log` does."""
         memory = await self._prepared(episode_id, namespace)
-        return memory.end(
-            episode_id,
-            call_id=call_id,
-            output=output,
-            error=error,
-            timed_out=timed_out,
-            tokens=tokens,
-            metadata=metadata,
-            namespace=namespace,
-            strict=strict,
-        )
+        result = (output, error, timed_out, tokens, metadata)
+        try:
+            opened, number, is_late = memory._end(episode_id, call_id, result, namespace, strict)
+        except TacitError as refusal:
+            memory._observers.refused("end", memory.namespace, refusal)
+            raise
+        if is_late and strict:
+            await self._run(functools.partial(memory._rooms.opened.refuse_late, opened, number))
+        return number
 
     async def complete(
         self, episode_id: str, outcome: Outcome | None = None, *, namespace: str | None = None

@@ -283,9 +283,19 @@ class Memory:
         Another process may have begun the call. 0 means that this one did not: the result is joined with its beginning,
         which may come later, and the first result holds. Values are converted as by `log`.
         """
+        result = (output, error, timed_out, tokens, metadata)
+        opened, number, is_late = self._end(episode_id, call_id, result, namespace, strict)
+        if is_late and strict:
+            self._rooms.opened.refuse_late(opened, number)
+        return number
+
+    def _end(
+        self, episode_id: str, call_id: str, given: tuple[Any, ...], namespace: str | None, strict: bool
+    ) -> tuple[OpenEpisode, int, bool]:
+        """Brings a result without waiting for a lock; see `OpenEpisodes.end`."""
         from .intake.calls import CallResult
 
-        result = CallResult(self._now(), output, error, timed_out, tokens, metadata)
+        result = CallResult(self._now(), *given)
         return self._rooms.opened.end(
             episode_id, self._within(namespace), check_call_id(call_id), result, strict, self._to_json
         )

@@ -192,6 +192,37 @@ def test_the_first_verbs_of_a_loop_wait_for_no_lock() -> None:
     assert waited == [False]
 
 
+@pytest.mark.parametrize("verb", ["log", "end"])
+def test_a_result_that_comes_while_its_episode_ends_does_not_hold_up_the_loop(verb: str) -> None:
+    async def journey() -> int:
+        store = HeldStore()
+        memory = AsyncMemory(store=store, to_json=ending)
+        episode_id = await memory.start("Cancel order 17")
+        call_id = await memory.begin(episode_id, "look")
+        given.append((memory.memory, episode_id, store))
+        if verb == "log":
+            late = asyncio.create_task(memory.log(episode_id, "look", output=object()))
+        else:
+            late = asyncio.create_task(memory.end(episode_id, call_id=call_id, output=object()))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        store.may_go_on.set()  # never reached if the loop waited for the commit
+        outcome = await asyncio.gather(late, return_exceptions=True)
+        await memory.close()
+        return len(outcome)
+
+    def ending(value: object) -> object:
+        """Has the episode completed on another thread at the very moment in which its step is converted."""
+        memory, episode_id, store = given[0]
+        if not store.started.is_set():
+            threading.Thread(target=memory.complete, args=(episode_id, Outcome.success())).start()
+            store.started.wait()
+        return "converted"
+
+    given: list[tuple[Memory, str, HeldStore]] = []
+    assert asyncio.run(journey()) == 1
+
+
 def test_answers_do_not_queue_behind_commits() -> None:
     async def journey() -> None:
         store = HeldStore()

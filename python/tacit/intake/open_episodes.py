@@ -486,8 +486,11 @@ class OpenEpisodes:
         result: CallResult,
         strict: bool,
         to_json: ToJson | None,
-    ) -> int:
-        """Appends the step of a call that ends; gives its number, or 0 if the result waits for the beginning."""
+    ) -> tuple[OpenEpisode, int, bool]:
+        """Appends the step of a call that ends, without waiting for any lock; gives the same as `append`.
+
+        The number is 0 if the result waits for the beginning.
+        """
         opened = self.require(episode_id, namespace)
         self._check_not_ending(opened)
         calls = opened.in_flight()
@@ -497,16 +500,14 @@ class OpenEpisodes:
         finished = calls.end(call_id, result, len(opened))
         if finished is None:
             self._wake_if_full(opened)
-            return 0
+            return opened, 0, False
         try:
             number = self._log_call(opened, finished, strict, to_json)
         except ValidationError:
             if begun is not None:
                 calls.take_back(call_id, begun)
             raise
-        if strict and (opened.is_completing or episode_id not in self.by_id):
-            self.refuse_late(opened, number)
-        return number
+        return opened, number, opened.is_completing or episode_id not in self.by_id
 
     def _check_not_ending(self, opened: OpenEpisode) -> None:
         if opened.is_completing:
