@@ -40,6 +40,8 @@ def judge(
     else:
         reward = "" if learned.reward is None else f" · reward {learned.reward.total:.2f}"
         console.say(f"{console.outcome_name(verdict.kind)}{reward}")
+        if learned.state == "pending":
+            console.note(f"not learned from yet: {learned.problems[0]}; `tacit maintain` tries again")
 
 
 def _outcome(name: str, note: str | None) -> Outcome:

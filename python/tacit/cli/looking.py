@@ -125,6 +125,7 @@ def _facts(episode: Episode) -> Table:
     duration = episode.duration_s
     rows: dict[str, Text | str | None] = {
         "outcome": console.outcome_text(episode.outcome),
+        "pending": episode.pending and f"not learned from yet: {episode.pending}",
         "domain": ", ".join(filter(None, [context.domain, context.language, context.framework])),
         "complexity": context.complexity,
         "agent": episode.agent,

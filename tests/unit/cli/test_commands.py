@@ -323,7 +323,8 @@ def test_doctor_names_the_failures_for_which_episodes_wait_and_maintain_learns_f
             raise RuntimeError("no more credit")
 
     with Memory(database, settings=Settings(embedder=Failing())) as memory:
-        memory.add(Episode(task="Cancel order 17", outcome=Outcome.success()))
+        id = memory.add(Episode(task="Cancel order 17", outcome=Outcome.success())).episode_id
+    assert "not learned from yet: RuntimeError: no more credit" in " ".join(filled("show", id).out.split())
     (check,) = (each for each in filled("doctor", "--json").data["checks"] if each["name"] == "pending")
     assert (check["ok"], "1 wait" in check["detail"], "no more credit" in check["detail"]) == (True,) * 3
     assert "1 pending episode learned from" in filled("maintain").out
