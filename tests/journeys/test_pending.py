@@ -283,6 +283,22 @@ def test_memories_that_were_used_are_credited_though_the_embedder_fails(moody: M
     assert memory.usage(known).applied == 1
 
 
+@pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
+def test_questions_are_answered_without_vectors_while_the_embedder_fails(
+    moody: Moody, failure: BaseException
+) -> None:
+    memory = Memory(settings=Settings(embedder=moody))
+    known = complete(memory).episode_id
+    complete(memory, "Sell a palm", Outcome.failure("no buyer"))
+    moody.mood = failure
+    answer = memory.recall("Buy a fern", domain="shop")
+    assert (answer.hits[0].episode_id, answer.degraded) == (known, ("vector",))
+    assert memory.contrasts("Sell a palm", domain="shop")
+    moody.mood = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        memory.recall("Buy a fern", domain="shop")
+
+
 def test_the_failure_is_told_to_observers_and_redacted() -> None:
     heard: list[Learned] = []
 

@@ -8,7 +8,7 @@ from itertools import takewhile
 import msgspec
 
 from .._native import Index
-from ..embedding import Embedder, embed_packed
+from ..embedding import Embedder, embedded_or_none
 from ..model.context import TaskContext
 from ..model.episode import Episode
 from ..model.pattern import Contrast
@@ -89,7 +89,7 @@ class Contrasts:
             task,
             limit=limit,
             namespace=namespace,
-            vector=None if self._embedder is None else embed_packed(self._embedder, [task])[0],
+            vector=embedded_or_none(self._embedder, task),
             domain=None if unspecific else domain,
             successes_only=successes,
         )

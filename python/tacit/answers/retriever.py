@@ -11,7 +11,7 @@ import msgspec
 
 from .._native import TEXT_VERSION, HitRow, Index, SummaryRow, new_id
 from ..config import RecallSettings
-from ..embedding import Embedder, embed_packed
+from ..embedding import Embedder, embedded_or_none
 from ..errors import ValidationError
 from ..model.advice import FINISH
 from ..model.context import TaskContext
@@ -157,7 +157,7 @@ class Retriever:
         )
 
     def _encode(self, asked: Query, now: int) -> _EncodedQuery:
-        vector = None if self.embedder is None else embed_packed(self.embedder, [asked.task])[0]
+        vector = embedded_or_none(self.embedder, asked.task)
         tools = tuple(step if isinstance(step, str) else step.tool for step in asked.steps)
         return _EncodedQuery(asked.task, asked.namespace, asked.context, vector, tools, now)
 

@@ -2,6 +2,6 @@
 
 from .base import Embedder, embedders
 from .hashed import HashedEmbedder
-from .packed import embed_packed
+from .packed import embed_packed, embedded_or_none
 
-__all__ = ["Embedder", "HashedEmbedder", "embed_packed", "embedders"]
+__all__ = ["Embedder", "HashedEmbedder", "embed_packed", "embedded_or_none", "embedders"]

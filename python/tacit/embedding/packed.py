@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, cast
 
-from ..errors import ValidationError
+from ..errors import ValidationError, is_failure
 from .base import Embedder
 
 
@@ -33,3 +33,15 @@ def embed_packed(embedder: Embedder, texts: Sequence[str]) -> list[bytes]:
         rule = f"{expected[0]} rows of {expected[1]} finite numbers"
         raise ValidationError("embedding", rule, f"{rows.shape}: {rows[:1]}")
     return [row.tobytes() for row in rows]
+
+
+def embedded_or_none(embedder: Embedder | None, text: str) -> bytes | None:
+    """Return the vector of a question; `None` if there is no embedder or it fails: texts are compared without it."""
+    if embedder is None:
+        return None
+    try:
+        return embed_packed(embedder, [text])[0]
+    except BaseException as error:
+        if not is_failure(error):
+            raise
+        return None
