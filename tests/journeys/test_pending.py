@@ -165,14 +165,18 @@ def test_a_pending_episode_that_is_learned_from_equals_one_that_was_learned_from
 
 def test_an_episode_that_always_fails_holds_up_no_other(moody: Moody) -> None:
     class Picky(Moody):
+        poison = "poison"
+
         def extract(self, episode: Episode) -> Iterator[Finding]:
-            if "poison" in episode.task:
+            if self.poison in episode.task:
                 raise ValueError("cannot read it")
             return super().extract(episode)
 
     memory = Memory(settings=Settings(extractors=(Picky(),)))
     states = [add(memory, task).state for task in ("poison", "fern", "poison again")]
     assert states == ["pending", "learned", "pending"]
+    poisoned = memory._store.pending()
+    versions = [memory._store.version("episode", id) for id in poisoned]
     before = memory.stats()["sequence"]
     assert memory.maintain().pending == 2
     assert memory.maintain(dry_run=True).pending == 2
@@ -184,7 +188,12 @@ def test_an_episode_that_always_fails_holds_up_no_other(moody: Moody) -> None:
     assert all(episode.pending for episode in memory.episodes() if "poison" in episode.task)
     sequence = memory.stats()["sequence"]
     memory.maintain()
-    assert memory.stats()["sequence"] == sequence > before, "the same failure is not written again"
+    assert memory.stats()["sequence"] == sequence > before
+    Picky.poison = "poison again"
+    assert memory.maintain().learned == 1
+    assert [memory._store.version("episode", id) for id in memory._store.pending()] == versions[1:], (
+        "the same failure is not written again"
+    )
 
 
 def test_a_pending_episode_can_be_judged_and_is_learned_from_under_the_verdict(
@@ -246,16 +255,34 @@ def test_a_pending_episode_is_unchanged_when_it_is_added_again(memory: Memory, m
     assert len(memory.episodes()) == 1
 
 
+class Shared(InMemoryStore):
+    """Does something before its next commit, as another process may."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def commit(self, batch: Batch) -> Receipt:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return super().commit(batch)
+
+
+def test_a_verdict_that_comes_while_a_pending_episode_is_learned_from_holds(
+    settings: Settings, moody: Moody
+) -> None:
+    store = Shared()
+    one, other = Memory(store=store, settings=settings), Memory(store=store, settings=settings)
+    moody.mood = RuntimeError("down")
+    ids = [add(one, f"Buy fern {n}").episode_id for n in range(3)]
+    moody.mood = None
+    store.meanwhile = lambda: other.judge(ids[1], Outcome.failure("reverted"), by="review")
+    assert one.maintain().learned == 2
+    judged = one.get(ids[1])
+    assert (judged.outcome, judged.judged_by) == (Outcome.failure("reverted"), "review")
+    assert all(one.get(id).pending is None for id in ids)
+
+
 def test_two_processes_learn_once_from_a_pending_episode(settings: Settings, moody: Moody) -> None:
-    class Shared(InMemoryStore):
-        meanwhile: Callable[[], object] | None = None
-
-        def commit(self, batch: Batch) -> Receipt:
-            meanwhile, self.meanwhile = self.meanwhile, None
-            if meanwhile is not None:
-                meanwhile()
-            return super().commit(batch)
-
     store = Shared()
     one, other = Memory(store=store, settings=settings), Memory(store=store, settings=settings)
     moody.mood = RuntimeError("down")
@@ -280,6 +307,23 @@ def test_memories_that_were_used_are_credited_though_the_embedder_fails(moody: M
     moody.mood = None
     assert memory.usage(known).applied == 1
     memory.maintain()
+    assert memory.usage(known).applied == 1
+
+
+def test_no_memory_is_credited_if_nothing_tells_which_was_used(moody: Moody) -> None:
+    memory = Memory(settings=Settings(extractors=("tool_sequence", moody)))
+    known = complete(memory).episode_id
+    with memory.episode("Buy a fern", domain="shop") as episode:
+        recall = episode.recall()
+        for step in STEPS:
+            episode.log(step.tool, output=1)
+        moody.mood = RuntimeError("down")
+        learned = episode.succeed()
+    assert [problem.split(":")[0] for problem in learned.problems] == ["learning", "credit"]
+    assert (memory.usage(known).retrieved, memory.usage(known).applied) == (1, 0)
+    moody.mood = None
+    memory.maintain()
+    memory.feedback(recall.id, helped={known: True})
     assert memory.usage(known).applied == 1
 
 
