@@ -10,7 +10,7 @@ LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashe
 .PHONY: help demo test test-rust test-python test-oldest test-newest test-frameworks check check-python check-types check-rust mutants bench docs wheel wheel-test build format lock clean
 
 help: ## This list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/built ## A small agent learns an unknown database: without advice, then with it
 	$(BIN)/tacit demo
