@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -215,7 +214,11 @@ def with_judge(memory: Memory, trap: Trap, work: Callable[[], int]) -> int:
 
 
 def with_recorded(memory: Memory, trap: Trap, work: Callable[[], int]) -> int:
-    return recorded(memory, domain="shop")(functools.wraps(with_recorded)(lambda: work()))()
+    @recorded(memory, domain="shop")
+    def buy() -> int:
+        return work()
+
+    return buy()
 
 
 def with_recorded_coroutine(memory: Memory, trap: Trap, work: Callable[[], int]) -> int:
