@@ -4,7 +4,6 @@
 //! all of a candidate's features count. A memory of fewer than `MOST_POSTINGS` texts is searched exactly.
 
 use rustc_hash::FxHashMap;
-use std::cmp::Ordering;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use tacit_kernels::text_likeness::{BUCKETS, FeatureCounts, FeatureTable, QueryFeatures, bucket};
@@ -25,6 +24,8 @@ pub(crate) struct Neighbour {
 #[derive(Clone, Debug)]
 struct SearchedText {
     features: Arc<QueryFeatures>,
+    /// The buckets of its words, which are few among its features.
+    words: Box<[u16]>,
     /// The order of equally near texts: a number that does not depend on the order of arrival.
     order: u64,
 }
@@ -52,6 +53,7 @@ struct Scratch {
 }
 
 impl Scratch {
+    #[inline]
     fn rarity(&mut self, counts: &FeatureCounts, bucket: u16) -> f32 {
         let rarity = &mut self.rarities[usize::from(bucket)];
         if rarity.is_nan() {
@@ -100,7 +102,8 @@ impl TextNeighbours {
         if self.texts.len() <= number as usize {
             self.texts.resize(number as usize + 1, None);
         }
-        self.texts[number as usize] = Some(SearchedText { features, order });
+        let words = features.word_buckets().collect();
+        self.texts[number as usize] = Some(SearchedText { features, words, order });
     }
 
     pub(crate) fn remove(&mut self, number: u32) {
@@ -128,7 +131,8 @@ impl TextNeighbours {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        let texts: usize = self.texts.iter().flatten().map(|text| text.features.bytes() + 64).sum();
+        let texts = self.texts.iter().flatten();
+        let texts: usize = texts.map(|text| text.features.bytes() + text.words.len() * 2 + 80).sum();
         let postings: usize = self.postings.values().map(|list| list.capacity() * 4 + 40).sum();
         texts + postings + self.counts.bytes()
     }
@@ -174,10 +178,10 @@ impl TextNeighbours {
             }
         }
         let summed = |text: &u32| (std::mem::take(&mut sums[*text as usize]), *text);
-        let mut summed: Vec<(f32, u32)> = touched.iter().map(summed).collect();
-        summed.retain(|(_, text)| wanted(*text));
-        self.keep_highest(&mut summed, most);
-        summed.into_iter().map(|(_, text)| text).collect()
+        let summed: Vec<(f32, u32)> = touched.iter().map(summed).collect();
+        let mut highest = highest_wanted(summed, most, wanted);
+        self.keep_highest(&mut highest, most);
+        highest.into_iter().map(|(_, text)| text).collect()
     }
 
     /// Keeps the texts with the highest sums; of equal ones those that come first. The sums alone are compared but for
@@ -233,9 +237,8 @@ impl TextNeighbours {
     /// The cosine between the words of a query and of each text.
     pub(crate) fn word_cosines_with(&self, query: &QueryFeatures, documents: &[u32]) -> Vec<f64> {
         self.scratches.with(self.version, |scratch| {
-            let row = self.word_row(query, scratch);
-            let mut cosine =
-                |document: &u32| inner_product(&row, &self.word_row(self.features(*document), scratch));
+            let row = self.word_row(query.word_buckets(), scratch);
+            let mut cosine = |document: &u32| inner_product(&row, &self.row_of(*document, scratch));
             documents.iter().map(&mut cosine).collect()
         })
     }
@@ -243,7 +246,7 @@ impl TextNeighbours {
     /// The cosines between the words of texts, row by row.
     pub(crate) fn word_cosines(&self, documents: &[u32]) -> Vec<f64> {
         let rows: Vec<WordRow> = self.scratches.with(self.version, |scratch| {
-            documents.iter().map(|document| self.word_row(self.features(*document), scratch)).collect()
+            documents.iter().map(|document| self.row_of(*document, scratch)).collect()
         });
         let n = rows.len();
         let mut cosines = vec![1.0; n * n];
@@ -257,31 +260,55 @@ impl TextNeighbours {
         cosines
     }
 
+    fn row_of(&self, document: u32, scratch: &mut Scratch) -> WordRow {
+        let words = self.texts[document as usize].as_ref().map_or(&[][..], |text| &text.words);
+        self.word_row(words.iter().copied(), scratch)
+    }
+
     /// A text's words as a vector of length 1, each word weighted by `1 + ln((1 + n) / (1 + k))`.
-    fn word_row(&self, features: &QueryFeatures, scratch: &mut Scratch) -> WordRow {
+    fn word_row(&self, words: impl Iterator<Item = u16>, scratch: &mut Scratch) -> WordRow {
         let weight = |bucket: u16| (bucket, scratch.rarity(&self.counts, bucket));
-        let mut row: WordRow = features.word_buckets().map(weight).collect();
+        let mut row: WordRow = words.map(weight).collect();
         let length = row.iter().map(|(_, weight)| weight * weight).sum::<f32>().sqrt();
         row.iter_mut().for_each(|(_, weight)| *weight /= length);
         row
     }
 }
 
+/// Wanted texts that include the `most` with the highest sums, and all that are equal to the lowest of those. Only
+/// texts with high sums are asked whether they are wanted.
+fn highest_wanted(mut summed: Vec<(f32, u32)>, most: usize, wanted: impl Fn(u32) -> bool) -> Vec<(f32, u32)> {
+    let (mut found, mut chunk) = (Vec::new(), most.max(1));
+    while found.len() < most && summed.len() > chunk {
+        let (_, (lowest, _), _) = summed.select_nth_unstable_by(chunk - 1, |a, b| b.0.total_cmp(&a.0));
+        let lowest = *lowest;
+        summed.retain(|each| {
+            let is_high = each.0 >= lowest;
+            if is_high && wanted(each.1) {
+                found.push(*each);
+            }
+            !is_high
+        });
+        chunk *= 2;
+    }
+    if found.len() < most {
+        found.extend(summed.into_iter().filter(|(_, text)| wanted(*text)));
+    }
+    found
+}
+
 /// The buckets of a text's words, ascending, with their weights.
 type WordRow = Vec<(u16, f32)>;
 
-/// The inner product of two rows in ascending order of their buckets.
+/// The inner product of two rows in ascending order of their buckets. The steps have no branch to guess wrong: which of
+/// two buckets is smaller follows no rule.
 fn inner_product(a: &WordRow, b: &WordRow) -> f64 {
     let (mut i, mut j, mut sum) = (0, 0, 0.0f32);
     while i < a.len() && j < b.len() {
-        match a[i].0.cmp(&b[j].0) {
-            Ordering::Less => i += 1,
-            Ordering::Greater => j += 1,
-            Ordering::Equal => {
-                sum += a[i].1 * b[j].1;
-                (i, j) = (i + 1, j + 1);
-            }
-        }
+        let ((left, x), (right, y)) = (a[i], b[j]);
+        sum += if left == right { x * y } else { 0.0 };
+        i += usize::from(left <= right);
+        j += usize::from(right <= left);
     }
     f64::from(sum.clamp(0.0, 1.0))
 }
@@ -299,6 +326,22 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_highest_wanted_texts_are_those_of_a_filter_and_a_sort(
+            sums in prop::collection::vec(1..9_u8, 0..60),
+            most in 0..20_usize,
+            modulus in 1..6_u32,
+        ) {
+            let summed: Vec<(f32, u32)> = sums.iter().map(|sum| f32::from(*sum)).zip(0..).collect();
+            let wanted = |text: u32| text.is_multiple_of(modulus);
+            let mut all: Vec<(f32, u32)> = summed.iter().copied().filter(|(_, text)| wanted(*text)).collect();
+            all.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            let mut found = highest_wanted(summed, most, wanted);
+            found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            prop_assert!(found.len() >= most.min(all.len()));
+            prop_assert_eq!(&found[..], &all[..found.len()]);
+        }
+
         #[test]
         fn the_texts_that_are_kept_are_the_first_by_sum_and_then_by_order(
             texts in prop::collection::vec((1..4_u8, any::<u64>()), 0..40),
