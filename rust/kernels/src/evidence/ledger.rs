@@ -244,6 +244,19 @@ impl Ledger {
     ///
     /// Without an outcome its facts count as trials, and the episode counts in no comparison.
     pub fn add(&mut self, key: StratumKey<'_>, base: Option<f64>, facts: &[Fact], at: i64) {
+        let symbols: Vec<u32> = facts.iter().map(|fact| self.intern(fact.pattern, fact.kind)).collect();
+        self.add_numbered(key, base, facts, &symbols, at);
+    }
+
+    /// `add` for facts whose patterns were interned before: `symbols` has the number of each.
+    pub fn add_numbered(
+        &mut self,
+        key: StratumKey<'_>,
+        base: Option<f64>,
+        facts: &[Fact],
+        symbols: &[u32],
+        at: i64,
+    ) {
         let (stratum, book) = (self.stratum(key), self.book(key.namespace));
         let groups = &mut self.books[book as usize].groups;
         let StratumSymbols { domain, agent, complexity, .. } = self.strata[stratum as usize];
@@ -253,9 +266,8 @@ impl Ledger {
             groups.add(compared, episode.outcomes);
             self.books[book as usize].put(0, episode);
         }
-        for fact in facts {
-            let symbol = self.intern(fact.pattern, fact.kind);
-            self.books[book as usize].put(symbol, episode.of(fact));
+        for (fact, symbol) in facts.iter().zip(symbols) {
+            self.books[book as usize].put(*symbol, episode.of(fact));
         }
     }
 

@@ -212,16 +212,24 @@ impl NamespaceIndex {
             }
         }
         let first_ways = first_ways(entry.recoveries.iter().map(|way| (way.error, way.pattern)));
-        for fact in &entry.facts {
-            ledgers.all.intern(fact.pattern, fact.kind);
-        }
+        let facts = &entry.facts;
+        let symbols: Vec<u32> =
+            facts.iter().map(|fact| ledgers.all.intern(fact.pattern, fact.kind)).collect();
         let stratum = self.stratum(document, self.task_of(document, entry.group), names);
-        self.count(stratum, document, &entry.facts, &first_ways, ledgers);
-        self.taught.push(&entry.facts, entry.base, &ledgers.all);
-        if entry.facts.iter().any(|fact| self.merges.contains(&fact.pattern)) {
+        if self.merges.is_empty() {
+            // Every pattern counts for itself: the numbers that are known already serve throughout.
+            ledgers.all.add_numbered(stratum, document.base, facts, &symbols, document.ended_at);
+            self.count_first_ways(stratum, document, &first_ways, ledgers);
+            self.taught.push(facts, &symbols, entry.base);
+            self.taught.refresh_numbered(&symbols, &self.namespace, &ledgers.all);
+            return;
+        }
+        self.count(stratum, document, facts, &first_ways, ledgers);
+        self.taught.push(facts, &symbols, entry.base);
+        if facts.iter().any(|fact| self.merges.contains(&fact.pattern)) {
             self.number_survivors(&ledgers.all);
         }
-        self.refresh(entry.facts.iter().map(|fact| &fact.pattern), &ledgers.all);
+        self.refresh(facts.iter().map(|fact| &fact.pattern), &ledgers.all);
     }
 
     fn count(
@@ -233,6 +241,16 @@ impl NamespaceIndex {
         ledgers: &mut Ledgers,
     ) {
         ledgers.all.add(stratum, document.base, &self.merges.counted(facts), document.ended_at);
+        self.count_first_ways(stratum, document, first_ways, ledgers);
+    }
+
+    fn count_first_ways(
+        &self,
+        stratum: StratumKey<'_>,
+        document: &Document,
+        first_ways: &[Fact],
+        ledgers: &mut Ledgers,
+    ) {
         if !first_ways.is_empty() && document.base.is_some() {
             let counted = self.merges.counted(first_ways);
             ledgers.first_ways.add(stratum, document.base, &counted, document.ended_at);

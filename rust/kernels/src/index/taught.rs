@@ -32,9 +32,14 @@ pub(super) struct Kept {
 }
 
 impl Taught {
-    /// Adds the next document's facts, which the ledger has counted already.
-    pub(super) fn push(&mut self, facts: &[Fact], base: Option<f64>, ledger: &Ledger) {
-        let mut kept: Vec<Kept> = facts.iter().filter_map(|fact| self.kept(fact, ledger)).collect();
+    /// Adds the next document's facts; `symbols` has the ledger's symbol of each.
+    pub(super) fn push(&mut self, facts: &[Fact], symbols: &[u32], base: Option<f64>) {
+        let kept = |(fact, symbol): (&Fact, &u32)| Kept {
+            number: self.number(*symbol),
+            occurrences: fact.occurrences,
+            successes: fact.successes,
+        };
+        let mut kept: Vec<Kept> = facts.iter().zip(symbols).map(kept).collect();
         kept.sort_by_key(|fact| fact.number);
         let mut before = 0;
         for fact in kept {
@@ -43,11 +48,6 @@ impl Taught {
             write_outcome(&fact, base.unwrap_or(0.0), &mut self.bytes);
         }
         self.ends.push(self.bytes.len() as u32);
-    }
-
-    fn kept(&mut self, fact: &Fact, ledger: &Ledger) -> Option<Kept> {
-        let number = self.number(ledger.symbol(&fact.pattern)?);
-        Some(Kept { number, occurrences: fact.occurrences, successes: fact.successes })
     }
 
     /// The number of the ledger's symbol, a new one if it has none.
@@ -101,6 +101,17 @@ impl Taught {
             let (symbol, survivor) = (ledger.symbol(pattern), ledger.symbol(merges.survivor(pattern)));
             if let Some(number) = symbol.and_then(|symbol| self.numbers.get(&symbol)) {
                 let mean = survivor.and_then(|survivor| ledger.mean_of(namespace, survivor));
+                self.means[*number as usize] = mean.map_or(f32::NAN, |mean| mean as f32);
+            }
+        }
+    }
+
+    /// `refresh` for patterns by the ledger's symbols, none of which was merged.
+    pub(super) fn refresh_numbered(&mut self, symbols: &[u32], namespace: &str, ledger: &Ledger) {
+        let Some(namespace) = ledger.namespace(namespace) else { return };
+        for symbol in symbols {
+            if let Some(number) = self.numbers.get(symbol) {
+                let mean = ledger.mean_of(namespace, *symbol);
                 self.means[*number as usize] = mean.map_or(f32::NAN, |mean| mean as f32);
             }
         }
@@ -190,7 +201,9 @@ mod tests {
             };
             for (base, patterns) in &documents {
                 ledger.add(key, Some(*base), &facts(*base, patterns), 0);
-                taught.push(&facts(*base, patterns), Some(*base), &ledger);
+                let facts = facts(*base, patterns);
+                let symbols: Vec<u32> = facts.iter().filter_map(|fact| ledger.symbol(&fact.pattern)).collect();
+                taught.push(&facts, &symbols, Some(*base));
             }
             for (document, (base, patterns)) in documents.iter().enumerate() {
                 let mut found = taught.facts(document as u32, Some(*base), &ledger);
