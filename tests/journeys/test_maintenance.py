@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -28,6 +28,8 @@ from tacit import (
     ValidationError,
 )
 from tacit.inducers import History, inducers
+from tacit.maintenance.duplicates import merges
+from tacit.model.maintenance import Merge
 from tacit.model.record import Batch, Receipt
 from tacit.storage import InMemoryStore
 from tacit.testing import Clock
@@ -142,23 +144,54 @@ def _drawn(seed: int, *, day: int = 0, episodes: int = 40) -> list[Episode]:
     return [one(number) for number in range(episodes)]
 
 
-def _eager(retire_after_days: float = 180.0) -> Memory:
+def _eager(retire_after_days: float = 180.0, store: InMemoryStore | None = None) -> Memory:
     return Memory(
+        store=store,
         settings=Settings(
             maintenance=MaintenanceSettings(
                 similarity=0.6, min_episodes=1, retire_after_days=retire_after_days
             )
-        )
+        ),
     )
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_maintaining_twice_merges_nothing_more_where_merging_makes_patterns_alike(seed: int) -> None:
-    with _eager() as memory:
+    store = InMemoryStore()
+    # Another memory knows nothing of what the first one compared.
+    with _eager(store=store) as memory, _eager(store=store) as other:
         fill(memory, _drawn(seed))
         assert memory.maintain().merges
-        again = memory.maintain()
+        again = other.maintain()
         assert (again.unchanged, again.merges, again.changed) == (True, (), ())
+
+
+def test_patterns_are_compared_again_after_an_episode_or_an_undo_alone(
+    memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[int] = []
+
+    def counting(*given: Any) -> list[Merge]:
+        compared.append(1)
+        return merges(*given)
+
+    monkeypatch.setattr("tacit.maintenance.maintainer.merges", counting)
+    fill(memory, [*HELPS, *NEAR_DUPLICATES])
+
+    def is_compared_by(run: Callable[[], object]) -> bool:
+        compared.clear()
+        run()
+        return bool(compared)
+
+    report = memory.maintain()
+    assert is_compared_by(lambda: memory.maintain(dry_run=True)) is False
+    assert is_compared_by(memory.maintain) is False
+    fill(memory, HELPS[:1])
+    assert is_compared_by(memory.maintain)
+    assert report.id is not None
+    memory.undo(report.id)
+    assert is_compared_by(memory.maintain)
+    assert is_compared_by(lambda: memory.maintain(namespace="other"))
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -88,7 +88,8 @@ class Advisor:
         namespace = query.namespace
         timed_out, error = failed.status == "timeout", failed.error or ""
         named = "timeout" if timed_out else error_class(error)
-        named_in_facts = "timeout" if timed_out else error_class(error, self._read_version())
+        version = self._read_version()
+        named_in_facts = named if timed_out or version == TEXT_VERSION else error_class(error, version)
         catch_up(self._store, self._models, self._following)
         self._state_of(namespace)  # the index counts merged patterns as one once their state is loaded
         known = dict(self._index.recoveries(namespace, failed.tool, named_in_facts))

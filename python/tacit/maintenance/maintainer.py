@@ -74,6 +74,8 @@ class Maintainer:
         self._settings_digest = _digest(
             encoded([settings, clustering, [inducers.describe(part) for part in parts]])
         )
+        self._deduplicated: dict[str, tuple[object, ...]] = {}
+        """By namespace: the episodes and the state that the last run left without near-duplicates."""
         self._induced: tuple[tuple[Any, ...], tuple[Heuristic, ...]] = ((), ())
         self._lock = threading.RLock()
         self._is_busy = False
@@ -159,17 +161,9 @@ class Maintainer:
 
     def _decide(self, namespace: str, before: MaintenanceState, now: int) -> _Decided:
         """Return the whole new state, tried out on a private copy: readers of the index see none of it."""
-        found: list[Merge] = []
-        survivors = dict(before.survivors)
         copy = self._index.private_copy(namespace)
-        contents: dict[bytes, dict[str, Any] | None] = {}
-        grown: frozenset[bytes] | None = None
-        # A merged pattern was seen in the episodes of both: that may make it a near-duplicate of another pattern.
-        while more := self._near_duplicates(copy, namespace, before, survivors, contents, grown):
-            found += more
-            survivors.update((bytes.fromhex(each.merged), bytes.fromhex(each.survivor)) for each in more)
-            grown = frozenset(bytes.fromhex(each.survivor) for each in more)
-            copy.merge(namespace, list(survivors.items()))
+        survivors = dict(before.survivors)
+        found = self._merges(copy, namespace, before, survivors)
         changed = tuple(self._state_changes(copy, namespace, before, survivors, now))
         history, digest = History(copy, namespace), copy.digest(namespace)
         is_fresh = (before.digest, before.settings) == (digest, self._settings_digest)
@@ -180,9 +174,31 @@ class Maintainer:
             survivors=survivors,
             states=_states_after(before.states, changed),
             heuristics=before.heuristics if is_fresh else self._rules(history),
-            clusters=tuple(match_stored_groups(self._groups(history), before.clusters)),
+            clusters=before.clusters
+            if is_fresh
+            else tuple(match_stored_groups(self._groups(history), before.clusters)),
         )
         return _Decided(standing, tuple(found), changed)
+
+    def _merges(
+        self, copy: Index, namespace: str, before: MaintenanceState, survivors: dict[bytes, bytes]
+    ) -> list[Merge]:
+        """Merges near-duplicates in the copy and in `survivors`.
+
+        The state that an earlier run of this process left has none among the same episodes.
+        """
+        if self._deduplicated.get(namespace) == _version_of(copy, namespace, before.version):
+            return []
+        found: list[Merge] = []
+        contents: dict[bytes, dict[str, Any] | None] = {}
+        grown: frozenset[bytes] | None = None
+        # A merged pattern was seen in the episodes of both: that may make it a near-duplicate of another pattern.
+        while more := self._near_duplicates(copy, namespace, before, survivors, contents, grown):
+            found += more
+            survivors.update((bytes.fromhex(each.merged), bytes.fromhex(each.survivor)) for each in more)
+            grown = frozenset(bytes.fromhex(each.survivor) for each in more)
+            copy.merge(namespace, list(survivors.items()))
+        return found
 
     def _near_duplicates(
         self,
@@ -271,7 +287,10 @@ class Maintainer:
             unchanged=not notes,
         )
         is_known = (before.digest, before.settings) == (standing.digest, standing.settings)
-        if dry_run or (not notes and is_known):
+        if dry_run:
+            return report
+        if not notes and is_known:
+            self._remember(namespace, kind, standing, before.version)
             return report
         version = _digest(encoded([(note.kind, note.id, note.record) for note in notes]), before.version)
         landed = complete(replace(standing, version=version))
@@ -280,7 +299,12 @@ class Maintainer:
             notes.append(_audit_note(namespace, report, now))
         self._on_commit(self._store.commit(Batch(side_records=(*notes, head_of(namespace, landed)))))
         self._index.merge(namespace, list(landed.survivors.items()))
+        self._remember(namespace, kind, standing, version)
         return report
+
+    def _remember(self, namespace: str, kind: Any, standing: MaintenanceState, version: bytes) -> None:
+        if kind == "maintenance":
+            self._deduplicated[namespace] = (standing.digest, self._index.text_version, version)
 
     def _told(self, decided: _Decided) -> _Decided:
         """With the texts of the patterns that it is about."""
@@ -374,6 +398,11 @@ def _states_after(
     after = dict(states)
     after.update((bytes.fromhex(each.pattern), each.after) for each in changed)
     return {pattern: state for pattern, state in after.items() if state != "candidate"}
+
+
+def _version_of(index: Index, namespace: str, version: bytes) -> tuple[object, ...]:
+    """Stands for the episodes of a namespace, their facts, and a stored state."""
+    return index.digest(namespace), index.text_version, version
 
 
 def _decoded(record: bytes | None) -> dict[str, Any] | None:

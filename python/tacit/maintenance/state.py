@@ -77,11 +77,28 @@ def head_id(namespace: str) -> bytes:
 
 def differences(namespace: str, before: MaintenanceState, after: MaintenanceState) -> list[SideRecord]:
     """The side records that turn the stored state from `before` into `after`."""
+    before, after = _where_they_differ(before, after)
     old = {(note.kind, note.id): note for note in notes_of(namespace, before)}
     new = {(note.kind, note.id): note for note in notes_of(namespace, after)}
     written = [note for key, note in new.items() if old.get(key) != note]
     gone = [SideRecord(note.kind, note.id, namespace, None) for key, note in old.items() if key not in new]
     return [*gone, *written]
+
+
+def _where_they_differ(
+    before: MaintenanceState, after: MaintenanceState
+) -> tuple[MaintenanceState, MaintenanceState]:
+    """The same two states without the parts that are equal: a part is encoded only if it changed."""
+    if (before.survivors, before.never_merge) == (after.survivors, after.never_merge):
+        before = replace(before, survivors={}, never_merge=frozenset())
+        after = replace(after, survivors={}, never_merge=frozenset())
+    if (before.states, before.pinned) == (after.states, after.pinned):
+        before, after = (replace(each, states={}, pinned=frozenset()) for each in (before, after))
+    if before.heuristics == after.heuristics:
+        before, after = (replace(each, heuristics=()) for each in (before, after))
+    if before.clusters == after.clusters:
+        before, after = (replace(each, clusters=()) for each in (before, after))
+    return before, after
 
 
 def read(store: Store, namespace: str, head: Mapping[str, Any]) -> MaintenanceState:
