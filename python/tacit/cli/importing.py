@@ -12,10 +12,12 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from ..importers import ImportSummary, Refusal, check_readable, import_file, importers
+from ..importers import Importer, ImportSummary, Mapped, Refusal, check_readable, import_file, importers
+from ..importers.forms.mapped import load_mapping, mapping_of, save_mapping
 from ..memory import Memory
 from ..model.pattern import Cluster, Pattern
 from . import console
+from .import_preview import show_first_runs
 from .looking import note_left_out
 from .options import AsJson, Database, Namespace, memory_at
 from .tables import cluster_table, pattern_table
@@ -30,12 +32,33 @@ MIN_TRIALS = 3
 def import_files(
     files: Annotated[
         list[str],
-        typer.Argument(metavar="FILE", help="Files of runs, plain or gzipped; - is standard input."),
+        typer.Argument(
+            metavar="FILE", help="Files or folders of runs, plain, packed or zipped; - is standard input."
+        ),
     ],
     format: Annotated[
         str,
-        typer.Option("--format", metavar="NAME", help=f"The form of the files: {', '.join(importers)}."),
-    ] = "jsonl",
+        typer.Option(
+            "--format", metavar="NAME", help=f"The form of the files: auto, {', '.join(sorted(importers))}."
+        ),
+    ] = "auto",
+    mapped: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--map",
+            metavar="NAME=PATH",
+            help="Read any JSON: task=.goal steps=.events success='.reward==1' step.tool=.name",
+        ),
+    ] = None,
+    map_file: Annotated[
+        Path | None, typer.Option("--map-file", help="A mapping that --save-map wrote.")
+    ] = None,
+    save_map: Annotated[
+        Path | None, typer.Option("--save-map", help="Write the mapping to a file, for --map-file.")
+    ] = None,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Show the first run of each file, and import nothing.")
+    ] = False,
     truncate: Annotated[
         str | None,
         typer.Option(
@@ -58,12 +81,18 @@ def import_files(
 ) -> None:
     """Import recorded runs and learn from them.
 
-    Maintenance runs afterwards, as with `tacit maintain`. Importing a file again changes nothing.
+    Reads sessions of Claude Code and Codex, OpenAI and Anthropic messages, SWE-agent, tau-bench, OTLP spans, LangSmith,
+    Langfuse, agentfs, tacit's own lines, and any other JSON with --map. Maintenance runs afterwards, as with
+    `tacit maintain`. Importing a file again changes nothing. The exit status is 1 if nothing could be imported.
     """
     cut = _truncated(truncate)
-    importers.create(format)
+    form = _form(format, mapped, map_file, save_map)
     for path in files:
-        check_readable(path)
+        if not Path(path).is_dir():
+            check_readable(path)
+    if preview:
+        show_first_runs(files, form, as_json=as_json)
+        return
     with memory_at(database, namespace, writes=True) as memory:
         summaries = []
         for path in files:
@@ -72,7 +101,7 @@ def import_files(
                     import_file(
                         memory,
                         path,
-                        format=format,
+                        format=form,
                         truncate=cut,
                         replace=replace,
                         nan_as_null=nan_as_null,
@@ -89,11 +118,27 @@ def import_files(
         plans = memory.clusters(limit=SHOWN_PLANS)
         if as_json:
             console.say_json(_totals(summaries, learned) | {"clusters": plans})
-            return
-        _say_learned(memory, learned)
-        _say_plans(plans)
-        if plans or any(learned.values()):
-            _note_next("" if database is None else f" --db {shlex.quote(database)}")
+        else:
+            _say_learned(memory, learned)
+            _say_plans(plans)
+            if plans or any(learned.values()):
+                _note_next("" if database is None else f" --db {shlex.quote(database)}")
+    if not any(each.imported or each.unchanged for each in summaries):
+        raise typer.Exit(1)
+
+
+def _form(format: str, pairs: list[str] | None, file: Path | None, target: Path | None) -> str | Importer:
+    """The name of a form, or the importer that a mapping makes. Writes the mapping to `target`."""
+    if not pairs and file is None:
+        if format != "auto":
+            importers.create(format)
+        return format
+    mapping = load_mapping(file) if file is not None else {}
+    mapping |= mapping_of(pairs or [])
+    importer = Mapped(mapping)
+    if target is not None:
+        save_mapping(target, mapping)
+    return importer
 
 
 def _truncated(name: str | None) -> Literal["observation"] | None:
@@ -122,14 +167,15 @@ def _progress(path: str, *, shown: bool) -> Iterator[Callable[[int, int], None] 
 
 def _say_summary(summary: ImportSummary) -> None:
     counts = (
-        f"{summary.imported:,} imported, {summary.unchanged:,} unchanged, {len(summary.refused):,} refused"
+        f"{summary.imported:,} imported, {summary.unchanged:,} unchanged, {summary.refused_lines:,} refused"
     )
-    console.say(Text.assemble((console.plain(summary.path), "bold"), f"\n  {counts}"))
+    read = f" as {', '.join(summary.formats)}" if summary.formats not in ((), ("jsonl",)) else ""
+    console.say(Text.assemble((console.plain(summary.path), "bold"), f"{read}\n  {counts}"))
     for refusal in summary.refused[:SHOWN_REFUSALS]:
         console.say(Text(f"  {_place(refusal, summary)}: {console.plain(refusal.reason)}", "yellow"))
     hidden = len(summary.refused) - SHOWN_REFUSALS
     if hidden > 0:
-        console.say(Text(f"  and {console.count_of(hidden, 'more line')}: --json lists them all", "yellow"))
+        console.say(Text(f"  and {console.count_of(hidden, 'more reason')}: --json lists them all", "yellow"))
     if summary.pending:
         console.note(
             f"{console.count_of(summary.pending, 'episode')} not learned from yet: see `tacit doctor`"
@@ -141,7 +187,8 @@ def _say_summary(summary: ImportSummary) -> None:
 
 
 def _place(refusal: Refusal, summary: ImportSummary) -> str:
-    return f"line {refusal.line}" + ("" if refusal.path == summary.path else f" of {refusal.path}")
+    place = f"line {refusal.line}" + ("" if refusal.path == summary.path else f" of {refusal.path}")
+    return place if refusal.count == 1 else f"{refusal.count:,} lines, the first is {place}"
 
 
 def _say_learned(memory: Memory, learned: dict[str, tuple[Pattern, ...]]) -> None:

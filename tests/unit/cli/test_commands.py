@@ -85,9 +85,14 @@ def test_import_loses_nothing_of_what_comes_through_a_pipe(tacit: Tacit, runs: P
 
 
 def test_a_long_list_of_refusals_is_cut_short_on_a_screen(tacit: Tacit, tmp_path: Path) -> None:
-    path = write(tmp_path / "bad.jsonl", *[b"{"] * 25)
-    assert "and 15 more lines" in tacit("import", path).out
-    assert len(tacit("import", path, "--json").data["refused"]) == 25
+    folder = tmp_path / "files"
+    folder.mkdir()
+    for number in range(25):
+        (folder / f"{number}.json").write_text('{"colour": "blue"}')
+    answer = tacit("import", folder)
+    assert "and 15 more reasons" in answer.out
+    assert answer.status == 1
+    assert len(tacit("import", folder, "--json").data["refused"]) == 25
 
 
 def test_recall_shows_hits_with_reasons_that_add_up_to_the_score(filled: Tacit) -> None:

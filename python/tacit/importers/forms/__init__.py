@@ -1,0 +1,22 @@
+"""The public forms of recorded runs, each a reader of its own: `Form` is what they have in common."""
+
+from __future__ import annotations
+
+from ..base import importers
+from .agentfs import AgentFs
+from .chats import Chats
+from .claude_code import ClaudeCode
+from .codex import Codex
+from .langfuse import Langfuse
+from .langsmith import LangSmith
+from .spans import Spans
+from .swe_agent import SweAgent
+from .tau_bench import TauBench
+
+FORMS = (AgentFs, ClaudeCode, Codex, SweAgent, TauBench, Spans, LangSmith, Langfuse, Chats)
+"""In the order in which they are asked whether they recognise a file: the last one asks least."""
+
+for _form in FORMS:
+    importers.register(_form.name)(_form)
+
+__all__ = ["FORMS", *(form.__name__ for form in FORMS)]

@@ -1,0 +1,66 @@
+"""Shared by the readers of foreign forms: objects of a source, and entries with the line they began on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from ...errors import ValidationError
+from ...model.episode import Episode, Outcome
+from ..base import Entry, Refusal
+from ..decoding import decoded_object
+from ..source import Source
+
+Objects = Iterator[tuple[int, dict[str, Any]] | Refusal]
+
+
+def objects_of(source: Source) -> Objects:
+    """Every JSON object of a source with its line; a refusal for everything else."""
+    for text in source.values():
+        if isinstance(text, Refusal):
+            yield text
+            continue
+        try:
+            yield text.line, decoded_object(text.content or b"")
+        except ValueError as error:
+            yield source.refusal(text.line, str(error))
+
+
+def entries_of(
+    source: Source, episodes: Callable[[dict[str, Any], int], Iterable[Episode]]
+) -> Iterator[Entry | Refusal]:
+    """An entry for each episode that `episodes` makes of an object and its line; `ValueError` refuses the object."""
+    for each in objects_of(source):
+        if isinstance(each, Refusal):
+            yield each
+            continue
+        line, value = each
+        try:
+            for episode in episodes(value, line):
+                yield Entry(line, episode)
+        except (ValueError, ValidationError) as error:
+            yield source.refusal(line, str(error))
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """The value if it is an object, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def listed(value: object) -> list[Mapping[str, Any]]:
+    """The objects of a list; none of anything else."""
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
+
+
+def scored(reward: object) -> Outcome:
+    """Success for 1, failure for 0, unknown for anything else: a share between says not what was done.
+
+    Example:
+        >>> scored(1.0).kind, scored(False).kind, scored(0.5).kind, scored(None).kind
+        ('success', 'failure', 'unknown', 'unknown')
+    """
+    if not isinstance(reward, int | float):
+        return Outcome.unknown()
+    if reward >= 1.0 - 1e-6:
+        return Outcome.success()
+    return Outcome.failure(f"the run was scored {reward:g}") if reward <= 0 else Outcome.unknown()
