@@ -1,0 +1,86 @@
+"""`tacit serve`: the memory as an MCP server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import ValidationError
+from ..memory import Memory
+from .console import note
+from .options import Database, Namespace, configured
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def serve(
+    http: Annotated[
+        bool, typer.Option("--http", help="Serve HTTP at /mcp instead of standard input and output.")
+    ] = False,
+    host: Annotated[str, typer.Option("--host", help="The address of --http.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=1, max=65_535, help="The port of --http.")] = 8765,
+    tokens: Annotated[
+        Path | None,
+        typer.Option(
+            "--tokens", metavar="FILE", help="TOKEN NAMESPACE a line: who may ask, and for which tenant."
+        ),
+    ] = None,
+    all_tools: Annotated[
+        bool,
+        typer.Option("--all-tools", help="List every tool from the start, for hosts that do not look again."),
+    ] = False,
+    install: Annotated[
+        str | None,
+        typer.Option(
+            "--install",
+            metavar="HOST",
+            help="Enter this server in the settings of claude-code, codex or cursor, and stop.",
+            show_default=False,
+        ),
+    ] = None,
+    database: Database = None,
+    namespace: Namespace = "default",
+) -> None:
+    """Serve a memory to MCP hosts: Claude Code, Codex, Cursor and others.
+
+    Six tools are listed; search_tools brings more. Needs `pip install 'tacit[mcp]'`.
+    """
+    if install is not None:
+        _install(install, database, namespace)
+        return
+    from ..serve import make_server
+
+    chosen = configured(database)
+    keys = _tokens(tokens)
+    if http and not keys and host not in _LOOPBACK:
+        raise ValidationError("tokens", "given for a host that others can reach", f"none for {host}")
+    with Memory(chosen.database, namespace=namespace, settings=chosen.settings) as memory:
+        server = make_server(memory, all_tools=all_tools)
+        if not http:
+            server.run()
+            return
+        import uvicorn
+
+        note(f"serving {chosen.database} at http://{host}:{port}/mcp")
+        app = server.http_app(host=host, port=port, tokens=keys)
+        uvicorn.run(app, host=host, port=port, log_level="warning")
+
+
+def _tokens(path: Path | None) -> dict[str, str]:
+    if path is None:
+        return {}
+    from ..serve.http import tokens_of
+
+    try:
+        return tokens_of(path.read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValidationError("tokens", "a readable file", f"{path}: {error}") from error
+
+
+def _install(host: str, database: str | None, namespace: str) -> None:
+    from ..serve.install import enter
+
+    change = enter(host, database, namespace)
+    note(change)
