@@ -25,6 +25,7 @@ class Entry(NamedTuple):
 
 
 COMMANDS: Mapping[str, Entry] = {
+    "setup": Entry("setting_up", "setup", "Give the coding agents on this machine a memory."),
     "import": Entry("importing", "import_files", "Import recorded runs and learn from them."),
     "recall": Entry("recalling", "recall", "Ask for experience with a task."),
     "suggest": Entry("advising", "suggest", "Ask for the next step, after the steps so far."),
@@ -35,6 +36,7 @@ COMMANDS: Mapping[str, Entry] = {
     "playbook": Entry(
         "advising", "playbook", "Ask for one plan, merged from the successes most like the task."
     ),
+    "why": Entry("setting_up", "why", "Show what the hooks told a coding agent, newest first."),
     "episodes": Entry("looking", "episodes", "List episodes, newest first."),
     "show": Entry("looking", "show", "Show one episode: steps, reward, reflection."),
     "patterns": Entry("looking", "patterns", "List patterns with their evidence."),

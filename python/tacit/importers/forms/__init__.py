@@ -19,4 +19,15 @@ FORMS = (AgentFs, ClaudeCode, Codex, SweAgent, TauBench, Spans, LangSmith, Langf
 for _form in FORMS:
     importers.register(_form.name)(_form)
 
-__all__ = ["FORMS", *(form.__name__ for form in FORMS)]
+__all__ = [
+    "FORMS",
+    "AgentFs",
+    "Chats",
+    "ClaudeCode",
+    "Codex",
+    "LangSmith",
+    "Langfuse",
+    "Spans",
+    "SweAgent",
+    "TauBench",
+]
