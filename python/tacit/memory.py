@@ -748,7 +748,7 @@ class Memory:
         """
         if self.is_view:
             return
-        refused = self._rooms.intake.retry_unstored()
+        refused = self._rooms.intake.retry_unstored() if self._rooms.is_made("intake") else {}
         try:
             self._rooms.opened.close()
         except StorageError:

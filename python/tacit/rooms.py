@@ -90,6 +90,10 @@ class Rooms:
         self.index: Index = Index(self.embedder.name, self.embedder.dimension)
         self._check_names()
 
+    def is_made(self, name: str) -> bool:
+        """Returns True for a room that a verb has needed already."""
+        return name in self.__dict__
+
     def _check_names(self) -> None:
         """Raises `UnknownNameError` for a part of the settings that no registry knows."""
         _ = self.hybrid

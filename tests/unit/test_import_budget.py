@@ -130,3 +130,11 @@ def test_an_answer_as_data_loads_no_tables(command: str, tmp_path: Path) -> None
     loaded = modules_of_command(command, "find", "the", "lamp", "--json", "--db", str(database))
     assert f"tacit.cli.{'recalling' if command == 'recall' else 'advising'}" in loaded
     assert not loaded & {"rich.table", "tacit.cli.tables"} - modules_after("import typer")
+
+
+def test_a_memory_that_only_answered_closes_without_loading_what_learns() -> None:
+    modules = modules_after(
+        "from tacit import Memory\nwith Memory() as memory:\n    memory.recall('Cancel order 17')"
+    )
+    assert "tacit.answers.retriever" in modules
+    assert "tacit.intake.intake" not in modules
