@@ -36,7 +36,7 @@ COMMANDS: Mapping[str, Entry] = {
     "playbook": Entry(
         "advising", "playbook", "Ask for one plan, merged from the successes most like the task."
     ),
-    "why": Entry("setting_up", "why", "Show what the hooks told a coding agent, newest first."),
+    "why": Entry("setting_up", "why", "Show the answers that hooks gave a coding agent, newest first."),
     "episodes": Entry("looking", "episodes", "List episodes, newest first."),
     "show": Entry("looking", "show", "Show one episode: steps, reward, reflection."),
     "patterns": Entry("looking", "patterns", "List patterns with their evidence."),

@@ -38,8 +38,8 @@ def setup(
     """Give the coding agents on this machine a memory.
 
     Finds Claude Code and Codex, learns from the sessions that are on the disk, one namespace a repository, and enters
-    hooks in their settings: they advise at each prompt and after each failure, and learn at the end of each turn. What
-    stands in the settings stays; a copy is kept beside them (.bak). Calling it again changes nothing.
+    hooks in their settings: they advise at each prompt and after each failure, and learn at the end of each turn. The
+    settings keep their other entries; a copy is kept beside them (.bak). Calling it again changes nothing.
     """
     from ..hooks.sessions import agent_folders
     from ..hooks.wiring import settings_path, wired
@@ -169,7 +169,7 @@ def why(
     database: Database = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what the hooks told a coding agent, newest first."""
+    """Show the answers that hooks gave a coding agent, newest first."""
     from ..hooks.journal import journal_of
 
     entries = journal_of(configured(database).database).last(last)

@@ -42,7 +42,7 @@ class SessionCount:
 
 
 def agent_folders(home: Path) -> tuple[AgentFolder, ...]:
-    """Where Claude Code and Codex keep sessions, as their environment variables say or below the home folder."""
+    """The folders of the sessions of Claude Code and Codex: as the environment says, else below the home folder."""
     claude = Path(os.environ.get("CLAUDE_CONFIG_DIR") or home / ".claude")
     codex = Path(os.environ.get("CODEX_HOME") or home / ".codex")
     return (
