@@ -2,27 +2,40 @@
 
 mod backoff_counts;
 mod compact_runs;
+mod cross_fit;
 mod features;
 mod fixes;
+mod mixture;
+mod nearest;
 mod softmax;
+mod step_model;
 mod tools;
 
 pub use fixes::Fix;
-pub(super) use softmax::SoftmaxModel;
+pub(super) use step_model::SoftmaxModel;
 
 use crate::reason::Reason;
 use crate::run::Run;
 use backoff_counts::{CHAINS, ContextCounts, Prefix, StepSymbol, expected_shares, support_of, symbol_of};
 use compact_runs::{CompactRun, CompactRuns, UNKNOWN};
 use features::{RunFeatures, domain_of, step_symbol};
-use fixes::{Failure, FixCounts, before};
+use fixes::{Failure, FixCounts, FixDiscounts, before};
+use mixture::MEMBERS;
 use softmax::{MOST_POSITIONS, evidence};
+use std::sync::OnceLock;
 use tacit_kernels::facts::Id;
 use tools::{FINISH, SymbolNumbers, ToolNumbers};
 
 /// The models are fitted again after growth by one part in so many, and by at most so many runs.
 const GROWTH: usize = 16;
 const MOST_NEW: usize = 250;
+const EQUAL_CHAINS: [f32; CHAINS] = [1.0 / CHAINS as f32; CHAINS];
+/// The score by features of a tool that the fit has not seen.
+const UNSEEN: f64 = -20.0;
+/// The newest runs that are searched for errors, and about how many errors discounts are learned from.
+const MOST_READ: usize = 1_000;
+const MOST_ERRORS: usize = 500;
+
 /// A step that may come next.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SuggestedStep {
@@ -46,6 +59,8 @@ pub(super) struct NextStepModel {
     runs: CompactRuns,
     counts: ContextCounts,
     fixes: FixCounts,
+    /// Learned at the first question about an error since the runs changed.
+    discounts: OnceLock<FixDiscounts>,
     fitted: Option<FittedSoftmax>,
 }
 
@@ -100,9 +115,8 @@ impl NextStepModel {
         change: fn(&mut ContextCounts, &[u64], u32),
         using: fn(&mut ToolNumbers, u32),
     ) {
-        let agent = self.symbols.symbol(run.agent());
-        let steps: Vec<(u32, StepSymbol)> =
-            run.steps().iter().map(|step| (step[0], self.step_symbol(*step))).collect();
+        let (agent, steps) = self.symbols_of(run);
+        self.discounts.take();
         self.fixes.count(agent, &steps, run.succeeded, change);
         if !run.succeeded {
             return;
@@ -115,6 +129,27 @@ impl NextStepModel {
         }
         change(&mut self.counts, &prefix.contexts(), FINISH);
         using(&mut self.tools, FINISH);
+    }
+
+    /// The symbol of a run's agent, and its steps.
+    fn symbols_of(&self, run: &CompactRun) -> (u64, Vec<(u32, StepSymbol)>) {
+        let steps = run.steps().iter().map(|step| (step[0], self.step_symbol(*step))).collect();
+        (self.symbols.symbol(run.agent()), steps)
+    }
+
+    /// The discounts of rare contexts by the newest errors, each predicted from the other runs.
+    fn discounts(&self) -> &FixDiscounts {
+        self.discounts.get_or_init(|| {
+            let mut errors = Vec::new();
+            for run in self.runs.newest(MOST_READ) {
+                let (agent, steps) = self.symbols_of(run);
+                errors.extend(self.fixes.held_out(agent, &steps, run.succeeded));
+                if errors.len() >= MOST_ERRORS {
+                    break;
+                }
+            }
+            FixDiscounts::fit(&errors)
+        })
     }
 
     fn step_symbol(&self, [tool, class]: [u32; 2]) -> StepSymbol {
@@ -155,27 +190,55 @@ impl NextStepModel {
         StepQuery { run, prefix, expected, support: f64::from(support_of(&rows)) }
     }
 
-    /// The scores of each known tool by the counts, by the features and by both.
+    /// The scores of each known tool.
     fn scores(&self, query: &StepQuery<'_>) -> Vec<StepScores> {
-        let known = self.tools.known();
-        let equal = [1.0 / CHAINS as f32; CHAINS];
-        let weights = self.fitted.as_ref().map_or(&equal, |fitted| fitted.softmax.chain_weights());
-        let mut sequence = vec![0.0; known.len()];
-        for (chain, weight) in query.expected.chunks_exact(known.len()).zip(weights) {
-            let scores = chain.iter().map(|expected| f64::from(weight * evidence(*expected)));
-            sequence.iter_mut().zip(scores).for_each(|(sum, scores)| *sum += scores);
-        }
         let Some(FittedSoftmax { softmax, .. }) = &self.fitted else {
-            return shares(&sequence).into_iter().map(StepScores::of_counts).collect();
+            let sequence = shares(&self.chain_scores(query, &EQUAL_CHAINS));
+            return sequence.into_iter().map(StepScores::of_counts).collect();
         };
-        let logits = softmax.score(&RunFeatures::ending(query.run), &query.prefix);
-        let score =
-            |tool: &u32| softmax.column(self.tools.symbol(*tool)).map_or(0.0, |at| f64::from(logits[at]));
-        let features: Vec<f64> = known.iter().map(score).collect();
-        let both: Vec<f64> = sequence.iter().zip(&features).map(|(a, b)| a + b).collect();
-        let (sequence, features, both) = (shares(&sequence), shares(&features), shares(&both));
-        let scores = |at| StepScores { sequence: sequence[at], set_fitted: Some((features[at], both[at])) };
-        (0..known.len()).map(scores).collect()
+        let members = self.opinions(query, softmax);
+        let opinions: Vec<f32> = members.iter().flatten().map(|share| *share as f32).collect();
+        let pooled = softmax.mixture().pool(&opinions);
+        let scores = |at: usize| StepScores {
+            members: members.each_ref().map(|member| member[at]),
+            weights: softmax.mixture().weights,
+            probability: pooled[at],
+        };
+        (0..opinions.len() / MEMBERS).map(scores).collect()
+    }
+
+    /// The log-linear score of each known tool by the chains.
+    fn chain_scores(&self, query: &StepQuery<'_>, weights: &[f32; CHAINS]) -> Vec<f64> {
+        let mut sums = vec![0.0; self.tools.known().len()];
+        for (chain, weight) in query.expected.chunks_exact(sums.len()).zip(weights) {
+            let scores = chain.iter().map(|expected| f64::from(weight * evidence(*expected)));
+            sums.iter_mut().zip(scores).for_each(|(sum, scores)| *sum += scores);
+        }
+        sums
+    }
+
+    /// The probability of each known tool by each member of the mixture. Tools that the fit has not seen have only the
+    /// chains; where nothing is near, the nearest prefixes agree with the first member.
+    fn opinions(&self, query: &StepQuery<'_>, softmax: &SoftmaxModel) -> [Vec<f64>; MEMBERS] {
+        let run = RunFeatures::ending(query.run);
+        let [beside, alone] = softmax.score(&run, &query.prefix);
+        let votes = softmax.votes(&run, &query.prefix);
+        let columns: Vec<Option<usize>> =
+            self.tools.known().iter().map(|tool| softmax.column(self.tools.symbol(*tool))).collect();
+        let of = |values: &[f32], without: f64| -> Vec<f64> {
+            let value = |at: usize| values.get(at).map_or(without, |value| f64::from(*value));
+            columns.iter().map(|column| column.map_or(without, value)).collect()
+        };
+        let joint = self.chain_scores(query, softmax.chain_weights());
+        let joint = shares(&joint.iter().zip(of(&beside, 0.0)).map(|(a, b)| a + b).collect::<Vec<f64>>());
+        let vote = |votes: &[f32]| {
+            let found = of(votes, 0.0);
+            let sum: f64 = found.iter().sum();
+            if sum > 0.0 { found.into_iter().map(|each| each / sum).collect() } else { joint.clone() }
+        };
+        let (plain, with_fields) = (vote(&votes.plain), vote(&votes.with_fields));
+        let sequence = shares(&self.chain_scores(query, &EQUAL_CHAINS));
+        [joint, sequence, shares(&of(&alone, UNSEEN)), plain, with_fields]
     }
 
     /// Fixes for an error of `class`, the likeliest to work first. The run's steps are those before the error, or end
@@ -187,8 +250,9 @@ impl NextStepModel {
         let at = steps.len() - usize::from(ends_with_it);
         let before = (tool.is_some() && !steps.is_empty()).then(|| before(&steps, at));
         let agent = symbol_of(run.agent.as_deref());
-        let (mut fixes, support) =
-            self.fixes.ranked(&Failure { tool: failed.tool, class: failed.class, agent, before });
+        let (mut fixes, support) = self
+            .fixes
+            .ranked(&Failure { tool: failed.tool, class: failed.class, agent, before }, self.discounts());
         fixes.sort_by(|a, b| {
             b.1.total_cmp(&a.1).then_with(|| self.tools.name(a.0).cmp(&self.tools.name(b.0)))
         });
@@ -254,32 +318,44 @@ fn next_size(size: usize) -> usize {
 /// The scores of one tool.
 #[derive(Clone, Copy)]
 struct StepScores {
-    /// The probability by the counts alone.
-    sequence: f64,
-    /// The probabilities by the features alone, and by both together; `None` before the first fit.
-    set_fitted: Option<(f64, f64)>,
+    /// The probability by each member of the mixture, and the member's weight.
+    members: [f64; MEMBERS],
+    weights: [f64; MEMBERS],
+    /// The probability by the whole mixture.
+    probability: f64,
 }
 
 impl StepScores {
+    /// Before the first fit the chains decide alone.
     fn of_counts(sequence: f64) -> Self {
-        Self { sequence, set_fitted: None }
+        let (mut members, mut weights) = ([0.0; MEMBERS], [0.0; MEMBERS]);
+        (members[1], weights[1]) = (sequence, 1.0);
+        Self { members, weights, probability: sequence }
     }
 
     fn probability(&self) -> f64 {
-        self.set_fitted.map_or(self.sequence, |(_, both)| both)
+        self.probability
     }
 
-    /// Counts and features weigh half each; `agreement` is the rest of the probability by both.
+    /// Each member by its weight; `agreement` is the rest of the probability.
     fn reasons(&self) -> Vec<Reason> {
-        let term = |signal, value, weight| Reason { signal, value, weight };
-        match self.set_fitted {
-            None => vec![term("sequence", self.sequence, 1.0)],
-            Some((features, both)) => vec![
-                term("sequence", self.sequence, 0.5),
-                term("features", features, 0.5),
-                term("agreement", both - 0.5 * (self.sequence + features), 1.0),
-            ],
-        }
+        let [joint, sequence, features, plain, with_fields] = self.members;
+        let [joint_weight, sequence_weight, features_weight, plain_weight, fields_weight] = self.weights;
+        let linear: f64 = self.members.iter().zip(&self.weights).map(|(value, weight)| value * weight).sum();
+        let nearest_weight = plain_weight + fields_weight;
+        let nearest = match nearest_weight > 0.0 {
+            true => (plain * plain_weight + with_fields * fields_weight) / nearest_weight,
+            false => 0.0,
+        };
+        let terms = [
+            ("sequence", sequence, sequence_weight),
+            ("features", features, features_weight),
+            ("joint", joint, joint_weight),
+            ("nearest", nearest, nearest_weight),
+            ("agreement", self.probability - linear, 1.0),
+        ];
+        let terms = terms.into_iter().filter(|(_, value, weight)| *value != 0.0 && *weight > 0.0);
+        terms.map(|(signal, value, weight)| Reason { signal, value, weight }).collect()
     }
 }
 

@@ -315,16 +315,22 @@ fn unpack(place: u32) -> NextCount {
     (place >> COUNT_BITS, place & ((1 << COUNT_BITS) - 1))
 }
 
-/// Smooths the counts of a more specific context with `expected` (Witten-Bell); `place` is the position of a step in
-/// `expected`, None for one that is not asked about.
-pub(super) fn interpolate(expected: &mut [f64], counts: &[NextCount], place: impl Fn(u32) -> Option<usize>) {
+/// Smooths the counts of a more specific context with `expected`: `discount` sightings for each different step are left
+/// to `expected`, 1 is the rule of Witten and Bell; an infinite discount leaves the context out. `place` is the position of
+/// a step in `expected`, None for one that is not asked about.
+pub(super) fn interpolate(
+    expected: &mut [f64],
+    counts: &[NextCount],
+    discount: f64,
+    place: impl Fn(u32) -> Option<usize>,
+) {
     let total: u32 = counts.iter().map(|(_, count)| count).sum();
-    if total == 0 {
+    if total == 0 || discount.is_infinite() {
         return;
     }
-    let different = counts.len() as f64;
-    let scale = 1.0 / (f64::from(total) + different);
-    expected.iter_mut().for_each(|each| *each *= different * scale);
+    let left = discount * counts.len() as f64;
+    let scale = 1.0 / (f64::from(total) + left);
+    expected.iter_mut().for_each(|each| *each *= left * scale);
     for (next, count) in counts {
         if let Some(at) = place(*next) {
             expected[at] += f64::from(*count) * scale;
@@ -344,7 +350,7 @@ pub(super) fn expected_shares(
     let steps = (expected.len() / CHAINS).max(1);
     for (chain, expected) in CHAIN_CONTEXTS.iter().zip(expected.chunks_exact_mut(steps)) {
         expected.fill(1.0 / steps as f64);
-        chain.iter().for_each(|at| interpolate(expected, rows[*at], &place));
+        chain.iter().for_each(|at| interpolate(expected, rows[*at], 1.0, &place));
     }
 }
 
@@ -374,10 +380,11 @@ mod tests {
     #[test]
     fn a_context_refines_what_is_expected_by_how_much_and_how_varied_it_was() {
         let mut expected = [0.5, 0.25, 0.25];
-        interpolate(&mut expected, &[(0, 1), (2, 3)], |next| Some(next as usize));
+        interpolate(&mut expected, &[(0, 1), (2, 3)], 1.0, |next| Some(next as usize));
         assert_eq!(expected, [(1.0 + 2.0 * 0.5) / 6.0, 0.5 / 6.0, (3.0 + 2.0 * 0.25) / 6.0]);
         let before = expected;
-        interpolate(&mut expected, &[], |_| None);
+        interpolate(&mut expected, &[], 1.0, |_| None);
+        interpolate(&mut expected, &[(0, 9)], f64::INFINITY, |next| Some(next as usize));
         assert_eq!(before, expected);
     }
 

@@ -135,6 +135,11 @@ impl CompactRuns {
         run.filter(|run| run.succeeded).map(|run| (&run.id, run.positions()))
     }
 
+    /// The newest runs.
+    pub(super) fn newest(&self, most: usize) -> impl Iterator<Item = &CompactRun> {
+        self.places.values().rev().take(most).filter_map(|place| self.runs[*place as usize].as_ref())
+    }
+
     /// A few successful runs that took `tool` behind the last of some tools, the last first: of the newest those that
     /// shared most of them, then those of the domain, then the newest.
     pub(super) fn examples_of(&self, last: &[u32], tool: u32, domain: Option<u32>) -> Vec<Id> {

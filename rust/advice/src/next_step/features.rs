@@ -83,6 +83,16 @@ impl RunFeatures {
         Prefix::new(self.domain, self.agent)
     }
 
+    /// Distinct words of the task.
+    pub(super) fn task_words(&self) -> impl Iterator<Item = u64> {
+        self.task.iter().map(|(word, _)| *word)
+    }
+
+    /// Distinct words of the result of a step.
+    pub(super) fn result_words(&self, step: usize) -> impl Iterator<Item = u64> {
+        self.steps[step].result.iter().copied()
+    }
+
     pub(super) fn step_symbols(&self) -> impl Iterator<Item = StepSymbol> {
         self.steps.iter().map(|step| step.what)
     }
@@ -270,7 +280,7 @@ impl WordRarity {
     }
 
     /// Above 0; more for rarer words.
-    fn weight(&self, kind: TextKind, word: u64) -> f32 {
+    pub(super) fn weight(&self, kind: TextKind, word: u64) -> f32 {
         let with = self.with[kind as usize].get(&word).copied().unwrap_or(1);
         (1.0 + self.texts[kind as usize].max(1) as f32 / (1 + with) as f32).ln()
     }

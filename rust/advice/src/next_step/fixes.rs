@@ -3,6 +3,17 @@
 use super::backoff_counts::{ContextCounts, NextCount, StepSymbol, interpolate, join};
 use super::tools::FINISH;
 
+/// The contexts of a failure, from general to specific; those from `FIRST_RARE` on say who ran and what was done before.
+const LEVELS: usize = 5;
+const FIRST_RARE: usize = 2;
+/// With fewer errors to learn from than this, rare contexts weigh as little as at first.
+const FEWEST_ERRORS: usize = 20;
+/// The discount of a rare context at first, and those it may be given: the last one leaves it out.
+const FIRST_DISCOUNT: f64 = 8.0;
+const DISCOUNTS: [f64; 6] = [1.0, 2.0, 4.0, 8.0, 32.0, f64::INFINITY];
+/// How much the mean logarithmic loss must fall for a context to weigh more.
+const LEAST_GAIN: f64 = 0.002;
+
 /// A fix for an error.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fix {
@@ -35,7 +46,7 @@ pub(super) struct FixCounts {
 
 impl Failure {
     /// From general to specific; 0 means that a part is not known.
-    fn contexts(&self) -> [u64; 5] {
+    fn contexts(&self) -> [u64; LEVELS] {
         let error = join(self.tool, self.class);
         let by_agent = join(error, self.agent);
         let before = self.before.map(|[last, first]| {
@@ -79,22 +90,58 @@ impl FixCounts {
     }
 
     /// Each fix with its probability, and the number that worked in the most specific known context of the failure.
-    pub(super) fn ranked(&self, failure: &Failure) -> (Vec<(u32, f64)>, u32) {
+    pub(super) fn ranked(&self, failure: &Failure, discounts: &FixDiscounts) -> (Vec<(u32, f64)>, u32) {
         let all = self.followed.row(FOLLOWED);
         let mut known: Vec<u32> = all.counts().iter().map(|(next, _)| *next).collect();
         known.sort_unstable();
         let mut expected = vec![1.0 / known.len() as f64; known.len()];
         let place = |next: u32| known.binary_search(&next).ok();
-        interpolate(&mut expected, all.counts(), place);
-        interpolate(&mut expected, self.followed.row(join(FOLLOWED, failure.tool)).counts(), place);
+        interpolate(&mut expected, all.counts(), 1.0, place);
+        interpolate(&mut expected, self.followed.row(join(FOLLOWED, failure.tool)).counts(), 1.0, place);
         let mut support = 0;
-        for context in failure.contexts() {
+        for (context, discount) in failure.contexts().into_iter().zip(discounts.0) {
             let row = self.worked.row(context);
-            interpolate(&mut expected, row.counts(), place);
+            interpolate(&mut expected, row.counts(), discount, place);
             let total: u32 = row.counts().iter().map(|(_, count): &NextCount| count).sum();
             support = if total > 0 { total } else { support };
         }
         (known.into_iter().zip(expected).collect(), support)
+    }
+
+    /// The errors of a run whose next step worked, each as the counts of all other runs see it.
+    pub(super) fn held_out(
+        &self,
+        agent: u64,
+        steps: &[(u32, StepSymbol)],
+        succeeded: bool,
+    ) -> Vec<HeldOutError> {
+        let mut own = Self::default();
+        own.count(agent, steps, succeeded, ContextCounts::add);
+        let mut found = Vec::new();
+        for (at, (_, this)) in steps.iter().enumerate() {
+            let Some((next, following)) = steps.get(at + 1) else { continue };
+            if this.class == 0 || following.class != 0 {
+                continue;
+            }
+            let failure =
+                Failure { tool: this.tool, class: this.class, agent, before: Some(before(steps, at)) };
+            let level = |context: u64| {
+                let (all, mine) = (self.worked.row(context), own.worked.row(context));
+                let mine = |each: u32| {
+                    mine.counts().iter().find(|(other, _)| *other == each).map_or(0, |(_, count)| *count)
+                };
+                let others = all.counts().iter().map(|(each, count)| (*each, count - mine(*each)));
+                others.filter(|(_, count)| *count > 0).fold(LevelCounts::default(), |sum, (each, count)| {
+                    LevelCounts {
+                        total: sum.total + f64::from(count),
+                        different: sum.different + 1.0,
+                        right: sum.right + if each == *next { f64::from(count) } else { 0.0 },
+                    }
+                })
+            };
+            found.push(HeldOutError(failure.contexts().map(level)));
+        }
+        found
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -108,4 +155,117 @@ const FOLLOWED: u64 = 1;
 /// The two steps before a step, the last first.
 pub(super) fn before(steps: &[(u32, StepSymbol)], at: usize) -> [StepSymbol; 2] {
     [1, 2].map(|back| at.checked_sub(back).map_or(StepSymbol::START, |at| steps[at].1))
+}
+
+/// How often any step worked in a context, how many different ones did, and how often the one that came.
+#[derive(Clone, Copy, Debug, Default)]
+struct LevelCounts {
+    total: f64,
+    different: f64,
+    right: f64,
+}
+
+/// An error whose fix is known, by the counts of the other runs.
+pub(super) struct HeldOutError([LevelCounts; LEVELS]);
+
+impl HeldOutError {
+    fn loss(&self, discounts: &FixDiscounts) -> f64 {
+        let mut share = FLOOR;
+        for (level, discount) in self.0.iter().zip(discounts.0) {
+            if level.total > 0.0 && discount.is_finite() {
+                let lost = discount * level.different;
+                share = (level.right + lost * share) / (level.total + lost);
+            }
+        }
+        -share.max(FLOOR).ln()
+    }
+}
+
+/// The probability of a step that no context knows.
+const FLOOR: f64 = 0.01;
+
+/// How much of the probability each context leaves to the more general ones: this many sightings for each different step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct FixDiscounts([f64; LEVELS]);
+
+impl Default for FixDiscounts {
+    fn default() -> Self {
+        let mut discounts = [1.0; LEVELS];
+        discounts[FIRST_RARE..].fill(FIRST_DISCOUNT);
+        Self(discounts)
+    }
+}
+
+impl FixDiscounts {
+    /// The discounts by which errors are predicted best from other runs: a rare context must earn its weight.
+    pub(super) fn fit(errors: &[HeldOutError]) -> Self {
+        let mut best = Self::default();
+        if errors.len() < FEWEST_ERRORS {
+            return best;
+        }
+        best.0[FIRST_RARE..].fill(f64::INFINITY);
+        let loss = |discounts: &Self| {
+            errors.iter().map(|error| error.loss(discounts)).sum::<f64>() / errors.len() as f64
+        };
+        let mut least = loss(&best);
+        for level in (FIRST_RARE..LEVELS).chain(FIRST_RARE..LEVELS) {
+            for discount in DISCOUNTS {
+                let mut tried = best;
+                tried.0[level] = discount;
+                let found = loss(&tried);
+                if found < least - LEAST_GAIN {
+                    (best, least) = (tried, found);
+                }
+            }
+        }
+        best
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(tool: u64, class: u64) -> (u32, StepSymbol) {
+        (tool as u32, StepSymbol { tool, class })
+    }
+
+    /// Runs in which tool 3 fails after tool `before(number)` and tool `fix(number)` follows.
+    fn fitted(before: fn(u64) -> u64, fix: fn(u64) -> u64) -> FixDiscounts {
+        let runs: Vec<Vec<(u32, StepSymbol)>> =
+            (0..60).map(|number| vec![step(before(number), 0), step(3, 9), step(fix(number), 0)]).collect();
+        let mut counts = FixCounts::default();
+        runs.iter().for_each(|run| counts.count(7, run, true, ContextCounts::add));
+        let errors: Vec<HeldOutError> = runs.iter().flat_map(|run| counts.held_out(7, run, true)).collect();
+        assert_eq!(errors.len(), 60);
+        FixDiscounts::fit(&errors)
+    }
+
+    #[test]
+    fn steps_before_an_error_weigh_if_they_decide_the_fix() {
+        let FixDiscounts(decides) = fitted(|number| 10 + number % 2, |number| 20 + number % 2);
+        assert!(decides[3].min(decides[4]) <= 2.0, "{decides:?}");
+    }
+
+    #[test]
+    fn contexts_that_are_seen_once_are_left_out_if_they_say_nothing() {
+        let FixDiscounts(rare) = fitted(|number| 100 + number / 2, |number| 20 + number * 7 % 5 / 3);
+        assert!(rare[3..].iter().all(|discount| *discount >= 8.0), "{rare:?}");
+    }
+
+    #[test]
+    fn with_few_errors_a_context_seen_once_does_not_outvote_the_table() {
+        let mut counts = FixCounts::default();
+        let run = |before: u64, fix: u64| vec![step(before, 0), step(3, 9), step(fix, 0)];
+        (0..4).for_each(|number| counts.count(7, &run(30 + number, 20), true, ContextCounts::add));
+        counts.count(7, &run(50, 21), true, ContextCounts::add);
+        let steps = run(50, 21);
+        let failure = Failure { tool: 3, class: 9, agent: 7, before: Some(before(&steps, 1)) };
+        let best = |discounts: &FixDiscounts| {
+            let (ranked, _) = counts.ranked(&failure, discounts);
+            ranked.into_iter().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap().0
+        };
+        assert_eq!(best(&FixDiscounts::default()), 20);
+        assert_eq!(best(&FixDiscounts([1.0; LEVELS])), 21, "half of the probability was the context's");
+    }
 }

@@ -1,22 +1,21 @@
-//! A sparse linear model of the next step beside the chains of counts, in one softmax.
+//! The fitted half of `suggest`: several predictors of the next step, mixed as held-out tasks of the memory itself advise.
 //!
-//! `P(k) ~ exp(sum_c w_c ln(p_c(k) + 1e-4) + sum_f W[f, k] x_f)`. Learned by AdaGrad with one accumulator a feature, in a
-//! fixed order on one thread: the same runs give the same model. With few tasks the weights are drawn towards equal
-//! chains without features.
+//! `P(k) ~ exp(sum_c w_c ln(p_c(k) + 1e-4) + sum_f W[f, k] x_f)`, once with the chains of counts among the inputs and once
+//! on the features alone, learned by AdaGrad with one accumulator a feature, in a fixed order on one thread: the same runs
+//! give the same model. Both stop learning when held-out tasks are predicted no better (`cross_fit`). With few tasks the
+//! weights beside the chains are drawn towards equal chains without features.
 
 use super::backoff_counts::{
-    CHAINS, ContextCounts, ContextRow, ContextRows, NextCount, Prefix, expected_shares, symbol_of,
+    CHAINS, ContextCounts, ContextRow, ContextRows, NextCount, Prefix, expected_shares,
 };
 use super::features::{RunFeatures, WordRarity, features};
-use crate::run::Run;
+use super::nearest::NearestPrefixes;
 use rustc_hash::FxHashMap;
 use tacit_kernels::backoff::Jitter;
 use tacit_kernels::weighted_rows::{add_rows, shrink_and_add};
 
 /// Added to a chain's probability before its logarithm.
 const FLOOR: f32 = 1e-4;
-/// How often every position is visited.
-const PASSES: usize = 4;
 /// A position that is expected with more than this is passed over.
 const SURE: f32 = 0.99;
 const STEP: f32 = 0.05;
@@ -31,22 +30,68 @@ const HALF_TASKS: f32 = 10.0;
 /// How many weights are kept, and how many expectations are held while learning: with many tools there are fewer
 /// features, and fewer positions are learned from.
 const MOST_WEIGHTS: usize = 1 << 22;
-const MOST_EXPECTED: usize = 1 << 21;
+pub(super) const MOST_EXPECTED: usize = 1 << 21;
 /// How many positions are learned from: the newest.
 pub(super) const MOST_POSITIONS: usize = 20_000;
 const LANES: usize = 8;
 
-/// The weights of one fit.
+/// One softmax: with the chains of counts among its inputs, or on the features alone.
+#[derive(Clone, Debug)]
+pub(super) struct SoftmaxWeights {
+    pub(super) features: Vec<f32>,
+    chains: Option<[f32; CHAINS]>,
+}
+
+const EQUAL: [f32; CHAINS] = [1.0 / CHAINS as f32; CHAINS];
+
+impl SoftmaxWeights {
+    pub(super) fn new(space: &FeatureSpace, with_chains: bool) -> Self {
+        Self { features: vec![0.0; space.rows.len() * space.width], chains: with_chains.then_some(EQUAL) }
+    }
+
+    /// Shrinks the weights to a share; at 0 the chains count equally and the features not at all.
+    pub(super) fn shrunk(mut self, share: f32) -> Self {
+        if let Some(chains) = &mut self.chains {
+            chains
+                .iter_mut()
+                .zip(EQUAL)
+                .for_each(|(weight, equal)| *weight = equal + share * (*weight - equal));
+        }
+        self.features.iter_mut().for_each(|weight| *weight *= share);
+        self
+    }
+
+    /// The weights of the chains; equal ones if they are no inputs.
+    pub(super) fn chains(&self) -> &[f32; CHAINS] {
+        self.chains.as_ref().unwrap_or(&EQUAL)
+    }
+}
+
+/// The columns of tools and the rows of features that the weights stand for.
 #[derive(Debug)]
-pub(crate) struct SoftmaxModel {
+pub(super) struct FeatureSpace {
     /// The column of each tool, by its symbol; finish is column 0.
-    columns: FxHashMap<u64, u32>,
+    pub(super) columns: FxHashMap<u64, u32>,
     /// The length of a row: the columns, filled up to whole lanes.
-    width: usize,
-    rows: FxHashMap<u32, u32>,
-    weights: Vec<f32>,
-    chain_weights: [f32; CHAINS],
-    rarity: WordRarity,
+    pub(super) width: usize,
+    pub(super) rows: FxHashMap<u32, u32>,
+    pub(super) rarity: WordRarity,
+}
+
+impl FeatureSpace {
+    pub(super) fn found(
+        &self,
+        run: &RunFeatures,
+        steps: usize,
+        prefix: &Prefix,
+        found: &mut Vec<(u32, f32)>,
+    ) {
+        features(run, steps, prefix, &self.rarity, |feature, value| {
+            if let Some(row) = self.rows.get(&feature) {
+                found.push((*row, value));
+            }
+        });
+    }
 }
 
 /// The logarithm of a chain's probability, the input of the softmax.
@@ -54,83 +99,17 @@ pub(super) fn evidence(expected: f64) -> f32 {
     (expected as f32 + FLOOR).ln()
 }
 
-impl SoftmaxModel {
-    /// Learns from successful runs, oldest first. Of more positions than are learned from, the newest runs' count.
-    pub(crate) fn fit(runs: &[Run]) -> Self {
-        let mut columns = FxHashMap::default();
-        columns.insert(0, 0);
-        for step in runs.iter().flat_map(|run| &run.steps) {
-            let column = columns.len() as u32;
-            columns.entry(symbol_of(Some(&step.tool))).or_insert(column);
-        }
-        let runs = newest(runs, (MOST_EXPECTED / columns.len()).min(MOST_POSITIONS));
-        let mut order: Vec<usize> = (0..runs.len()).collect();
-        let mut first = FxHashMap::default();
-        for (at, run) in runs.iter().enumerate() {
-            first.entry(run.group).or_insert(at);
-        }
-        order.sort_by_key(|at| first[&runs[*at].group]);
-        let groups: Vec<u64> = order.iter().map(|at| runs[*at].group).collect();
-        let prepared: Vec<RunFeatures> = order.iter().map(|at| RunFeatures::whole(&runs[*at])).collect();
-        let rarity = WordRarity::new(prepared.iter());
-        let rows = rows_of(&prepared, &groups, &rarity, columns.len());
-        let width = columns.len().next_multiple_of(LANES);
-        let weights = vec![0.0; rows.len() * width];
-        let mut model =
-            Self { columns, width, rows, weights, chain_weights: [1.0 / CHAINS as f32; CHAINS], rarity };
-        let training = TrainingSet::new(&prepared, &groups, &model);
-        training.train(&mut model);
-        model.shrink(first.len() as f32 / (first.len() as f32 + HALF_TASKS));
-        model
-    }
-
-    /// Shrinks the weights to a share; at 0 the chains count equally and the features not at all.
-    fn shrink(&mut self, share: f32) {
-        let equal = 1.0 / CHAINS as f32;
-        self.chain_weights.iter_mut().for_each(|weight| *weight = equal + share * (*weight - equal));
-        self.weights.iter_mut().for_each(|weight| *weight *= share);
-    }
-
-    /// The column of a tool's symbol, 0 being finish; None for a tool that the fit did not see.
-    pub(super) fn column(&self, tool: u64) -> Option<usize> {
-        self.columns.get(&tool).map(|column| *column as usize)
-    }
-
-    pub(super) fn chain_weights(&self) -> &[f32; CHAINS] {
-        &self.chain_weights
-    }
-
-    /// The scores of each column by the features of a run after its last step.
-    pub(super) fn score(&self, run: &RunFeatures, prefix: &Prefix) -> Vec<f32> {
-        let mut found = Vec::with_capacity(512);
-        features(run, run.len(), prefix, &self.rarity, |feature, value| {
-            if let Some(row) = self.rows.get(&feature) {
-                found.push((*row, value));
-            }
-        });
-        let mut scores = vec![0.0; self.width];
-        add_rows(&found, &self.weights, &mut scores);
-        scores
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.weights.len() * 4 + self.rows.capacity() * 9 + self.columns.capacity() * 17 + self.rarity.bytes()
-    }
-}
-
-/// The last runs that have at most `most` positions together, at least one run.
-fn newest(runs: &[Run], most: usize) -> &[Run] {
-    let mut positions = 0;
-    let kept = runs.iter().rev().take_while(|run| {
-        let first = positions == 0;
-        positions += run.steps.len() + 1;
-        first || positions <= most
-    });
-    &runs[runs.len() - kept.count()..]
+/// The share of the weights that so many tasks taught which is kept.
+pub(super) fn kept_share(tasks: usize) -> f32 {
+    tasks as f32 / (tasks as f32 + HALF_TASKS)
 }
 
 /// Visits each position of a run: its prefix, the number of steps before it, and the column of the next step.
-fn positions(run: &RunFeatures, columns: &FxHashMap<u64, u32>, mut visit: impl FnMut(&Prefix, usize, u32)) {
+pub(super) fn positions(
+    run: &RunFeatures,
+    columns: &FxHashMap<u64, u32>,
+    mut visit: impl FnMut(&Prefix, usize, u32),
+) {
     let mut prefix = run.prefix();
     for (steps_before, step) in run.step_symbols().enumerate() {
         visit(&prefix, steps_before, columns[&step.tool]);
@@ -141,7 +120,12 @@ fn positions(run: &RunFeatures, columns: &FxHashMap<u64, u32>, mut visit: impl F
 
 /// The features of enough tasks, those of most tasks if there are too many; equal groups
 /// stand together.
-fn rows_of(runs: &[RunFeatures], groups: &[u64], rarity: &WordRarity, columns: usize) -> FxHashMap<u32, u32> {
+fn rows_of(
+    runs: &[&RunFeatures],
+    groups: &[u64],
+    rarity: &WordRarity,
+    columns: usize,
+) -> FxHashMap<u32, u32> {
     let mut tasks: FxHashMap<u32, (u32, u32)> = FxHashMap::default();
     let mut task = 0;
     for (at, run) in runs.iter().enumerate() {
@@ -165,73 +149,138 @@ fn rows_of(runs: &[RunFeatures], groups: &[u64], rarity: &WordRarity, columns: u
     kept.iter().enumerate().map(|(row, (_, feature))| (*feature, row as u32)).collect()
 }
 
-/// Every position of a fit, ready to be visited again and again.
-struct TrainingSet {
+/// Runs made ready for a fit; those of one task stand together.
+pub(super) struct PreparedRuns {
+    pub(super) space: FeatureSpace,
+    pub(super) training: TrainingSet,
+    pub(super) nearest: NearestPrefixes,
+}
+
+impl PreparedRuns {
+    pub(super) fn new(runs: &[&RunFeatures], groups: &[u64], columns: FxHashMap<u64, u32>) -> Self {
+        let rarity = WordRarity::new(runs.iter().copied());
+        let rows = rows_of(runs, groups, &rarity, columns.len());
+        let width = columns.len().next_multiple_of(LANES);
+        let space = FeatureSpace { columns, width, rows, rarity };
+        let (mut training, mut nearest) = (TrainingSet::default(), NearestPrefixes::default());
+        let all = counts_of(runs, &space.columns);
+        let mut start = 0;
+        while start < runs.len() {
+            let end = start + groups[start..].iter().take_while(|group| **group == groups[start]).count();
+            let own = counts_of(&runs[start..end], &space.columns);
+            for run in &runs[start..end] {
+                training.add(run, &all, &own, &space);
+                positions(run, &space.columns, |prefix, steps, next| {
+                    nearest.add(run, steps, prefix, &space.rarity, next);
+                });
+            }
+            training.tasks += 1;
+            start = end;
+        }
+        Self { space, training, nearest }
+    }
+
+    /// Runs that this fit has not seen, as it would be asked about them.
+    pub(super) fn held_out(&self, known: &[&RunFeatures], runs: &[&RunFeatures]) -> TrainingSet {
+        let (all, none) = (counts_of(known, &self.space.columns), ContextCounts::default());
+        let mut held = TrainingSet::default();
+        runs.iter().for_each(|run| held.add(run, &all, &none, &self.space));
+        held
+    }
+}
+
+/// Every position of some runs, ready to be visited again and again.
+#[derive(Default)]
+pub(super) struct TrainingSet {
     /// The end of each position's features.
     ends: Vec<usize>,
     features: Vec<(u32, f32)>,
     /// The chains' inputs at each position, counted without its own task: `CHAINS` times the width.
     evidence: Vec<f32>,
-    next: Vec<u32>,
+    pub(super) next: Vec<u32>,
+    /// How many tasks there are.
+    pub(super) tasks: usize,
 }
 
 impl TrainingSet {
-    fn new(runs: &[RunFeatures], groups: &[u64], model: &SoftmaxModel) -> Self {
-        let mut training =
-            Self { ends: Vec::new(), features: Vec::new(), evidence: Vec::new(), next: Vec::new() };
-        let all = counts_of(runs, &model.columns);
-        let mut start = 0;
-        while start < runs.len() {
-            let end = start + groups[start..].iter().take_while(|group| **group == groups[start]).count();
-            let own = counts_of(&runs[start..end], &model.columns);
-            runs[start..end].iter().for_each(|run| training.add(run, &all, &own, model));
-            start = end;
-        }
-        training
-    }
-
-    fn add(&mut self, run: &RunFeatures, all: &ContextCounts, own: &ContextCounts, model: &SoftmaxModel) {
-        let columns = model.columns.len();
-        let mut expected = vec![0.0; CHAINS * columns];
-        positions(run, &model.columns, |prefix, steps_before, next| {
-            let contexts = prefix.contexts();
-            let others = contexts.map(|context| difference(all.row(context), own.row(context)));
-            let rows: ContextRows<'_> = others.each_ref().map(Vec::as_slice);
-            expected_shares(&rows, &mut expected, |column| Some(column as usize));
-            for chain in expected.chunks_exact(columns) {
-                self.evidence.extend(chain.iter().map(|each| evidence(*each)));
-                self.evidence.resize(self.evidence.len().next_multiple_of(model.width), 0.0);
-            }
-            features(run, steps_before, prefix, &model.rarity, |feature, value| {
-                if let Some(row) = model.rows.get(&feature) {
-                    self.features.push((*row, value));
-                }
-            });
+    fn add(&mut self, run: &RunFeatures, all: &ContextCounts, own: &ContextCounts, space: &FeatureSpace) {
+        let mut shares = EvidenceWriter::new(space);
+        positions(run, &space.columns, |prefix, steps_before, next| {
+            shares.write(all, own, prefix, &mut self.evidence);
+            space.found(run, steps_before, prefix, &mut self.features);
             self.ends.push(self.features.len());
             self.next.push(next);
         });
     }
 
-    /// Visits all positions in shuffled order, several times.
-    fn train(&self, model: &mut SoftmaxModel) {
-        let mut adagrad = AdaGrad::new(model.rows.len());
-        let mut order: Vec<usize> = (0..self.next.len()).collect();
-        let mut numbers = Jitter::new(0);
-        for _ in 0..PASSES {
-            for last in (1..order.len()).rev() {
-                order.swap(last, (numbers.share() * (last + 1) as f64) as usize);
-            }
-            order.iter().for_each(|at| adagrad.visit(self, *at, model));
-        }
+    /// Weights learned from all positions.
+    pub(super) fn trained(&self, space: &FeatureSpace, with_chains: bool, passes: usize) -> SoftmaxWeights {
+        let mut learner = Learner::new(space, with_chains);
+        (0..passes).for_each(|_| learner.pass(self, space));
+        learner.weights
     }
 
     fn features(&self, at: usize) -> &[(u32, f32)] {
         let start = if at == 0 { 0 } else { self.ends[at - 1] };
         &self.features[start..self.ends[at]]
     }
+
+    fn evidence(&self, at: usize, space: &FeatureSpace) -> &[f32] {
+        &self.evidence[at * CHAINS * space.width..][..CHAINS * space.width]
+    }
+
+    /// Writes the probability of each column at a position by some weights.
+    pub(super) fn predict(
+        &self,
+        weights: &SoftmaxWeights,
+        at: usize,
+        space: &FeatureSpace,
+        scores: &mut Vec<f32>,
+    ) {
+        scores.clear();
+        scores.resize(space.width, 0.0);
+        add_rows(self.features(at), &weights.features, scores);
+        if let Some(chains) = &weights.chains {
+            add_evidence(self.evidence(at, space), chains, scores);
+        }
+        to_shares(&mut scores[..space.columns.len()]);
+    }
+
+    /// Writes the probability of each column at a position by equal chains.
+    pub(super) fn predict_by_chains(&self, at: usize, space: &FeatureSpace, scores: &mut Vec<f32>) {
+        scores.clear();
+        scores.resize(space.width, 0.0);
+        add_evidence(self.evidence(at, space), &EQUAL, scores);
+        to_shares(&mut scores[..space.columns.len()]);
+    }
 }
 
-fn counts_of(runs: &[RunFeatures], columns: &FxHashMap<u64, u32>) -> ContextCounts {
+/// Writes the inputs that the chains give at a position.
+struct EvidenceWriter {
+    expected: Vec<f64>,
+    columns: usize,
+    width: usize,
+}
+
+impl EvidenceWriter {
+    fn new(space: &FeatureSpace) -> Self {
+        let columns = space.columns.len();
+        Self { expected: vec![0.0; CHAINS * columns], columns, width: space.width }
+    }
+
+    /// Appends the evidence after a prefix by all counts without `own`.
+    fn write(&mut self, all: &ContextCounts, own: &ContextCounts, prefix: &Prefix, into: &mut Vec<f32>) {
+        let others = prefix.contexts().map(|context| difference(all.row(context), own.row(context)));
+        let rows: ContextRows<'_> = others.each_ref().map(Vec::as_slice);
+        expected_shares(&rows, &mut self.expected, |column| Some(column as usize));
+        for chain in self.expected.chunks_exact(self.columns) {
+            into.extend(chain.iter().map(|each| evidence(*each)));
+            into.resize(into.len().next_multiple_of(self.width), 0.0);
+        }
+    }
+}
+
+fn counts_of(runs: &[&RunFeatures], columns: &FxHashMap<u64, u32>) -> ContextCounts {
     let mut counts = ContextCounts::default();
     for run in runs {
         positions(run, columns, |prefix, _, next| counts.add(&prefix.contexts(), next));
@@ -249,44 +298,58 @@ fn difference(all: ContextRow<'_>, own: ContextRow<'_>) -> Vec<NextCount> {
     others.filter(|(_, count)| *count > 0).collect()
 }
 
-/// AdaGrad's sums of squared slopes: the more there was to learn, the shorter the steps.
-struct AdaGrad {
+/// Weights that are being learned, with AdaGrad's sums of squared slopes: the more there was to learn, the shorter the
+/// steps.
+pub(super) struct Learner {
+    pub(super) weights: SoftmaxWeights,
     rows: Vec<f32>,
     chains: [f32; CHAINS],
     scores: Vec<f32>,
+    numbers: Jitter,
 }
 
-impl AdaGrad {
-    fn new(rows: usize) -> Self {
-        Self { rows: vec![0.0; rows], chains: [0.0; CHAINS], scores: Vec::new() }
+impl Learner {
+    pub(super) fn new(space: &FeatureSpace, with_chains: bool) -> Self {
+        Self {
+            weights: SoftmaxWeights::new(space, with_chains),
+            rows: vec![0.0; space.rows.len()],
+            chains: [0.0; CHAINS],
+            scores: Vec::new(),
+            numbers: Jitter::new(0),
+        }
     }
 
-    fn visit(&mut self, training: &TrainingSet, at: usize, model: &mut SoftmaxModel) {
-        let columns = model.columns.len();
-        let evidence = &training.evidence[at * CHAINS * model.width..][..CHAINS * model.width];
-        self.scores.clear();
-        self.scores.resize(model.width, 0.0);
-        add_rows(training.features(at), &model.weights, &mut self.scores);
-        add_evidence(evidence, &model.chain_weights, &mut self.scores);
-        to_shares(&mut self.scores[..columns]);
+    /// Visits every position once, in shuffled order.
+    pub(super) fn pass(&mut self, training: &TrainingSet, space: &FeatureSpace) {
+        let mut order: Vec<usize> = (0..training.next.len()).collect();
+        for last in (1..order.len()).rev() {
+            order.swap(last, (self.numbers.share() * (last + 1) as f64) as usize);
+        }
+        order.iter().for_each(|at| self.visit(training, *at, space));
+    }
+
+    fn visit(&mut self, training: &TrainingSet, at: usize, space: &FeatureSpace) {
+        training.predict(&self.weights, at, space, &mut self.scores);
+        let evidence = training.evidence(at, space);
         let next = training.next[at] as usize;
         if self.scores[next] > SURE {
             return;
         }
         self.scores[next] -= 1.0;
-        self.scores[columns..].fill(0.0);
-        for (chain, evidence) in evidence.chunks_exact(model.width).enumerate() {
-            let slope: f32 = evidence.iter().zip(&self.scores).map(|(a, b)| a * b).sum();
-            self.chains[chain] += slope * slope;
-            model.chain_weights[chain] -= CHAIN_STEP * slope / (1.0 + self.chains[chain]).sqrt();
+        self.scores[space.columns.len()..].fill(0.0);
+        if let Some(chains) = &mut self.weights.chains {
+            for (chain, evidence) in evidence.chunks_exact(space.width).enumerate() {
+                let slope: f32 = evidence.iter().zip(&self.scores).map(|(a, b)| a * b).sum();
+                self.chains[chain] += slope * slope;
+                chains[chain] -= CHAIN_STEP * slope / (1.0 + self.chains[chain]).sqrt();
+            }
         }
         let size: f32 = self.scores.iter().map(|slope| slope * slope).sum();
-        let (rows, weights, width) = (&mut self.rows, &mut model.weights, model.width);
         for (row, value) in training.features(at) {
-            let sum = &mut rows[*row as usize];
+            let sum = &mut self.rows[*row as usize];
             *sum += size * value * value;
             let step = STEP / (*sum + DAMPING).sqrt();
-            let weights = &mut weights[*row as usize * width..][..width];
+            let weights = &mut self.weights.features[*row as usize * space.width..][..space.width];
             shrink_and_add(weights, &self.scores, 1.0 - step * RIDGE, -step * value);
         }
     }
@@ -308,70 +371,16 @@ fn to_shares(scores: &mut [f32]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{packed, run};
     use super::*;
-
-    /// Runs that go on as their last result says.
-    fn training(tasks: u8) -> Vec<Run> {
-        let told = |number: u8| {
-            let word = if number.is_multiple_of(2) { "even" } else { "odd" };
-            let mut run = run(number, if word == "even" { "look halve" } else { "look triple" }, Some(1.0));
-            run.steps[0].output = packed(word);
-            run
-        };
-        (0..tasks).map(told).collect()
-    }
-
-    fn score(model: &SoftmaxModel, word: &str, tool: &str) -> f32 {
-        let mut run = run(99, "look", None);
-        run.steps[0].output = packed(word);
-        let prepared = RunFeatures::ending(&run);
-        let mut prefix = prepared.prefix();
-        prepared.step_symbols().for_each(|step| prefix.step(step));
-        model.score(&prepared, &prefix)[model.column(symbol_of(Some(tool))).unwrap()]
-    }
-
-    #[test]
-    fn what_the_last_result_says_is_learned() {
-        let model = SoftmaxModel::fit(&training(12));
-        assert!(score(&model, "even", "halve") > score(&model, "even", "triple") + 0.2);
-        assert!(score(&model, "odd", "triple") > score(&model, "odd", "halve") + 0.2);
-    }
-
-    #[test]
-    fn the_same_runs_give_the_same_model() {
-        let (one, other) = (SoftmaxModel::fit(&training(9)), SoftmaxModel::fit(&training(9)));
-        assert_eq!(one.weights, other.weights);
-        assert_eq!(one.chain_weights, other.chain_weights);
-    }
-
-    #[test]
-    fn what_fewer_than_three_tasks_showed_stays_silent() {
-        let mut runs = training(12);
-        runs.iter_mut().for_each(|run| run.group %= 2);
-        let model = SoftmaxModel::fit(&runs);
-        assert!(model.rows.is_empty());
-        assert_eq!(score(&model, "even", "halve"), 0.0);
-    }
 
     #[test]
     fn what_is_not_kept_leaves_equal_chains_without_features() {
-        let (learned, mut half) = (SoftmaxModel::fit(&training(12)), SoftmaxModel::fit(&training(12)));
-        half.shrink(0.5);
-        let halved = score(&learned, "even", "halve") / 2.0;
-        assert!((score(&half, "even", "halve") - halved).abs() < 1e-6);
-        half.shrink(0.0);
-        assert_eq!(half.chain_weights, [1.0 / CHAINS as f32; CHAINS]);
-        assert_eq!(score(&half, "even", "halve"), 0.0);
-    }
-
-    #[test]
-    fn of_too_many_positions_the_newest_runs_count() {
-        let runs = training(10);
-        assert_eq!(newest(&runs, 9).len(), 3);
-        assert_eq!(newest(&runs, 9)[0].id, runs[7].id);
-        assert_eq!(newest(&runs, 1).len(), 1);
-        assert!(newest(&[], 5).is_empty());
+        let learned = SoftmaxWeights { features: vec![1.0, -2.0], chains: Some([0.5; CHAINS]) };
+        let half = learned.clone().shrunk(0.5);
+        assert_eq!(half.features, [0.5, -1.0]);
+        assert!((half.chains()[0] - (0.5 + EQUAL[0]) / 2.0).abs() < 1e-6);
+        let none = learned.shrunk(0.0);
+        assert_eq!((none.features.as_slice(), none.chains()), ([0.0, -0.0].as_slice(), &EQUAL));
     }
 
     #[test]
