@@ -3,17 +3,24 @@
 //! Every task has its own effect on the odds. Of one that was never tried the nearest tasks suggest it, each suggestion
 //! weighted as well as it served for the tasks that are known; the attempts at one that was tried move it from there.
 
+mod known_task;
 mod mixed_effects;
 mod stacking;
+mod words;
 
 use crate::reason::Reason;
-use crate::tasks::neighbours::{Neighbour, TextNeighbours};
+use crate::tasks::neighbours::{Neighbour, TextNeighbours, WordRow};
 use crate::tasks::{AttemptCell, AttemptTotals, KnownTask, TaskAttempt, TaskHistory, TaskQuery};
+use known_task::{KnownTaskParts, KnownTaskStack};
 use mixed_effects::{Effect, Effects, KnownOffset, Observation, TaskPrior, Trials, sigmoid, variance_around};
 use rustc_hash::FxHashMap;
-use stacking::{NEIGHBOURS, NeighbourEstimates, StackingCase, StackingWeights, inputs, neighbour_estimates};
+use stacking::{
+    FOLDS, NEIGHBOURS, NeighbourEstimates, OFFSETS, StackingCase, StackingWeights, inputs,
+    neighbour_estimates,
+};
 use tacit_kernels::evidence::Interval;
 use tacit_kernels::facts::Id;
+use words::{WordCase, WordEffects};
 
 /// The newest of the episodes that a fit is due for are read, so many at most.
 const MOST_ATTEMPTS: usize = 20_000;
@@ -21,6 +28,8 @@ const MOST_ATTEMPTS: usize = 20_000;
 const CANDIDATES: usize = 64;
 /// The largest number of tasks, those of the lowest hashes, that the stacking weights are fitted on.
 const MOST_CASES: usize = 384;
+/// The largest number of tasks, the newest, that the effects of words are fitted on.
+const MOST_WORD_TASKS: usize = 4_096;
 /// The normal quantile of 97.5%.
 const NORMAL_975: f64 = 1.959_963_984_540_054;
 /// How much wider the log-odds are spread than the model says: of few yes-or-no outcomes a group, the Laplace
@@ -67,7 +76,9 @@ pub(super) struct OutcomeFit {
     last: Id,
     is_stale: bool,
     effects: Effects,
+    words: WordEffects,
     stack: StackingWeights,
+    known: KnownTaskStack,
     /// The variance of tasks' effects around their neighbours' suggestions.
     residual_variance: f64,
 }
@@ -102,13 +113,25 @@ impl OutcomeFit {
         let columns = FitColumns::new(&attempts[size.saturating_sub(MOST_ATTEMPTS)..]);
         let fitted = mixed_effects::fit(&columns.observations);
         let effects = Effects::new(&fitted, &columns.agents, &columns.domains, &columns.pairs);
-        let neighbour_cases = columns.neighbour_cases(model, &effects, fitted.task_effects());
-        let stack =
-            StackingWeights::fit(&neighbour_cases.iter().flat_map(NeighbourCase::cases).collect::<Vec<_>>());
-        let around: Vec<(f64, Vec<Trials>)> =
-            neighbour_cases.into_iter().map(|one| (stack.suggestion(&one.estimates), one.trials)).collect();
+        let space = columns.space(model);
+        let rows = columns.word_rows(&space);
+        let words = columns.word_effects(&effects, &rows, |_| true);
+        let held_out = columns.held_out(model, &rows);
+        let neighbour_cases =
+            columns.neighbour_cases(model, &space, &effects, fitted.task_effects(), held_out);
+        let cases: Vec<_> = neighbour_cases.iter().map(|one| one.cases().collect()).collect();
+        let stack = StackingWeights::fit(&cases);
+        let around: Vec<(f64, Vec<Trials>)> = neighbour_cases
+            .iter()
+            .map(|one| (stack.suggestion(&one.estimates), one.trials.clone()))
+            .collect();
         let residual_variance = variance_around(&around, effects.task_variance());
-        Self { size, last, is_stale: false, effects, stack, residual_variance }
+        let known = KnownTaskStack::default();
+        let mut fit = Self { size, last, is_stale: false, effects, words, stack, known, residual_variance };
+        let tasks: Vec<_> =
+            neighbour_cases.iter().map(|one| (fit.prior(&one.estimates), one.trials.as_slice())).collect();
+        fit.known = KnownTaskStack::fit(&tasks);
+        fit
     }
 
     /// The effect of a task by its attempts alone.
@@ -125,11 +148,17 @@ impl OutcomeFit {
         task.cells.iter().map(of).collect()
     }
 
-    fn estimates(&self, model: &TaskHistory, near: &[TaskNeighbour]) -> NeighbourEstimates {
+    fn estimates(
+        &self,
+        model: &TaskHistory,
+        query: &TaskQuery,
+        near: &[TaskNeighbour],
+    ) -> NeighbourEstimates {
         let tasks: Vec<u32> = near.iter().map(|near| near.task).collect();
         let effects: Vec<Effect> = tasks.iter().map(|task| self.task(&model.tasks[*task as usize])).collect();
         let between = model.word_cosines(&tasks);
-        neighbour_estimates(&cosines(near), &between, &effects, self.effects.task_variance())
+        let words = self.words.effect(&model.words_of(query));
+        neighbour_estimates(&cosines(near), &between, &effects, self.effects.task_variance(), words)
     }
 
     /// The prior of a task's effect by its neighbours: never narrower than their error for the known tasks,
@@ -231,12 +260,13 @@ impl<'a> FitColumns<'a> {
     fn neighbour_cases(
         &self,
         model: &TaskHistory,
+        space: &TextNeighbours,
         effects: &Effects,
         known: &[Effect],
+        mut held_out: Vec<HeldOutTask>,
     ) -> Vec<NeighbourCase> {
-        let space = self.space(model);
         let trials = self.trials_of(effects);
-        let case = |task: u32| {
+        let mut case = |task: u32| {
             let mut candidates = space.nearest_to(task, CANDIDATES);
             candidates.truncate(CANDIDATES);
             let texts: Vec<u32> = candidates.iter().map(|near| near.document).collect();
@@ -246,11 +276,79 @@ impl<'a> FitColumns<'a> {
             let tasks: Vec<u32> = near.iter().map(|near| near.task).collect();
             let neighbours: Vec<Effect> = tasks.iter().map(|task| known[*task as usize]).collect();
             let between = space.word_cosines(&tasks);
-            let estimates =
-                neighbour_estimates(&cosines(&near), &between, &neighbours, effects.task_variance());
-            NeighbourCase { estimates, trials: trials[task as usize].clone() }
+            let estimates = neighbour_estimates(
+                &cosines(&near),
+                &between,
+                &neighbours,
+                effects.task_variance(),
+                held_out[task as usize].words,
+            );
+            let offsets = std::mem::take(&mut held_out[task as usize].offsets);
+            NeighbourCase { estimates, trials: trials[task as usize].clone(), offsets }
         };
-        self.case_tasks(model).into_iter().map(case).collect()
+        self.case_tasks(model).into_iter().map(&mut case).collect()
+    }
+
+    /// The words of each task; their rarity is that among the tasks of the fit.
+    fn word_rows(&self, space: &TextNeighbours) -> Vec<WordRow> {
+        (0..self.tasks.len() as u32).map(|task| space.words_of(space.features(task))).collect()
+    }
+
+    /// The effects of words by the newest of the wanted tasks.
+    fn word_effects(
+        &self,
+        effects: &Effects,
+        rows: &[WordRow],
+        wanted: impl Fn(usize) -> bool,
+    ) -> WordEffects {
+        let trials = self.trials_of(effects);
+        let first = rows.len().saturating_sub(MOST_WORD_TASKS);
+        let chosen = (first..rows.len()).filter(|task| wanted(*task));
+        let cases: Vec<WordCase<'_>> =
+            chosen.map(|task| WordCase { row: &rows[task], trials: &trials[task] }).collect();
+        WordEffects::fit(&cases)
+    }
+
+    /// Every task as a fit without its fold sees it: folds by the order of the tasks' hashes.
+    fn held_out(&self, model: &TaskHistory, rows: &[WordRow]) -> Vec<HeldOutTask> {
+        let places = places_by_hash(model, &self.tasks);
+        let fold = |task: u32| places[task as usize] % FOLDS;
+        let mut found: Vec<HeldOutTask> = self.tasks.iter().map(|_| HeldOutTask::default()).collect();
+        for held in 0..FOLDS.min(self.tasks.len()) {
+            let others = self.part(|task| fold(task) != held);
+            let fitted = mixed_effects::fit(&others.observations);
+            let effects = Effects::new(&fitted, &others.agents, &others.domains, &others.pairs);
+            let words = self.word_effects(&effects, rows, |task| fold(task as u32) != held);
+            for Observation { groups: [agent, domain, _, task], .. } in &self.observations {
+                if fold(*task) == held {
+                    let offset = effects.offset(self.agents[*agent as usize], self.domains[*domain as usize]);
+                    found[*task as usize].offsets.push(offset.inputs());
+                }
+            }
+            for (task, row) in rows.iter().enumerate().filter(|(task, _)| fold(*task as u32) == held) {
+                found[task].words = words.effect(row);
+            }
+        }
+        found
+    }
+
+    /// The attempts at some of the tasks; their groups are numbered anew.
+    fn part(&self, wanted: impl Fn(u32) -> bool) -> Self {
+        let (mut agents, mut domains, mut pairs, mut tasks) =
+            (GroupNumbers::new(), GroupNumbers::new(), GroupNumbers::new(), GroupNumbers::new());
+        let mut observations = Vec::new();
+        for observation in self.observations.iter().filter(|observation| wanted(observation.groups[3])) {
+            let [agent, domain, pair, task] = observation.groups.map(|group| group as usize);
+            let groups = [
+                agents.number(self.agents[agent]),
+                domains.number(self.domains[domain]),
+                pairs.number(self.pairs[pair]),
+                tasks.number(task),
+            ];
+            observations.push(Observation { groups, ..*observation });
+        }
+        let tasks = tasks.names.into_iter().map(|task| self.tasks[task]).collect();
+        Self { observations, agents: agents.names, domains: domains.names, pairs: pairs.names, tasks }
     }
 
     /// The attempts at each task.
@@ -281,20 +379,39 @@ impl<'a> FitColumns<'a> {
     }
 }
 
+/// The place of each task in the order of their hashes.
+fn places_by_hash(model: &TaskHistory, tasks: &[(u32, &TaskAttempt)]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..tasks.len()).collect();
+    order.sort_unstable_by_key(|task| model.tasks[tasks[*task].0 as usize].group());
+    let mut places = vec![0; order.len()];
+    order.into_iter().enumerate().for_each(|(place, task)| places[task] = place);
+    places
+}
+
 /// The neighbours' estimates for a task, and its attempts.
 struct NeighbourCase {
     estimates: NeighbourEstimates,
     trials: Vec<Trials>,
+    /// For each of `trials` the parts of its log-odds by a fit without the task.
+    offsets: Vec<[f64; OFFSETS]>,
+}
+
+/// What a fit without a task says of it.
+#[derive(Clone, Debug, Default)]
+struct HeldOutTask {
+    /// In the order of the task's observations.
+    offsets: Vec<[f64; OFFSETS]>,
+    words: f64,
 }
 
 impl NeighbourCase {
-    fn cases(&self) -> impl Iterator<Item = StackingCase> {
-        let case = |trials: &Trials| StackingCase {
-            inputs: inputs(trials.offset, &self.estimates),
+    fn cases(&self) -> impl Iterator<Item = StackingCase<{ stacking::INPUTS }>> {
+        let case = |(trials, offsets): (&Trials, &[f64; OFFSETS])| StackingCase {
+            inputs: inputs(offsets, &self.estimates),
             trials: trials.trials,
             successes: trials.successes,
         };
-        self.trials.iter().map(case)
+        self.trials.iter().zip(&self.offsets).map(case)
     }
 }
 
@@ -312,7 +429,7 @@ pub(super) fn predict(model: &TaskHistory, fit: &OutcomeFit, query: &TaskQuery) 
     let offset = fit.effects.offset(query.agent, query.domain);
     let near = neighbours(model, query);
     let comparable = comparable(query, &near);
-    let estimates = fit.estimates(model, &near);
+    let estimates = fit.estimates(model, query, &near);
     let odds = match query.known {
         Some(task) => known_task_odds(fit, &offset, &estimates, &model.tasks[task as usize]),
         None => new_task_odds(fit, &offset, &estimates),
@@ -363,26 +480,33 @@ fn known_task_odds(
     task: &KnownTask,
 ) -> LogOdds {
     let prior = fit.prior(estimates);
-    let effect = prior.after(&fit.trials_of(task));
-    let [agent, domain, pair] = offset.effects;
-    let own = ("task", effect.value - prior.mean);
-    let similar = ("similar_tasks", prior.mean);
+    let parts = KnownTaskParts::new(&prior, &fit.trials_of(task));
+    let [before, own, unanimous, constant] = fit.known.0.0;
+    let [agent, domain, pair] = offset.effects.map(|effect| before * effect);
+    let similar = ("similar_tasks", before * prior.mean);
+    let task = ("task", own * parts.own + unanimous * parts.unanimous);
     LogOdds {
-        base: offset.mean,
-        parts: vec![("agent", agent), ("domain", domain), ("agent_in_domain", pair), similar, own],
-        variance: offset.variance + 1.0 / effect.precision,
+        base: before * offset.mean + constant,
+        parts: vec![("agent", agent), ("domain", domain), ("agent_in_domain", pair), similar, task],
+        variance: before * before * offset.variance + own * own / parts.precision,
     }
 }
 
 fn new_task_odds(fit: &OutcomeFit, offset: &KnownOffset, estimates: &NeighbourEstimates) -> LogOdds {
     let stack = &fit.stack;
-    let [own, .., constant] = stack.0;
-    let [agent, domain, pair] = offset.effects.map(|effect| own * effect);
+    let (weights, constant) = stack.offsets();
+    let [agent, domain, pair] = offset.effects;
+    let [of_agent, of_domain, of_pair] = weights;
     let similar = ("similar_tasks", stack.suggestion(estimates));
     LogOdds {
-        base: own * offset.mean + constant,
-        parts: vec![("agent", agent), ("domain", domain), ("agent_in_domain", pair), similar],
-        variance: own * own * offset.variance + fit.prior(estimates).variance,
+        base: of_agent * offset.mean + constant,
+        parts: vec![
+            ("agent", of_agent * agent),
+            ("domain", of_domain * domain),
+            ("agent_in_domain", of_pair * pair),
+            similar,
+        ],
+        variance: of_agent * of_agent * offset.variance + fit.prior(estimates).variance,
     }
 }
 

@@ -5,7 +5,7 @@
 pub(super) mod neighbours;
 
 use crate::run::Run;
-use neighbours::{Neighbour, TextNeighbours};
+use neighbours::{Neighbour, TextNeighbours, WordRow};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 use tacit_kernels::facts::Id;
@@ -366,6 +366,11 @@ impl TaskHistory {
     /// The cosines between the words of tasks, row by row.
     pub(super) fn word_cosines(&self, tasks: &[u32]) -> Vec<f64> {
         self.neighbours.word_cosines(&self.text_numbers(tasks))
+    }
+
+    /// A query's words as a vector of length 1.
+    pub(super) fn words_of(&self, query: &TaskQuery) -> WordRow {
+        self.neighbours.words_of(&query.features)
     }
 
     /// The cosine between the words of a query and of each task.

@@ -190,6 +190,12 @@ pub(super) struct KnownOffset {
 }
 
 impl KnownOffset {
+    /// The mean with the agent's effect, the domain's effect, and that of the agent within the domain.
+    pub(super) fn inputs(&self) -> [f64; TASK] {
+        let [agent, domain, pair] = self.effects;
+        [self.mean + agent, domain, pair]
+    }
+
     pub(super) fn sum(&self) -> f64 {
         self.mean + self.effects.iter().sum::<f64>()
     }

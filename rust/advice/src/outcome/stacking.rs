@@ -1,6 +1,7 @@
 //! The effect of a new task from the nearest tasks: three estimates, weighed by logistic regression (stacking).
 
 use super::mixed_effects::{Effect, sigmoid};
+use tacit_kernels::linear::solve;
 
 /// How many tasks each estimate reads.
 const NEAREST: usize = 5;
@@ -13,10 +14,26 @@ const NO_EFFECT_WEIGHT: f64 = 0.05;
 /// The least information that an effect counts as observed with.
 const LEAST_INFORMATION: f64 = 1e-3;
 
-pub(super) const INPUTS: usize = 5;
-/// The prior weight of each input, and the number of tasks that it counts for.
-const PRIOR: [f64; INPUTS] = [0.9, 0.3, 0.3, 0.3, 0.0];
-const PRIOR_WEIGHT: f64 = 10.0;
+/// The parts of the log-odds of agent and domain: mean and agent, domain, agent within the domain.
+pub(super) const OFFSETS: usize = 3;
+/// Those, the four estimates, and 1.
+pub(super) const INPUTS: usize = OFFSETS + 5;
+/// The prior of the weights if nothing else is known: each of the neighbours' estimates counts a little.
+const PRIOR: StackPrior<INPUTS> = StackPrior { mean: [0.9, 0.9, 0.9, 0.3, 0.3, 0.3, 0.0, 0.0], weight: 10.0 };
+/// Other priors that held-out tasks may prefer: the agent alone, agent and domain, with the words, with all estimates, or
+/// with the nearest five.
+const MEANS: [[f64; INPUTS]; 6] = [
+    PRIOR.mean,
+    [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+    [1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+    [1.0, 0.5, 0.5, 0.0, 0.0, 0.0, 1.0, 0.0],
+    [0.9, 0.9, 0.9, 0.3, 0.25, 0.25, 0.2, 0.0],
+    [1.0, 0.5, 0.5, 0.0, 0.0, 1.0, 0.0, 0.0],
+];
+const WEIGHTS: [f64; 3] = [3.0, 10.0, 40.0];
+/// With fewer tasks no prior is chosen.
+const FEWEST_TASKS: usize = 20;
+pub(super) const FOLDS: usize = 5;
 const STEPS: usize = 15;
 
 /// Estimates of a task's effect from its neighbours.
@@ -28,6 +45,8 @@ pub(super) struct NeighbourEstimates {
     pub weighed: f64,
     /// The mean of the nearest five; absent ones say 0.
     pub nearest: f64,
+    /// The effect by the words alone.
+    pub words: f64,
     /// How much of the variance of the effect is explained.
     pub explained: f64,
 }
@@ -38,6 +57,7 @@ pub(super) fn neighbour_estimates(
     between: &[f64],
     effects: &[Effect],
     variance: f64,
+    words: f64,
 ) -> NeighbourEstimates {
     let nearest = effects.iter().take(NEAREST).map(|effect| effect.value).sum::<f64>() / NEAREST as f64;
     let weighed = cosines
@@ -48,7 +68,7 @@ pub(super) fn neighbour_estimates(
             (sum + cosine * cosine * effect.value, weight + cosine * cosine)
         });
     let (kriged, explained) = krige(cosines, between, effects, variance);
-    NeighbourEstimates { kriged, weighed: weighed.0 / weighed.1, nearest, explained }
+    NeighbourEstimates { kriged, weighed: weighed.0 / weighed.1, nearest, words, explained }
 }
 
 /// The prediction, and the variance that it explains.
@@ -70,100 +90,151 @@ fn inner(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(x, y)| x * y).sum()
 }
 
-/// The solution of a symmetric positive definite system, by Cholesky's factors in place; `None` means not definite.
-fn solve(matrix: &mut [f64], mut right: Vec<f64>) -> Option<Vec<f64>> {
-    let n = right.len();
-    for i in 0..n {
-        for j in 0..=i {
-            let (head, row) = matrix.split_at_mut(i * n);
-            let other = if j < i { &head[j * n..j * n + j] } else { &[] };
-            let sum = if j < i { inner(other, &row[..j]) } else { inner(&row[..i], &row[..i]) };
-            let pivot = row[j] - sum;
-            row[j] = match j < i {
-                true => pivot / head[j * n + j],
-                false if pivot > 0.0 => pivot.sqrt(),
-                false => return None,
-            };
-        }
-        right[i] = (right[i] - inner(&matrix[i * n..i * n + i], &right[..i])) / matrix[i * n + i];
-    }
-    for i in (0..n).rev() {
-        let later: f64 = (i + 1..n).map(|j| matrix[j * n + i] * right[j]).sum();
-        right[i] = (right[i] - later) / matrix[i * n + i];
-    }
-    Some(right)
-}
-
 /// Attempts at one task, as the stack sees them.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct StackingCase {
-    pub inputs: [f64; INPUTS],
+pub(super) struct StackingCase<const N: usize> {
+    pub inputs: [f64; N],
     pub trials: f64,
     pub successes: f64,
 }
 
-/// The weight of each input of the log-odds: the log-odds of agent and domain, the three estimates, and 1.
+/// The weight of each input of the log-odds.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct StackingWeights(pub [f64; INPUTS]);
+pub(super) struct Stack<const N: usize>(pub [f64; N]);
 
-impl Default for StackingWeights {
-    fn default() -> Self {
-        Self(PRIOR)
-    }
+/// Where weights are drawn to, and the strength of the pull.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct StackPrior<const N: usize> {
+    pub mean: [f64; N],
+    pub weight: f64,
 }
 
-impl StackingWeights {
+impl<const N: usize> Stack<N> {
     /// Ridge logistic regression around the prior, by Newton's method.
-    pub(super) fn fit(cases: &[StackingCase]) -> Self {
-        let mut stack = Self::default();
+    pub(super) fn fit<'a>(
+        cases: impl Iterator<Item = &'a StackingCase<N>> + Clone,
+        prior: &StackPrior<N>,
+    ) -> Self {
+        let mut stack = Self(prior.mean);
         for _ in 0..STEPS {
-            let (gradient, mut curvature) = stack.slopes(cases);
+            let (gradient, mut curvature) = stack.slopes(cases.clone(), prior);
             let Some(step) = solve(&mut curvature, gradient) else { break };
             stack.0.iter_mut().zip(&step).for_each(|(weight, step)| *weight += step);
-            if step.iter().all(|step| step.abs() < 1e-9) {
+            if step.iter().all(|step| step.abs() < 1e-6) {
                 break;
             }
         }
-        if stack.0.iter().all(|weight| weight.is_finite()) { stack } else { Self::default() }
+        if stack.0.iter().all(|weight| weight.is_finite()) { stack } else { Self(prior.mean) }
     }
 
-    /// The effect of a task that its neighbours suggest.
-    pub(super) fn suggestion(&self, estimates: &NeighbourEstimates) -> f64 {
-        let [_, kriged, weighed, nearest, _] = self.0;
-        kriged * estimates.kriged + weighed * estimates.weighed + nearest * estimates.nearest
-    }
-
-    fn slopes(&self, cases: &[StackingCase]) -> (Vec<f64>, Vec<f64>) {
-        let mut gradient: Vec<f64> = (0..INPUTS).map(|i| PRIOR_WEIGHT * (PRIOR[i] - self.0[i])).collect();
-        let mut curvature = vec![0.0; INPUTS * INPUTS];
-        (0..INPUTS).for_each(|i| curvature[i * INPUTS + i] = PRIOR_WEIGHT);
+    fn slopes<'a>(
+        &self,
+        cases: impl Iterator<Item = &'a StackingCase<N>>,
+        prior: &StackPrior<N>,
+    ) -> (Vec<f64>, Vec<f64>) {
+        let mut gradient: Vec<f64> =
+            prior.mean.iter().zip(&self.0).map(|(mean, weight)| prior.weight * (mean - weight)).collect();
+        let mut curvature = vec![0.0; N * N];
+        (0..N).for_each(|i| curvature[i * N + i] = prior.weight);
         for case in cases {
             let p = sigmoid(inner(&self.0, &case.inputs));
             let (error, spread) = (case.successes - case.trials * p, case.trials * p * (1.0 - p));
-            for i in 0..INPUTS {
+            for i in 0..N {
                 gradient[i] += error * case.inputs[i];
-                for j in 0..INPUTS {
-                    curvature[i * INPUTS + j] += spread * case.inputs[i] * case.inputs[j];
+                for j in 0..N {
+                    curvature[i * N + j] += spread * case.inputs[i] * case.inputs[j];
                 }
             }
         }
         (gradient, curvature)
     }
+
+    /// How badly a case is predicted: its negative log-likelihood.
+    fn loss(&self, case: &StackingCase<N>) -> f64 {
+        let p = sigmoid(inner(&self.0, &case.inputs)).clamp(1e-6, 1.0 - 1e-6);
+        -case.successes * p.ln() - (case.trials - case.successes) * (1.0 - p).ln()
+    }
 }
 
-pub(super) fn inputs(offset: f64, estimates: &NeighbourEstimates) -> [f64; INPUTS] {
-    [offset, estimates.kriged, estimates.weighed, estimates.nearest, 1.0]
+/// The weights of a new task's log-odds: of agent and domain, of the four estimates, and of 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct StackingWeights(pub Stack<INPUTS>);
+
+impl Default for StackingWeights {
+    fn default() -> Self {
+        Self(Stack(PRIOR.mean))
+    }
+}
+
+impl StackingWeights {
+    /// `tasks` has the cases of each task. Another prior is taken if held-out tasks are predicted better by it, beyond two
+    /// standard errors.
+    pub(super) fn fit(tasks: &[Vec<StackingCase<INPUTS>>]) -> Self {
+        let mut best = (0.0, PRIOR);
+        if tasks.len() >= FEWEST_TASKS {
+            let usual = held_out_losses(tasks, &PRIOR);
+            for (mean, weight) in MEANS.into_iter().flat_map(|mean| WEIGHTS.map(|weight| (mean, weight))) {
+                let prior = StackPrior { mean, weight };
+                let gain = sure_gain(&usual, &held_out_losses(tasks, &prior));
+                if gain > best.0 {
+                    best = (gain, prior);
+                }
+            }
+        }
+        Self(Stack::fit(tasks.iter().flatten(), &best.1))
+    }
+
+    /// The weights of the parts of the log-odds of agent and domain, and the constant.
+    pub(super) fn offsets(&self) -> ([f64; OFFSETS], f64) {
+        let [agent, domain, pair, .., constant] = self.0.0;
+        ([agent, domain, pair], constant)
+    }
+
+    /// The effect of a task that its neighbours and its words suggest.
+    pub(super) fn suggestion(&self, estimates: &NeighbourEstimates) -> f64 {
+        let [_, _, _, kriged, weighed, nearest, words, _] = self.0.0;
+        kriged * estimates.kriged
+            + weighed * estimates.weighed
+            + nearest * estimates.nearest
+            + words * estimates.words
+    }
+}
+
+/// The loss of each task, each fold predicted by weights of the others.
+fn held_out_losses(tasks: &[Vec<StackingCase<INPUTS>>], prior: &StackPrior<INPUTS>) -> Vec<f64> {
+    let stacks: [Stack<INPUTS>; FOLDS] = std::array::from_fn(|held| {
+        let others = tasks.iter().enumerate().filter(move |(at, _)| at % FOLDS != held);
+        Stack::fit(others.flat_map(|(_, cases)| cases), prior)
+    });
+    let loss = |(at, cases): (usize, &Vec<StackingCase<INPUTS>>)| {
+        cases.iter().map(|case| stacks[at % FOLDS].loss(case)).sum()
+    };
+    tasks.iter().enumerate().map(loss).collect()
+}
+
+/// How much less the other loss is in the mean, less two standard errors.
+fn sure_gain(usual: &[f64], other: &[f64]) -> f64 {
+    let n = usual.len() as f64;
+    let gains = || usual.iter().zip(other).map(|(usual, other)| usual - other);
+    let mean = gains().sum::<f64>() / n;
+    let variance = gains().map(|gain| (gain - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    mean - 2.0 * (variance / n).sqrt()
+}
+
+pub(super) fn inputs(offsets: &[f64; OFFSETS], estimates: &NeighbourEstimates) -> [f64; INPUTS] {
+    let [agent, domain, pair] = *offsets;
+    let NeighbourEstimates { kriged, weighed, nearest, words, .. } = *estimates;
+    [agent, domain, pair, kriged, weighed, nearest, words, 1.0]
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn a_neighbour_of_the_same_words_says_most() {
         let effects = [Effect { value: 1.0, precision: 50.0 }, Effect { value: -1.0, precision: 50.0 }];
-        let estimates = neighbour_estimates(&[1.0, 0.1], &[1.0, 0.1, 0.1, 1.0], &effects, 1.0);
+        let estimates = neighbour_estimates(&[1.0, 0.1], &[1.0, 0.1, 0.1, 1.0], &effects, 1.0, 0.0);
         assert!(estimates.kriged > 0.7 && estimates.weighed > 0.7, "{estimates:?}");
         assert!((estimates.nearest - 0.0).abs() < 1e-12);
         assert!(estimates.explained > 0.7 && estimates.explained < 1.0);
@@ -171,37 +242,21 @@ mod tests {
 
     #[test]
     fn no_neighbours_say_nothing() {
-        assert_eq!(neighbour_estimates(&[], &[], &[], 1.0), NeighbourEstimates::default());
+        assert_eq!(neighbour_estimates(&[], &[], &[], 1.0, 0.0), NeighbourEstimates::default());
     }
 
     #[test]
     fn an_estimate_that_tells_gets_its_weight_and_one_that_does_not_loses_it() {
         let case = |kriged: f64, nearest: f64| StackingCase {
-            inputs: [0.0, kriged, 0.0, nearest, 1.0],
+            inputs: [0.0, 0.0, 0.0, kriged, 0.0, nearest, 0.0, 1.0],
             trials: 10.0,
             successes: if kriged > 0.0 { 9.0 } else { 1.0 },
         };
-        let cases: Vec<StackingCase> = (0..200)
-            .map(|i| case(if i % 2 == 0 { 1.0 } else { -1.0 }, if i % 4 < 2 { 1.0 } else { -1.0 }))
+        let cases: Vec<Vec<StackingCase<INPUTS>>> = (0..200)
+            .map(|i| vec![case(if i % 2 == 0 { 1.0 } else { -1.0 }, if i % 4 < 2 { 1.0 } else { -1.0 })])
             .collect();
-        let StackingWeights(weights) = StackingWeights::fit(&cases);
-        assert!(weights[1] > 1.5 && weights[3].abs() < 0.2, "{weights:?}");
+        let StackingWeights(Stack(weights)) = StackingWeights::fit(&cases);
+        assert!(weights[3] > 1.5 && weights[5].abs() < 0.2, "{weights:?}");
         assert_eq!(StackingWeights::fit(&[]), StackingWeights::default());
-    }
-
-    proptest! {
-        #[test]
-        fn the_solution_of_a_definite_system_solves_it(
-            rows in prop::collection::vec(prop::collection::vec(-1.0f64..1.0, 6), 6),
-            right in prop::collection::vec(-1.0f64..1.0, 6),
-        ) {
-            let mut matrix: Vec<f64> =
-                (0..36).map(|at| inner(&rows[at / 6], &rows[at % 6]) + if at / 6 == at % 6 { 0.1 } else { 0.0 }).collect();
-            let kept = matrix.clone();
-            let solution = solve(&mut matrix, right.clone()).unwrap();
-            for i in 0..6 {
-                prop_assert!((inner(&kept[i * 6..][..6], &solution) - right[i]).abs() < 1e-6);
-            }
-        }
     }
 }

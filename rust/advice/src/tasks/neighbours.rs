@@ -243,6 +243,11 @@ impl TextNeighbours {
         })
     }
 
+    /// A query's words as a vector of length 1.
+    pub(crate) fn words_of(&self, query: &QueryFeatures) -> WordRow {
+        self.scratches.with(self.version, |scratch| self.word_row(query.word_buckets(), scratch))
+    }
+
     /// The cosines between the words of texts, row by row.
     pub(crate) fn word_cosines(&self, documents: &[u32]) -> Vec<f64> {
         let rows: Vec<WordRow> = self.scratches.with(self.version, |scratch| {
@@ -298,7 +303,7 @@ fn highest_wanted(mut summed: Vec<(f32, u32)>, most: usize, wanted: impl Fn(u32)
 }
 
 /// The buckets of a text's words, ascending, with their weights.
-type WordRow = Vec<(u16, f32)>;
+pub(crate) type WordRow = Vec<(u16, f32)>;
 
 /// The inner product of two rows in ascending order of their buckets. The steps have no branch to guess wrong: which of
 /// two buckets is smaller follows no rule.
