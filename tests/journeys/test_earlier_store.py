@@ -24,7 +24,12 @@ RENAMED: dict[str, str] = {"notes": "side_records"}
 _RARITY = "decomposed text of the namespace has other words in NFKC: the rarity of every word moves a little"
 _LIKENESS = "predict and playbook take the neighbours that recall finds (docs/decisions/text-likeness.md)"
 _TASKS = "attempts at one task are compared among themselves, and a pitfall must be beyond chance among all patterns"
+_MIXED = (
+    "held-out tasks of the memory weigh the predictors of a next step (docs/decisions/held-out-mixtures.md)"
+)
 CHANGED: dict[str, str] = {
+    "suggest at the start": _MIXED,
+    "suggest after steps": _MIXED,
     "recall refund": _TASKS,
     "recall refund after steps": _TASKS,
     "recall of another domain": _TASKS,

@@ -229,6 +229,13 @@ def test_the_command_withholds_fields(tacit_eval: Eval, runs: Path) -> None:
     assert {row["dataset"] for row in json.loads(done.stdout)["rows"]} == {"house without agent, domain"}
 
 
+def test_the_command_holds_out_whole_agents(tacit_eval: Eval, runs: Path) -> None:
+    done = tacit_eval(runs, "--questions", "patterns", "--leave-out", "agent", "--json")
+    assert done.returncode == 0
+    data = json.loads(done.stdout)
+    assert {each["dataset"] for each in data["rows"] + data["left_out"]} == {"house, unseen agents"}
+
+
 def test_the_command_evaluates_a_memory(tacit_eval: Eval, runs: Path, tmp_path: Path) -> None:
     path = tmp_path / "agent.db"
     with Memory(path) as memory:
@@ -244,6 +251,7 @@ def test_the_command_evaluates_a_memory(tacit_eval: Eval, runs: Path, tmp_path: 
         (["--questions", "B9"], 1, "B9"),
         (["--limit", "0"], 2, "limit"),
         (["--without", "outcome"], 1, "without"),
+        (["--leave-out", "outcome"], 1, "leave_out"),
         (["--compare", "no-such-results.json.gz"], 1, "no-such-results"),
     ],
 )

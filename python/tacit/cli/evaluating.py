@@ -65,6 +65,15 @@ def evaluate(
             show_default=False,
         ),
     ] = "",
+    leave_out: Annotated[
+        str,
+        typer.Option(
+            "--leave-out",
+            metavar="domain|agent",
+            help="Hold out whole domains or agents in place of tasks, as if they were new.",
+            show_default=False,
+        ),
+    ] = "",
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="The seed of the controls' draws.")] = 0,
     plot: Annotated[
         Path | None,
@@ -111,9 +120,7 @@ def evaluate(
     if before is not None and files and _are_results(files):
         _show_comparison(_compared(_loaded(files), before), as_json=as_json)
         return
-    datasets = _datasets(files or [], database, namespace)
-    if without:
-        datasets = tuple(dataset.without(without.split(",")) for dataset in datasets)
+    datasets = tuple(_viewed(_datasets(files or [], database, namespace), without, leave_out))
     report = _asked(datasets, [name for name in questions.split(",") if name], seed, limit, configured(None))
     if save is not None:
         _save(report, save)
@@ -132,6 +139,14 @@ def evaluate(
         console.fail(f"question {each.question} on {each.dataset} {each.reason}")
     if failed:
         raise typer.Exit(1)
+
+
+def _viewed(datasets: tuple[Dataset, ...], without: str, leave_out: str) -> Iterator[Dataset]:
+    """The datasets without the withheld fields, and with whole domains or agents held out."""
+    for dataset in datasets:
+        if without:
+            dataset = dataset.without(without.split(","))
+        yield dataset.leaving_out(leave_out) if leave_out else dataset
 
 
 def _datasets(files: list[str], database: str | None, namespace: str) -> tuple[Dataset, ...]:
@@ -307,8 +322,17 @@ def _row(row: Row, verdicts: dict[tuple[str, str, str, str, str], Comparison]) -
     details = [Text(console.count_of(row.queries, "query", "queries"))]
     if best is not None:
         details.append(Text(f"best baseline: {best} {_figure(row.baselines[best])}"))
+    if row.fixed_baseline is not None and row.fixed_baseline != best:
+        details.append(styled(row.fixed_baseline, _beside(row, verdicts)))
     details += [styled(name, f"{name} {_figure(value)}") for name, value in row.controls.items()]
     yield Padding(Text(" · ").join(details), (0, 0, 0, 6), style=console.QUIET)
+
+
+def _beside(row: Row, verdicts: dict[tuple[str, str, str, str, str], Comparison]) -> str:
+    """The baseline that is the same for every dataset, with the memory's difference to it."""
+    name = row.fixed_baseline or ""
+    found = verdicts[row.question, row.dataset, row.slice, row.metric, name]
+    return f"fixed baseline: {name} {_figure(row.baselines[name])} ({found.difference:+.3f})"
 
 
 def _figure(value: float) -> str:

@@ -204,22 +204,16 @@ _NEAREST = 5
 _ITERATIONS = 300
 
 
-def known_task(attempts: Attempts) -> dict[str, Figures]:
-    """For each attempt its chance from all the others: of its task and of its agent."""
-    tasks, agents, came = _numbered(attempts.tasks), _numbered(attempts.agents), attempts.successes
-    overall = (came.sum() - came) / max(1, len(came) - 1)
-    of_task, of_agent = _others(tasks, came, overall), _others(agents, came, overall)
+def known_task(known: Attempts, asked: Attempts) -> dict[str, Figures]:
+    """The chance of each attempt at a task that others were made at: from its task and from its agent."""
+    overall = float(known.successes.mean())
+    of_task, of_agent = (_means(groups, known.successes, overall) for groups in (known.tasks, known.agents))
+    task = np.array([of_task.get(name, overall) for name in asked.tasks])
+    agent = np.array([of_agent.get(name, overall) for name in asked.agents])
     return {
-        "task + agent": _bounded(of_task + of_agent - overall),
-        "task, agent, averaged": (of_task + of_agent) / 2,
+        "task + agent": _bounded(task + agent - overall),
+        "task, agent, averaged": (task + agent) / 2,
     }
-
-
-def _others(groups: Rows, came: Figures, overall: Figures) -> Figures:
-    """The leave-one-out mean of the attempt's group, with one more attempt that went like the whole."""
-    sums, counts = np.bincount(groups, came)[groups], np.bincount(groups)[groups]
-    mean: Figures = (sums - came + overall) / counts
-    return mean
 
 
 def unseen_task(known: Attempts, asked: Attempts) -> dict[str, Figures]:
@@ -300,8 +294,3 @@ def _fields(attempts: Attempts) -> list[dict[str, float]]:
 
 def _bounded(chances: Figures) -> Figures:
     return np.clip(chances, _SURE, 1 - _SURE)
-
-
-def _numbered(values: Sequence[Hashable]) -> Rows:
-    numbers: dict[Hashable, int] = {}
-    return np.array([numbers.setdefault(value, len(numbers)) for value in values], dtype=np.int64)

@@ -13,7 +13,7 @@ from typing import TypeVar
 from ..config import Settings
 from ..memory import Memory
 from ..model.episode import Episode
-from .dataset import Dataset, fold_of, in_slice, is_success, task_of
+from .dataset import Dataset, in_slice, is_success, task_of
 from .replay import MakeMemory, Replay
 from .rows import Measured
 
@@ -117,7 +117,7 @@ class Bench:
         return tuple(
             episode
             for episode in self.dataset.episodes
-            if fold_of(task_of(episode)) != fold and (is_success(episode) or not successes)
+            if self.dataset.fold(episode) != fold and (is_success(episode) or not successes)
         )
 
     def held_out(self, fold: int, *, successes: bool = False) -> tuple[Episode, ...]:
@@ -125,7 +125,7 @@ class Bench:
         return tuple(
             episode
             for episode in self.dataset.episodes
-            if fold_of(task_of(episode)) == fold and (is_success(episode) or not successes)
+            if self.dataset.fold(episode) == fold and (is_success(episode) or not successes)
         )
 
     def capped(self, queries: Sequence[T], task: Callable[[T], str], limit: int | None = None) -> list[T]:

@@ -66,6 +66,8 @@ class Dataset:
     refused: tuple[Refusal, ...] = ()
     run_ids: Mapping[str, str] = field(default_factory=dict)
     """By episode id the id that the run has outside the evaluation: its external id, or its id in the store."""
+    left_out: str = "task"
+    """What is held out whole: "task", "domain" or "agent"."""
 
     @cached_property
     def tasks(self) -> Mapping[str, tuple[Episode, ...]]:
@@ -78,7 +80,29 @@ class Dataset:
     @cached_property
     def folds(self) -> tuple[int, ...]:
         """The folds that hold anything."""
-        return tuple(sorted({fold_of(key) for key in self.tasks}))
+        return tuple(sorted({self.fold(episode) for episode in self.episodes}))
+
+    def fold(self, episode: Episode) -> int:
+        """The fold of an episode: all episodes of one task are in one fold, or all of one domain or agent."""
+        if self.left_out == "task":
+            return fold_of(task_of(episode))
+        return self._fold_of_group[_GROUPS[self.left_out](episode)]
+
+    @cached_property
+    def _fold_of_group(self) -> Mapping[str, int]:
+        """The groups of smallest hash in turn, so that no fold is empty while another holds two groups more."""
+        names = {_GROUPS[self.left_out](episode) for episode in self.episodes}
+        ordered = sorted(names, key=lambda name: hashlib.sha1(name.encode(), usedforsecurity=False).digest())
+        return {name: place % FOLDS for place, name in enumerate(ordered)}
+
+    def leaving_out(self, what: str) -> Dataset:
+        """The same dataset, but questions that hold out folds hold out whole domains or agents, not tasks.
+
+        Raises `ValidationError` for anything but "domain" or "agent".
+        """
+        if what not in _GROUPS:
+            raise ValidationError("leave_out", f"one of {', '.join(sorted(_GROUPS))}", repr(what))
+        return replace(self, name=f"{self.name}, unseen {what}s", left_out=what)
 
     def slices(self) -> tuple[str, ...]:
         """The slices of the report: "all", and each domain if there are a few."""
@@ -105,6 +129,10 @@ class Dataset:
         return replace(self, episodes=tuple(episodes))
 
 
+_GROUPS: dict[str, Callable[[Episode], str]] = {
+    "domain": lambda episode: episode.context.domain,
+    "agent": lambda episode: episode.agent or "",
+}
 _WITHHELD: dict[str, Callable[[Episode], Episode]] = {
     "domain": lambda episode: replace(episode, context=replace(episode.context, domain=TaskContext().domain)),
     "agent": lambda episode: replace(episode, agent=None),

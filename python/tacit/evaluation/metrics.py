@@ -87,6 +87,26 @@ def separations(happened: Sequence[bool], probabilities: Sequence[float]) -> lis
     return values
 
 
+def separations_within(
+    happened: Sequence[bool], probabilities: Sequence[float], groups: Sequence[Hashable]
+) -> list[float]:
+    """As `separations`, but a query is only ranked among those of its group; the mean weighs groups by their queries.
+
+    A group in which only one outcome happened has no area: its queries have the mean of the others.
+    """
+    rows: dict[Hashable, list[int]] = {}
+    for row, group in enumerate(groups):
+        rows.setdefault(group, []).append(row)
+    values = np.full(len(groups), math.nan)
+    for mine in rows.values():
+        values[mine] = separations([happened[row] for row in mine], [probabilities[row] for row in mine])
+    known = ~np.isnan(values)
+    if known.any():
+        values[~known] = values[known].mean()
+    found: list[float] = values.tolist()
+    return found
+
+
 def _share_below(ordered: NDArray[np.float64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
     left, right = np.searchsorted(ordered, scores, "left"), np.searchsorted(ordered, scores, "right")
     return (left + right) / (2.0 * len(ordered))

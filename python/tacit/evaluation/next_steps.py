@@ -16,7 +16,7 @@ from ..model.episode import Episode, Json
 from . import texts
 from .baselines import CHAIN, NextTools, Rows
 from .bench import EMPTY, LEARNED, RANDOM, Arm, Bench
-from .dataset import fold_of, in_slice, is_success, task_of
+from .dataset import in_slice, is_success, task_of
 from .experience import SHARES, first_tasks
 from .metrics import shares
 from .positions import Position, Scores, positions_of, tools_after
@@ -38,6 +38,8 @@ SHUFFLED = Arm("shuffled", shuffled)
 """The control of B4: under the texts of other tasks the steps so far still predict the next one, here nothing
 does.
 """
+_FIXED = "logistic, results, domain, agent"
+"""The baseline that every dataset is compared with, whichever is the best there."""
 _CURVE_QUERIES = 2_000
 _LISTED = 10
 
@@ -78,7 +80,7 @@ class _Asked:
         def task(row: int) -> str:
             return task_of(positions[row].episode)
 
-        fold = np.array([fold_of(task(row)) for row in range(len(positions))], dtype=np.int64)
+        fold = np.array([bench.dataset.fold(position.episode) for position in positions], dtype=np.int64)
         chosen = np.zeros(len(positions), dtype=bool)
         chosen[bench.capped(range(len(positions)), task, limit)] = True
         parts = (
@@ -122,6 +124,7 @@ class _Found:
             baselines=of("baseline"),
             controls=of("control"),
             queries=self.queries,
+            fixed=_FIXED,
         )
 
 

@@ -6,16 +6,17 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from ..model.episode import Episode
 from . import texts
-from .baselines import Attempts, Figures, known_task, unseen_task
+from .baselines import Attempts, Figures, Rows, known_task, unseen_task
 from .bench import EMPTY, LEARNED, PLACEBO, RANDOM, Arm, Bench
-from .dataset import fold_of, in_slice, is_success, task_of
+from .dataset import in_slice, is_success, task_of
 from .experience import SHARES, first_tasks
-from .metrics import calibration, calibration_error, separations, squared_errors
+from .metrics import calibration, calibration_error, separations, separations_within, squared_errors
 from .question import Answer, questions
 from .rows import Curve, LeftOut, Measured, Total
 
@@ -24,6 +25,10 @@ DRAWS = 5
 QUERIES_IN_BIN = "share of the queries"
 """The line of a calibration curve that says how much stands behind each point."""
 _PARTS = 10
+_CONSTANT = ("empty", "global")
+"""Controls that say the same of every attempt: their calibration would say nothing."""
+_FIXED = {"unseen task": "logistic", "known task": "task + agent"}
+"""The baseline that every dataset is compared with, whichever is the best there."""
 _CURVE_QUERIES = 1_000
 
 Chances = Callable[[Arm, int], Figures]
@@ -68,7 +73,9 @@ def _unseen(bench: Bench) -> Iterator[Answer]:
         "random": chances(RANDOM, 0),
         "global": _base_rate(bench, asked),
     }
-    yield from _figures(bench, _Predicted("unseen task", asked, chances(LEARNED, 0), baselines, controls))
+    folds = np.array([bench.dataset.fold(episode) for episode in asked], dtype=np.int64)
+    predicted = _Predicted("unseen task", asked, chances(LEARNED, 0), baselines, controls, folds)
+    yield from _figures(bench, predicted)
     yield _curve(bench, bench.capped(asked, task_of, _CURVE_QUERIES))
 
 
@@ -87,7 +94,7 @@ def _of_folds(
 ) -> Figures:
     chances = np.zeros(len(asked))
     for fold in bench.dataset.folds:
-        rows = [row for row, episode in enumerate(asked) if fold_of(task_of(episode)) == fold]
+        rows = [row for row, episode in enumerate(asked) if bench.dataset.fold(episode) == fold]
         if rows:
             with bench.of(training(fold), arm, draw=draw) as replay:
                 for row in bench.each(f"B6 unseen task, {arm.name}", rows):
@@ -103,7 +110,7 @@ def _by_fold(
 ) -> dict[str, Figures]:
     found: dict[str, Figures] = defaultdict(lambda: np.zeros(len(asked)))
     for fold in bench.dataset.folds:
-        rows = [row for row, episode in enumerate(asked) if fold_of(task_of(episode)) == fold]
+        rows = [row for row, episode in enumerate(asked) if bench.dataset.fold(episode) == fold]
         if rows:
             here = attempts_of([asked[row] for row in rows])
             for name, chances in method(attempts_of(training(fold)), here).items():
@@ -143,12 +150,11 @@ def _known(bench: Bench) -> Iterator[Answer]:
     def chances(arm: Arm, draw: int) -> Figures:
         return _of_parts(bench, asked, many if arm is LEARNED else few, arm, draw)
 
-    everything = known_task(attempts_of(episodes))
-    row = {episode.id: number for number, episode in enumerate(episodes)}
-    mine = [row[episode.id] for episode in asked]
-    baselines = {name: values[mine] for name, values in everything.items()}
+    baselines = _baselines_of_parts(bench, asked, many)
     controls = _controls(chances) | {"global": _base_rate(bench, asked)}
-    yield from _figures(bench, _Predicted("known task", asked, chances(LEARNED, 0), baselines, controls))
+    folds = np.array([many[episode.id] for episode in asked], dtype=np.int64)
+    predicted = _Predicted("known task", asked, chances(LEARNED, 0), baselines, controls, folds)
+    yield from _figures(bench, predicted)
     reason = "the task is known by its key, and the text above its attempts is not looked at"
     yield LeftOut("B6", bench.dataset.name, "known task: control random", reason)
 
@@ -183,6 +189,20 @@ def _of_parts(
     return chances
 
 
+def _baselines_of_parts(
+    bench: Bench, asked: Sequence[Episode], parts: Mapping[str, int]
+) -> dict[str, Figures]:
+    """The baselines of known tasks, each fitted on what the memory of the same part was given."""
+    found: dict[str, Figures] = defaultdict(lambda: np.zeros(len(asked)))
+    for part in sorted({parts[episode.id] for episode in asked}):
+        rows = [row for row, episode in enumerate(asked) if parts[episode.id] == part]
+        others = [episode for episode in bench.dataset.episodes if parts[episode.id] != part]
+        here = attempts_of([asked[row] for row in rows])
+        for name, chances in known_task(attempts_of(others), here).items():
+            found[name][rows] = chances
+    return dict(found)
+
+
 # --- figures ---
 
 
@@ -195,6 +215,8 @@ class _Predicted:
     memory: Figures
     baselines: Mapping[str, Figures]
     controls: Mapping[str, Figures]
+    folds: Rows
+    """The memory that each attempt was asked of: chances are ranked among those of one memory only."""
 
     def of(self, domain: str) -> _Predicted:
         """The same of one domain."""
@@ -205,6 +227,7 @@ class _Predicted:
             memory=self.memory[rows],
             baselines={name: chances[rows] for name, chances in self.baselines.items()},
             controls={name: chances[..., rows] for name, chances in self.controls.items()},
+            folds=self.folds[rows],
         )
 
 
@@ -237,7 +260,12 @@ def _measured(bench: Bench, predicted: _Predicted, pool: str | None) -> Iterator
         values: list[float] = draws.mean(axis=0).tolist()
         return values
 
-    for name, metric, lower in (("auc", separations, False), ("brier", squared_errors, True)):
+    folds = predicted.folds.tolist()
+    for name, metric, lower, pooled in (
+        ("auc_in_folds", partial(separations_within, groups=folds), False, pool),
+        ("auc", separations, False, None),
+        ("brier", squared_errors, True, pool),
+    ):
         yield Measured(
             slice=predicted.slice,
             metric=name,
@@ -246,8 +274,9 @@ def _measured(bench: Bench, predicted: _Predicted, pool: str | None) -> Iterator
             baselines={by: each(metric, chances) for by, chances in predicted.baselines.items()},
             controls={by: each(metric, chances) for by, chances in predicted.controls.items()},
             lower_is_better=lower,
-            pool=pool,
+            pool=pooled,
             queries=[bench.query_id(episode) for episode in predicted.asked],
+            fixed=_FIXED[predicted.slice.split(",")[0]],
         )
 
     def off(of: Figures) -> float:
@@ -259,7 +288,7 @@ def _measured(bench: Bench, predicted: _Predicted, pool: str | None) -> Iterator
         queries=len(came),
         memory=off(predicted.memory),
         baselines={by: off(chances) for by, chances in predicted.baselines.items()},
-        controls={by: off(chances) for by, chances in predicted.controls.items()},
+        controls={by: off(chances) for by, chances in predicted.controls.items() if by not in _CONSTANT},
         lower_is_better=True,
     )
 
@@ -283,6 +312,7 @@ def _calibrated(bench: Bench, predicted: _Predicted) -> Iterator[Curve]:
 def _curve(bench: Bench, asked: Sequence[Episode]) -> Curve:
     """The area under the ROC curve at unseen tasks by how much is known, the same tasks first for all."""
     came = [is_success(episode) for episode in asked]
+    folds = [bench.dataset.fold(episode) for episode in asked]
     lines: dict[str, list[float]] = defaultdict(list)
     for share in SHARES:
 
@@ -294,9 +324,9 @@ def _curve(bench: Bench, asked: Sequence[Episode]) -> Curve:
         by_method = {"memory": _of_folds(bench, asked, training, LEARNED, 0)}
         by_method |= _by_fold(bench, asked, training, unseen_task)
         for name, chances in by_method.items():
-            lines[name].append(_mean(separations(came, chances.tolist())))
+            lines[name].append(_mean(separations_within(came, chances.tolist(), groups=folds)))
     shown = {name: tuple(values) for name, values in lines.items()}
-    return Curve("B6", bench.dataset.name, "learning", "auc", SHARES, shown)
+    return Curve("B6", bench.dataset.name, "learning", "auc_in_folds", SHARES, shown)
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -10,7 +10,7 @@ from functools import partial
 from .. import _native
 from ..model.episode import Episode
 from .bench import EMPTY, LEARNED, Arm, Bench
-from .dataset import fold_of, task_of
+from .dataset import task_of
 from .metrics import within
 from .next_steps import SHUFFLED
 from .question import Answer, questions
@@ -78,7 +78,9 @@ def _task(event: Event) -> str:
 def _answerable(bench: Bench) -> list[Event]:
     """Those that the other folds have seen anything like."""
     folds = [fold for fold in bench.dataset.folds if events_of(bench.training(fold))]
-    return [event for event in events_of(bench.dataset.episodes) if fold_of(_task(event)) in folds]
+    return [
+        event for event in events_of(bench.dataset.episodes) if bench.dataset.fold(event.episode) in folds
+    ]
 
 
 @dataclass
@@ -103,6 +105,7 @@ class _Answers:
                 controls={name: self._hits(ranked, depth) for name, ranked in self.controls.items()},
                 pool=slice,
                 queries=self.queries,
+                fixed="tool and class",
             )
 
     def _hits(self, ranked: Sequence[Sequence[str]], depth: int) -> list[float]:
@@ -113,7 +116,7 @@ class _Answers:
 def _answers(bench: Bench, events: Sequence[Event], *, with_steps: bool) -> _Answers:
     found = _Answers()
     for fold in bench.dataset.folds:
-        here = [event for event in events if fold_of(_task(event)) == fold]
+        here = [event for event in events if bench.dataset.fold(event.episode) == fold]
         if not here:
             continue
         known = events_of(bench.training(fold))

@@ -26,7 +26,8 @@ class Measured:
 
     `tasks` names the task of each query, and `queries` the query itself: the same id in every run of the evaluation.
     Without `queries` the id is the task with a number. The figure is the mean of the values. Figures of one `pool`
-    (and metric) are also reported over all datasets together; `None` keeps a figure out of that.
+    (and metric) are also reported over all datasets together; `None` keeps a figure out of that. `fixed` names the
+    baseline that stands beside the best one.
     """
 
     slice: str
@@ -38,6 +39,7 @@ class Measured:
     lower_is_better: bool = False
     pool: str | None = "all"
     queries: Sequence[str] = ()
+    fixed: str | None = None
 
     def of(self, slice: str, chosen: Sequence[bool]) -> Measured:
         """The same figure of some of the queries; it is not pooled once more."""
@@ -138,7 +140,8 @@ class Row:
 
     `difference` is the memory's figure minus that of `best_baseline`; `standard_error` is that of the paired
     difference, clustered by task, `None` for a figure that is no mean over queries. Of the metrics "brier" and
-    "calibration_error" less is better.
+    "calibration_error" less is better. `fixed_baseline` is the same for every dataset: the best of several is chosen
+    with the answers in sight, and so a little too good. Its difference is in `Report.comparisons`.
     """
 
     question: str
@@ -152,6 +155,7 @@ class Row:
     best_baseline: str | None
     difference: float | None
     standard_error: float | None
+    fixed_baseline: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +275,13 @@ def row(question: str, dataset: str, measured: Measured | Total) -> Row:
         best_baseline=best,
         difference=None if best is None else memory - baselines[best],
         standard_error=None if best is None else _standard_error(measured, measured.baselines[best]),
+        fixed_baseline=_fixed(measured),
     )
+
+
+def _fixed(measured: Measured | Total) -> str | None:
+    name = measured.fixed if isinstance(measured, Measured) else None
+    return name if name in measured.baselines else None
 
 
 def _figure(values: Sequence[float] | float) -> float:
@@ -349,6 +359,7 @@ def _pooled(parts: Sequence[tuple[str, Measured]]) -> Measured:
         baselines=baselines,
         controls=_joined([part.controls for _, part in parts]),
         lower_is_better=first.lower_is_better,
+        fixed=first.fixed,
         queries=[f"{dataset}\n{query}" for dataset, part in parts for query in part.query_ids],
     )
 

@@ -164,7 +164,11 @@ def _seen(
 def _figures(
     bench: Bench, kind: str, claims: _Claims, placebo: Sequence[_Claims]
 ) -> Iterator[Measured | Total]:
-    """Beside a memory that claims every pattern, and one that says the usual share of each."""
+    """Beside a memory that claims every pattern, and one that says the usual share of each.
+
+    The first finds everything and the second is calibrated, both without knowing anything: they are no baselines of
+    recall and calibration.
+    """
     for metric, of in _FIGURES.items():
         draws = [of(draw) for draw in placebo]
         yield Measured(
@@ -172,7 +176,7 @@ def _figures(
             metric=metric,
             tasks=[task_of(each) for each in _asked(bench)],
             memory=of(claims),
-            baselines={"the usual": of(claims.usually())},
+            baselines={} if metric == "recall" else {"the usual": of(claims.usually())},
             controls={"placebo": _means(draws)} if draws else {},
             lower_is_better=metric == "brier",
             pool=kind,
@@ -183,7 +187,6 @@ def _figures(
         metric="calibration_error",
         queries=len(claims.observed),
         memory=calibration_error(claims.observed, claims.predicted),
-        baselines={"the usual": calibration_error(claims.observed, claims.usual)},
         controls={"placebo": _mean([calibration_error(draw.observed, draw.predicted) for draw in placebo])}
         if placebo
         else {},

@@ -81,6 +81,9 @@ def test_arguments_are_counted_one_by_one(report: Report) -> None:
 def test_outcomes_are_known_of_seen_and_of_unseen_tasks(report: Report) -> None:
     for slice in ("unseen task", "known task"):
         assert row_of(report, "B6", "auc", slice).memory == pytest.approx(1.0)
+        assert row_of(report, "B6", "auc_in_folds", slice).memory == pytest.approx(1.0)
+        # A constant is calibrated whatever it says.
+        assert set(row_of(report, "B6", "calibration_error", slice).controls) <= {"placebo", "random"}
         assert row_of(report, "B6", "brier", slice).memory < 0.05
         assert row_of(report, "B6", "brier", slice).controls["empty"] == pytest.approx(0.25)
         assert row_of(report, "B6", "auc", slice).controls["global"] == 0.5

@@ -155,12 +155,18 @@ def attempts(rows: list[tuple[str, str, str, float]]) -> Attempts:
 
 
 def test_an_attempt_at_a_known_task_is_judged_by_the_others_alone() -> None:
-    found = known_task(
-        attempts([("t", "a", "", 1.0), ("t", "b", "", 1.0), ("u", "a", "", 0.0), ("u", "b", "", 0.0)])
-    )
-    # The first without itself: a third of all; of its task (1 + 1/3) / 2, of its agent (0 + 1/3) / 2.
+    known = attempts([("t", "b", "", 1.0), ("u", "a", "", 0.0), ("u", "b", "", 0.0)])
+    found = known_task(known, attempts([("t", "a", "", 1.0)]))
+    # A third of all succeeded; of its task (1 + 1/3) / 2, of its agent (0 + 1/3) / 2.
     assert found["task + agent"][0] == pytest.approx(2 / 3 + 1 / 6 - 1 / 3)
     assert found["task, agent, averaged"][0] == pytest.approx((2 / 3 + 1 / 6) / 2)
+
+
+def test_the_outcome_that_is_asked_about_does_not_turn_ties_against_the_baseline() -> None:
+    known = attempts([(f"t{n}", "a", "", float(n % 2)) for n in range(10)])
+    asked = attempts([("new", "a", "", 1.0), ("newer", "a", "", 0.0)])
+    for succeeded, failed in known_task(known, asked).values():
+        assert succeeded == failed
 
 
 def test_an_unseen_task_is_judged_by_the_agent_and_by_tasks_like_it() -> None:

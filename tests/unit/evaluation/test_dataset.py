@@ -42,6 +42,21 @@ def test_a_file_is_read_with_what_is_known_of_its_tasks(files: Path) -> None:
     assert [(step.name, step.arguments) for step in gold.actions] == [("take", '{"a":2,"b":1}')]
 
 
+def test_whole_domains_or_agents_are_held_out_instead_of_tasks(tmp_path: Path) -> None:
+    lines = [{**run(number), "domain": f"d{number % 3}", "model": f"m{number // 6}"} for number in range(12)]
+    dataset = load_file(write(tmp_path / "runs.jsonl", *lines))
+    for what, of in (("domain", lambda each: each.context.domain), ("agent", lambda each: each.agent)):
+        bench = Bench(dataset.leaving_out(what))
+        assert len(bench.dataset.folds) == {"domain": 3, "agent": 2}[what]
+        for fold in bench.dataset.folds:
+            known, asked = bench.training(fold), bench.held_out(fold)
+            assert asked
+            assert known
+            assert not {of(each) for each in known} & {of(each) for each in asked}
+    with pytest.raises(ValidationError, match="leave_out must be one of agent, domain"):
+        dataset.leaving_out("task")
+
+
 def test_a_file_without_tasks_has_no_gold(tmp_path: Path) -> None:
     assert load_file(write(tmp_path / "runs.jsonl", run(0))).gold == {}
 

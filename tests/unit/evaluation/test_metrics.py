@@ -16,6 +16,7 @@ from tacit.evaluation.metrics import (
     paired,
     reciprocal_rank,
     separations,
+    separations_within,
     squared_errors,
     within,
 )
@@ -52,6 +53,19 @@ def test_queries_of_one_task_are_one_observation() -> None:
 
 def test_one_task_has_no_standard_error() -> None:
     assert math.isnan(paired([1, 0], [0, 0], ["a", "a"]).standard_error)
+
+
+def test_within_groups_no_query_is_ranked_against_another_group() -> None:
+    came, chances = [True, False, True, False], [0.9, 0.8, 0.2, 0.1]
+    groups = ["sure", "sure", "doubtful", "doubtful"]
+    assert math.fsum(separations(came, chances)) / 4 == pytest.approx(0.75)
+    assert math.fsum(separations_within(came, chances, groups)) / 4 == pytest.approx(1.0)
+
+
+def test_a_group_in_which_all_went_alike_says_nothing() -> None:
+    values = separations_within([True, False, True], [0.2, 0.9, 0.5], ["a", "a", "b"])
+    assert values == pytest.approx([0.0, 0.0, 0.0])
+    assert all(math.isnan(value) for value in separations_within([True], [0.2], ["a"]))
 
 
 def test_the_mean_of_separations_is_the_area_under_the_curve() -> None:

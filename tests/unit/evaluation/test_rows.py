@@ -42,6 +42,14 @@ def test_a_row_is_held_against_its_best_baseline() -> None:
     assert found.standard_error == pytest.approx(math.sqrt(2 * 2 / 9) / 3)
 
 
+def test_a_fixed_baseline_stands_beside_the_best_one() -> None:
+    assert row("B4", "toy", ONE).fixed_baseline is None
+    assert row("B4", "toy", replace(ONE, fixed="weak")).fixed_baseline == "weak"
+    assert row("B4", "toy", replace(ONE, fixed="needs a package")).fixed_baseline is None
+    (pooled,) = pool([("one", replace(ONE, fixed="weak")), ("two", replace(ONE, fixed="weak"))])
+    assert row("B4", POOLED, pooled).fixed_baseline == "weak"
+
+
 def test_of_a_score_where_less_is_better_the_smallest_is_best() -> None:
     brier = Measured("all", "brier", ["a", "b"], [0.1, 0.2], {"x": [0.3, 0.3], "y": [0.2, 0.2]}, {}, True)
     found = row("B6", "toy", brier)
@@ -101,7 +109,7 @@ def test_json_has_no_figure_that_is_no_number() -> None:
     assert data["curves"][0]["lines"]["memory"] == [None]
     assert set(data["rows"][0]) == {
         *("question", "dataset", "slice", "metric", "queries", "memory", "baselines", "controls"),
-        *("best_baseline", "difference", "standard_error"),
+        *("best_baseline", "difference", "standard_error", "fixed_baseline"),
     }
     assert data["left_out"] == [
         {"question": "B1", "dataset": "toy", "what": "all", "reason": "why", "failed": False}

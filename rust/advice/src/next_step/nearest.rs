@@ -11,14 +11,14 @@ use tacit_kernels::sketch;
 /// How many positions vote.
 const NEAREST: usize = 30;
 /// How many positions after one last tool are compared: the newest.
-const MOST_COMPARED: usize = 2_048;
+const MOST_COMPARED: usize = 1_024;
 /// The lengths of the blocks of a sketch: history, result, domain and agent.
 const HISTORY: usize = 64;
 const RESULT: usize = 64;
 const FIELDS: usize = 32;
 const LENGTH: usize = HISTORY + RESULT + FIELDS;
-/// The rarest words of a task that are looked up.
-const MOST_WORDS: usize = 48;
+/// How many texts with a word of the task are read, its rarest words first.
+const MOST_POSTINGS: usize = 1 << 13;
 
 /// The length of each block of a sketch, and its square.
 const SCALE: f32 = 120.0;
@@ -95,8 +95,8 @@ impl NearestPrefixes {
         for (place, (shown, fields)) in places.iter().zip(shown.into_iter().zip(fields)) {
             let at = *place as usize;
             let shown = shown as f32 / SQUARED_SCALE + likeness[self.texts[at] as usize];
-            plain.push((shown / 3.0, self.next[at]));
-            with_fields.push(((shown + fields as f32 / SQUARED_SCALE) / 4.0, self.next[at]));
+            plain.push(vote_of(shown / 3.0, self.next[at]));
+            with_fields.push(vote_of((shown + fields as f32 / SQUARED_SCALE) / 4.0, self.next[at]));
         }
         NearestVotes { plain: votes_of(plain, columns), with_fields: votes_of(with_fields, columns) }
     }
@@ -105,10 +105,14 @@ impl NearestPrefixes {
         let mut likeness = vec![0.0; self.known_texts.len()];
         let mut words = weighted(run.task_words(), rarity, TextKind::Task);
         words.sort_by(|a, b| b.1.total_cmp(&a.1));
-        for (word, weight) in words.into_iter().take(MOST_WORDS) {
-            for (text, other) in self.words.get(&word).into_iter().flatten() {
-                likeness[*text as usize] += weight * other;
+        let mut read = 0;
+        for (texts, weight) in words.iter().filter_map(|(word, weight)| Some((self.words.get(word)?, weight)))
+        {
+            read += texts.len();
+            if read > MOST_POSTINGS {
+                break;
             }
+            texts.iter().for_each(|(text, other)| likeness[*text as usize] += weight * other);
         }
         likeness
     }
@@ -119,17 +123,24 @@ impl NearestPrefixes {
     }
 }
 
+/// A likeness and a column as one number, in the order of the likeness: that of the bits of a number from 0 on.
+fn vote_of(likeness: f32, next: u32) -> u64 {
+    u64::from(likeness.max(0.0).to_bits()) << 32 | u64::from(next)
+}
+
 /// The votes of the most alike, each by the cube of its likeness.
-fn votes_of(mut found: Vec<(f32, u32)>, columns: usize) -> Vec<f32> {
+fn votes_of(mut found: Vec<u64>, columns: usize) -> Vec<f32> {
     let kept = NEAREST.min(found.len());
-    if kept < found.len() {
-        found.select_nth_unstable_by(kept - 1, |a, b| b.0.total_cmp(&a.0));
+    let split = found.len() - kept;
+    if split > 0 {
+        found.select_nth_unstable(split);
     }
     let mut votes = vec![0.0; columns];
     let mut sum = 0.0;
-    for (likeness, next) in &found[..kept] {
-        let vote = likeness.max(0.0).powi(3) + 1e-9;
-        votes[*next as usize] += vote;
+    for vote in &found[split..] {
+        let (likeness, next) = (f32::from_bits((vote >> 32) as u32), *vote as u32);
+        let vote = likeness.powi(3) + 1e-9;
+        votes[next as usize] += vote;
         sum += vote;
     }
     votes.iter_mut().for_each(|vote| *vote /= sum);
