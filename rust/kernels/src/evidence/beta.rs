@@ -52,8 +52,9 @@ impl Interval {
 /// The x below which Beta(a, b) lies with probability `TAIL`: a good start, then steps of the fourth order within a
 /// shrinking bracket.
 fn lower_quantile(a: f64, b: f64, ln_beta: f64) -> f64 {
-    let (mut below, mut above) = (0.0, 1.0);
-    let mut x = start(a, b, ln_beta).clamp(f64::MIN_POSITIVE, 1.0 - f64::EPSILON);
+    // The quantile lies below the mean, and `distribution` is right only there.
+    let (mut below, mut above) = (0.0, a / (a + b));
+    let mut x = start(a, b, ln_beta).clamp(f64::MIN_POSITIVE, above.min(1.0 - f64::EPSILON));
     for _ in 0..60 {
         let density = (a * x.ln() + b * (-x).ln_1p() - ln_beta).exp() / (x * (1.0 - x));
         let excess = distribution(a, b, x, density) - TAIL;
@@ -64,12 +65,15 @@ fn lower_quantile(a: f64, b: f64, ln_beta: f64) -> f64 {
         }
         let (step, remainder) = step(a, b, x, excess / density);
         let next = x + step;
+        if step.abs() <= 1e-15 * x {
+            break;
+        }
         if !(below < next && next < above) {
             x = 0.5 * (below + above);
             continue;
         }
         x = next;
-        if remainder <= 1e-12 * x.min(1.0 - x) || step.abs() <= 1e-15 * x {
+        if remainder <= 1e-12 * x.min(1.0 - x) {
             break;
         }
     }
