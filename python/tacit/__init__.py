@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from .memory import Memory
     from .model.advice import (
         Argument,
+        ChangedArguments,
         Fix,
         Fixes,
         PlanStep,
@@ -121,6 +122,7 @@ _HOMES = {
         "Prediction",
         "SuggestedStep",
         "Suggestion",
+        "ChangedArguments",
         "Fix",
         "Fixes",
     ),
@@ -143,6 +145,7 @@ __all__ = [
     "AsyncMemory",
     "Backoff",
     "Call",
+    "ChangedArguments",
     "CircuitBreaker",
     "Cluster",
     "ClusteringSettings",

@@ -114,6 +114,8 @@ class RecallSettings:
     """How alike an episode's text and the task's must be, by words or by vector, for the episode to be comparable.
 
     An episode of the same domain, or one that begins with the steps so far, is comparable in any case. 0: no floor."""
+    near_copies: int = 2
+    """Of episodes with the same steps, at tasks that are equal but for numbers and ids, so many may be hits. 0: any."""
     half_life_days: float = 30.0
     """The age at which the recency signal has fallen to a half."""
     patterns: int = 5

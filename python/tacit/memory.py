@@ -448,7 +448,7 @@ class Memory:
         `ValidationError` for a `limit` outside 1..100, or for a task or step that breaks its limits.
         """
         opened, query = self._asked("suggest", task, asking, steps=steps, limit=limit, episode_id=episode_id)
-        return self._kept(self._rooms.advisor.suggest(query, limit=limit), opened, query)
+        return self._kept(self._rooms.advisor.suggest(query, limit=limit, now=self._now()), opened, query)
 
     @observed
     def recover(
@@ -479,7 +479,7 @@ class Memory:
         Raises `ValidationError` for a task that breaks its limits.
         """
         _, query = self._asked("predict", task, asking, task_key=task_key)
-        return self._marked(self._rooms.advisor.predict(query))
+        return self._marked(self._rooms.advisor.predict(query, now=self._now()))
 
     @observed
     def playbook(
@@ -499,7 +499,9 @@ class Memory:
         """
         opened, query = self._asked("playbook", task, asking, limit=limit, episode_id=episode_id)
         recalled = self.recall(task, context=query.context, limit=limit, namespace=query.namespace)
-        answer = self._rooms.advisor.playbook(query, recalled, limit=limit, arguments=arguments)
+        answer = self._rooms.advisor.playbook(
+            query, recalled, limit=limit, arguments=arguments, now=self._now()
+        )
         return self._kept(answer, opened, query)
 
     @observed

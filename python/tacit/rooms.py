@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .intake.relearning import Relearner
     from .maintenance.maintainer import Maintainer
     from .maintenance.state import MaintenanceStates
+    from .model.query import Query
 
 T = TypeVar("T")
 _IN_MAKING = "the memory is being set up in the call that this one was made from"
@@ -247,10 +248,15 @@ class Rooms:
         """Suggests, recovers, predicts, plans."""
         from .answers.advisor import Advisor
 
+        def knows_like(asked: Query, now: int) -> bool:
+            self.committer.catch_up()
+            return self.retriever.knows_like(asked, now)
+
         return Advisor(
             store=self.store,
             index=self.index,
             state_of=self.states.of,
             min_episodes=self.settings.maintenance.min_episodes,
+            knows_like=knows_like,
             read_version=self.reader.read_version,
         )

@@ -36,6 +36,7 @@ CHANGED: dict[str, str] = {
     "recover retail": _TASKS,
     "heuristics of a domain": _TASKS,
     "heuristics of an agent": _TASKS,
+    "recall in shop": "of near-copies with the same steps two are shown",
     "recall in lab": _RARITY,
     "recall with a context": _RARITY,
     "recall of decomposed text": "in NFKC it is the text that was stored composed",
@@ -91,6 +92,8 @@ def differences(then: Any, now: Any, place: str = "") -> Iterator[str]:
             else:
                 yield f"{place}.{name}: is not there any more"
     elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
+        if all(isinstance(each, dict) and "id" in each for each in (*then, *now)):
+            then, now = (sorted(each, key=lambda each: str(each["id"])) for each in (then, now))
         for number, (one, other) in enumerate(zip(then, now, strict=True)):
             yield from differences(one, other, f"{place}[{number}]")
     elif then != now:
@@ -98,9 +101,22 @@ def differences(then: Any, now: Any, place: str = "") -> Iterator[str]:
 
 
 def is_comparison(difference: str) -> bool:
-    """Return True for a comparison of success: attempts at one task are compared among themselves now."""
+    """Return True for a comparison or an interval of success.
+
+    Attempts at one task are compared among themselves now, and an interval takes one trial an episode.
+    """
     place = difference.split(": ", 1)[0]
-    return place.rsplit(".", 1)[-1] in ("odds_ratio", "odds_low", "odds_high", "undecided")
+    if "by confidence" in place:  # a page of the surest, by the intervals of now
+        return True
+    return place.rsplit(".", 1)[-1] in (
+        "odds_ratio",
+        "odds_low",
+        "odds_high",
+        "undecided",
+        "mean",
+        "low",
+        "high",
+    )
 
 
 def without_relearn_pending(answer: Any) -> Any:

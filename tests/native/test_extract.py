@@ -61,9 +61,16 @@ def test_tool_sequences_are_the_runs_of_the_episode(taken: list[Step]) -> None:
     assert counted(found) == runs([step.tool for step in taken])
 
 
-@given(steps)
-def test_recoveries_are_the_errors_with_what_came_next(taken: list[Step]) -> None:
-    found = _native.error_recoveries(trajectory_of(episode_of(taken)), limit=10_000)
+OUTCOMES = {
+    0.0: Outcome.failure("no"),
+    0.5: Outcome.partial(completed=["a"], failed=["b"]),
+    1.0: Outcome.success(),
+}
+
+
+@given(steps, st.sampled_from([*OUTCOMES]))
+def test_recoveries_are_the_errors_with_what_came_next(taken: list[Step], share: float) -> None:
+    found = _native.error_recoveries(trajectory_of(episode_of(taken, OUTCOMES[share])), limit=10_000)
     expected: Counter[tuple[str, str, str, float]] = Counter()
     classes = [None if step.error is None else _native.error_class(step.error) for step in taken]
     for place, (step, name) in enumerate(zip(taken, classes, strict=True)):
@@ -71,7 +78,9 @@ def test_recoveries_are_the_errors_with_what_came_next(taken: list[Step]) -> Non
             after = taken[place + 1] if place + 1 < len(taken) else None
             later = [(taken[n].tool, classes[n]) for n in range(place + 1, len(taken))]
             helped = after is not None and after.ok is True and (step.tool, name) not in later
-            expected[step.tool, name, after.tool if after else "<gave up>", float(helped)] += 1
+            ends = place + 2 >= len(taken)
+            ok = (share if ends else 1.0) if helped else 0.0
+            expected[step.tool, name, after.tool if after else "<gave up>", ok] += 1
     assert (
         Counter((f.content["tool"], f.content["error"], f.content["next"], f.ok) for f in found) == expected
     )

@@ -135,13 +135,44 @@ def test_the_attempts_at_the_tasks_of_episodes_are_counted_and_the_best_come_fir
     ids = [attempt.id for attempt in attempts]
     asked = [ids[5], ids[2], ids[6], ids[7], ids[0]]
     assert index.task_attempts("default", asked, 2) == [
-        (1, 0, []),
-        (5, 3, [ids[1], ids[3]]),
-        (0, 0, []),
-        (0, 0, []),
-        (5, 3, [ids[1], ids[3]]),
+        (1, 0, [], 1, 0),
+        (5, 3, [ids[1], ids[3]], 1, 0),
+        (0, 0, [], 0, 0),
+        (0, 0, [], 0, 0),
+        (5, 3, [ids[1], ids[3]], 1, 1),
     ]
-    assert index.task_attempts("nowhere", asked[:1], 2) == [(0, 0, [])]
+    assert index.task_attempts("nowhere", asked[:1], 2) == [(0, 0, [], 0, 0)]
+
+
+def test_near_copies_have_the_same_steps_at_tasks_that_are_equal_but_for_numbers() -> None:
+    attempts = [
+        Attempt(1, "check order 17", tools=("look",)),
+        Attempt(2, "check order W-23", tools=("look",), base=0.0),
+        Attempt(3, "check order 18", tools=("look", "look")),
+        Attempt(4, "check parcel 18", tools=("look",)),
+        Attempt(5, "refund the order that never came", tools=("look", "refund")),
+    ]
+    index = index_of(attempts)
+    counts = index.task_attempts("default", [each.id for each in attempts], 1)
+    assert [(copies, succeeded) for *_, copies, succeeded in counts] == [
+        (2, 1),
+        (2, 1),
+        (1, 1),
+        (1, 1),
+        (1, 1),
+    ]
+    hits = [hit.id for hit in recall(index, "check order 5", per_copy=1, limit=9)]
+    assert len(hits) == 4
+    assert len({attempts[0].id, attempts[1].id} & set(hits)) == 1
+
+
+def test_near_copies_do_not_take_all_places_among_the_candidates() -> None:
+    copies = [Attempt(number, f"check the order {number}", tools=("look",)) for number in range(1, 200)]
+    other = Attempt(200, "refund the order", tools=("look", "refund"))
+    index = index_of([*copies, other])
+    found = recall(index, "check the order and refund", candidates=20, limit=3, per_copy=1)
+    assert [hit.id for hit in found if hit.id == other.id]
+    assert len(found) == 2
 
 
 def test_earlier_attempts_are_those_at_the_key_that_are_left_the_latest_failure_by_id() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
@@ -14,6 +15,7 @@ from .._native import TEXT_VERSION, Index, beta_interval, error_class, new_id
 from ..model.advice import (
     FINISH,
     Argument,
+    ChangedArguments,
     Fix,
     Fixes,
     PlanStep,
@@ -30,14 +32,22 @@ from ..model.query import Query
 from ..model.recall import NOTHING_COMPARABLE, Reason, Recall
 from ..redaction import MARKER
 from ..storage import FollowLock, Store, catch_up
+from .changes import Change, alike, changes_of, summarised
 from .question import record_of
 from .rules import is_part_of
 
 if TYPE_CHECKING:
-    from .._native import SuggestedRow, SummaryRow
+    from .._native import PredictionRow, SuggestedRow, SummaryRow
 
 FilledRow: TypeAlias = tuple[str, bytes | None, str | None]
 """A parameter's name, its value as msgpack (`None`: not filled), and the source of the value."""
+
+
+class _Steps(msgspec.Struct, gc=False):
+    steps: tuple[Step, ...] = ()
+
+
+_STEPS = msgspec.msgpack.Decoder(_Steps)
 _VALUES = msgspec.msgpack.Decoder()
 _REDACTED = MARKER.encode()
 
@@ -57,6 +67,7 @@ class Advisor:
         index: Index,
         state_of: Callable[[str], MaintenanceState],
         min_episodes: int,
+        knows_like: Callable[[Query, int], bool],
         read_version: Callable[[], int] = lambda: TEXT_VERSION,
     ) -> None:
         self._store = store
@@ -64,16 +75,19 @@ class Advisor:
         self._state_of = state_of
         self._read_version = read_version
         self._min_episodes = min_episodes
+        self._knows_like = knows_like
         self._models = _native.Advisor()
         self._following = FollowLock()
         self._fitting = threading.RLock()
 
-    def suggest(self, query: Query, *, limit: int) -> Suggestion:
-        """See `Memory.suggest`."""
+    def suggest(self, query: Query, *, limit: int, now: int) -> Suggestion:
+        """See `Memory.suggest`. Without a comparable episode there are no steps."""
         started = time.perf_counter()
         record = record_of(query)
         self._learn(query.namespace)
         rows = self._models.suggest(record, limit)
+        if not self._is_comparable(query, rows, now):
+            rows = []
         tools = [row.tool for row in rows if row.tool is not None]
         filled = dict(zip(tools, self._models.arguments(record, tools), strict=True))
         return Suggestion(
@@ -82,6 +96,12 @@ class Advisor:
             degraded=() if rows else (NOTHING_COMPARABLE,),
             elapsed_ms=(time.perf_counter() - started) * 1_000,
         )
+
+    def _is_comparable(self, query: Query, rows: Sequence[SuggestedRow], now: int) -> bool:
+        """True if a run took a step after the same last tool, or if the task or the start alone is like a known one."""
+        if query.steps and any(row.episodes for row in rows):
+            return True
+        return self._knows_like(query, now) if query.task else not query.steps
 
     def recover(self, query: Query, failed: Step, *, limit: int) -> Fixes:
         """See `Memory.recover`; `failed` is the last step of `query`."""
@@ -96,22 +116,46 @@ class Advisor:
         enough = self._min_episodes  # with fewer tries "never helped" may be chance
         in_vain = {tool for tool, row in known.items() if row.successes == 0 and row.episodes >= enough}
         found = self._models.recover(record_of(query), failed.tool, named, limit + len(in_vain))
-        rows = [row for row in found if row.tool not in in_vain][:limit]
+        rows = [row for row in found if row.support and row.tool not in in_vain][:limit]
         return Fixes(
             error_class=named,
             tool=failed.tool,
             ways=tuple(
-                _way(row.tool, row.probability, known.get(row.tool), self._min_episodes)
+                replace(
+                    _way(row.tool, row.probability, known.get(row.tool), self._min_episodes),
+                    changed=self._changed(row.episodes, failed.tool, named)
+                    if row.tool == failed.tool
+                    else None,
+                )
                 for row in rows
                 if row.tool
             ),
             degraded=() if known else ("error_class",),
         )
 
-    def predict(self, query: Query) -> Prediction:
-        """See `Memory.predict`."""
+    def predict(self, query: Query, *, now: int) -> Prediction:
+        """See `Memory.predict`. A task that is like no known one says nothing: its text is left out."""
         catch_up(self._store, self._models, self._following)
-        row = self._models.predict(record_of(query))
+        is_known = query.task_key is not None and bool(
+            self._index.by_task_key(query.namespace, query.task_key)
+        )
+        if not is_known and not self._knows_like(query, now):
+            query = replace(query, task="", task_key=None)
+            return self._base_rate(query)
+        return self._prediction(self._models.predict(record_of(query)))
+
+    def _base_rate(self, query: Query) -> Prediction:
+        """The odds of a task of which nothing is known: those of the agent, or else the base rate."""
+        found = self._prediction(self._models.predict(record_of(query)))
+        if query.agent is not None:
+            return found
+        rate = found.base_rate
+        reasons = (Reason("base", rate, 1.0),)
+        return replace(
+            found, success=rate, low=min(found.low, rate), high=max(found.high, rate), reasons=reasons
+        )
+
+    def _prediction(self, row: PredictionRow) -> Prediction:
         success, low, high = row.success
         steps, steps_low, steps_high = row.steps or (None, None, None)
         return Prediction(
@@ -128,13 +172,13 @@ class Advisor:
             degraded=() if row.support else (NOTHING_COMPARABLE,),
         )
 
-    def playbook(self, query: Query, recalled: Recall, *, limit: int, arguments: bool) -> Playbook:
+    def playbook(self, query: Query, recalled: Recall, *, limit: int, arguments: bool, now: int) -> Playbook:
         """See `Memory.playbook`; pitfalls and rules are those that were recalled for the task.
 
         A pitfall that the plan itself does is left out. Without a comparable episode there is no plan.
         """
         record = record_of(query)
-        success = self.predict(query)
+        success = self.predict(query, now=now)
         plan = self._models.plan(record, limit)
         planned = plan.steps if recalled.hits else []
         tools = [tool for tool, _ in planned]
@@ -149,7 +193,25 @@ class Advisor:
             heuristics=recalled.heuristics,
             episodes=tuple(as_text(id) for id in plan.episodes) if recalled.hits else (),
             degraded=tuple(dict.fromkeys((*recalled.degraded, *success.degraded))),
+            changed=tuple(
+                summarised(group) for group in alike(self._changes(plan.episodes if tools else []))
+            ),
         )
+
+    def _changes(self, episodes: Sequence[bytes]) -> Iterator[Change]:
+        for payload in self._store.get_many("episode", list(episodes)):
+            if payload is not None:
+                yield from changes_of(_STEPS.decode(payload).steps)
+
+    def _changed(self, episodes: Sequence[bytes], tool: str, named: str) -> ChangedArguments | None:
+        """What most of these episodes changed when the tool failed with an error of this class."""
+        of_error = [
+            each
+            for each in self._changes(episodes)
+            if each.tool == tool and error_class(each.error) in (named, each.error)
+        ]
+        groups = alike(of_error)
+        return summarised(groups[0]) if groups else None
 
     def _plan_arguments(
         self, namespace: str, record: bytes, tools: Sequence[str]

@@ -19,6 +19,7 @@ from ..errors import ValidationError
 from ..model.advice import (
     FINISH,
     Argument,
+    ChangedArguments,
     Fix,
     Fixes,
     PlanStep,
@@ -30,7 +31,8 @@ from ..model.advice import (
 from ..model.episode import Json, Step
 from ..model.pattern import Heuristic, Pattern
 from ..model.recall import Hit, NextStep, Recall, Run
-from .rules import StepSymbol, is_part_of, moves_of
+from .changes import Change, alike, changes_of, summarised
+from .rules import StepSymbol, ends_run, is_part_of, moves_of
 
 CountTokens: TypeAlias = Callable[[str], int]
 
@@ -71,15 +73,20 @@ class Line:
     under: Line | None = None
 
 
-def render(lines: Sequence[Line], *, max_tokens: int, count_tokens: CountTokens | None = None) -> str:
+def render(
+    lines_within: Callable[[int], Sequence[Line]], *, max_tokens: int, count_tokens: CountTokens | None = None
+) -> str:
     """The lines as a fenced block of at most `max_tokens` tokens; an empty text for no lines.
 
-    A token is a third of a UTF-8 byte count, rounded up, unless `count_tokens` counts them. Raises `ValidationError`
-    if not even the empty block fits.
+    `lines_within` makes the lines for a budget. A token is a third of a UTF-8 byte count, rounded up, unless
+    `count_tokens` counts them. Raises `ValidationError` if not even the empty block fits.
     """
+    if isinstance(max_tokens, bool) or not isinstance(max_tokens, int):
+        raise ValidationError("max_tokens", "a whole number", repr(max_tokens))
     least = (count_tokens or estimated_tokens)(f"{HEAD}\n{TAIL}")
     if least > max_tokens:
         raise ValidationError("max_tokens", f"at least {least}", str(max_tokens))
+    lines = lines_within(max_tokens)
     return _Block(lines, max_tokens, count_tokens).text() if lines else ""
 
 
@@ -250,7 +257,7 @@ def recall_lines(recall: Recall, max_tokens: int) -> list[Line]:
 
 
 def _near_copies(hits: Iterable[Hit]) -> list[list[Hit]]:
-    """Hits whose tasks are equal but for digits and case, together, in the order of the best of them."""
+    """Hits whose tasks are equal but for numbers, ids and case, together, in the order of the best of them."""
     groups: dict[str, list[Hit]] = {}
     for hit in hits:
         groups.setdefault(_template(hit.task), []).append(hit)
@@ -265,11 +272,19 @@ def _is_success(run: Run) -> bool:
     return run.outcome.kind == "success"
 
 
+def _shape(run: Run) -> tuple[object, ...]:
+    """The calls of a run without their values: near-copies of one shape are stated once."""
+    return tuple(
+        (step.tool, tuple(step.parameters) if isinstance(step.parameters, dict) else None)
+        for step in _succeeded(run)
+    )
+
+
 def _template(task: str) -> str:
-    return " ".join("".join("0" if each.isdigit() else each for each in task.casefold()).split())
+    words = task.casefold().split()
+    return " ".join("0" if any(each.isdigit() for each in word) else word for word in words)
 
 
-_ENDS = {FINISH, "<gave up>"}
 _Call: TypeAlias = tuple[int, Step, str]
 """The place of a call in its run, the step, and the call as it is shown."""
 _REPEAT, _SIMILAR, _FAILED, _USUAL = range(4)
@@ -307,7 +322,13 @@ class _Stated:
         yield head
         yield from _won(won, head, rank)
         yield from _artifacts(wins[0], head, rank)
+        of_copies = {run.id for hit in group if not _is_same(asked, hit.task) for run in hit.runs}
+        shapes = {_shape(wins[0])}
         for run in wins[1:]:
+            if run.id in of_copies and _shape(run) in shapes:
+                self._note_plan(run)
+                continue
+            shapes.add(_shape(run))
             for number, _, call in self._new_calls(run):
                 yield Line("call", (f"also: {call}",), (*rank, 10_000, number), head)
 
@@ -347,12 +368,15 @@ class _Stated:
     # --- lessons ---
 
     def fixes(self, runs: Iterable[Run]) -> Iterator[Line]:
-        """The argument that changed between a failed call and the same tool's next success."""
-        for run in runs:
-            for text in _changed_arguments(run):
-                if text not in self.lessons:
-                    self.lessons.add(text)
-                    yield Line("lesson", (text,), (_SIMILAR, _LESSONS, len(self.lessons)))
+        """The argument that changed between a failed call and the same tool's next success; equal changes once."""
+        changes = (
+            change for run in {run.id: run for run in runs}.values() for change in changes_of(run.steps)
+        )
+        for group in alike(changes):
+            text = _change_text(group)
+            if text and text not in self.lessons:
+                self.lessons.add(text)
+                yield Line("lesson", (text,), (_SIMILAR, _LESSONS, len(self.lessons)))
 
     def rules(self, heuristics: Iterable[Heuristic]) -> Iterator[Line]:
         """Rules whose evidence is decided."""
@@ -379,7 +403,7 @@ class _Stated:
     def pitfalls(self, pitfalls: Iterable[Pattern]) -> Iterator[Line]:
         """Ways of working that do decidedly worse than their alternatives and are no part of the shown calls."""
         for number, pattern in enumerate(pitfalls):
-            if _is_decided(pattern, better=False) and not _ends(pattern) and not self._is_stated(pattern):
+            if _is_decided(pattern, better=False) and not ends_run(pattern) and not self._is_stated(pattern):
                 yield Line(
                     "pitfall",
                     (f"avoid, {_odds(pattern)}: {escaped(pattern.text)}",),
@@ -428,6 +452,13 @@ def _is_same(asked: str, task: str) -> bool:
 
 def _how_it_went(group: Sequence[Hit]) -> str:
     attempts, successes = sum(hit.attempts for hit in group), sum(hit.successes for hit in group)
+    of_steps = {
+        hit.tools: hit for hit in group
+    }.values()  # near-copies have the same steps and are counted once
+    copies = sum(hit.near_copies for hit in of_steps)
+    if copies > attempts:
+        succeeded = sum(hit.near_copies_succeeded for hit in of_steps)
+        return f"{succeeded} of {copies} attempts like this succeeded"
     if attempts == 0:
         outcome = group[0].outcome
         return "outcome unknown" if outcome == "unknown" else outcome
@@ -445,29 +476,38 @@ def _succeeded(run: Run) -> list[Step]:
     return (steps or [step for step in run.steps if step.ok is None])[:_SHOWN_CALLS]
 
 
-def _changed_arguments(run: Run) -> Iterator[str]:
-    """A sentence for each failed call whose tool succeeded later with other arguments.
+def _change_text(group: Sequence[Change]) -> str:
+    """A sentence about changes that are alike, with a value of each argument; empty if the values would not fit.
 
-    A change is stated only if its values stand in the sentence whole: some arguments stayed the same, or all are short.
+    Some arguments stayed the same, or all changes are short: a call that is new altogether is no lesson.
     """
-    for number, failed in enumerate(run.steps):
-        later = (step for step in run.steps[number + 1 :] if step.tool == failed.tool and step.ok)
-        fixed = next(later, None) if failed.ok is False else None
-        if fixed is None or not isinstance(failed.parameters, dict) or not isinstance(fixed.parameters, dict):
-            continue
-        before, after = failed.parameters, fixed.parameters
-        changed = {name: value for name, value in after.items() if before.get(name, ...) != value}
-        changes = [f"{escaped(name)} = {json_text(value)}" for name, value in changed.items()]
-        changes += [f"no {escaped(name)}" for name in before if name not in after]
-        stated = ", ".join(changes)
-        if changes and len(stated) <= (_LONG_VALUE if len(changed) < len(after) else _SHORT_CHANGE):
-            error = escaped(failed.error or failed.status or "error", _SAID[1])
-            yield f'after {escaped(failed.tool)} failed with "{error}" it worked with {stated}'
+    first, found = group[0], summarised(group)
+    stated = _stated_changes(found, first)
+    if not stated or len(stated) > (_SHORT_CHANGE if first.is_whole else _LONG_VALUE):
+        return ""
+    error = escaped(first.error, _SAID[1])
+    times = f" {len(group)} times" if len(group) > 1 else ""
+    return f'after {escaped(first.tool)} failed with "{error}" it worked{times} with {stated}'
 
 
-def _ends(pattern: Pattern) -> bool:
-    """True if the pattern says to end the run: the end of a run that failed is no advice."""
-    return _ENDS & {pattern.content.get("choose"), pattern.content.get("next")} != set()
+def _stated_changes(found: ChangedArguments, example: Change | None = None) -> str:
+    """The changed arguments in words: the value that was always the same, else its source, else the one of the example.
+
+    An argument without any of these is left out.
+    """
+    changes = []
+    for argument in found.arguments:
+        name = escaped(argument.name)
+        shown = json_text(example.after[argument.name]) if example else None
+        if argument.filled:
+            changes.append(f"{name} = {json_text(argument.value)}")
+        elif argument.source and found.episodes > 1:
+            changes.append(f"{name} = {escaped(argument.source)}" + (f", as {shown}" if shown else ""))
+        elif shown:
+            changes.append(f"{name} = {shown}" + (" and other values" if found.episodes > 1 else ""))
+        elif argument.source:
+            changes.append(f"{name} = {escaped(argument.source)}")
+    return ", ".join([*changes, *(f"no {escaped(name)}" for name in found.dropped)])
 
 
 def _is_decided(pattern: Pattern, *, better: bool) -> bool:
@@ -561,7 +601,17 @@ def _fix(fix: Fix) -> str:
     ]
     said = f", {', '.join(doubts)}" if doubts else ""
     worked = f"worked {fix.successes:g} of {fix.trials} times ({fix.low:.0%} to {fix.high:.0%})"
-    return f"{_tool(fix.tool)}: {worked}{said}"
+    return f"{_tool(fix.tool)}{_again(fix.changed)}: {worked}{said}"
+
+
+def _again(changed: ChangedArguments | None) -> str:
+    """The difference between the call that failed and the one that worked."""
+    if changed is None:
+        return ""
+    if not changed.arguments and not changed.dropped:
+        return " again with the same arguments"
+    stated = _stated_changes(changed)
+    return f" again with {stated}" if stated else " again with other arguments"
 
 
 def prediction_lines(prediction: Prediction) -> list[Line]:
@@ -597,4 +647,19 @@ def playbook_lines(playbook: Playbook, max_tokens: int) -> list[Line]:
         Line("step", (f"{number}. {_with_arguments(step)}",), (0, number), head)
         for number, step in enumerate(playbook.steps, 1)
     ]
-    return [head, *steps, *stated.rules(playbook.heuristics), *stated.pitfalls(playbook.pitfalls)]
+    planned = {step.tool for step in playbook.steps}
+    fixes = [
+        Line("lesson", (text,), (1, number), head)
+        for number, changed in enumerate(playbook.changed)
+        if changed.tool in planned and (text := _fix_of_plan(changed))
+    ]
+    return [head, *steps, *fixes, *stated.rules(playbook.heuristics), *stated.pitfalls(playbook.pitfalls)]
+
+
+def _fix_of_plan(changed: ChangedArguments) -> str:
+    """What to change when a step of the plan fails; empty if nothing that a plan could name changed."""
+    stated = _stated_changes(changed)
+    if not stated or len(stated) > _LONG_VALUE:
+        return ""
+    error = escaped(changed.error, _SAID[1])
+    return f'if {escaped(changed.tool)} fails with "{error}": again with {stated}'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import msgspec
@@ -22,13 +22,15 @@ from ..model.query import Query
 from ..model.recall import NOTHING_COMPARABLE, Hit, NextStep, Reason, Recall
 from ..model.usage import Usage
 from ..storage.base import Store
-from .rules import applicable, is_part_of, reconciled
+from .rules import applicable, ends_run, is_part_of, reconciled
 
 DAY_S = 86_400.0
 _SAME = 0.5
 """The least value of the context for the same domain, and of the steps so far for the same beginning."""
 _LEXICAL_SHARE = 0.3
 """The share of the floor that holds for words alone: their values are smaller than those of vectors."""
+_LOOKED_AT = 5
+"""Hits that are looked at to see if anything is comparable."""
 _SHOWN_RUNS = 3
 """Successes of a hit's task that the answer carries."""
 
@@ -176,9 +178,20 @@ class Retriever:
             candidates=self.settings.candidates,
             weights=self._weights,
             half_life_s=self.settings.half_life_days * DAY_S,
+            per_copy=self.settings.near_copies,
             diversity=self.settings.diversity,
             **_asked(query),
         )
+
+    def knows_like(self, asked: Query, now: int) -> bool:
+        """True if an episode is comparable with the question: by its domain, its task's text, or the steps so far."""
+        domain = asked.context.domain
+        if not self.settings.relevance_floor:
+            return True
+        if domain != TaskContext().domain and self.index.medians(asked.namespace, domain)[3]:
+            return True
+        rows, _, _ = self._choose(self._encode(asked, now), _LOOKED_AT)
+        return any(self._is_comparable(row.reasons) for row in rows)
 
     def _is_comparable(self, reasons: Reasons) -> bool:
         """True if the texts are alike, or else the domain or the steps so far."""
@@ -190,13 +203,14 @@ class Retriever:
     def _hits(self, namespace: str, rows: Sequence[tuple[HitRow, Reasons]]) -> tuple[Hit, ...]:
         """The hits with the best successes of their tasks, read from the store together."""
         tasks = self.index.task_attempts(namespace, [row.id for row, _ in rows], _SHOWN_RUNS)
-        ids = dict.fromkeys([*(row.id for row, _ in rows), *(id for _, _, best in tasks for id in best)])
+        ids = dict.fromkeys([*(row.id for row, _ in rows), *(id for _, _, best, *_ in tasks for id in best)])
         payloads = dict(zip(ids, self.store.get_many("episode", list(ids)), strict=True))
         hits = []
-        for (row, reasons), (attempts, successes, best) in zip(rows, tasks, strict=True):
+        for (row, reasons), (attempts, successes, best, *copies) in zip(rows, tasks, strict=True):
             payload = payloads[row.id]
             if payload is not None:
-                hits.append(_hit(row, reasons, payload, attempts, successes))
+                hit = _hit(row, reasons, payload, attempts, successes)
+                hits.append(replace(hit, near_copies=copies[0], near_copies_succeeded=copies[1]))
                 won = [record for id in best if (record := payloads[id]) is not None]
                 hits[-1].carry(won or [payload])
         return tuple(hits)
@@ -220,7 +234,11 @@ class Retriever:
             worked = [row for row in worked if state.state(row.id) not in ("retired", "pitfall")]
             failed = [row for row in failed if state.state(row.id) != "retired"]
         namespace = query.namespace
-        return self._described(namespace, worked, state), self._described(namespace, failed, state)
+        pitfalls = self._described(namespace, failed, state)
+        # Every run ends: to end it is no way of working to warn of.
+        return self._described(namespace, worked, state), tuple(
+            each for each in pitfalls if not ends_run(each)
+        )
 
     def _next_steps(self, query: _EncodedQuery, nearest: list[tuple[bytes, float]]) -> tuple[NextStep, ...]:
         ranked = self.index.next_steps(list(query.tools), nearest)

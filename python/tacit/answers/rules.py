@@ -98,6 +98,11 @@ def _left(advice: tuple[_Advice, ...], dropped: set[str]) -> tuple[_Advice, ...]
     return tuple(each for each in advice if each.id not in dropped)
 
 
+def ends_run(pattern: Pattern) -> bool:
+    """True if the pattern says to end the run, after an error or without one."""
+    return {"<gave up>", FINISH} & {pattern.content.get("choose"), pattern.content.get("next")} != set()
+
+
 def is_part_of(advice: Pattern | Heuristic, tools: Sequence[str]) -> bool:
     """True if a run of these tools does as the advice says: such a pitfall contradicts the run."""
     moves = moves_of(advice)

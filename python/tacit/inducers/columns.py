@@ -34,8 +34,9 @@ class Columns:
     result: Integers
     errors: Integers
     choose: Integers
-    worked: NDArray[np.bool_]
-    """True for each choice whose step went well and whose error did not come back."""
+    worked: Shares
+    """1 for a choice whose step went well and whose error did not come back; for one that ended the run, the share of
+    its outcome."""
     features: NDArray[np.int64]
     """One row an episode: `FEATURES`, then its approach and its task."""
     outcomes: Shares
@@ -55,7 +56,10 @@ class Columns:
             rows[:, 0] = (np.cumsum(chosen) - 1)[rows[:, 0]]
             features, outcomes = features[chosen], outcomes[chosen]
         episode, _, after, result, errors, _, choose, ok, came_back = rows.T
-        worked = (ok == 1) & (came_back == 0)
+        worked = ((ok == 1) & (came_back == 0)).astype(float)
+        # The last choice of an episode is to finish, so a step before it ended the run.
+        ends = np.append(choose[1:] == FINISH, False) & (choose != FINISH)
+        worked[ends] *= outcomes[episode[ends]]
         return cls(
             names,
             choices.approaches,

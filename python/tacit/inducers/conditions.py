@@ -60,7 +60,7 @@ def _error(columns: Columns, rows: Integers, after: int, result: int) -> Conditi
         strata=columns.circumstances,
         episode=columns.episode[rows],
         action=columns.choose[rows],
-        success=columns.worked[rows].astype(float),
+        success=columns.worked[rows],
         describe=deed,
         row=rows,
     )

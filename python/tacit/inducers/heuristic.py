@@ -89,8 +89,8 @@ class Heuristics:
         some: Mask | None = None,
         **said: Any,
     ) -> _Rule:
-        trials, successes = evidence.trials, evidence.successes
-        _, low, high = _native.beta_interval(min(successes, float(trials)), trials)
+        trials, successes, shown = evidence.trials, evidence.successes, evidence.episodes
+        _, low, high = _native.beta_interval(min(evidence.by_episode, float(shown)), shown)
         odds = Odds(*evidence.odds)
         named: dict[str, Any] = {"parents": deed.parents, **said}
         heuristic = Heuristic(

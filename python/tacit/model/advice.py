@@ -101,7 +101,36 @@ class Suggestion:
         """
         from ..answers.prompt import render, suggestion_lines
 
-        return render(suggestion_lines(self), max_tokens=max_tokens, count_tokens=count_tokens)
+        return render(lambda _: suggestion_lines(self), max_tokens=max_tokens, count_tokens=count_tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedArguments:
+    """The arguments that changed between a failed call and the next success of the same tool.
+
+    An argument is `filled` if its value was always the same; `source` names the earlier result that its values came
+    from. `dropped` are arguments that the successful calls did without. No arguments at all: the same call worked.
+    `episodes` counts the runs that show it.
+
+    Example:
+        >>> from tacit import Memory
+        >>> memory = Memory()
+        >>> for n in range(3):
+        ...     with memory.episode(f"Cancel order {n}") as episode:
+        ...         _ = episode.log("get_order", output={"payment": f"card_{n}"})
+        ...         _ = episode.log("cancel_order", parameters={"order": n}, error="refund_to is missing")
+        ...         _ = episode.log("cancel_order", parameters={"order": n, "refund_to": f"card_{n}"}, output="ok")
+        ...         _ = episode.succeed()
+        >>> changed = memory.recover("refund_to is missing", tool="cancel_order").ways[0].changed
+        >>> [(argument.name, argument.source) for argument in changed.arguments]
+        [('refund_to', 'payment from get_order')]
+    """
+
+    tool: str
+    error: str
+    arguments: tuple[Argument, ...]
+    dropped: tuple[str, ...] = ()
+    episodes: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +142,7 @@ class Fix:
     interval compares the success of episodes with this fix and with other fixes of the same error, among the same
     agents and difficulties (Mantel-Haenszel); `None` means nothing to compare with. `undecided` means that the
     interval contains 1 or is missing; `weak` that fewer than `MaintenanceSettings.min_episodes` episodes used it.
+    `changed` says what was different when the same tool worked; `None` for another tool, or if no run shows it.
 
     Example:
         >>> from tacit import Memory
@@ -139,6 +169,7 @@ class Fix:
     odds_high: float | None = None
     undecided: bool = True
     weak: bool = True
+    changed: ChangedArguments | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +177,7 @@ class Fixes:
     """Ranked fixes for an error of this class, the likeliest to work first.
 
     `degraded` holds "error_class" if this class of error was never seen after this tool: the fixes are then those of
-    its other errors, or of the errors of all tools, without evidence of their own.
+    its other errors, without evidence of their own, or none.
 
     Example:
         >>> from tacit import Memory
@@ -173,7 +204,7 @@ class Fixes:
         """
         from ..answers.prompt import fixes_lines, render
 
-        return render(fixes_lines(self), max_tokens=max_tokens, count_tokens=count_tokens)
+        return render(lambda _: fixes_lines(self), max_tokens=max_tokens, count_tokens=count_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +212,9 @@ class Prediction:
     """How a task will go: the probability of success with a 95% interval, expected steps and reward.
 
     `success` is the sum of `value * weight` over `reasons`. `base_rate` is the mean of the share of success in the
-    namespace (Jeffreys prior); `support` the weight of comparable tasks: 0 says that none is known, and `success` is
-    then that of the agent and the domain, or the base rate if they are unknown too (a half in an empty memory).
+    namespace (Jeffreys prior); `support` the weight of comparable tasks: 0 says that none is known, `degraded` holds
+    "nothing_comparable", and `success` is then that of the agent and the domain, or the base rate if they are unknown
+    too (a half in an empty memory).
     `steps` is the expected number of steps of a success; `None` means unknown, as for `reward`.
 
     Example:
@@ -221,7 +253,7 @@ class Prediction:
         """
         from ..answers.prompt import prediction_lines, render
 
-        return render(prediction_lines(self), max_tokens=max_tokens, count_tokens=count_tokens)
+        return render(lambda _: prediction_lines(self), max_tokens=max_tokens, count_tokens=count_tokens)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,8 +281,9 @@ class PlanStep:
 class Playbook:
     """One plan merged from the successes of the nearest tasks, with the odds, the pitfalls and the rules.
 
-    `id` is the receipt; `episodes` are those that the plan was merged from, the nearest task's first. A memory without
-    a success has no steps.
+    `id` is the receipt; `episodes` are those that the plan was merged from, the nearest task's first. Steps that failed
+    are no part of a plan: `changed` says what was different when their tools worked. A memory without a success has no
+    steps.
 
     Example:
         >>> from tacit import Memory
@@ -273,6 +306,7 @@ class Playbook:
     heuristics: tuple[Heuristic, ...] = ()
     episodes: tuple[str, ...] = ()
     degraded: tuple[str, ...] = ()
+    changed: tuple[ChangedArguments, ...] = ()
 
     def to_prompt(self, *, max_tokens: int = 1_000, count_tokens: Callable[[str], int] | None = None) -> str:
         """The plan with its arguments as a fenced block of data for a prompt.
@@ -287,4 +321,6 @@ class Playbook:
         """
         from ..answers.prompt import playbook_lines, render
 
-        return render(playbook_lines(self, max_tokens), max_tokens=max_tokens, count_tokens=count_tokens)
+        return render(
+            lambda budget: playbook_lines(self, budget), max_tokens=max_tokens, count_tokens=count_tokens
+        )

@@ -88,7 +88,8 @@ class Hit(_Records):
     """A past episode that is like the task; `score == sum(reason.value * reason.weight for reason in reasons)`.
 
     `attempts` counts the judged episodes of the same task and `successes` those that succeeded; `runs` are the best
-    of these, or the hit itself.
+    of these, or the hit itself. `near_copies` counts the judged episodes with the same steps at tasks that are equal
+    but for numbers and ids, the hit included, and `near_copies_succeeded` those that succeeded.
 
     Example:
         >>> from tacit import Memory
@@ -117,6 +118,8 @@ class Hit(_Records):
     ended_at: int
     attempts: int = 0
     successes: int = 0
+    near_copies: int = 0
+    near_copies_succeeded: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +148,9 @@ class Recall:
     """The answer of a memory about a task.
 
     `id` is the receipt. `hits` are similar episodes, best first; `patterns` are theirs, with their evidence;
-    `heuristics` are rules that apply, once maintenance induced some; `pitfalls` are ways of working that surely fail
-    more often than not and surely do worse than the alternatives. No move is both recommended and warned of.
+    `heuristics` are rules that apply, once maintenance induced some; `pitfalls` are ways of working that succeed less
+    often than the base rate of their domains and agents and surely do worse than the alternatives. No move is both
+    recommended and warned of.
     `next_steps` are the usual next tools; `degraded` names the parts that are missing. `to_prompt` renders the answer
     for a model.
 
@@ -198,4 +202,6 @@ class Recall:
         """
         from ..answers.prompt import recall_lines, render
 
-        return render(recall_lines(self, max_tokens), max_tokens=max_tokens, count_tokens=count_tokens)
+        return render(
+            lambda budget: recall_lines(self, budget), max_tokens=max_tokens, count_tokens=count_tokens
+        )

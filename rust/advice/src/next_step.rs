@@ -17,7 +17,7 @@ pub(super) use step_model::SoftmaxModel;
 use crate::reason::Reason;
 use crate::run::Run;
 use backoff_counts::{CHAINS, ContextCounts, Prefix, StepSymbol, expected_shares, support_of, symbol_of};
-use compact_runs::{CompactRun, CompactRuns, UNKNOWN};
+use compact_runs::{CompactRun, CompactRuns, IN_BATCH, UNKNOWN};
 use features::{RunFeatures, domain_of, step_symbol};
 use fixes::{Failure, FixCounts, FixDiscounts, before};
 use mixture::MEMBERS;
@@ -92,8 +92,10 @@ impl NextStepModel {
         let domain = self.symbols.number(domain_of(run));
         let agent = self.symbols.number(symbol_of(run.agent.as_deref()));
         let (tools, symbols) = (&mut self.tools, &mut self.symbols);
-        let numbers =
-            run.steps.iter().map(|step| [tools.number(&step.tool), symbols.number(step_symbol(step).class)]);
+        let numbers = run.ordered_steps().into_iter().map(|(step, is_start)| {
+            let class = symbols.number(step_symbol(step).class);
+            [tools.number(&step.tool), if is_start { class } else { class | IN_BATCH }]
+        });
         let run = CompactRun::new(run.id, run.is_success(), domain, agent, numbers);
         self.count(&run, ContextCounts::add, ToolNumbers::used);
         self.runs.insert(run);
@@ -117,15 +119,19 @@ impl NextStepModel {
     ) {
         let (agent, steps) = self.symbols_of(run);
         self.discounts.take();
-        self.fixes.count(agent, &steps, run.succeeded, change);
+        let starts = run.starts();
+        self.fixes.count(agent, &steps, &starts, run.succeeded, change);
         if !run.succeeded {
             return;
         }
         let mut prefix = Prefix::new(self.symbols.symbol(run.domain()), agent);
-        for (tool, step) in &steps {
-            change(&mut self.counts, &prefix.contexts(), *tool);
-            using(&mut self.tools, *tool);
-            prefix.step(*step);
+        for (at, start) in starts.iter().enumerate() {
+            let stretch = &steps[*start..starts.get(at + 1).copied().unwrap_or(steps.len())];
+            for (tool, _) in stretch {
+                change(&mut self.counts, &prefix.contexts(), *tool);
+                using(&mut self.tools, *tool);
+            }
+            stretch.iter().for_each(|(_, step)| prefix.step(*step));
         }
         change(&mut self.counts, &prefix.contexts(), FINISH);
         using(&mut self.tools, FINISH);
@@ -143,7 +149,7 @@ impl NextStepModel {
             let mut errors = Vec::new();
             for run in self.runs.newest(MOST_READ) {
                 let (agent, steps) = self.symbols_of(run);
-                errors.extend(self.fixes.held_out(agent, &steps, run.succeeded));
+                errors.extend(self.fixes.held_out(agent, &steps, &run.starts(), run.succeeded));
                 if errors.len() >= MOST_ERRORS {
                     break;
                 }
@@ -153,7 +159,7 @@ impl NextStepModel {
     }
 
     fn step_symbol(&self, [tool, class]: [u32; 2]) -> StepSymbol {
-        StepSymbol { tool: self.tools.symbol(tool), class: self.symbols.symbol(class) }
+        StepSymbol { tool: self.tools.symbol(tool), class: self.symbols.symbol(class & !IN_BATCH) }
     }
 
     /// The next steps after those of `run`, the likeliest first. Empty before the first success.
@@ -182,7 +188,7 @@ impl NextStepModel {
 
     fn query<'a>(&self, run: &'a Run) -> StepQuery<'a> {
         let mut prefix = Prefix::new(domain_of(run), symbol_of(run.agent.as_deref()));
-        run.steps.iter().for_each(|step| prefix.step(step_symbol(step)));
+        run.ordered_steps().into_iter().for_each(|(step, _)| prefix.step(step_symbol(step)));
         let rows = prefix.contexts().map(|context| self.counts.row(context));
         let rows = rows.each_ref().map(|row| row.counts());
         let mut expected = vec![0.0; CHAINS * self.tools.known().len()];
@@ -244,10 +250,13 @@ impl NextStepModel {
     /// Fixes for an error of `class`, the likeliest to work first. The run's steps are those before the error, or end
     /// with the step that failed; steps and agent may be missing.
     pub(super) fn recover(&self, run: &Run, tool: Option<&str>, class: &str, limit: usize) -> Vec<Fix> {
-        let steps: Vec<(u32, StepSymbol)> = run.steps.iter().map(|step| (0, step_symbol(step))).collect();
+        let ordered = run.ordered_steps();
+        let steps: Vec<(u32, StepSymbol)> = ordered.iter().map(|(step, _)| (0, step_symbol(step))).collect();
         let failed = StepSymbol { tool: symbol_of(tool), class: symbol_of(Some(class)) };
-        let ends_with_it = steps.last().is_some_and(|(_, last)| *last == failed);
-        let at = steps.len() - usize::from(ends_with_it);
+        // The failed step stands in the last stretch: the steps before are those before its batch.
+        let start = ordered.iter().rposition(|(_, is_start)| *is_start).unwrap_or(0);
+        let ends_with_it = steps[start..].iter().any(|(_, last)| *last == failed);
+        let at = if ends_with_it { start } else { steps.len() };
         let before = (tool.is_some() && !steps.is_empty()).then(|| before(&steps, at));
         let agent = symbol_of(run.agent.as_deref());
         let (mut fixes, support) = self
@@ -256,10 +265,15 @@ impl NextStepModel {
         fixes.sort_by(|a, b| {
             b.1.total_cmp(&a.1).then_with(|| self.tools.name(a.0).cmp(&self.tools.name(b.0)))
         });
+        let number = |class: u64| self.symbols.get(class);
+        let known = tool.and_then(|tool| self.tools.get(tool)).zip(number(failed.class).zip(number(0)));
+        let known = known.map(|(tool, (class, well))| ([tool, class], well));
         let fix = |(tool, probability)| Fix {
             tool: self.tools.name(tool).map(str::to_owned),
             probability,
             support: f64::from(support),
+            episodes: known
+                .map_or_else(Vec::new, |(failed, well)| self.runs.examples_of_fix(failed, tool, well)),
         };
         fixes.into_iter().take(limit).map(fix).collect()
     }
@@ -508,7 +522,7 @@ pub(super) mod tests {
     fn the_way_out_that_worked_comes_first() {
         let mut model = NextStepModel::default();
         for (number, plan) in
-            ["look! list look", "look! list look", "look! look! list", "list look"].iter().enumerate()
+            ["look! list look", "look! list look", "look! look! list look", "list look"].iter().enumerate()
         {
             model.put(&run(number as u8, plan, Some((number % 2) as f64)));
         }

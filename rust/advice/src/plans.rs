@@ -104,8 +104,8 @@ fn others(model: &TaskHistory, query: &TaskQuery, near: &[Neighbour]) -> Vec<Nei
     others.into_iter().map(|(_, _, document)| Neighbour { document, likeness: 0.0 }).collect()
 }
 
-/// A plan as it is held, and the first success that followed it.
-type HeldPlan<'a> = (&'a [u32], Id);
+/// A plan as it is held, the first success that followed it, and how many did.
+type HeldPlan<'a> = (&'a [u32], Id, usize);
 
 /// The tasks with their plans, tools numbered in the order of their names, not of their first use.
 fn weighted_tasks<'a>(model: &'a TaskHistory, nearest: &[(u32, f64)]) -> (Vec<WeightedTask>, Vec<&'a str>) {
@@ -114,9 +114,10 @@ fn weighted_tasks<'a>(model: &'a TaskHistory, nearest: &[(u32, f64)]) -> (Vec<We
     let tools = tools_of(model, &plans);
     let numbers: FxHashMap<u32, u64> =
         (0u64..).zip(&tools).map(|(number, (_, tool))| (*tool, number)).collect();
-    let numbered = |(tools, id): &HeldPlan<'_>| FollowedPlan {
+    let numbered = |(tools, id, times): &HeldPlan<'_>| FollowedPlan {
         tools: tools.iter().map(|tool| numbers[tool]).collect(),
         id: *id,
+        times: *times,
     };
     let most = affordable(&plans);
     let plans = plans.iter().map(|plans| plans.iter().take(most).map(numbered).collect());
@@ -136,7 +137,7 @@ fn weights(nearest: &[(u32, f64)]) -> Vec<f64> {
 
 /// The names and numbers of the tools of these plans, by name.
 fn tools_of<'a>(model: &'a TaskHistory, plans: &[Vec<HeldPlan<'_>>]) -> Vec<(&'a str, u32)> {
-    let mut tools: Vec<u32> = plans.iter().flatten().flat_map(|(tools, _)| tools.iter().copied()).collect();
+    let mut tools: Vec<u32> = plans.iter().flatten().flat_map(|(tools, ..)| tools.iter().copied()).collect();
     tools.sort_unstable();
     tools.dedup();
     let named = |tool: u32| (model.tools.name(tool).unwrap_or_default(), tool);
@@ -148,23 +149,23 @@ fn tools_of<'a>(model: &'a TaskHistory, plans: &[Vec<HeldPlan<'_>>]) -> Vec<(&'a
 /// The different plans of a task's successes, those that most followed first, then those that were followed first.
 fn followed_plans(task: &KnownTask) -> Vec<HeldPlan<'_>> {
     let mut places: FxHashMap<&[u32], usize> = FxHashMap::default();
-    let mut plans: Vec<(HeldPlan<'_>, usize)> = Vec::new();
+    let mut plans: Vec<HeldPlan<'_>> = Vec::new();
     for attempt in task.attempts.iter().filter(|attempt| attempt.is_success()) {
         let place = *places.entry(&attempt.plan).or_insert_with(|| {
-            plans.push(((&attempt.plan, attempt.id), 0));
+            plans.push((&attempt.plan, attempt.id, 0));
             plans.len() - 1
         });
-        plans[place].1 += 1;
+        plans[place].2 += 1;
     }
-    plans.sort_by_key(|((_, id), times)| (Reverse(*times), *id));
+    plans.sort_by_key(|(_, id, times)| (Reverse(*times), *id));
     plans.truncate(MOST_PLANS);
-    plans.into_iter().map(|(plan, _)| plan).collect()
+    plans
 }
 
 /// How many plans of each task can be compared with each other.
 fn affordable(plans: &[Vec<HeldPlan<'_>>]) -> usize {
     let cost = |most: usize| {
-        let lengths = plans.iter().flat_map(|plans| plans.iter().take(most)).map(|(tools, _)| tools.len());
+        let lengths = plans.iter().flat_map(|plans| plans.iter().take(most)).map(|(tools, ..)| tools.len());
         let count = |(blocks, steps), length: usize| (blocks + length.div_ceil(64), steps + length);
         let (blocks, steps) = lengths.fold((0, 0), count);
         blocks * steps

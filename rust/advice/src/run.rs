@@ -31,6 +31,8 @@ pub struct RunStep {
     pub tool: String,
     /// 1 ok, 0 failed or timed out, -1 no result.
     pub ok: i8,
+    /// The number of the batch that it was called in; 0 for none.
+    pub batch: u32,
     pub error: Option<String>,
     pub error_class: Option<String>,
     /// A msgpack value; empty for none.
@@ -47,6 +49,7 @@ impl Run {
         let of_step = |(number, raw): (usize, RawStep<'_>)| RunStep {
             tool: columns.tool_names[columns.tool_indices[number] as usize].clone(),
             ok: columns.ok[number],
+            batch: columns.batches.get(number).copied().unwrap_or(0),
             error: raw.error.map(str::to_owned),
             error_class: columns.error_classes[number].clone(),
             parameters: raw.parameters.into(),
@@ -72,6 +75,22 @@ impl Run {
 
     pub fn is_success(&self) -> bool {
         self.base == Some(1.0)
+    }
+
+    /// The steps in stretches that have an order: one step each, or neighbours of one batch.
+    pub(crate) fn in_order(&self) -> impl Iterator<Item = &[RunStep]> {
+        self.steps.chunk_by(|one, next| one.batch != 0 && one.batch == next.batch)
+    }
+
+    /// The steps in an order that is the same however the calls of a batch came in, each with the start of its stretch.
+    pub(crate) fn ordered_steps(&self) -> Vec<(&RunStep, bool)> {
+        let mut ordered: Vec<(&RunStep, bool)> = Vec::with_capacity(self.steps.len());
+        for stretch in self.in_order() {
+            let mut steps: Vec<&RunStep> = stretch.iter().collect();
+            steps.sort_by(|one, other| (&one.tool, &one.error_class).cmp(&(&other.tool, &other.error_class)));
+            ordered.extend(steps.into_iter().enumerate().map(|(at, step)| (step, at == 0)));
+        }
+        ordered
     }
 }
 

@@ -4,7 +4,7 @@
 
 pub(super) mod neighbours;
 
-use crate::run::Run;
+use crate::run::{Run, RunStep};
 use neighbours::{Neighbour, TextNeighbours, WordRow};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
@@ -44,7 +44,7 @@ pub(super) struct TaskAttempt {
     pub base: f64,
     pub reward: Option<f64>,
     pub steps: u32,
-    /// The numbers of the tools of a success, in order.
+    /// The numbers of the tools of a success, in order, without the steps that failed.
     pub plan: Box<[u32]>,
 }
 
@@ -221,7 +221,7 @@ impl TaskHistory {
     }
 
     fn attempt(&mut self, run: &Run, base: f64) -> TaskAttempt {
-        let kept = if run.is_success() { &run.steps[..run.steps.len().min(MOST_STEPS)] } else { &[] };
+        let kept = if run.is_success() { planned_steps(run) } else { Vec::new() };
         TaskAttempt {
             id: run.id,
             text: text_hash(&run.task),
@@ -403,6 +403,22 @@ impl TaskHistory {
     pub(super) fn features_of(&self, attempt: &TaskAttempt) -> Arc<QueryFeatures> {
         self.texts[&attempt.text].features.clone()
     }
+}
+
+/// The steps of a success that belong in a plan: those that did not fail, without the same call once more right away. If
+/// all failed, all of them.
+fn planned_steps(run: &Run) -> Vec<&RunStep> {
+    let ordered = run.ordered_steps().into_iter().map(|(step, _)| step);
+    let mut steps: Vec<&RunStep> = ordered.clone().filter(|step| step.ok != 0).collect();
+    if steps.is_empty() {
+        steps = ordered.collect();
+    }
+    let is_same = |one: &&mut &RunStep, other: &&mut &RunStep| {
+        !one.parameters.is_empty() && one.tool == other.tool && one.parameters == other.parameters
+    };
+    steps.dedup_by(|next, before| is_same(&next, &before));
+    steps.truncate(MOST_STEPS);
+    steps
 }
 
 fn text_hash(task: &str) -> u64 {

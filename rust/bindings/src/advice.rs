@@ -263,6 +263,11 @@ impl PyFixRow {
         self.0.support
     }
 
+    #[getter]
+    fn episodes<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        self.0.episodes.iter().map(|id| PyBytes::new(py, id)).collect()
+    }
+
     fn __repr__(&self) -> String {
         format!("FixRow({:?}, {:.3})", self.0.tool, self.0.probability)
     }

@@ -136,6 +136,12 @@ impl PyActionEvidence {
         self.0.successes
     }
 
+    /// The successes at one trial an episode: the mean of its occurrences.
+    #[getter]
+    fn by_episode(&self) -> f64 {
+        self.0.by_episode
+    }
+
     /// The number of episodes in which it occurred.
     #[getter]
     fn episodes(&self) -> usize {

@@ -26,7 +26,7 @@ type PyUsage = (u32, u32, u32, f64, f64, f64);
 type PyId = [u8; 16];
 type PyNear<'py> = (Bound<'py, PyBytes>, f64);
 /// Attempts, successes, and the ids of the best successes.
-type PyTaskAttempts<'py> = (usize, usize, Vec<Bound<'py, PyBytes>>);
+type PyTaskAttempts<'py> = (usize, usize, Vec<Bound<'py, PyBytes>>, usize, usize);
 type PyAttempt<'py> = (Bound<'py, PyBytes>, Option<f64>);
 
 /// The retrieval index of one store: it follows the store's changes and answers recalls from memory.
@@ -104,7 +104,7 @@ impl PyIndex {
     /// The episodes that help most with a new task, best first; the signals that the answer did without; and as many
     /// of the nearest episodes as `neighbours`, as `similar` gives them.
     #[pyo3(signature = (task, *, now, limit, neighbours = 0, candidates = 100, namespace = "default", vector = None, domain = None, language = None,
-        tags = vec![], tools = vec![], half_life_s = None, weights = None, per_task = 1, diversity = 0.0,
+        tags = vec![], tools = vec![], half_life_s = None, weights = None, per_task = 1, per_copy = 0, diversity = 0.0,
         successes_only = false))]
     #[allow(clippy::too_many_arguments)]
     fn recall<'py>(
@@ -124,6 +124,7 @@ impl PyIndex {
         half_life_s: Option<f64>,
         weights: Option<Vec<f64>>,
         per_task: usize,
+        per_copy: usize,
         diversity: f64,
         successes_only: bool,
     ) -> PyResult<(Vec<PyHit>, Vec<&'static str>, Vec<PyNear<'py>>)> {
@@ -143,7 +144,8 @@ impl PyIndex {
             half_life,
             weights,
         };
-        let choice = RecallLimits { limit, neighbours, candidates, per_task, diversity, successes_only };
+        let choice =
+            RecallLimits { limit, neighbours, candidates, per_task, per_copy, diversity, successes_only };
         let found = py.detach(|| self.read().recall(&query, &choice));
         Ok((found.hits.into_iter().map(PyHit).collect(), names_of(found.missing), rows_of(py, found.nearest)))
     }
@@ -236,7 +238,8 @@ impl PyIndex {
     ) -> Vec<PyTaskAttempts<'py>> {
         let found = py.detach(|| self.read().task_attempts(namespace, &ids, most));
         let row = |each: TaskAttempts| {
-            (each.attempts, each.successes, each.best.iter().map(|id| PyBytes::new(py, id)).collect())
+            let best = each.best.iter().map(|id| PyBytes::new(py, id)).collect();
+            (each.attempts, each.successes, best, each.copies, each.copies_succeeded)
         };
         found.into_iter().map(row).collect()
     }

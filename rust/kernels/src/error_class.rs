@@ -31,17 +31,17 @@ pub fn error_class(message: &str) -> String {
     error_class_in(TEXT_VERSION, message)
 }
 
-/// The class of an error message as this version makes it. Version 2 reads the NFKC form of the message, at most
+/// The class of an error message as this version makes it. Versions 2 and 3 read the NFKC form of the message, at most
 /// 64 KiB of a line; version 1 reads the first line, or the last of a traceback, as it is.
 pub fn error_class_in(version: TextVersion, message: &str) -> String {
     let class = match version {
         TextVersion::V1 => version1::class(message),
-        TextVersion::V2 => class(&version.normalised(message)),
+        TextVersion::V2 | TextVersion::V3 => class(&version.normalised(message)),
     };
     if class.is_empty() { "error".into() } else { class }
 }
 
-/// The class of a normalised message in version 2. It may be empty.
+/// The class of a normalised message from version 2 on. It may be empty.
 fn class(message: &str) -> String {
     let line = message::saying_line(message);
     let unquoted = quotes::without_quotes(&line, &quotes::ALL, joins, &mut 0);

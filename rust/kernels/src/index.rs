@@ -350,18 +350,18 @@ impl Index {
         space.runs.iter(number).map(|tool| self.tool(tool)).collect()
     }
 
-    /// For each episode, the attempts at its task with at most `most` of the best successes.
+    /// For each episode, the attempts at its task with at most `most` of the best successes, and its near-copies.
     ///
     /// An episode that the namespace does not hold has none.
     pub fn task_attempts(&self, namespace: &str, ids: &[Id], most: usize) -> Vec<TaskAttempts> {
         let Some(place) = self.spaces.get(namespace) else { return vec![TaskAttempts::default(); ids.len()] };
         let space = &self.all[*place as usize];
-        let group_of = |id: &Id| match self.homes.get(id) {
-            Some((home, number)) if home == place => Some(space.groups[*number as usize]),
+        let number_of = |id: &Id| match self.homes.get(id) {
+            Some((home, number)) if home == place => Some(*number),
             _ => None,
         };
-        let groups: Vec<Option<u64>> = ids.iter().map(group_of).collect();
-        attempts::task_attempts(space, &groups, most)
+        let episodes: Vec<Option<u32>> = ids.iter().map(number_of).collect();
+        attempts::task_attempts(space, &episodes, most)
     }
 
     fn tool(&self, number: u32) -> String {

@@ -6,10 +6,13 @@
 //! |---|---|---|
 //! | 1 | cut from the text as it is given | made of the message as it is given |
 //! | 2 | cut from the text's NFKC form | made of the NFKC form of the message, with short codes, text in JSON and the ends of tracebacks |
+//! | 3 | as 2, with short names ("C", "C++", "F#"), symbols and emoji | as 2 |
+//!
+//! Version 3 also reads which calls of an episode were made in one batch: see `Trajectory::batches`.
 //!
 //! NFKC (Unicode Standard Annex 15) gives one spelling to texts that look alike: composed and decomposed Hangul,
-//! full-width and ordinary Latin. ASCII text is its own NFKC form, so both versions cut the same words of it. Every function
-//! takes time in proportion to the text's length, in either version.
+//! full-width and ordinary Latin. ASCII text is its own NFKC form, so versions 1 and 2 cut the same words of it. Every function
+//! takes time in proportion to the text's length, in every version.
 
 use std::borrow::Cow;
 
@@ -35,17 +38,19 @@ pub enum TextVersion {
     /// Text as it is given: stores that were written before NFKC.
     V1 = 1,
     /// Text in its NFKC form.
-    #[default]
     V2 = 2,
+    /// The same with short names, symbols and emoji as words; calls of one batch have no order.
+    #[default]
+    V3 = 3,
 }
 
 /// The version that new episodes are learned in.
-pub const TEXT_VERSION: TextVersion = TextVersion::V2;
+pub const TEXT_VERSION: TextVersion = TextVersion::V3;
 
 impl TextVersion {
     /// The version of this number; `None` means that there is no such version.
     pub fn from_number(number: u32) -> Option<Self> {
-        [Self::V1, Self::V2].into_iter().find(|version| version.number() == number)
+        [Self::V1, Self::V2, Self::V3].into_iter().find(|version| version.number() == number)
     }
 
     /// The number that facts are labelled with.
@@ -77,7 +82,8 @@ pub fn is_function_word(word: &str) -> bool {
 
 /// Visits every word of the text in lower case, as the newest version cuts it. A camelCase or snake_case name is
 /// visited whole and then part by part; scripts that are written without spaces are visited as pairs of characters;
-/// single Latin letters are not words.
+/// single Latin letters are not words, but for a capital that stands alone ("R") and a letter with a sign ("c++", "F#").
+/// Each symbol and emoji is a word.
 ///
 /// # Examples
 /// ```
@@ -92,12 +98,53 @@ pub fn words(text: &str, visit: impl FnMut(&str)) {
 /// Visits every word of the text as this version cuts it. `words` says how a text is cut.
 pub fn words_in(version: TextVersion, text: &str, mut visit: impl FnMut(&str)) {
     let mut lower = String::new();
-    for name in version.normalised(text).split(|c: char| !is_word_character(c)) {
-        let name = name.trim_matches('_');
-        if !name.is_empty() {
+    let text = version.normalised(text);
+    let mut rest: &str = &text;
+    let mut before = ' ';
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !is_word_character(c)).unwrap_or(rest.len());
+        let (name, after) = rest.split_at(end);
+        let short = if version >= TextVersion::V3 { short_name(before, name, after) } else { None };
+        if let Some(length) = short {
+            lower.clear();
+            lower.push_str(&rest[..length]);
+            lower.make_ascii_lowercase();
+            visit(&lower);
+        } else if let name = name.trim_matches('_')
+            && !name.is_empty()
+        {
             visit_name(name, &mut lower, &mut visit);
         }
+        rest = &rest[short.unwrap_or(end)..];
+        let Some(separator) = rest.chars().next() else { break };
+        if version >= TextVersion::V3 && is_symbol(separator) {
+            visit(separator.encode_utf8(&mut [0; 4]));
+        }
+        rest = &rest[separator.len_utf8()..];
+        before = separator;
     }
+}
+
+/// The length of a short name that begins with `name`, a single letter: with its sign ("C++", "c#"), or a capital that
+/// stands alone and is no English word. A letter behind an apostrophe is no name.
+fn short_name(before: char, name: &str, after: &str) -> Option<usize> {
+    let [letter] = name.as_bytes() else { return None };
+    if !letter.is_ascii_alphabetic() || matches!(before, '\'' | '\u{2019}') {
+        return None;
+    }
+    let sign = if after.starts_with("++") { 2 } else { usize::from(after.starts_with('#')) };
+    let ends = !after[sign..].starts_with(is_word_character);
+    if sign > 0 && ends {
+        return Some(1 + sign);
+    }
+    (letter.is_ascii_uppercase() && !matches!(letter, b'A' | b'I')).then_some(1)
+}
+
+/// Returns true for a symbol with a meaning of its own: currencies, arrows, mathematics, pictures and emoji.
+fn is_symbol(c: char) -> bool {
+    matches!(u32::from(c),
+        0x20A0..=0x20CF | 0x2190..=0x23FF | 0x2600..=0x27BF | 0x2900..=0x297F | 0x2B00..=0x2BFF
+        | 0x1F1E6..=0x1F1FF | 0x1F300..=0x1F3FA | 0x1F400..=0x1FAFF)
 }
 
 fn is_word_character(c: char) -> bool {
@@ -274,7 +321,16 @@ mod tests {
 
     #[test]
     fn punctuation_and_single_letters_separate_words() {
-        assert_eq!(words_of("Don't panic: plan B, 5 steps"), ["don", "panic", "plan", "5", "steps"]);
+        assert_eq!(words_of("Don't panic: plan x, 5 steps"), ["don", "panic", "plan", "5", "steps"]);
+        assert_eq!(words_of("A DON'T is what I see"), ["don", "is", "what", "see"]);
+    }
+
+    #[test]
+    fn short_names_symbols_and_emoji_are_words() {
+        assert_eq!(words_of("Port C to C++, c# or R"), ["port", "c", "to", "c++", "c#", "or", "r"]);
+        assert_eq!(words_of("x_C issue#4"), ["x_c", "issue", "4"]);
+        assert_eq!(words_of("5 €→🚀🇯🇵"), ["5", "€", "→", "🚀", "🇯", "🇵"]);
+        assert_eq!(words_of_version(TextVersion::V2, "C++ € 🚀"), Vec::<String>::new());
     }
 
     #[test]
@@ -342,8 +398,9 @@ mod tests {
     #[test]
     fn each_version_is_found_by_its_number() {
         assert_eq!(TextVersion::from_number(1), Some(TextVersion::V1));
-        assert_eq!(TextVersion::from_number(2), Some(TEXT_VERSION));
-        assert_eq!(TextVersion::from_number(3), None);
+        assert_eq!(TextVersion::from_number(2), Some(TextVersion::V2));
+        assert_eq!(TextVersion::from_number(3), Some(TEXT_VERSION));
+        assert_eq!(TextVersion::from_number(4), None);
     }
 
     proptest! {
@@ -365,8 +422,8 @@ mod tests {
         }
 
         #[test]
-        fn both_versions_agree_on_ascii(text in "[ -~]{0,120}") {
-            prop_assert_eq!(words_of_version(TextVersion::V1, &text), words_of(&text));
+        fn versions_1_and_2_agree_on_ascii(text in "[ -~]{0,120}") {
+            prop_assert_eq!(words_of_version(TextVersion::V1, &text), words_of_version(TextVersion::V2, &text));
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::error_class::error_class_in;
 use crate::facts::Id;
 use crate::msgpack::{Malformed, Reader, Result};
 use crate::text::{TEXT_VERSION, TextVersion};
+use std::ops::Range;
 
 /// The stated difficulty of a task. Unknown counts as moderate in the reward and is a stratum of its own in the
 /// evidence.
@@ -75,6 +76,8 @@ pub struct Trajectory {
     pub ok: Vec<i8>,
     /// Milliseconds; NaN means unknown.
     pub latency_ms: Vec<f32>,
+    /// The number of each step's batch, 0 for none; empty if the episode has no batch, and before version 3.
+    pub batches: Vec<u32>,
     /// The class of the error of a failed step.
     pub error_classes: Vec<Option<String>>,
     pub actions: Vec<Option<String>>,
@@ -131,6 +134,19 @@ impl Trajectory {
 
     pub fn failed_steps(&self) -> usize {
         self.ok.iter().filter(|ok| **ok == 0).count()
+    }
+
+    /// The steps in stretches that have an order: one step each, or neighbours of one batch.
+    pub fn in_order(&self) -> Vec<Range<usize>> {
+        let mut stretches: Vec<Range<usize>> = Vec::with_capacity(self.tool_indices.len());
+        let batch = |step: usize| self.batches.get(step).copied().unwrap_or(0);
+        for step in 0..self.tool_indices.len() {
+            match stretches.last_mut() {
+                Some(last) if batch(step) != 0 && batch(step) == batch(last.start) => last.end = step + 1,
+                _ => stretches.push(step..step + 1),
+            }
+        }
+        stretches
     }
 
     fn read_field(&mut self, reader: &mut Reader<'_>) -> Result<()> {
@@ -209,6 +225,9 @@ impl Trajectory {
                 "error" => step.error = reader.optional(Reader::str)?,
                 "latency_ms" => step.latency_ms = reader.optional(Reader::number)?,
                 "parameters" => step.parameters = Some(reader.raw()?),
+                "batch" => {
+                    step.batch = reader.optional(Reader::int)?.and_then(|batch| u32::try_from(batch).ok())
+                }
                 _ => reader.skip()?,
             }
         }
@@ -225,6 +244,10 @@ impl Trajectory {
             None => -1,
         });
         self.latency_ms.push(step.latency_ms.map_or(f32::NAN, |latency| latency as f32));
+        if let Some(batch) = step.batch.filter(|batch| *batch > 0 && self.text_version >= TextVersion::V3) {
+            self.batches.resize(self.tools.len() - 1, 0);
+            self.batches.push(batch);
+        }
         self.error_classes.push(step.error_class(self.text_version));
         self.actions.push(step.action.map(str::to_owned));
         let mut keys = Vec::new();
@@ -256,6 +279,7 @@ struct Step<'a> {
     error: Option<&'a str>,
     latency_ms: Option<f64>,
     parameters: Option<&'a [u8]>,
+    batch: Option<u32>,
 }
 
 impl Step<'_> {

@@ -11,6 +11,10 @@ const MOST_SHARED: usize = 4;
 const MOST_COMPARED: usize = 24;
 /// How many of them are named.
 const MOST_NAMED: usize = 3;
+/// How many runs with the same fix are named.
+const MOST_FIXES: usize = 5;
+/// Set in the number of the error class of a step in the batch of the step before it.
+pub(super) const IN_BATCH: u32 = 1 << 31;
 /// The number of a tool that no run used.
 pub(super) const UNKNOWN: u32 = u32::MAX;
 
@@ -45,6 +49,12 @@ impl CompactRun {
     /// The numbers of each step's tool and error class.
     pub(super) fn steps(&self) -> &[[u32; 2]] {
         self.numbers[2..].as_chunks::<2>().0
+    }
+
+    /// The places of the first steps of its stretches: of steps, or of batches of calls.
+    pub(super) fn starts(&self) -> Vec<usize> {
+        let steps = self.steps().iter().enumerate();
+        steps.filter(|(_, [_, class])| class & IN_BATCH == 0).map(|(at, _)| at).collect()
     }
 
     /// How many next steps it shows, finish included.
@@ -151,6 +161,19 @@ impl CompactRuns {
             run.map(|run| ((run.shared_tools(last, tool), Some(run.domain()) == domain), run.id)).collect();
         found.sort_by_key(|(shared_tools, _)| std::cmp::Reverse(*shared_tools));
         found.into_iter().take(MOST_NAMED).map(|(_, id)| id).collect()
+    }
+
+    /// The newest successful runs in which `next` went well right after a failure: tool and error class by number.
+    pub(super) fn examples_of_fix(&self, failed: [u32; 2], next: u32, well: u32) -> Vec<Id> {
+        let shows = |run: &&CompactRun| {
+            run.steps()
+                .windows(2)
+                .any(|pair| [pair[0][0], pair[0][1] & !IN_BATCH] == failed && pair[1] == [next, well])
+        };
+        let took = self.took.get(&(failed[0], next));
+        let newest = took.into_iter().flatten().rev().take(MOST_COMPARED);
+        let run = newest.filter_map(|place| self.runs[*place as usize].as_ref());
+        run.filter(shows).map(|run| run.id).take(MOST_FIXES).collect()
     }
 
     pub(super) fn bytes(&self) -> usize {

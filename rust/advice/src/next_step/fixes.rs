@@ -1,7 +1,10 @@
 //! Fixes for an error: counts of the next steps that worked.
+//!
+//! Calls of one batch are no fixes for each other. A next step that ends the run worked if the run succeeded.
 
 use super::backoff_counts::{ContextCounts, NextCount, StepSymbol, interpolate, join};
 use super::tools::FINISH;
+use tacit_kernels::facts::Id;
 
 /// The contexts of a failure, from general to specific; those from `FIRST_RARE` on say who ran and what was done before.
 const LEVELS: usize = 5;
@@ -23,6 +26,8 @@ pub struct Fix {
     pub probability: f64,
     /// How many next steps worked after the most specific known error of this kind.
     pub support: f64,
+    /// The newest successful runs in which this tool went well right after the error; empty if the tool is not known.
+    pub episodes: Vec<Id>,
 }
 
 /// An error of a run and its circumstances.
@@ -66,25 +71,25 @@ impl Failure {
 
 impl FixCounts {
     /// Counts the next step of each error and step of a run, or takes them back, by the numbers of tools.
+    ///
+    /// `starts` holds the place of the first step of each stretch: of a step, or of a batch of calls.
     pub(super) fn count(
         &mut self,
         agent: u64,
         steps: &[(u32, StepSymbol)],
+        starts: &[usize],
         succeeded: bool,
         change: fn(&mut ContextCounts, &[u64], u32),
     ) {
-        for (at, (_, this)) in steps.iter().enumerate() {
-            let next = steps.get(at + 1);
-            let (number, worked) =
-                next.map_or((FINISH, succeeded), |(number, next)| (*number, next.class == 0));
-            if next.is_some() || succeeded {
-                change(&mut self.followed, &[FOLLOWED, join(FOLLOWED, this.tool)], number);
-            }
-            if this.class != 0 && worked {
-                let failure =
-                    Failure { tool: this.tool, class: this.class, agent, before: Some(before(steps, at)) };
-                change(&mut self.worked, &failure.contexts(), number);
-                change(&mut self.worked, &failure.without_tool().contexts(), number);
+        for (failure, followers) in followed_steps(agent, steps, starts, succeeded) {
+            for (number, worked) in &followers {
+                if *number != FINISH || succeeded {
+                    change(&mut self.followed, &[FOLLOWED, join(FOLLOWED, failure.tool)], *number);
+                }
+                if failure.class != 0 && *worked {
+                    change(&mut self.worked, &failure.contexts(), *number);
+                    change(&mut self.worked, &failure.without_tool().contexts(), *number);
+                }
             }
         }
     }
@@ -113,18 +118,22 @@ impl FixCounts {
         &self,
         agent: u64,
         steps: &[(u32, StepSymbol)],
+        starts: &[usize],
         succeeded: bool,
     ) -> Vec<HeldOutError> {
         let mut own = Self::default();
-        own.count(agent, steps, succeeded, ContextCounts::add);
+        own.count(agent, steps, starts, succeeded, ContextCounts::add);
+        let errors = followed_steps(agent, steps, starts, succeeded)
+            .into_iter()
+            .filter(|(failure, _)| failure.class != 0);
+        let fixed = errors.flat_map(|(failure, followers)| {
+            followers
+                .into_iter()
+                .filter(|(next, worked)| *worked && *next != FINISH)
+                .map(move |(next, _)| (failure, next))
+        });
         let mut found = Vec::new();
-        for (at, (_, this)) in steps.iter().enumerate() {
-            let Some((next, following)) = steps.get(at + 1) else { continue };
-            if this.class == 0 || following.class != 0 {
-                continue;
-            }
-            let failure =
-                Failure { tool: this.tool, class: this.class, agent, before: Some(before(steps, at)) };
+        for (failure, next) in fixed {
             let level = |context: u64| {
                 let (all, mine) = (self.worked.row(context), own.worked.row(context));
                 let mine = |each: u32| {
@@ -135,7 +144,7 @@ impl FixCounts {
                     LevelCounts {
                         total: sum.total + f64::from(count),
                         different: sum.different + 1.0,
-                        right: sum.right + if each == *next { f64::from(count) } else { 0.0 },
+                        right: sum.right + if each == next { f64::from(count) } else { 0.0 },
                     }
                 })
             };
@@ -147,6 +156,38 @@ impl FixCounts {
     pub(super) fn bytes(&self) -> usize {
         self.worked.bytes() + self.followed.bytes()
     }
+}
+
+/// Each step of a run, as a failure may be, with the tools that followed and whether they worked.
+fn followed_steps(
+    agent: u64,
+    steps: &[(u32, StepSymbol)],
+    starts: &[usize],
+    succeeded: bool,
+) -> Vec<(Failure, Vec<(u32, bool)>)> {
+    let end_of = |at: usize| starts.get(at + 1).copied().unwrap_or(steps.len());
+    let mut found = Vec::with_capacity(steps.len());
+    for (at, start) in starts.iter().enumerate() {
+        let next = &steps[end_of(at)..end_of(at + 1)];
+        let followers = next_numbers(next, end_of(at + 1) == steps.len(), succeeded);
+        for (_, this) in &steps[*start..end_of(at)] {
+            let before = Some(before(steps, *start));
+            found.push((Failure { tool: this.tool, class: this.class, agent, before }, followers.clone()));
+        }
+    }
+    found
+}
+
+/// The tools of the next stretch, each once with whether it worked; the end if there is none.
+fn next_numbers(next: &[(u32, StepSymbol)], is_last: bool, succeeded: bool) -> Vec<(u32, bool)> {
+    if next.is_empty() {
+        return vec![(FINISH, succeeded)];
+    }
+    let worked = |step: &(u32, StepSymbol)| (step.0, step.1.class == 0 && (succeeded || !is_last));
+    let mut numbers: Vec<(u32, bool)> = next.iter().map(worked).collect();
+    numbers.sort_unstable_by_key(|(number, worked)| (*number, !*worked));
+    numbers.dedup_by_key(|(number, _)| *number);
+    numbers
 }
 
 /// The context of every next step.
@@ -226,6 +267,11 @@ impl FixDiscounts {
 mod tests {
     use super::*;
 
+    /// Every step is a stretch of its own.
+    fn starts(steps: &[(u32, StepSymbol)]) -> Vec<usize> {
+        (0..steps.len()).collect()
+    }
+
     fn step(tool: u64, class: u64) -> (u32, StepSymbol) {
         (tool as u32, StepSymbol { tool, class })
     }
@@ -235,8 +281,9 @@ mod tests {
         let runs: Vec<Vec<(u32, StepSymbol)>> =
             (0..60).map(|number| vec![step(before(number), 0), step(3, 9), step(fix(number), 0)]).collect();
         let mut counts = FixCounts::default();
-        runs.iter().for_each(|run| counts.count(7, run, true, ContextCounts::add));
-        let errors: Vec<HeldOutError> = runs.iter().flat_map(|run| counts.held_out(7, run, true)).collect();
+        runs.iter().for_each(|run| counts.count(7, run, &starts(run), true, ContextCounts::add));
+        let errors: Vec<HeldOutError> =
+            runs.iter().flat_map(|run| counts.held_out(7, run, &starts(run), true)).collect();
         assert_eq!(errors.len(), 60);
         FixDiscounts::fit(&errors)
     }
@@ -257,8 +304,10 @@ mod tests {
     fn with_few_errors_a_context_seen_once_does_not_outvote_the_table() {
         let mut counts = FixCounts::default();
         let run = |before: u64, fix: u64| vec![step(before, 0), step(3, 9), step(fix, 0)];
-        (0..4).for_each(|number| counts.count(7, &run(30 + number, 20), true, ContextCounts::add));
-        counts.count(7, &run(50, 21), true, ContextCounts::add);
+        (0..4).for_each(|number| {
+            counts.count(7, &run(30 + number, 20), &starts(&run(30 + number, 20)), true, ContextCounts::add)
+        });
+        counts.count(7, &run(50, 21), &starts(&run(50, 21)), true, ContextCounts::add);
         let steps = run(50, 21);
         let failure = Failure { tool: 3, class: 9, agent: 7, before: Some(before(&steps, 1)) };
         let best = |discounts: &FixDiscounts| {

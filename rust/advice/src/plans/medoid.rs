@@ -1,6 +1,7 @@
 //! The followed plan that is nearest to the plans of all tasks: their weighted medoid.
 
 use rustc_hash::FxHashMap;
+use std::cmp::Ordering;
 use tacit_kernels::facts::Id;
 use tacit_kernels::sequence::Sequences;
 use tacit_kernels::similarity::lcs::lcs_ratio_many;
@@ -10,6 +11,8 @@ use tacit_kernels::similarity::lcs::lcs_ratio_many;
 pub(super) struct FollowedPlan {
     pub(super) tools: Vec<u64>,
     pub(super) id: Id,
+    /// The number of the task's successes that followed it.
+    pub(super) times: usize,
 }
 
 /// A task to merge.
@@ -19,7 +22,8 @@ pub(super) struct WeightedTask {
     pub(super) plans: Vec<FollowedPlan>,
 }
 
-/// The plan of the highest utility; of equal ones the one that was followed first.
+/// The plan of the highest utility; of equal ones the one that more successes followed, then the one that was followed
+/// first.
 pub(super) fn best_plan(tasks: &[WeightedTask]) -> Option<Vec<u64>> {
     let all: Vec<Vec<u64>> =
         tasks.iter().flat_map(|task| &task.plans).map(|plan| plan.tools.clone()).collect();
@@ -30,8 +34,10 @@ pub(super) fn best_plan(tasks: &[WeightedTask]) -> Option<Vec<u64>> {
     for plan in tasks.iter().flat_map(|task| &task.plans) {
         let of_plan = || utility(tasks, &lcs_ratio_many(&plan.tools, sequences));
         let utility = *utilities.entry(&plan.tools).or_insert_with(of_plan);
-        let is_better =
-            best.is_none_or(|(most, first)| utility > most || (utility == most && plan.id < first.id));
+        let is_better = best.is_none_or(|(most, first)| {
+            let order = (utility, plan.times).partial_cmp(&(most, first.times));
+            order == Some(Ordering::Greater) || (order == Some(Ordering::Equal) && plan.id < first.id)
+        });
         if is_better {
             best = Some((utility, plan));
         }

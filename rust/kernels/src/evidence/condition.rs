@@ -55,6 +55,8 @@ pub struct Occurrences<'a> {
 pub struct ActionEvidence {
     pub action: i64,
     pub successes: f64,
+    /// The sum over the different episodes of the mean success of their occurrences: one trial an episode.
+    pub by_episode: f64,
     /// The episode of each occurrence, ascending.
     pub occurrences: Vec<u32>,
     /// The number of different episodes.
@@ -191,6 +193,10 @@ impl ConditionEvidence {
         ActionEvidence {
             action,
             successes: own.iter().map(|at| success[*at as usize]).sum(),
+            by_episode: own
+                .chunk_by(|one, next| self.episode[*one as usize] == self.episode[*next as usize])
+                .map(|of| of.iter().map(|at| success[*at as usize]).sum::<f64>() / of.len() as f64)
+                .sum(),
             occurrences,
             first: first.len(),
             outcomes: episodes.iter().map(|episode| self.columns.outcomes[*episode as usize]).sum(),

@@ -10,9 +10,9 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::beta::Interval;
 use super::half_life::decay;
 use super::odds_ratio::{self, OddsRatio, odds_ratio};
-use crate::facts::{Fact, Id};
+use crate::facts::{Fact, Id, PatternKind};
 pub(super) use cells::exact;
-use cells::{Cell, PatternSums};
+use cells::{Cell, Occurrences, PatternSums};
 use groups::Groups;
 
 /// A group of facts that are counted together: comparable episodes of one month.
@@ -61,7 +61,8 @@ pub struct Decay {
     pub half_life: Duration,
 }
 
-/// The facts about one pattern within a slice. Decay bears on `mean`, `low` and `high` only.
+/// The facts about one pattern within a slice. `trials` and `successes` count
+/// occurrences; `mean`, `low` and `high` take one trial an episode, and decay bears on them only.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Summary {
     pub kind: u8,
@@ -176,6 +177,13 @@ struct Book {
     /// The rows of at least `FEWEST_COMPARED` episodes.
     frequent: usize,
     groups: Groups,
+}
+
+/// Returns true for the kinds whose success is the episode's outcome.
+fn is_outcome(kind: u8) -> bool {
+    const KINDS: [PatternKind; 3] =
+        [PatternKind::ToolSequence, PatternKind::DecisionPoint, PatternKind::ContextPattern];
+    KINDS.iter().any(|each| *each as u8 == kind)
 }
 
 /// Fewer episodes of a pattern do not speak against chance among many patterns.
@@ -396,13 +404,13 @@ impl Ledger {
 
     /// Successes and trials of `summary`, decayed as the slice says: the counts behind its interval.
     pub fn weighed(&self, namespace: &str, pattern: &Id, slice: &Slice<'_>) -> Option<(f64, f64)> {
+        let kind = self.patterns[self.symbol(pattern)? as usize].1;
         let (row, filter) = (self.row(namespace, pattern)?, self.filter(slice)?);
         if filter.is_everything() {
-            let (trials, successes) = row.total();
-            return Some((successes, trials as f64));
+            return Some(row.one_an_episode(is_outcome(kind)));
         }
         let totals = self.totals(row, &filter)?;
-        Some((totals.decayed_successes, totals.decayed_trials))
+        Some(totals.decayed.one_an_episode(is_outcome(kind)))
     }
 
     /// Trials and successes of a pattern over all strata, in constant time.
@@ -415,6 +423,31 @@ impl Ledger {
         let row = self.row(namespace, &EVERY_EPISODE).zip(self.filter(slice));
         let totals = row.and_then(|(row, filter)| self.totals(row, &filter));
         totals.map_or((0, 0.0), |totals| (totals.episodes, totals.outcomes))
+    }
+
+    /// The share of success that the episodes of a pattern would have at the rates of their domains and agents; `None`
+    /// for a pattern that the slice does not hold.
+    pub fn base_rate(&self, namespace: &str, pattern: &Id, slice: &Slice<'_>) -> Option<f64> {
+        let (own, every, filter) =
+            (self.row(namespace, pattern)?, self.row(namespace, &EVERY_EPISODE)?, self.filter(slice)?);
+        let mut rates: FxHashMap<(u32, u32), [f64; 2]> = FxHashMap::default();
+        for cell in every.cells() {
+            let stratum = &self.strata[cell.stratum as usize];
+            let rate = rates.entry((stratum.domain, stratum.agent)).or_default();
+            rate[0] += cell.outcomes;
+            rate[1] += f64::from(cell.episodes);
+        }
+        let (mut expected, mut episodes) = (0.0, 0.0);
+        for cell in own.cells() {
+            let stratum = &self.strata[cell.stratum as usize];
+            let Some(weight) = filter.weight(stratum).map(|_| f64::from(cell.episodes)) else { continue };
+            let [outcomes, of] = rates.get(&(stratum.domain, stratum.agent)).copied().unwrap_or_default();
+            if of > 0.0 {
+                expected += weight * outcomes / of;
+                episodes += weight;
+            }
+        }
+        (episodes > 0.0).then(|| expected / episodes)
     }
 
     /// The patterns of the slice with their evidence, in the page's order, then by id.
@@ -573,10 +606,12 @@ impl Ledger {
         let mut ranked = Vec::new();
         for (&symbol, row) in rows.iter().filter(|(symbol, _)| is_wanted(**symbol)) {
             if page.order != Order::Recent && filter.is_everything() {
-                let (trials, successes) = row.total();
+                let (trials, _) = row.total();
                 if trials >= page.min_trials {
+                    let (successes, of_episodes) =
+                        row.one_an_episode(is_outcome(self.patterns[symbol as usize].1));
                     let key = match page.order {
-                        Order::Confidence => confidences.get(successes, trials as f64),
+                        Order::Confidence => confidences.get(successes, of_episodes),
                         _ => trials as f64,
                     };
                     ranked.push((key, self.patterns[symbol as usize].0, symbol));
@@ -584,11 +619,15 @@ impl Ledger {
                 continue;
             }
             let Some(totals) = self.totals(row, filter) else { continue };
+            let is_outcome = is_outcome(self.patterns[symbol as usize].1);
             if totals.trials < page.min_trials {
                 continue;
             }
             let key = match page.order {
-                Order::Confidence => confidences.get(totals.decayed_successes, totals.decayed_trials),
+                Order::Confidence => {
+                    let (successes, trials) = totals.decayed.one_an_episode(is_outcome);
+                    confidences.get(successes, trials)
+                }
                 Order::Trials => totals.trials as f64,
                 Order::Recent => totals.last_seen as f64,
             };
@@ -598,8 +637,10 @@ impl Ledger {
     }
 
     fn summarise(&self, symbol: u32, row: &PatternSums, filter: &SliceFilter) -> Option<Summary> {
+        let kind = self.patterns[symbol as usize].1;
         let totals = self.totals(row, filter)?;
-        let interval = Interval::from_counts(totals.decayed_successes, totals.decayed_trials);
+        let (successes, trials) = totals.decayed.one_an_episode(is_outcome(kind));
+        let interval = Interval::from_counts(successes, trials);
         let matching = row.cells().iter().map(|cell| &self.strata[cell.stratum as usize]);
         let matching: Vec<&StratumSymbols> =
             matching.filter(|stratum| filter.weight(stratum).is_some()).collect();
@@ -805,8 +846,8 @@ struct Totals {
     episodes: u64,
     outcomes: f64,
     last_seen: i64,
-    decayed_trials: f64,
-    decayed_successes: f64,
+    /// The same counts, old ones weighing less.
+    decayed: Occurrences,
 }
 
 impl Totals {
@@ -816,8 +857,10 @@ impl Totals {
         self.successes += cell.successes;
         self.episodes += u64::from(cell.episodes);
         self.outcomes += cell.outcomes;
-        self.decayed_trials += weight * f64::from(cell.trials);
-        self.decayed_successes += weight * cell.successes;
+        self.decayed.trials += weight * f64::from(cell.trials);
+        self.decayed.successes += weight * cell.successes;
+        self.decayed.episodes += weight * f64::from(cell.episodes);
+        self.decayed.outcomes += weight * cell.outcomes;
     }
 }
 

@@ -1,6 +1,6 @@
 //! The kind of task and the approach that was taken to it.
 
-use super::finding::{Found, write_map, write_optional, write_str, write_strs};
+use super::finding::{Found, distinct_tools, write_map, write_optional, write_str, write_strs};
 use crate::trajectory::Trajectory;
 
 /// The features of the context with the episode's distinct tools in the order of their first use. The domain is not a
@@ -12,10 +12,24 @@ pub fn context_pattern(trajectory: &Trajectory) -> Vec<Found> {
     let mut content = Vec::with_capacity(128);
     write_map(&mut content, 2);
     write_str(&mut content, "approach");
-    write_strs(&mut content, trajectory.tool_names.iter().map(String::as_str));
+    write_strs(&mut content, approach(trajectory).into_iter());
     write_str(&mut content, "context");
     write_features(&mut content, trajectory);
     vec![Found::new("context_pattern", &content, None, vec![trajectory.base.unwrap_or(0.0)])]
+}
+
+/// The distinct tools in the order of their first use; those of one batch by name.
+fn approach(trajectory: &Trajectory) -> Vec<&str> {
+    let mut tools: Vec<u32> = Vec::with_capacity(trajectory.tool_names.len());
+    for stretch in trajectory.in_order() {
+        let next = distinct_tools(trajectory, stretch);
+        next.into_iter().for_each(|tool| {
+            if !tools.contains(&tool) {
+                tools.push(tool)
+            }
+        });
+    }
+    tools.into_iter().map(|tool| trajectory.tool_names[tool as usize].as_str()).collect()
 }
 
 fn write_features(content: &mut Vec<u8>, trajectory: &Trajectory) {
@@ -42,6 +56,7 @@ mod tests {
             tags: vec!["b".into(), "a".into()],
             domain: "x".into(),
             tools: vec![1],
+            tool_indices: vec![0],
             tool_names: vec!["look".into()],
             ..Trajectory::default()
         };

@@ -1,14 +1,21 @@
 //! Choices of an episode: the state it was in and the tool it took next.
+//!
+//! A batch of calls is one choice for each of its tools, and leaves one state for each of its calls.
 
 use rustc_hash::FxHashMap;
 
-use super::finding::{CountedFinding, FINISH, Found, keep, write_map, write_optional, write_str};
+use super::finding::{
+    CountedFinding, FINISH, Found, distinct_tools, keep, write_map, write_optional, write_str,
+};
 use crate::text::TextVersion;
 use crate::trajectory::Trajectory;
+use std::ops::Range;
 
 /// Words that make a step an explicit decision.
 const DECISION_WORDS: [&str; 7] = ["if", "when", "check", "verify", "validate", "ensure", "decide"];
 const CONDITION_BYTES: usize = 80;
+/// The most calls of one batch that are looked at.
+const MOST_OF_A_BATCH: usize = 32;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Decision<'a> {
@@ -25,8 +32,12 @@ pub fn decision_points(trajectory: &Trajectory, limit: usize) -> Vec<Found> {
         return Vec::new();
     }
     let mut counts: FxHashMap<Decision<'_>, (usize, usize)> = FxHashMap::default();
-    for step in 0..=trajectory.len() {
-        counts.entry(choice_before(trajectory, step)).or_insert((0, step)).0 += 1;
+    let stretches = trajectory.in_order();
+    for at in 0..=stretches.len() {
+        let first = stretches.get(at).map_or(trajectory.len(), |stretch| stretch.start);
+        for choice in choices_before(trajectory, &stretches, at) {
+            counts.entry(choice).or_insert((0, first)).0 += 1;
+        }
     }
     let counted = counts
         .into_iter()
@@ -36,17 +47,37 @@ pub fn decision_points(trajectory: &Trajectory, limit: usize) -> Vec<Found> {
     keep(counted, limit).iter().map(|choice| finding(choice, share)).collect()
 }
 
-fn choice_before(trajectory: &Trajectory, step: usize) -> Decision<'_> {
-    let choose = if step == trajectory.len() { FINISH } else { tool_at(trajectory, step) };
-    match step.checked_sub(1) {
-        None => Decision { after: None, result: None, condition: None, choose },
-        Some(last) => Decision {
+/// The choices before a stretch, each once: each of its tools after each call of the stretch before it.
+fn choices_before<'a>(
+    trajectory: &'a Trajectory,
+    stretches: &[Range<usize>],
+    at: usize,
+) -> Vec<Decision<'a>> {
+    let chosen = stretches.get(at).map_or_else(
+        || vec![FINISH],
+        |stretch| {
+            let tools = distinct_tools(trajectory, stretch.clone());
+            tools.iter().map(|tool| trajectory.tool_names[*tool as usize].as_str()).collect()
+        },
+    );
+    let mut choices = Vec::with_capacity(1);
+    for choose in chosen.into_iter().take(MOST_OF_A_BATCH) {
+        let Some(before) = at.checked_sub(1) else {
+            choices.push(Decision { after: None, result: None, condition: None, choose });
+            continue;
+        };
+        choices.extend(stretches[before].clone().take(MOST_OF_A_BATCH).map(|last| Decision {
             after: Some(tool_at(trajectory, last)),
             result: Some(result_of(trajectory, last)),
-            condition: condition_at(trajectory, last),
+            condition: condition_at(trajectory, stretches, before, last),
             choose,
-        },
+        }));
     }
+    if choices.len() > 1 {
+        choices.sort_unstable();
+        choices.dedup();
+    }
+    choices
 }
 
 fn tool_at(trajectory: &Trajectory, step: usize) -> &str {
@@ -62,10 +93,16 @@ fn result_of(trajectory: &Trajectory, step: usize) -> &str {
 }
 
 /// The condition that the last step stated in words, else "failed again" for a second failure in a row.
-fn condition_at(trajectory: &Trajectory, last: usize) -> Option<String> {
+fn condition_at(
+    trajectory: &Trajectory,
+    stretches: &[Range<usize>],
+    at: usize,
+    last: usize,
+) -> Option<String> {
     let stated = trajectory.actions[last].as_deref().filter(|action| decides(action));
     let stated = stated.map(|action| stated_condition(trajectory.text_version, action));
-    let failed_again = last > 0 && trajectory.ok[last] == 0 && trajectory.ok[last - 1] == 0;
+    let failed = |step: usize| trajectory.ok[step] == 0;
+    let failed_again = at > 0 && failed(last) && stretches[at - 1].clone().any(failed);
     stated.or_else(|| failed_again.then(|| "failed again".into()))
 }
 
@@ -113,6 +150,25 @@ mod tests {
             actions: steps.iter().map(|step| step.2.map(str::to_owned)).collect(),
             ..Trajectory::default()
         }
+    }
+
+    fn choice_before(trajectory: &Trajectory, step: usize) -> Decision<'_> {
+        choices_before(trajectory, &trajectory.in_order(), step).remove(0)
+    }
+
+    #[test]
+    fn a_call_is_no_choice_after_another_call_of_its_batch() {
+        let steps = |second, third| trajectory(&[(0, 1, None), (second, 1, None), (third, 1, None)]);
+        let batched = |second, third| Trajectory { batches: vec![0, 7, 7], ..steps(second, third) };
+        let ids = |trajectory: &Trajectory| {
+            let mut ids: Vec<_> = decision_points(trajectory, 32).iter().map(|found| found.pattern).collect();
+            ids.sort_unstable();
+            ids
+        };
+        assert_eq!(ids(&batched(0, 1)), ids(&batched(1, 0)));
+        let chosen = choices_before(&batched(0, 1), &[0..1, 1..3], 1).len();
+        assert_eq!((ids(&batched(0, 1)).len(), chosen), (5, 2));
+        assert!(!ids(&batched(0, 1)).iter().all(|id| ids(&steps(0, 1)).contains(id)));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use rmp::encode;
 use rustc_hash::FxHashMap;
 
 use crate::facts::{Fact, Id, PatternContent, PatternKind};
+use crate::trajectory::Trajectory;
 
 /// The choice of an episode that ends: no tool has this name.
 pub const FINISH: &str = "<finish>";
@@ -113,6 +114,14 @@ impl Findings {
             })
             .collect()
     }
+}
+
+/// The distinct tools of a stretch in the order of their names: calls of one batch have no order of their own.
+pub(super) fn distinct_tools(trajectory: &Trajectory, stretch: std::ops::Range<usize>) -> Vec<u32> {
+    let mut tools = trajectory.tool_indices[stretch].to_vec();
+    tools.sort_unstable_by_key(|tool| &trajectory.tool_names[*tool as usize]);
+    tools.dedup();
+    tools
 }
 
 /// At most `limit` of the counted things: the more frequent first among equals of `rank`, then the earlier.

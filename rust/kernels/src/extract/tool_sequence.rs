@@ -1,12 +1,19 @@
 //! Runs of tools, anywhere in the episode, with at most a few steps passed over.
+//!
+//! Calls of one batch have no order: a run goes through a batch by one of its calls.
 
 use rustc_hash::FxHashMap;
 
-use super::finding::{CountedFinding, Found, keep, write_array, write_map, write_str, write_strs};
+use super::finding::{
+    CountedFinding, Found, distinct_tools, keep, write_array, write_map, write_str, write_strs,
+};
 use crate::trajectory::Trajectory;
+use std::ops::Range;
 
 /// The longest run that can be asked for.
 const LONGEST: usize = 8;
+/// The most tools of one batch that runs go through.
+const MOST_OF_A_BATCH: usize = 4;
 
 /// The lengths of the runs to extract.
 #[derive(Debug, Clone, Copy)]
@@ -23,16 +30,26 @@ type Run = ([u32; LONGEST], usize);
 /// Each distinct run, once for every step it starts at.
 pub fn tool_sequences(trajectory: &Trajectory, lengths: RunLengths, limit: usize) -> Vec<Found> {
     let share = trajectory.base.unwrap_or(0.0);
-    let runs = keep(count_runs(&trajectory.tool_indices, lengths), limit);
-    runs.into_iter().map(|run| finding(trajectory, &run, share)).collect()
+    let stretches = trajectory.in_order();
+    let mut counted = count_runs(&ways_through(trajectory, &stretches), lengths);
+    counted.iter_mut().for_each(|run| run.first = stretches[run.first].start);
+    keep(counted, limit).into_iter().map(|run| finding(trajectory, &run, share)).collect()
 }
 
-fn count_runs(tools: &[u32], lengths: RunLengths) -> Vec<CountedFinding<Run>> {
+/// Ways through an episode, each with one tool of every stretch: one way, and more where a stretch has more tools.
+fn ways_through(trajectory: &Trajectory, stretches: &[Range<usize>]) -> Vec<Vec<u32>> {
+    let tools: Vec<Vec<u32>> =
+        stretches.iter().map(|stretch| distinct_tools(trajectory, stretch.clone())).collect();
+    let ways = tools.iter().map(Vec::len).max().unwrap_or(0).min(MOST_OF_A_BATCH);
+    (0..ways).map(|way| tools.iter().map(|tools| tools[way % tools.len()]).collect()).collect()
+}
+
+fn count_runs(ways: &[Vec<u32>], lengths: RunLengths) -> Vec<CountedFinding<Run>> {
     let mut counts: FxHashMap<Run, (usize, usize)> = FxHashMap::default();
     let mut here: Vec<Run> = Vec::new();
-    for start in 0..tools.len() {
+    for start in 0..ways.first().map_or(0, Vec::len) {
         here.clear();
-        runs_at(tools, start, lengths, &mut here);
+        ways.iter().for_each(|tools| runs_at(tools, start, lengths, &mut here));
         here.sort_unstable();
         here.dedup();
         for run in &here {
@@ -113,7 +130,7 @@ mod tests {
     }
 
     fn counted(tools: &[u32]) -> Vec<(Vec<u32>, usize)> {
-        let mut runs: Vec<_> = count_runs(tools, LENGTHS)
+        let mut runs: Vec<_> = count_runs(&[tools.to_vec()], LENGTHS)
             .iter()
             .map(|run| (run.what.0[..run.what.1].to_vec(), run.count))
             .collect();
@@ -139,6 +156,20 @@ mod tests {
         let found = tool_sequences(&trajectory(&[0, 1, 0, 1, 2, 3, 4, 5, 6, 7]), LENGTHS, 3);
         assert_eq!(found.len(), 3);
         assert_eq!(found[0].ok.len(), 2);
+    }
+
+    #[test]
+    fn calls_of_one_batch_are_no_sequence() {
+        let batched = Trajectory { batches: vec![0, 1, 1, 0], ..trajectory(&[0, 2, 1, 3]) };
+        let found = tool_sequences(&batched, LENGTHS, 32);
+        let mut runs: Vec<String> =
+            found.iter().map(|run| String::from_utf8_lossy(&run.record).into()).collect();
+        let other_order = Trajectory { batches: vec![0, 1, 1, 0], ..trajectory(&[0, 1, 2, 3]) };
+        let ids = |found: &[Found]| found.iter().map(|run| run.pattern).collect::<Vec<_>>();
+        assert_eq!(ids(&tool_sequences(&other_order, LENGTHS, 32)), ids(&found));
+        runs.retain(|run| run.contains("t1") && run.contains("t2"));
+        assert!(runs.is_empty(), "{runs:?}");
+        assert_eq!(found.len(), 7);
     }
 
     proptest! {

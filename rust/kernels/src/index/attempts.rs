@@ -11,21 +11,26 @@ pub struct TaskAttempts {
     pub successes: usize,
     /// The successes of fewest steps, the earliest of equally many first.
     pub best: Vec<Id>,
+    /// The judged near-copies of the episode that was asked about, itself included, and those that succeeded.
+    pub copies: usize,
+    pub copies_succeeded: usize,
 }
 
-/// The attempts at each group's task, with at most `most` of the best successes.
+/// The attempts at each episode's task, with at most `most` of the best successes, and its near-copies.
 pub(super) fn task_attempts(
     space: &NamespaceIndex,
-    groups: &[Option<u64>],
+    episodes: &[Option<u32>],
     most: usize,
 ) -> Vec<TaskAttempts> {
     let mut counted: FxHashMap<u64, TaskAttempts> = FxHashMap::default();
-    for group in groups.iter().flatten() {
-        counted.entry(*group).or_insert_with(|| count(space, *group, most));
-    }
-    let of_group =
-        |group: &Option<u64>| group.map_or_else(TaskAttempts::default, |group| counted[&group].clone());
-    groups.iter().map(of_group).collect()
+    let of_episode = |number: &Option<u32>| {
+        let Some(number) = *number else { return TaskAttempts::default() };
+        let group = space.groups[number as usize];
+        let attempts = counted.entry(group).or_insert_with(|| count(space, group, most)).clone();
+        let [copies, copies_succeeded] = space.near_copies(number).map(|count| count as usize);
+        TaskAttempts { copies, copies_succeeded, ..attempts }
+    };
+    episodes.iter().map(of_episode).collect()
 }
 
 fn count(space: &NamespaceIndex, group: u64, most: usize) -> TaskAttempts {
@@ -44,5 +49,6 @@ fn count(space: &NamespaceIndex, group: u64, most: usize) -> TaskAttempts {
         successes.truncate(most);
     }
     successes.sort_unstable();
-    TaskAttempts { attempts, successes: count, best: successes.into_iter().map(|(_, id)| id).collect() }
+    let best = successes.into_iter().map(|(_, id)| id).collect();
+    TaskAttempts { attempts, successes: count, best, ..TaskAttempts::default() }
 }

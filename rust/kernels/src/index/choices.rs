@@ -3,8 +3,9 @@
 use super::namespace_index::{NONE, NamespaceIndex, OK};
 use crate::names::Names;
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::ops::Range;
 
-/// One choice. Names are places in `Choices::names`.
+/// One choice. Names are places in `Choices::names`. A batch of calls is one choice: of its first tool by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct StepChoice {
     /// Its place in `Choices::episodes`.
@@ -94,13 +95,18 @@ impl Choices {
         approaches: &mut FxHashMap<Vec<u32>, i32>,
     ) {
         let tools: Vec<u32> = space.runs.iter(document).collect();
-        let results: Vec<u32> = space.results.iter(document).collect();
+        let (results, stretches) = space.results_of(document);
         let mut approach: Vec<u32> = Vec::new();
-        tools.iter().for_each(|tool| {
-            if !approach.contains(tool) {
-                approach.push(*tool)
-            }
-        });
+        for stretch in &stretches {
+            // As in the extractor: the tools of one batch by name.
+            let mut of_stretch = tools[stretch.clone()].to_vec();
+            of_stretch.sort_unstable_by_key(|tool| places.of_name(*tool));
+            of_stretch.into_iter().for_each(|tool| {
+                if !approach.contains(&tool) {
+                    approach.push(tool)
+                }
+            });
+        }
         let next = approaches.len() as i32;
         let of = &space.documents[document as usize];
         let episode = self.episodes.len() as i32;
@@ -118,31 +124,40 @@ impl Choices {
         if tools.is_empty() {
             return;
         }
-        let mut errors = 0;
-        for step in 0..=tools.len() {
-            let last = step.checked_sub(1);
-            errors += last.map_or(0, |last| i32::from(results[last] > OK));
+        let (mut errors, mut failed_before) = (0, false);
+        for at in 0..=stretches.len() {
+            let before = at.checked_sub(1).map(|before| stretches[before].clone());
+            let last = before.clone().map(|stretch| places.state_after(&tools, &results, stretch));
+            let chosen = stretches.get(at).map(|stretch| places.first_by_name(&tools, stretch.clone()));
+            let failed =
+                before.map_or(0, |stretch| results[stretch].iter().filter(|result| **result > OK).count());
+            errors += failed as i32;
             self.choices.push(StepChoice {
                 episode,
-                step: step as i32,
+                step: stretches.get(at).map_or(tools.len(), |stretch| stretch.start) as i32,
                 after: last.map_or(-1, |last| places.of_name(tools[last])),
                 result: last.map_or(-1, |last| places.of_result(results[last])),
                 errors,
-                again: i32::from(step > 1 && results[step - 1] > OK && results[step - 2] > OK),
-                choose: tools.get(step).map_or(-1, |tool| places.of_name(*tool)),
-                ok: results.get(step).map_or(-1, |result| match *result {
+                again: i32::from(failed > 0 && failed_before),
+                choose: chosen.map_or(-1, |step| places.of_name(tools[step])),
+                ok: chosen.map_or(-1, |step| match results[step] {
                     NONE => -1,
                     result => i32::from(result == OK),
                 }),
-                came_back: i32::from(last.is_some_and(|last| came_back(&tools, &results, last))),
+                came_back: i32::from(last.is_some_and(|last| {
+                    let next = stretches.get(at).map_or(tools.len(), |stretch| stretch.start);
+                    came_back(&tools, &results, last, next)
+                })),
             });
+            failed_before = failed > 0;
         }
     }
 }
 
-fn came_back(tools: &[u32], results: &[u32], last: usize) -> bool {
+/// Returns true if the step's error came back from step `next` on.
+fn came_back(tools: &[u32], results: &[u32], last: usize, next: usize) -> bool {
     let same = |later: usize| tools[later] == tools[last] && results[later] == results[last];
-    results[last] > OK && (last + 1..tools.len()).any(same)
+    results[last] > OK && (next..tools.len()).any(same)
 }
 
 /// The place of each number's name among the sorted names.
@@ -158,14 +173,31 @@ impl Places {
             let of = &space.documents[*document as usize];
             numbers.extend([of.domain, of.language, of.framework, of.task_type, of.agent]);
             numbers.extend(space.runs.iter(*document));
-            numbers
-                .extend(space.results.iter(*document).filter(|result| *result > OK).map(|result| result - 1));
+            numbers.extend(
+                space
+                    .results_of(*document)
+                    .0
+                    .into_iter()
+                    .filter(|result| *result > OK)
+                    .map(|result| result - 1),
+            );
         }
         let mut named: Vec<(&str, u32)> =
             numbers.into_iter().filter_map(|number| Some((names.name(number)?, number))).collect();
         named.sort_unstable();
         let places = named.iter().enumerate().map(|(place, (_, number))| (*number, place as i32)).collect();
         Self { sorted: named.into_iter().map(|(name, _)| name.to_owned()).collect(), places }
+    }
+
+    fn first_by_name(&self, tools: &[u32], stretch: Range<usize>) -> usize {
+        let start = stretch.start;
+        stretch.min_by_key(|step| self.of_name(tools[*step])).unwrap_or(start)
+    }
+
+    /// The step whose result is the state after a stretch: of those that failed, or else of all, the first by name.
+    fn state_after(&self, tools: &[u32], results: &[u32], stretch: Range<usize>) -> usize {
+        let start = stretch.start;
+        stretch.min_by_key(|step| (results[*step] <= OK, self.of_name(tools[*step]))).unwrap_or(start)
     }
 
     fn of_name(&self, number: u32) -> i32 {

@@ -8,7 +8,8 @@ use crate::msgpack::Result;
 use crate::text::TextVersion;
 use crate::text_likeness::{MOST_FEATURES, TextFeatures};
 use crate::trajectory::{Complexity, Trajectory, symbol};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use std::ops::Range;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
 
 /// The number of features that are kept of the text of an episode's steps.
 const MOST_STEP_FEATURES: usize = 48;
@@ -50,6 +51,8 @@ pub struct Entry {
     pub measures: Measures,
     /// The group of the attempts at one task.
     pub group: u64,
+    /// Equal for near-copies: see `copy_of`.
+    pub copy: u64,
     pub task: TextFeatures,
     pub steps: TextFeatures,
     pub tags: Vec<u64>,
@@ -61,6 +64,8 @@ pub struct Entry {
     /// The result of each step, as the trajectory has it.
     pub ok: Vec<i8>,
     pub error_classes: Vec<Option<String>>,
+    /// The stretches of steps that were called in one batch.
+    pub batches: Vec<Range<usize>>,
     pub vector: Option<Vec<f32>>,
 }
 
@@ -96,10 +101,12 @@ impl Entry {
             base: trajectory.base,
             measures: measures_of(&trajectory),
             group: group_of(trajectory.task_key.as_deref(), &trajectory.task),
+            copy: copy_of(&trajectory),
             task: TextFeatures::new(&trajectory.task),
             steps,
             tags,
             recoveries: recoveries_of(&trajectory),
+            batches: batches_of(&trajectory),
             ok: trajectory.ok,
             error_classes: trajectory.error_classes,
             facts,
@@ -128,6 +135,13 @@ impl Entry {
     pub fn pairs(&self) -> Vec<u64> {
         symbols::pairs(&self.tools)
     }
+}
+
+fn batches_of(trajectory: &Trajectory) -> Vec<Range<usize>> {
+    if trajectory.batches.is_empty() {
+        return Vec::new();
+    }
+    trajectory.in_order().into_iter().filter(|stretch| stretch.len() > 1).collect()
 }
 
 fn recoveries_of(trajectory: &Trajectory) -> Vec<Recovery> {
@@ -160,6 +174,28 @@ pub fn group_of(task_key: Option<&str>, task: &str) -> u64 {
     match task_key {
         Some(key) => key_group(key),
         None => xxh3_64_with_seed(task.as_bytes(), 4),
+    }
+}
+
+/// The hash of an episode up to numbers and ids: of its domain, its task's text, its tools, and the text of its steps.
+/// Episodes with other steps are no near-copies.
+fn copy_of(trajectory: &Trajectory) -> u64 {
+    let mut hasher = Xxh3::with_seed(7);
+    hasher.update(trajectory.domain.as_bytes());
+    for text in [&trajectory.task, &trajectory.salient] {
+        hasher.update(&[0xff]);
+        template(text, |word| hasher.update(word.as_bytes()));
+    }
+    trajectory.tools.iter().for_each(|tool| hasher.update(&tool.to_le_bytes()));
+    hasher.digest()
+}
+
+/// Visits the words of a text, each that has a digit as "0".
+fn template(text: &str, mut visit: impl FnMut(&str)) {
+    let separates = |c: char| !c.is_alphanumeric() && !matches!(c, '_' | '-' | '#');
+    for word in text.split(separates).filter(|word| !word.is_empty()) {
+        visit(if word.contains(|c: char| c.is_numeric()) { "0" } else { word });
+        visit(" ");
     }
 }
 

@@ -17,6 +17,7 @@ use crate::simd::fetch;
 use crate::similarity::context::Context;
 use crate::trajectory::Complexity;
 use rustc_hash::{FxHashMap, FxHashSet};
+use std::ops::Range;
 use std::sync::Arc;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -27,6 +28,8 @@ const FEWEST_GONE: usize = 64;
 /// No result yet.
 pub(super) const NONE: u32 = 0;
 pub(super) const OK: u32 = 1;
+/// Set in the result of a step that belongs to the batch of the step before it.
+pub(super) const IN_BATCH: u32 = 1 << 31;
 
 /// Each step's result as one number: 0 nothing, 1 well, else 1 more than the number of its error's class.
 fn results_of(entry: &Entry, names: &mut Names) -> Vec<u32> {
@@ -36,7 +39,11 @@ fn results_of(entry: &Entry, names: &mut Names) -> Vec<u32> {
             (0, class) => 1 + names.number(class.unwrap_or("error")),
             _ => NONE,
         };
-    entry.ok.iter().enumerate().map(result).collect()
+    let mut results: Vec<u32> = entry.ok.iter().enumerate().map(result).collect();
+    for stretch in &entry.batches {
+        results[stretch.start + 1..stretch.end].iter_mut().for_each(|result| *result |= IN_BATCH);
+    }
+    results
 }
 
 /// One episode without its text, vector, steps, tags and patterns.
@@ -81,6 +88,10 @@ pub(super) struct NamespaceIndex {
     pub digest: u64,
     pub groups: Vec<u64>,
     members: TaskMembers,
+    /// The near-copies that each episode belongs to, by `Entry::copy`.
+    pub copies: Vec<u64>,
+    /// How many judged episodes each near-copy stands for, and how many of them succeeded.
+    copy_counts: FxHashMap<u64, [u32; 2]>,
     /// The judged attempts at each task by one agent.
     attempted: Attempted,
     pub(super) domain_of: Vec<u32>,
@@ -158,6 +169,8 @@ impl NamespaceIndex {
             digest: 0,
             groups: Vec::new(),
             members: TaskMembers::default(),
+            copies: Vec::new(),
+            copy_counts: FxHashMap::default(),
             attempted: Attempted::default(),
             domain_of: Vec::new(),
             search: Arc::new(Searchable::new(dimension)),
@@ -196,6 +209,12 @@ impl NamespaceIndex {
         self.digest = self.digest.wrapping_add(digest_of(&document));
         self.groups.push(entry.group);
         self.members.push(entry.group);
+        self.copies.push(entry.copy);
+        if let Some(base) = document.base {
+            let counts = self.copy_counts.entry(entry.copy).or_default();
+            counts[0] += 1;
+            counts[1] += u32::from(base >= 1.0);
+        }
         self.domain_of.push(document.domain);
         self.enter_domain(number);
         number
@@ -310,17 +329,37 @@ impl NamespaceIndex {
         if is_attempt && self.attempted.times(document.circumstances(), group) > 1 { group } else { 0 }
     }
 
+    /// The result of each step of an episode, and its steps in stretches that have an order: see `Trajectory::in_order`.
+    pub(super) fn results_of(&self, number: u32) -> (Vec<u32>, Vec<Range<usize>>) {
+        let mut results: Vec<u32> = self.results.iter(number).collect();
+        let mut stretches: Vec<Range<usize>> = Vec::with_capacity(results.len());
+        for (step, result) in results.iter_mut().enumerate() {
+            match stretches.last_mut() {
+                Some(last) if *result & IN_BATCH != 0 => last.end = step + 1,
+                _ => stretches.push(step..step + 1),
+            }
+            *result &= !IN_BATCH;
+        }
+        (results, stretches)
+    }
+
     /// The first way out of each error that an episode met, as facts, worked out from its steps.
     fn first_ways_of(&self, number: u32, names: &Names) -> Vec<Fact> {
         let tools: Vec<u32> = self.runs.iter(number).collect();
         let name = |number: u32| names.name(number).unwrap_or_default();
-        let ways =
-            self.results.iter(number).enumerate().filter(|(_, result)| *result > 1).map(|(step, result)| {
-                let (tool, class) = (name(tools[step]), name(result - 1));
-                let next = tools.get(step + 1).map_or(GAVE_UP, |tool| name(*tool));
-                (error_symbol(tool, class), recovery_id(tool, class, next))
-            });
-        first_ways(ways)
+        let (results, stretches) = self.results_of(number);
+        let mut ways = Vec::new();
+        for (at, stretch) in stretches.iter().enumerate() {
+            // Of a batch the first by name, as in the entry's recoveries.
+            let next = stretches
+                .get(at + 1)
+                .and_then(|next| tools[next.clone()].iter().map(|tool| name(*tool)).min());
+            for step in stretch.clone().filter(|step| results[*step] > OK) {
+                let (tool, class) = (name(tools[step]), name(results[step] - 1));
+                ways.push((error_symbol(tool, class), recovery_id(tool, class, next.unwrap_or(GAVE_UP))));
+            }
+        }
+        first_ways(ways.into_iter())
     }
 
     /// Works out which counts change when these patterns stand for others: the long part of a merge, which only reads.
@@ -438,8 +477,9 @@ impl NamespaceIndex {
         let document = self.documents[number as usize];
         self.alive[number as usize] = false;
         self.live -= 1;
-        if document.base.is_some() {
+        if let Some(base) = document.base {
             self.forget_attempt(number, names, ledgers);
+            self.discount_copy(self.copies[number as usize], base);
         }
         self.digest = self.digest.wrapping_sub(digest_of(&document));
         Arc::make_mut(&mut self.search).remove(number);
@@ -452,6 +492,20 @@ impl NamespaceIndex {
                 self.domains.remove(&document.domain);
             }
         }
+    }
+
+    fn discount_copy(&mut self, copy: u64, base: f64) {
+        let Some(counts) = self.copy_counts.get_mut(&copy) else { return };
+        counts[0] -= 1;
+        counts[1] -= u32::from(base >= 1.0);
+        if counts[0] == 0 {
+            self.copy_counts.remove(&copy);
+        }
+    }
+
+    /// The judged near-copies of an episode, itself included, and those that succeeded.
+    pub(super) fn near_copies(&self, number: u32) -> [u32; 2] {
+        self.copy_counts.get(&self.copies[number as usize]).copied().unwrap_or_default()
     }
 
     /// The only attempt that is left is compared with those of other tasks again.
@@ -500,6 +554,7 @@ impl NamespaceIndex {
             .collect();
         retain(&mut self.documents, &keep);
         retain(&mut self.groups, &keep);
+        retain(&mut self.copies, &keep);
         retain(&mut self.domain_of, &keep);
         Arc::make_mut(&mut self.search).renumber(&keep, &numbers);
         self.runs.retain(&keep);

@@ -89,6 +89,8 @@ pub struct RecallLimits {
     pub candidates: usize,
     /// At most so many attempts at one task.
     pub per_task: usize,
+    /// At most so many near-copies: episodes with the same steps at tasks that are equal but for numbers and ids. 0: any.
+    pub per_copy: usize,
     /// The weight of being unlike those chosen before, relative to the score: 0 for none, up to 1.
     pub diversity: f64,
     pub successes_only: bool,

@@ -19,8 +19,10 @@ use std::collections::hash_map::Entry;
 
 /// The candidates that words and vector each propose for each episode wanted, if that is more than asked for.
 const CANDIDATES_PER_HIT: usize = 3;
-/// The factor by which each source looks further as long as too few tasks are among its proposals.
+/// The factor by which each source looks further as long as too few tasks that are no near-copies are among its proposals.
 const FURTHER: usize = 4;
+/// The number of proposals of each source after which no source looks further.
+const MOST_CANDIDATES: usize = 1 << 13;
 /// The episodes of the same domain that are proposed for that alone, newest first.
 const SAME_DOMAIN: usize = 1_024;
 /// The postings of words, and of pairs of tools, that are read for one query.
@@ -181,16 +183,20 @@ fn propose_enough(
         choice.candidates.max(choice.limit.max(choice.neighbours).saturating_mul(CANDIDATES_PER_HIT));
     loop {
         let candidates = propose(space, question, wanted, choice, scratch);
-        if wanted >= space.live || tasks_among(space, &candidates) > choice.limit {
+        let distinct = match choice.per_copy {
+            0 => distinct_among(&space.groups, &candidates),
+            _ => distinct_among(&space.groups, &candidates).min(distinct_among(&space.copies, &candidates)),
+        };
+        if wanted >= space.live || distinct > choice.limit || wanted >= MOST_CANDIDATES {
             return candidates;
         }
         wanted = wanted.saturating_mul(FURTHER);
     }
 }
 
-fn tasks_among(space: &NamespaceIndex, candidates: &[u32]) -> usize {
-    let tasks: FxHashSet<u64> = candidates.iter().map(|number| space.groups[*number as usize]).collect();
-    tasks.len()
+fn distinct_among(keys: &[u64], candidates: &[u32]) -> usize {
+    let distinct: FxHashSet<u64> = candidates.iter().map(|number| keys[*number as usize]).collect();
+    distinct.len()
 }
 
 /// The union of the proposals of all sources, in ascending order.
@@ -307,7 +313,16 @@ fn finalists(space: &NamespaceIndex, near: Vec<Near>, choice: &RecallLimits) -> 
     let tasks = TASKS.max(choice.limit.saturating_mul(TASKS_PER_HIT));
     let attempts = choice.per_task.saturating_mul(ATTEMPTS);
     let mut seen: FxHashMap<u64, usize> = FxHashMap::default();
+    let copies = choice.per_copy.saturating_mul(ATTEMPTS);
+    let mut seen_copies: FxHashMap<u64, usize> = FxHashMap::default();
     let is_one = |near: &Near| {
+        if copies > 0 {
+            let count = seen_copies.entry(space.copies[near.number as usize]).or_default();
+            *count += 1;
+            if *count > copies {
+                return false;
+            }
+        }
         let is_full = seen.len() >= tasks;
         match seen.entry(space.groups[near.number as usize]) {
             Entry::Vacant(_) if is_full => false,
@@ -452,7 +467,9 @@ impl<'a> Judge<'a> {
 fn choose(space: &NamespaceIndex, mut judged: Vec<(u32, Hit)>, choice: &RecallLimits) -> Vec<Hit> {
     judged.sort_unstable_by(|a, b| order(&a.1, &b.1));
     let most = if choice.diversity > 0.0 { choice.limit.saturating_mul(CHOSEN_AMONG) } else { choice.limit };
-    let few = at_most(choice.per_task, judged, |(number, _)| space.groups[*number as usize]);
+    let few = at_most(choice.per_task, judged, |(number, _)| space.groups[*number as usize]).collect();
+    let copies = if choice.per_copy > 0 { choice.per_copy } else { usize::MAX };
+    let few = at_most(copies, few, |(number, _)| space.copies[*number as usize]);
     let among: Vec<(u32, Hit)> = few.take(most).collect();
     let relevance: Vec<f64> = among.iter().map(|(_, hit)| hit.score).collect();
     let likeness =
@@ -477,6 +494,7 @@ pub(super) fn similar(
         neighbours: limit,
         candidates: limit,
         per_task: 1,
+        per_copy: 0,
         diversity: 0.0,
         successes_only,
     };

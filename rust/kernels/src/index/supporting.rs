@@ -23,6 +23,8 @@ pub struct SupportedPattern {
     pub summary: Summary,
     /// Its episodes beside those that are comparable.
     pub odds_ratio: OddsRatio,
+    /// The share of success that its domains and agents have.
+    pub base_rate: Option<f64>,
 }
 
 /// Intermediate results that the next question needs again.
@@ -85,12 +87,17 @@ impl Side {
         if self == Self::Working { mean } else { 1.0 - mean }
     }
 
+    /// Returns true if patterns of this plain rate are looked at: beside one half and the rate of the namespace.
+    fn may_be(self, mean: f64, base: f64) -> bool {
+        if self == Self::Working { mean > base.min(0.5) } else { mean < base }
+    }
+
     fn bound(self, (low, high): (f64, f64)) -> f64 {
         if self == Self::Working { low } else { 1.0 - high }
     }
 
-    /// Patterns worse than their alternatives are not recommended. A pitfall surely fails more often than not and is
-    /// surely worse than its alternatives, so a pattern that every comparable episode shows is none. Where `frequent`
+    /// Patterns worse than their alternatives are not recommended. A pitfall succeeds less often than the episodes of its
+    /// domains and agents and is surely worse than its alternatives, so a pattern that every run shows is none. Where `frequent`
     /// patterns could be found to be worse, the p-value of each is multiplied by their number (Bonferroni): whatever is
     /// asked, the chance of one false pitfall in the whole namespace stays below `FALSE_PITFALLS`.
     fn admits(self, behind: &SupportedPattern, frequent: usize) -> bool {
@@ -98,7 +105,7 @@ impl Side {
         match self {
             Self::Working => odds_ratio.high >= 1.0,
             Self::Failing => {
-                summary.high < 0.5
+                behind.base_rate.is_some_and(|base| summary.outcomes < base * summary.episodes as f64)
                     && odds_ratio.high < 1.0
                     && summary.episodes >= FEWEST_COMPARED
                     && odds_ratio.p_value * frequent as f64 <= FALSE_PITFALLS
@@ -133,14 +140,14 @@ impl<'a> SupportingPatterns<'a> {
         Self { ledgers, space, namespace, slice, support }
     }
 
-    /// Patterns that succeed more often than not and are not worse than their alternatives, by support times the
+    /// Patterns that succeed more often than not, or than the namespace, and are not worse than their alternatives, by support times the
     /// lower bound of their success.
     pub(super) fn working(&mut self, limit: usize) -> Vec<SupportedPattern> {
         self.best(limit, Side::Working)
     }
 
-    /// Patterns that fail more often than not and are worse than their alternatives, both beyond their intervals, by
-    /// support times the lower bound of their failure.
+    /// Patterns that succeed less often than the episodes of their domains and agents and are surely worse than their
+    /// alternatives, by support times the lower bound of their failure.
     pub(super) fn failing(&mut self, limit: usize) -> Vec<SupportedPattern> {
         self.best(limit, Side::Failing)
     }
@@ -165,9 +172,12 @@ impl<'a> SupportingPatterns<'a> {
     /// largest first.
     fn likely(&mut self, limit: usize, side: Side) -> Vec<Likely> {
         let mut of_kind: FxHashMap<u8, Vec<Likely>> = FxHashMap::default();
+        let (episodes, outcomes) = self.ledgers.all.rates(self.namespace, &Slice::default());
+        let base = outcomes / episodes.max(1) as f64;
         for number in &self.support.touched {
-            let rate = side.rate(self.space.taught.mean(*number));
-            if rate > 0.5 {
+            let mean = self.space.taught.mean(*number);
+            let rate = side.rate(mean);
+            if side.may_be(mean, base) {
                 let support = self.support.sums[*number as usize];
                 let known = self.ledgers.all.pattern(self.space.taught.symbol(*number));
                 let Some((pattern, kind)) = known else { continue };
@@ -201,7 +211,8 @@ impl<'a> SupportingPatterns<'a> {
         let summary = self.ledgers.all.summary(self.namespace, &pattern, self.slice)?;
         let odds_ratio =
             self.ledgers.odds_ratio(self.space, self.namespace, &pattern, summary.kind, self.slice);
-        Some(SupportedPattern { pattern, support, summary, odds_ratio })
+        let base_rate = self.ledgers.all.base_rate(self.namespace, &pattern, self.slice);
+        Some(SupportedPattern { pattern, support, summary, odds_ratio, base_rate })
     }
 }
 

@@ -72,6 +72,28 @@ impl Share {
     }
 }
 
+/// How often a pattern occurred and worked, in how many judged episodes, and how these ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Occurrences {
+    pub(super) trials: f64,
+    pub(super) successes: f64,
+    pub(super) episodes: f64,
+    pub(super) outcomes: f64,
+}
+
+impl Occurrences {
+    /// Successes and trials of one trial an episode: the outcome, or else the rate of all occurrences. Of episodes without
+    /// an outcome every occurrence is a trial, because their number is not kept.
+    pub(super) fn one_an_episode(&self, is_outcome: bool) -> (f64, f64) {
+        if is_outcome {
+            return (self.outcomes, self.episodes);
+        }
+        let trials = if self.episodes > 0.0 { self.episodes.min(self.trials) } else { self.trials };
+        let rate = if self.trials > 0.0 { self.successes / self.trials } else { 0.0 };
+        (rate * trials, trials)
+    }
+}
+
 /// Most patterns are totals in one stratum; those take no memory beside the row itself.
 #[derive(Clone, Debug)]
 pub(super) enum PatternSums {
@@ -88,6 +110,7 @@ pub(super) struct Many {
     episodes: u32,
     trials: u64,
     successes: f64,
+    outcomes: f64,
 }
 
 impl PatternSums {
@@ -120,6 +143,17 @@ impl PatternSums {
             Self::One(cell) => (cell.trials.into(), cell.successes),
             Self::Many(many) => (many.trials, many.successes),
         }
+    }
+
+    /// Successes and trials of one trial an episode over all strata.
+    pub(super) fn one_an_episode(&self, is_outcome: bool) -> (f64, f64) {
+        let (trials, successes) = self.total();
+        let (episodes, outcomes) = match self {
+            Self::One(cell) => (cell.episodes, cell.outcomes),
+            Self::Many(many) => (many.episodes, many.outcomes),
+        };
+        Occurrences { trials: trials as f64, successes, episodes: f64::from(episodes), outcomes }
+            .one_an_episode(is_outcome)
     }
 
     pub(super) fn add(&mut self, cell: Cell) {
@@ -158,6 +192,7 @@ impl Many {
             episodes: cell.episodes,
             trials: cell.trials.into(),
             successes: cell.successes,
+            outcomes: cell.outcomes,
         }
     }
 
@@ -178,6 +213,7 @@ impl Many {
         self.episodes += cell.episodes;
         self.trials += u64::from(cell.trials);
         self.successes += cell.successes;
+        self.outcomes += cell.outcomes;
     }
 
     fn subtract(&mut self, cell: Cell) {
@@ -196,6 +232,7 @@ impl Many {
         self.episodes = self.episodes.saturating_sub(cell.episodes);
         self.trials = self.trials.saturating_sub(cell.trials.into());
         self.successes -= cell.successes;
+        self.outcomes -= cell.outcomes;
     }
 
     fn find(&self, stratum: u32) -> Result<usize, usize> {

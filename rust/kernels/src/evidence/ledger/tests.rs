@@ -36,7 +36,8 @@ fn a_summary_adds_up_what_the_slice_holds() {
     assert_eq!((all.kind, all.last_seen, all.mean), (1, MAY + 2, 0.5));
     assert_eq!(
         (all.low, all.high),
-        (Interval::from_counts(3.0, 6.0).low, Interval::from_counts(3.0, 6.0).high)
+        (Interval::from_counts(1.5, 3.0).low, Interval::from_counts(1.5, 3.0).high),
+        "one trial an episode"
     );
     let sql = ledger.summary("default", &id(1), &Slice { domain: Some("sql"), ..Slice::default() }).unwrap();
     assert_eq!((sql.trials, sql.domains, sql.last_seen), (4, vec!["sql".to_owned()], MAY + 1));
@@ -101,13 +102,32 @@ fn patterns_come_in_order_and_page_by_page() {
         let patterns = ledger.patterns("default", kind, &Slice::default(), page);
         patterns.into_iter().map(|(id, _)| id[0]).collect()
     };
-    assert_eq!(listed(None, Page::default()), [1, 5, 2, 4]);
+    assert_eq!(listed(None, Page::default()), [1, 4, 5, 2], "one episode each, however often");
     assert_eq!(listed(None, Page { order: Order::Trials, ..Page::default() }), [2, 1, 5, 4]);
     assert_eq!(listed(None, Page { order: Order::Recent, ..Page::default() }), [1, 2, 4, 5]);
-    assert_eq!(listed(None, Page { limit: 2, offset: 1, ..Page::default() }), [5, 2]);
+    assert_eq!(listed(None, Page { limit: 2, offset: 1, ..Page::default() }), [4, 5]);
     assert_eq!(listed(None, Page { offset: 9, ..Page::default() }), [0; 0]);
     assert_eq!(listed(None, Page { min_trials: 2, ..Page::default() }), [1, 5, 2]);
     assert_eq!(listed(Some(1), Page::default()), [1, 4]);
+}
+
+#[test]
+fn the_base_rate_of_a_pattern_is_that_of_its_domains_and_agents() {
+    let mut ledger = Ledger::new();
+    for (agent, outcome, facts) in [
+        ("strong", 1.0, &[fact(1, 1, 1.0)][..]),
+        ("strong", 1.0, &[]),
+        ("strong", 0.0, &[]),
+        ("weak", 0.0, &[fact(1, 1, 0.0)]),
+        ("weak", 0.0, &[]),
+        ("other", 1.0, &[]),
+    ] {
+        ledger.add(key("sql", agent), Some(outcome), facts, MAY);
+    }
+    let rate = |slice: &Slice<'_>| ledger.base_rate("default", &id(1), slice);
+    assert_eq!(rate(&Slice::default()), Some((2.0 / 3.0 + 0.0) / 2.0));
+    assert_eq!(rate(&Slice { agent: Some("weak"), ..Slice::default() }), Some(0.0));
+    assert_eq!(ledger.base_rate("default", &id(2), &Slice::default()), None);
 }
 
 #[test]
@@ -124,7 +144,10 @@ fn the_mean_is_found_by_symbol() {
 #[test]
 fn decay_widens_the_interval_and_leaves_the_counts() {
     let mut ledger = Ledger::new();
-    ledger.add(key("sql", "small"), Some(1.0), &[fact(1, 40, 30.0)], MAY);
+    for number in 0..40 {
+        let share = f64::from(u8::from(number % 4 > 0));
+        ledger.add(key("sql", "small"), Some(share), &[fact(1, 1, share)], MAY);
+    }
     let decay = Decay { now: month_began(202_605) + 45 * DAY, half_life: Duration::from_secs(30 * 86_400) };
     let fresh = ledger.summary("default", &id(1), &Slice::default()).unwrap();
     let faded = ledger.summary("default", &id(1), &Slice { decay: Some(decay), ..Slice::default() }).unwrap();
