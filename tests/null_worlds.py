@@ -13,6 +13,7 @@ thousands of patterns to be fooled by.
 - `repeated`: as `tasks`, with `maintain` after every ten episodes.
 - `effect`: 12 tasks, 20 attempts each; every run opens something, half of them check it then, and the check lifts
   success from .3 to .7 within every task.
+- `effect anywhere`: the same, the check standing at a random place of the run.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ ERRORS = ("no such record", "permission denied", "timed out")
 WORDS = ("invoice", "parcel", "account", "ticket", "report", "calendar", "garden", "engine", "recipe", "contract",
          "museum", "harbour")  # fmt: skip
 EFFECT = "check"
+EFFECTS = {"effect": False, "effect anywhere": True}
+"""Kinds of worlds with an effect, and if the step that helps stands anywhere."""
 PARTS = ("promoted", "proven", "pitfalls")
 
 
@@ -106,13 +109,15 @@ def own_tools(chance: random.Random) -> list[Episode]:
     return tasks(chance, lambda task: tuple(f"{tool}_{task // 3}" for tool in TOOLS))
 
 
-def effect(chance: random.Random) -> list[Episode]:
+def effect(chance: random.Random, *, anywhere: bool = False) -> list[Episode]:
     """Return attempts at a few tasks in which one step lifts success."""
     episodes = []
     for episode in tasks(chance):
         has_effect = chance.random() < 0.5
-        names = ("open", EFFECT) if has_effect else ("open",)
-        steps = [*(Step(name, status="ok", output="done") for name in names), *episode.steps]
+        steps = [Step("open", status="ok", output="done"), *episode.steps]
+        if has_effect:
+            place = chance.randint(0, len(steps)) if anywhere else 1
+            steps.insert(place, Step(EFFECT, status="ok", output="done"))
         episodes.append(_judged(episode.task, steps, 0.7 if has_effect else 0.3, chance, "agent"))
     return episodes
 
@@ -165,9 +170,9 @@ def null_world(kind: str, seed: int) -> Shown:
     return shown(episodes, every=MAINTAINED_EVERY if kind == "repeated" else EPISODES)
 
 
-def is_effect_found(seed: int) -> bool:
+def is_effect_found(seed: int, *, anywhere: bool = False) -> bool:
     """Return True if a pattern or rule with the step that helps is shown as better."""
-    found = shown(effect(random.Random(f"effect {seed}")))
+    found = shown(effect(random.Random(f"effect {seed}"), anywhere=anywhere))
     return any(EFFECT in text for text in found.promoted | found.proven)
 
 
@@ -177,7 +182,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--worlds", type=int, default=200, help="the worlds of each kind")
-    parser.add_argument("--kind", choices=[*NULL_WORLDS, "effect"], help="one kind alone")
+    parser.add_argument("--kind", choices=[*NULL_WORLDS, *EFFECTS], help="one kind alone")
     chosen = parser.parse_args()
     for kind in (each for each in NULL_WORLDS if chosen.kind in (None, each)):
         counts: Counter[str] = Counter()
@@ -186,10 +191,13 @@ def main() -> None:
             counts["any"] += bool(found)
             counts.update(name for name in PARTS if getattr(found, name))
         shares = ", ".join(f"{name} {counts[name] / chosen.worlds:.1%}" for name in ("any", *PARTS))
-        print(f"{kind:>12}: {shares}", flush=True)
-    if chosen.kind in (None, "effect"):
-        share = sum(map(is_effect_found, range(chosen.worlds))) / chosen.worlds
-        print(f"{'effect':>12}: found {share:.1%}", flush=True)
+        print(f"{kind:>15}: {shares}", flush=True)
+    for kind, anywhere in EFFECTS.items():
+        if chosen.kind in (None, kind):
+            share = (
+                sum(is_effect_found(seed, anywhere=anywhere) for seed in range(chosen.worlds)) / chosen.worlds
+            )
+            print(f"{kind:>15}: found {share:.1%}", flush=True)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ def test_nothing_is_promoted_proven_or_a_pitfall_in_worlds_without_effects(kind:
 
 def test_a_step_that_helps_within_tasks_is_found() -> None:
     assert sum(map(is_effect_found, range(WORLDS))) >= 0.8 * WORLDS
+    assert sum(is_effect_found(seed, anywhere=True) for seed in range(WORLDS)) >= 0.8 * WORLDS
 
 
 Comparison = tuple[float | None, float | None, float | None]

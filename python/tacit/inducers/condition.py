@@ -81,6 +81,8 @@ class Condition:
     describe: Callable[[int], Action]
     row: Integers | None = None
     """The row of the columns of each occurrence; `None` means that occurrences are no choices."""
+    compared_only: frozenset[int] = frozenset()
+    """Actions that others are compared with and that are no rules of their own."""
 
     @cached_property
     def evidence(self) -> ConditionEvidence:
@@ -91,7 +93,11 @@ class Condition:
 
     def actions(self, min_trials: int) -> list[tuple[ActionEvidence, Action]]:
         """Each action with at least `min_trials` occurrences, the most frequent first, then by its text."""
-        found = [(each, self.describe(each.action)) for each in self.evidence.actions(min_trials)]
+        found = [
+            (each, self.describe(each.action))
+            for each in self.evidence.actions(min_trials)
+            if each.action not in self.compared_only
+        ]
         return sorted(found, key=lambda pair: (-pair[0].trials, pair[1].text))
 
     def named(self, feature: str, evidence: ActionEvidence) -> tuple[str, ...]:

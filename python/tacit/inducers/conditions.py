@@ -1,4 +1,8 @@
-"""The situations that episodes come to: errors, steps that went well, the start, the first error, the context."""
+"""The situations that episodes come to: errors, steps that went well, the start, the first error, the context.
+
+The use of a tool anywhere in an episode is an action too: a step that helps wherever it is taken is spread over many
+choices, and found in none of them.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ if TYPE_CHECKING:
     from .columns import Integers
 
 _RETRY, _SWITCH = 0, 1
+_UNUSED, _USED = 0, 1
 _GAVE_UP = "<gave up>"
 
 
@@ -22,6 +27,7 @@ def conditions(columns: Columns) -> Iterator[Condition]:
         yield from _states(columns)
         yield from _first_errors(columns)
         yield from _contexts(columns)
+        yield from _uses(columns)
 
 
 def _states(columns: Columns) -> Iterator[Condition]:
@@ -162,3 +168,31 @@ def _approach(columns: Columns, context: dict[str, str | None]) -> Callable[[int
         return Action({"approach": tools}, f"get by with {', '.join(tools)}", (parent,))
 
     return deed
+
+
+def _uses(columns: Columns) -> Iterator[Condition]:
+    """Each tool that some episodes used and others did without; to do without it is no rule of its own."""
+    import numpy as np
+
+    approaches = [frozenset(tools) for tools in columns.approaches]
+    took_steps = np.array([bool(tools) for tools in approaches], bool)[columns.approach]
+    episodes = np.flatnonzero(took_steps)
+    for tool in sorted(frozenset().union(*approaches)):
+        used = np.array([tool in tools for tools in approaches], bool)[columns.approach[episodes]]
+        if used.all() or not used.any():
+            continue
+        yield Condition(
+            kind="use",
+            when={"any_time": True},
+            condition="there is a task",
+            columns=columns,
+            strata=columns.circumstances_by_domain,
+            episode=episodes,
+            action=np.where(used, _USED, _UNUSED),
+            success=columns.outcomes[episodes],
+            describe={
+                _USED: Action({"use": [tool]}, f"use {tool} at some point"),
+                _UNUSED: Action({"do_without": [tool]}, f"do without {tool}"),
+            }.__getitem__,
+            compared_only=frozenset([_UNUSED]),
+        )
