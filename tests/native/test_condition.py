@@ -51,6 +51,8 @@ def test_each_action_has_the_evidence_of_its_occurrences() -> None:
         episodes = np.unique(EPISODE[own])
         assert (each.trials, each.successes) == (own.sum(), SUCCESS[own].sum())
         assert (each.episodes, each.outcomes) == (len(episodes), OUTCOMES[episodes].sum())
+        means = [SUCCESS[own & (episode == EPISODE)].mean() for episode in episodes]
+        assert each.by_episode == pytest.approx(sum(means))
         assert each.odds == pytest.approx(reference_odds(own, np.ones(EPISODES, bool)), rel=1e-12)
     assert condition().actions(501) == []
 

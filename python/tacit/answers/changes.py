@@ -32,15 +32,19 @@ class Change:
 
 
 def changes_of(steps: Sequence[Step]) -> Iterator[Change]:
-    """The change of each failed call whose tool succeeded later; calls of one batch fix nothing for each other."""
+    """The change of each failed call whose tool succeeded when it was called next; calls of one batch fix nothing for
+    each other.
+    """
     for number, failed in enumerate(steps):
         if failed.ok is not False or not isinstance(failed.parameters, dict):
             continue
-        place = next((at for at in range(number + 1, len(steps)) if _fixes(failed, steps[at])), None)
-        if place is None:
+        later = (at for at in range(number + 1, len(steps)) if _is_next(failed, steps[at]))
+        place = next(later, None)
+        if place is None or not steps[place].ok:
             continue
         before, after = failed.parameters, steps[place].parameters
-        assert isinstance(after, dict)
+        if not isinstance(after, dict):
+            continue
         changed = {name: value for name, value in after.items() if before.get(name, ...) != value}
         dropped = tuple(name for name in before if name not in after)
         sources = {name: _source(value, steps[:place]) for name, value in changed.items()}
@@ -54,11 +58,10 @@ def changes_of(steps: Sequence[Step]) -> Iterator[Change]:
         )
 
 
-def _fixes(failed: Step, later: Step) -> bool:
+def _is_next(failed: Step, later: Step) -> bool:
+    """True for a later call of the same tool outside the failed call's batch."""
     is_batch = failed.batch is not None and failed.batch == later.batch
-    return (
-        later.tool == failed.tool and later.ok is True and isinstance(later.parameters, dict) and not is_batch
-    )
+    return later.tool == failed.tool and not is_batch
 
 
 def alike(changes: Iterable[Change]) -> list[list[Change]]:

@@ -50,6 +50,8 @@ _LONG_VALUE = 200
 _VALUE_SHOWN = 60
 _SHORT_CHANGE = 80
 """Characters of a change of every argument of a call."""
+_LEAST_LIKELY = 0.05
+"""Next steps of a smaller probability are not shown beside the first."""
 _SHOWN_TOOLS = 20
 _SHOWN_ERRORS = 3
 _SHOWN_TRIED = 8
@@ -402,8 +404,14 @@ class _Stated:
 
     def pitfalls(self, pitfalls: Iterable[Pattern]) -> Iterator[Line]:
         """Ways of working that do decidedly worse than their alternatives and are no part of the shown calls."""
+        stated: list[frozenset[StepSymbol]] = []
         for number, pattern in enumerate(pitfalls):
+            moves = moves_of(pattern)
+            if any(other <= moves for other in stated):
+                continue  # a longer way of saying the same
             if _is_decided(pattern, better=False) and not ends_run(pattern) and not self._is_stated(pattern):
+                if moves:
+                    stated.append(moves)
                 yield Line(
                     "pitfall",
                     (f"avoid, {_odds(pattern)}: {escaped(pattern.text)}",),
@@ -559,6 +567,7 @@ def suggestion_lines(suggestion: Suggestion) -> list[Line]:
             (number,),
         )
         for number, step in enumerate(suggestion.steps)
+        if number == 0 or step.probability >= _LEAST_LIKELY
     ]
 
 

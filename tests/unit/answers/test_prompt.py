@@ -512,3 +512,12 @@ def test_a_long_run_shows_its_first_calls() -> None:
     steps = tuple(Step(f"tool_{number}", status="ok") for number in range(300))
     shown = [line for line in inside(recalled(won(*steps)).to_prompt(max_tokens=100_000)) if "tool_" in line]
     assert len(shown) == _SHOWN_CALLS
+
+
+def test_next_steps_that_hardly_ever_come_are_not_shown_beside_the_first() -> None:
+    steps = [
+        SuggestedStep(tool, share, 4, ()) for tool, share in (("pay", 0.93), ("ask", 0.06), ("wait", 0.01))
+    ]
+    lines = Suggestion("", tuple(steps)).to_prompt().splitlines()
+    assert [line.rsplit(" ", 1)[1] for line in lines[1:-1]] == ["pay", "ask"]
+    assert "wait" in Suggestion("", (steps[2],)).to_prompt()
