@@ -46,6 +46,14 @@ def test_with_memory_it_ends_with_more_right_answers_in_fewer_steps(result) -> N
     assert few < many - 2
 
 
+def test_an_agent_that_only_reads_the_prompt_learns_too(one) -> None:
+    reading = run(episodes=EPISODES, seed=1, arms=["reading"])
+    assert late(reading, "reading")[0] > late(one, "without")[0] + 0.2
+    paper = StringIO()
+    print_report(run(episodes=6, seed=1, arms=["without", "reading"]), Console(file=paper, width=80))
+    assert "prompt only" in paper.getvalue()
+
+
 def test_what_was_learned_carries_its_evidence(result) -> None:
     assert {pattern.kind for pattern in result.recoveries} == {"error_recovery"}
     assert {pattern.kind for pattern in (*result.sequences, *result.pitfalls)} == {"tool_sequence"}
@@ -135,5 +143,5 @@ def test_the_command_prints_one_object() -> None:
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     printed = json.loads(done.stdout)
-    assert [curve["arm"] for curve in printed["curves"]] == ["without", "with"]
+    assert [curve["arm"] for curve in printed["curves"]] == ["without", "with", "reading"]
     assert (printed["episodes"], printed["seed"], printed["path"]) == (10, 1, None)

@@ -636,10 +636,9 @@ def _prediction(prediction: Prediction) -> str:
         f"base rate {prediction.base_rate:.0%}",
     ]
     if prediction.steps is not None:
-        between = (
-            f" ({prediction.steps_low:.0f} to {prediction.steps_high:.0f})" if prediction.steps_low else ""
-        )
-        parts.append(f"about {prediction.steps:.0f} steps{between}")
+        steps, low = max(1, round(prediction.steps)), prediction.steps_low
+        between = f" ({max(1, round(low))} to {prediction.steps_high:.0f})" if low is not None else ""
+        parts.append(f"about {steps} step{'s' if steps > 1 else ''}{between}")
     return ", ".join(parts)
 
 

@@ -11,6 +11,8 @@ from .. import demo as demonstration
 from . import console
 from .options import AsJson
 
+_ARMS = ("without", "with", "reading")
+
 
 def demo(
     episodes: Annotated[
@@ -32,7 +34,7 @@ def demo(
 ) -> None:
     """Watch an agent learn an unknown database.
 
-    It answers the same questions without a memory and then with one.
+    It answers the same questions without a memory, with one, and with no more of it than the text of `to_prompt`.
     """
     result = _watched(episodes, seed, database)
     if as_json:
@@ -51,8 +53,7 @@ def _watched(episodes: int, seed: int, database: str | None) -> demonstration.De
     )
     with Progress(*columns, console=console.aside(), transient=True) as progress:
         bars = {
-            arm: progress.add_task(demonstration.TITLES[arm], total=episodes, start=False)
-            for arm in ("without", "with")
+            arm: progress.add_task(demonstration.TITLES[arm], total=episodes, start=False) for arm in _ARMS
         }
 
         def advance(arm: str, answered: int) -> None:
@@ -60,4 +61,6 @@ def _watched(episodes: int, seed: int, database: str | None) -> demonstration.De
                 progress.start_task(bars[arm])
             progress.update(bars[arm], completed=answered)
 
-        return demonstration.run(episodes=episodes, seed=seed, database=database, progress=advance)
+        return demonstration.run(
+            episodes=episodes, seed=seed, database=database, arms=_ARMS, progress=advance
+        )

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 TITLES = {
     "without": "without memory",
     "with": "with tacit",
+    "reading": "prompt only",
     "random": "random memory",
     "shuffled": "shuffled outcomes",
 }
-STYLES = {"without": "yellow", "with": "green", "random": "blue", "shuffled": "magenta"}
+STYLES = {"without": "yellow", "with": "green", "reading": "cyan", "random": "blue", "shuffled": "magenta"}
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _WIDTH = 80
 _BAR = 12
@@ -60,7 +61,9 @@ def _opening(result: DemoResult, is_narrow: bool) -> list[RenderableType]:
         text.append(f"  “{question}”\n", style="italic")
     text.append(f"Its tools: list_tables, describe, query, submit; {result.budget} steps a question.\n")
     text.append("The errors are SQLite's, an answer counts if it equals the true one, and\n")
-    text.append("both arms get the same questions. Only one of them has a memory.")
+    text.append("all arms get the same questions. One of them has no memory.")
+    if any(curve.arm == "reading" for curve in result.curves):
+        text.append("\n“prompt only” sees the text for a model (to_prompt) and no more of it.")
     if result.known_before:
         text.append(
             f"\nThat memory held {result.known_before} episodes before the first question.", style="bold"
