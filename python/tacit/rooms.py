@@ -258,5 +258,6 @@ class Rooms:
             state_of=self.states.of,
             min_episodes=self.settings.maintenance.min_episodes,
             knows_like=knows_like,
+            half_life_s=self.settings.evidence.decay_half_life_days * 86_400.0 or None,
             read_version=self.reader.read_version,
         )

@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from tacit import Memory, RecallSettings, Settings, Step, ValidationError
+from tacit import (
+    Episode,
+    EvidenceSettings,
+    Memory,
+    Outcome,
+    RecallSettings,
+    Settings,
+    Step,
+    TaskContext,
+    ValidationError,
+)
 from tacit.model.recall import NOTHING_COMPARABLE
 from tacit.storage import InMemoryStore
 
@@ -253,3 +263,28 @@ def test_languages_of_one_letter_tell_tasks_apart() -> None:
         learned(memory, f"Port the parser to {language}", ["write"], domain="code")
     for language in ("C", "R", "C++", "F#"):
         assert memory.recall(f"Port it to {language}").hits[0].task.endswith(f" {language}")
+
+
+def test_one_half_life_reaches_plans_hits_patterns_and_the_usual_next_step() -> None:
+    start, day = 1_760_000_000_000_000, 86_400_000_000
+    later = (start + 420 * day) * 1_000
+    fading = Settings(evidence=EvidenceSettings(decay_half_life_days=30.0))
+    episodes = [
+        Episode(
+            "Deploy the service",
+            context=TaskContext(domain="ops"),
+            task_key=f"{tool} {number}",
+            steps=(Step("open", status="ok"), Step(tool, status="ok")),
+            outcome=Outcome.success(),
+            started_at=start + when * day,
+            ended_at=start + when * day + 1,
+        )
+        for tool, days in (("push", range(10)), ("pull", range(410, 414)))
+        for number, when in enumerate(days)
+    ]
+    for settings, expected in ((Settings(), "push"), (fading, "pull")):
+        memory = Memory(settings=settings, clock=lambda: later)
+        list(memory.add_many(episodes))
+        assert memory.playbook("Deploy the service", domain="ops").steps[-1].tool == expected
+        usual = memory.recall("Deploy the service", domain="ops", steps=["open"]).next_steps[0]
+        assert usual.tool == expected

@@ -68,6 +68,7 @@ class Advisor:
         state_of: Callable[[str], MaintenanceState],
         min_episodes: int,
         knows_like: Callable[[Query, int], bool],
+        half_life_s: float | None = None,
         read_version: Callable[[], int] = lambda: TEXT_VERSION,
     ) -> None:
         self._store = store
@@ -76,6 +77,7 @@ class Advisor:
         self._read_version = read_version
         self._min_episodes = min_episodes
         self._knows_like = knows_like
+        self._half_life_s = half_life_s
         self._models = _native.Advisor()
         self._following = FollowLock()
         self._fitting = threading.RLock()
@@ -179,7 +181,7 @@ class Advisor:
         """
         record = record_of(query)
         success = self.predict(query, now=now)
-        plan = self._models.plan(record, limit)
+        plan = self._models.plan(record, limit, now=now, half_life_s=self._half_life_s)
         planned = plan.steps if recalled.hits else []
         tools = [tool for tool, _ in planned]
         filled = self._plan_arguments(query.namespace, record, tools) if arguments else [[] for _ in tools]

@@ -4,7 +4,7 @@ use crate::arguments::{ArgumentModel, FilledArgument};
 use crate::namespace::NamespaceModels;
 use crate::next_step::{Fix, SoftmaxModel, SuggestedStep};
 use crate::outcome::Prediction;
-use crate::plans::Plan;
+use crate::plans::{Plan, PlanDecay};
 use crate::run::Run;
 use rustc_hash::FxHashMap;
 use tacit_kernels::facts::Id;
@@ -156,8 +156,8 @@ impl Advisor {
 
     /// One plan for the run's task, merged from the successes of the nearest tasks; at most `limit` of them are named.
     /// The namespace is settled.
-    pub fn plan(&self, run: &Run, limit: usize) -> Plan {
-        self.models(&run.namespace).map(|models| models.plan(run, limit)).unwrap_or_default()
+    pub fn plan(&self, run: &Run, limit: usize, fading: Option<PlanDecay>) -> Plan {
+        self.models(&run.namespace).map(|models| models.plan(run, limit, fading)).unwrap_or_default()
     }
 
     /// The arguments of a call to each of several tools after the steps of an open episode.

@@ -14,6 +14,6 @@ pub use advisor::{Advisor, FittedModels, PreparedChange, prepare};
 pub use arguments::FilledArgument;
 pub use next_step::{Fix, SuggestedStep};
 pub use outcome::{Expected, Prediction};
-pub use plans::{Plan, PlanStep};
+pub use plans::{Plan, PlanDecay, PlanStep};
 pub use reason::Reason;
 pub use run::{Run, RunStep};

@@ -3,7 +3,7 @@
 use crate::arguments::ArgumentModel;
 use crate::next_step::NextStepModel;
 use crate::outcome::{self, OutcomeFit, Prediction};
-use crate::plans::{self, Plan};
+use crate::plans::{self, Plan, PlanDecay};
 use crate::run::Run;
 use crate::tasks::TaskHistory;
 use tacit_kernels::facts::Id;
@@ -55,8 +55,8 @@ impl NamespaceModels {
     }
 
     /// One plan for the run's task, with at most `limit` of the episodes behind it.
-    pub(crate) fn plan(&self, run: &Run, limit: usize) -> Plan {
-        plans::plan(&self.tasks, &self.tasks.ask(run), limit)
+    pub(crate) fn plan(&self, run: &Run, limit: usize, fading: Option<PlanDecay>) -> Plan {
+        plans::plan(&self.tasks, &self.tasks.ask(run), limit, fading)
     }
 }
 
@@ -109,7 +109,23 @@ mod tests {
         assert_eq!((prediction.success.value, prediction.base_rate, prediction.support), (0.5, 0.5, 0.0));
         assert!(prediction.success.low < 0.01 && prediction.success.high > 0.99);
         assert_eq!((prediction.steps, prediction.reward), (None, None));
-        assert_eq!(model.plan(&question("refund order"), 5), Plan::default());
+        assert_eq!(model.plan(&question("refund order"), 5, None), Plan::default());
+    }
+
+    #[test]
+    fn a_plan_that_worked_lately_outweighs_one_that_worked_long_ago() {
+        const DAY: i64 = 86_400_000_000;
+        let at = |number: u8, tools: &str, day: i64| Run {
+            ended_at: day * DAY,
+            ..run(number, "deploy the service", "a", 1.0, tools)
+        };
+        let old = (0..10).map(|number| at(number, "xy", i64::from(number)));
+        let new = (10..14).map(|number| at(number, "xz", 400 + i64::from(number)));
+        let model = model(&old.chain(new).collect::<Vec<_>>());
+        let asked = question("deploy the service");
+        let fading = PlanDecay { now: 420 * DAY, half_life: std::time::Duration::from_secs(30 * 86_400) };
+        assert_eq!(tools(&model.plan(&asked, 5, None)), "xy");
+        assert_eq!(tools(&model.plan(&asked, 5, Some(fading))), "xz");
     }
 
     #[test]
@@ -145,7 +161,7 @@ mod tests {
             run(3, "#c cancel my order", "a", 0.0, "q"),
             run(4, "#d brew coffee", "a", 1.0, "gb"),
         ]);
-        let plan = model.plan(&question("cancel order 9"), 2);
+        let plan = model.plan(&question("cancel order 9"), 2, None);
         assert_eq!(tools(&plan), "fcn");
         assert_eq!(plan.episodes, [[1; 16], [2; 16]]);
         assert!(plan.steps.iter().all(|step| step.share > 0.9 && step.share <= 1.0));
@@ -156,7 +172,7 @@ mod tests {
         let model =
             model(&[run(1, "#a cancel order", "a", 1.0, "fc"), run(2, "#b brew coffee", "a", 1.0, "fc")]);
         let stranger = Run { domain: "elsewhere".into(), ..question("zzz") };
-        assert_eq!(tools(&model.plan(&stranger, 5)), "fc");
+        assert_eq!(tools(&model.plan(&stranger, 5, None)), "fc");
     }
 
     #[test]
@@ -167,7 +183,7 @@ mod tests {
         ]);
         let asked = question("void purchase agreement cancel");
         assert!(model.predict(&asked).support > 0.0);
-        assert_eq!(tools(&model.plan(&asked, 5)), "fc");
+        assert_eq!(tools(&model.plan(&asked, 5, None)), "fc");
     }
 
     const TASKS: [&str; 8] = [
@@ -237,7 +253,7 @@ mod tests {
             let near = models.tasks.nearest(&query, TASKS.len(), |_| true);
             let nearest: Vec<Id> = near.iter().map(|near| models.tasks.first(near.document)).collect();
             assert_eq!(nearest, expected);
-            assert_eq!(models.plan(&asked, expected.len()).episodes, expected);
+            assert_eq!(models.plan(&asked, expected.len(), None).episodes, expected);
             let mut predicted: Vec<Id> = outcome::neighbours(&models.tasks, &query)
                 .iter()
                 .map(|near| models.tasks.first(near.task))
@@ -255,7 +271,7 @@ mod tests {
         let runs: Vec<Run> = (0..25)
             .map(|i| run(i, &format!("#t{i} write report"), "a", 1.0, &long[usize::from(i)..]))
             .collect();
-        let plan = model(&runs).plan(&question("write report"), 5);
+        let plan = model(&runs).plan(&question("write report"), 5, None);
         assert_eq!((plan.steps.len(), plan.episodes.len()), (MOST_STEPS, 5));
     }
 
@@ -302,7 +318,7 @@ mod tests {
             prop_assert_eq!(moved.tasks.len(), kept.len());
             prop_assert_eq!(moved.tasks.totals, plain.tasks.totals);
             prop_assert_eq!(moved.predict(&question), plain.predict(&question));
-            prop_assert_eq!(moved.plan(&question, 5), plain.plan(&question, 5));
+            prop_assert_eq!(moved.plan(&question, 5, None), plain.plan(&question, 5, None));
         }
 
         #[test]

@@ -8,11 +8,13 @@ mod edit;
 mod medoid;
 
 use crate::tasks::neighbours::Neighbour;
-use crate::tasks::{KnownTask, TaskHistory, TaskQuery};
+use crate::tasks::{KnownTask, TaskAttempt, TaskHistory, TaskQuery};
 use edit::edit;
 use medoid::{FollowedPlan, WeightedTask, best_plan, nearest_to};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Reverse;
+use std::time::Duration;
+use tacit_kernels::evidence::decay;
 use tacit_kernels::facts::Id;
 use tacit_kernels::similarity::lcs::lcs_places;
 
@@ -42,9 +44,24 @@ pub struct Plan {
     pub episodes: Vec<Id>,
 }
 
-pub(super) fn plan(model: &TaskHistory, query: &TaskQuery, limit: usize) -> Plan {
+/// Old successes weigh less: half for each half-life of their age.
+#[derive(Clone, Copy, Debug)]
+pub struct PlanDecay {
+    /// Microseconds since 1970, UTC.
+    pub now: i64,
+    pub half_life: Duration,
+}
+
+impl PlanDecay {
+    fn weight(&self, attempt: &TaskAttempt) -> f64 {
+        let age = self.now.saturating_sub(attempt.ended_at).max(0);
+        decay(Duration::from_micros(age as u64), self.half_life)
+    }
+}
+
+pub(super) fn plan(model: &TaskHistory, query: &TaskQuery, limit: usize, fading: Option<PlanDecay>) -> Plan {
     let nearest = nearest_tasks(model, query);
-    let (weighted_tasks, names) = weighted_tasks(model, &nearest);
+    let (weighted_tasks, names) = weighted_tasks(model, &nearest, fading);
     let Some(best) = best_plan(&weighted_tasks) else { return Plan::default() };
     let best = edit(best, &weighted_tasks, names.len());
     describe(&best, &weighted_tasks, &names, limit)
@@ -104,13 +121,17 @@ fn others(model: &TaskHistory, query: &TaskQuery, near: &[Neighbour]) -> Vec<Nei
     others.into_iter().map(|(_, _, document)| Neighbour { document, likeness: 0.0 }).collect()
 }
 
-/// A plan as it is held, the first success that followed it, and how many did.
-type HeldPlan<'a> = (&'a [u32], Id, usize);
+/// A plan as it is held, the first success that followed it, and the weight of those that did: 1 each without decay.
+type HeldPlan<'a> = (&'a [u32], Id, f64);
 
 /// The tasks with their plans, tools numbered in the order of their names, not of their first use.
-fn weighted_tasks<'a>(model: &'a TaskHistory, nearest: &[(u32, f64)]) -> (Vec<WeightedTask>, Vec<&'a str>) {
+fn weighted_tasks<'a>(
+    model: &'a TaskHistory,
+    nearest: &[(u32, f64)],
+    fading: Option<PlanDecay>,
+) -> (Vec<WeightedTask>, Vec<&'a str>) {
     let plans: Vec<Vec<HeldPlan<'_>>> =
-        nearest.iter().map(|(task, _)| followed_plans(&model.tasks[*task as usize])).collect();
+        nearest.iter().map(|(task, _)| followed_plans(&model.tasks[*task as usize], fading)).collect();
     let tools = tools_of(model, &plans);
     let numbers: FxHashMap<u32, u64> =
         (0u64..).zip(&tools).map(|(number, (_, tool))| (*tool, number)).collect();
@@ -121,12 +142,22 @@ fn weighted_tasks<'a>(model: &'a TaskHistory, nearest: &[(u32, f64)]) -> (Vec<We
     };
     let most = affordable(&plans);
     let plans = plans.iter().map(|plans| plans.iter().take(most).map(numbered).collect());
+    let freshness = nearest.iter().map(|(task, _)| freshness(&model.tasks[*task as usize], fading));
     let weighted_tasks = weights(nearest)
         .into_iter()
+        .zip(freshness)
+        .map(|(weight, fresh)| weight * fresh)
         .zip(plans)
         .map(|(weight, plans)| WeightedTask { weight, plans })
         .collect();
     (weighted_tasks, tools.into_iter().map(|(name, _)| name).collect())
+}
+
+/// The weight of a task's newest success.
+fn freshness(task: &KnownTask, fading: Option<PlanDecay>) -> f64 {
+    let Some(fading) = fading else { return 1.0 };
+    let successes = task.attempts.iter().filter(|attempt| attempt.is_success());
+    successes.map(|attempt| fading.weight(attempt)).fold(0.0, f64::max)
 }
 
 /// All tasks weigh the same if none is similar.
@@ -147,17 +178,17 @@ fn tools_of<'a>(model: &'a TaskHistory, plans: &[Vec<HeldPlan<'_>>]) -> Vec<(&'a
 }
 
 /// The different plans of a task's successes, those that most followed first, then those that were followed first.
-fn followed_plans(task: &KnownTask) -> Vec<HeldPlan<'_>> {
+fn followed_plans(task: &KnownTask, fading: Option<PlanDecay>) -> Vec<HeldPlan<'_>> {
     let mut places: FxHashMap<&[u32], usize> = FxHashMap::default();
     let mut plans: Vec<HeldPlan<'_>> = Vec::new();
     for attempt in task.attempts.iter().filter(|attempt| attempt.is_success()) {
         let place = *places.entry(&attempt.plan).or_insert_with(|| {
-            plans.push((&attempt.plan, attempt.id, 0));
+            plans.push((&attempt.plan, attempt.id, 0.0));
             plans.len() - 1
         });
-        plans[place].2 += 1;
+        plans[place].2 += fading.map_or(1.0, |fading| fading.weight(attempt));
     }
-    plans.sort_by_key(|(_, id, times)| (Reverse(*times), *id));
+    plans.sort_by(|one, other| other.2.total_cmp(&one.2).then(one.1.cmp(&other.1)));
     plans.truncate(MOST_PLANS);
     plans
 }

@@ -22,6 +22,8 @@ pub struct Run {
     /// The share of success; none while the episode is open.
     pub base: Option<f64>,
     pub reward_total: Option<f64>,
+    /// Microseconds since 1970, UTC.
+    pub ended_at: i64,
     pub steps: Vec<RunStep>,
 }
 
@@ -69,6 +71,7 @@ impl Run {
             complexity: columns.complexity,
             base: columns.base,
             reward_total: columns.reward_total,
+            ended_at: columns.ended_at.unwrap_or(columns.started_at),
             steps,
         })
     }

@@ -44,6 +44,8 @@ pub(super) struct TaskAttempt {
     pub base: f64,
     pub reward: Option<f64>,
     pub steps: u32,
+    /// Microseconds since 1970, UTC.
+    pub ended_at: i64,
     /// The numbers of the tools of a success, in order, without the steps that failed.
     pub plan: Box<[u32]>,
 }
@@ -230,6 +232,7 @@ impl TaskHistory {
             base,
             reward: run.reward_total.filter(|reward| reward.is_finite()),
             steps: run.steps.len() as u32,
+            ended_at: run.ended_at,
             plan: kept.iter().map(|step| self.tools.number(&step.tool)).collect(),
         }
     }

@@ -6,12 +6,13 @@ use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
 use tacit_advice::{
-    Advisor, Expected, FilledArgument, FittedModels, Fix, Plan, Prediction, Run, SuggestedStep, prepare,
+    Advisor, Expected, FilledArgument, FittedModels, Fix, Plan, PlanDecay, Prediction, Run, SuggestedStep,
+    prepare,
 };
 use tacit_kernels::index::Change;
 
 use crate::error::invalid;
-use crate::index::{PyChange, last_of, native_change, strs, unreadable};
+use crate::index::{PyChange, decay_of, last_of, native_change, strs, unreadable};
 use crate::store::PyChanges;
 
 /// The models behind suggestions, fixes, predictions and playbooks: it follows a store's changes.
@@ -112,10 +113,21 @@ impl PyAdvisor {
     }
 
     /// One plan for the task of an open episode, naming at most `limit` of the episodes that it was merged from.
-    fn plan(&self, py: Python<'_>, record: &[u8], limit: usize) -> PyResult<PyPlanRow> {
+    ///
+    /// With a half-life in seconds old successes weigh less, `now` being microseconds since 1970.
+    #[pyo3(signature = (record, limit, *, now = 0, half_life_s = None))]
+    fn plan(
+        &self,
+        py: Python<'_>,
+        record: &[u8],
+        limit: usize,
+        now: i64,
+        half_life_s: Option<f64>,
+    ) -> PyResult<PyPlanRow> {
+        let fading = decay_of(now, half_life_s)?.map(|decay| PlanDecay { now, half_life: decay.half_life });
         py.detach(|| {
             let run = read_run("record", record)?;
-            Ok(PyPlanRow(self.settled(&run.namespace).plan(&run, limit)))
+            Ok(PyPlanRow(self.settled(&run.namespace).plan(&run, limit, fading)))
         })
     }
 

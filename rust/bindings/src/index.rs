@@ -102,10 +102,10 @@ impl PyIndex {
     }
 
     /// The episodes that help most with a new task, best first; the signals that the answer did without; and as many
-    /// of the nearest episodes as `neighbours`, as `similar` gives them.
+    /// of the nearest episodes as `neighbours`, as `similar` gives them; with `decay_s`, a half-life, old ones weigh less.
     #[pyo3(signature = (task, *, now, limit, neighbours = 0, candidates = 100, namespace = "default", vector = None, domain = None, language = None,
         tags = vec![], tools = vec![], half_life_s = None, weights = None, per_task = 1, per_copy = 0, diversity = 0.0,
-        successes_only = false))]
+        successes_only = false, decay_s = None))]
     #[allow(clippy::too_many_arguments)]
     fn recall<'py>(
         &self,
@@ -127,6 +127,7 @@ impl PyIndex {
         per_copy: usize,
         diversity: f64,
         successes_only: bool,
+        decay_s: Option<f64>,
     ) -> PyResult<(Vec<PyHit>, Vec<&'static str>, Vec<PyNear<'py>>)> {
         let (tags, tools) = (strs(&tags), strs(&tools));
         let vector = self.vector(vector)?;
@@ -144,8 +145,17 @@ impl PyIndex {
             half_life,
             weights,
         };
-        let choice =
-            RecallLimits { limit, neighbours, candidates, per_task, per_copy, diversity, successes_only };
+        let decay = decay_of(now, decay_s)?.map(|decay| decay.half_life);
+        let choice = RecallLimits {
+            limit,
+            neighbours,
+            candidates,
+            per_task,
+            per_copy,
+            diversity,
+            successes_only,
+            decay,
+        };
         let found = py.detach(|| self.read().recall(&query, &choice));
         Ok((found.hits.into_iter().map(PyHit).collect(), names_of(found.missing), rows_of(py, found.nearest)))
     }
@@ -1028,7 +1038,7 @@ fn table<const N: usize>(
     rows.flatten().collect::<Vec<i32>>().into_pyarray(py).reshape([height, N])
 }
 
-fn decay_of(now: i64, half_life_s: Option<f64>) -> PyResult<Option<Decay>> {
+pub(crate) fn decay_of(now: i64, half_life_s: Option<f64>) -> PyResult<Option<Decay>> {
     let Some(seconds) = half_life_s else { return Ok(None) };
     let half_life = convert::seconds("half_life_s", seconds)?;
     match half_life.is_zero() {

@@ -166,7 +166,8 @@ mod tests {
     use tacit_kernels::similarity::lcs::lcs_ratio;
 
     fn weighted(tasks: &[(f64, Vec<Vec<u64>>)]) -> Vec<WeightedTask> {
-        let followed_plans = |tools: &Vec<u64>| FollowedPlan { tools: tools.clone(), id: [0; 16], times: 1 };
+        let followed_plans =
+            |tools: &Vec<u64>| FollowedPlan { tools: tools.clone(), id: [0; 16], times: 1.0 };
         let task = |(weight, plans): &(f64, Vec<Vec<u64>>)| WeightedTask {
             weight: *weight,
             plans: plans.iter().map(followed_plans).collect(),

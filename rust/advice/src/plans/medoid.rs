@@ -11,8 +11,8 @@ use tacit_kernels::similarity::lcs::lcs_ratio_many;
 pub(super) struct FollowedPlan {
     pub(super) tools: Vec<u64>,
     pub(super) id: Id,
-    /// The number of the task's successes that followed it.
-    pub(super) times: usize,
+    /// The weight of the task's successes that followed it.
+    pub(super) times: f64,
 }
 
 /// A task to merge.

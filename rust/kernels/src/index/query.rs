@@ -1,6 +1,7 @@
 //! Questions to the index, and its answers.
 
 use crate::facts::Id;
+use std::time::Duration;
 
 /// The ways to judge a candidate, in the order of `Weights` and of a hit's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +95,8 @@ pub struct RecallLimits {
     /// The weight of being unlike those chosen before, relative to the score: 0 for none, up to 1.
     pub diversity: f64,
     pub successes_only: bool,
+    /// The half-life of the weights of the nearest episodes; `None` means that their age does not matter.
+    pub decay: Option<Duration>,
 }
 
 /// One episode that answers a query.

@@ -6,6 +6,7 @@ use super::namespace_index::NamespaceIndex;
 use super::query::{Hit, Query, RecallLimits, Recalled, SIGNALS, Signal, Weights, order};
 use super::supporting::Support;
 use super::symbols::{Prefix, pairs};
+use crate::evidence::decay;
 use crate::facts::Id;
 use crate::names::Names;
 use crate::rank::{diversify, weighted_sum};
@@ -16,6 +17,7 @@ use crate::trajectory::symbol;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Ordering;
 use std::collections::hash_map::Entry;
+use std::time::Duration;
 
 /// The candidates that words and vector each propose for each episode wanted, if that is more than asked for.
 const CANDIDATES_PER_HIT: usize = 3;
@@ -160,9 +162,20 @@ pub(super) fn recall(
     let judge = Judge::new(space, &question, names, scratch);
     let mut near = judge.all(&candidates);
     near.sort_unstable_by(|a, b| nearer(space, a, b));
-    let nearest = near.iter().take(choice.neighbours).map(|near| (near.id, near.similarity)).collect();
+    let nearest = near
+        .iter()
+        .take(choice.neighbours)
+        .map(|near| (near.id, near.similarity * age_weight(space, near, query.now, choice.decay)))
+        .collect();
     let judged = finalists(space, near, choice).into_iter().map(|near| judge.hit(near)).collect();
     Recalled { hits: choose(space, judged, choice), nearest, missing: question.missing() }
+}
+
+/// The weight of an episode's age: half for each half-life.
+fn age_weight(space: &NamespaceIndex, near: &Near, now: i64, half_life: Option<Duration>) -> f64 {
+    let Some(half_life) = half_life else { return 1.0 };
+    let age = now.saturating_sub(space.documents[near.number as usize].ended_at).max(0);
+    decay(Duration::from_micros(age as u64), half_life)
 }
 
 /// Orders the nearer first, then the better outcome, then by id.
@@ -497,6 +510,7 @@ pub(super) fn similar(
         per_copy: 0,
         diversity: 0.0,
         successes_only,
+        decay: None,
     };
     recall(space, names, query, &choice, scratch).nearest
 }
