@@ -91,13 +91,24 @@ def differences(then: Any, now: Any, place: str = "") -> Iterator[str]:
                 yield from differences(value, now[name_now], f"{place}.{name}")
             else:
                 yield f"{place}.{name}: is not there any more"
+    elif _has_ids(then) and _has_ids(now):
+        by_id = {each["id"]: each for each in now}
+        for each in then:
+            yield from differences(each, by_id.get(each["id"]), f"{place}[{each['id']}]")
     elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
-        if all(isinstance(each, dict) and "id" in each for each in (*then, *now)):
-            then, now = (sorted(each, key=lambda each: str(each["id"])) for each in (then, now))
         for number, (one, other) in enumerate(zip(then, now, strict=True)):
             yield from differences(one, other, f"{place}[{number}]")
     elif then != now:
         yield f"{place}: {str(then)[:200]} became {str(now)[:200]}"
+
+
+def _has_ids(values: Any) -> bool:
+    """Return True for a list of values with ids: their order is by figures that may have changed."""
+    return (
+        isinstance(values, list)
+        and bool(values)
+        and all(isinstance(each, dict) and "id" in each for each in values)
+    )
 
 
 def is_comparison(difference: str) -> bool:
@@ -116,6 +127,7 @@ def is_comparison(difference: str) -> bool:
         "mean",
         "low",
         "high",
+        "confidence",
     )
 
 
