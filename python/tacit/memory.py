@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
 import msgspec
 
 from ._native import new_id
-from .answers.question import failing_at, query_of
 from .config import Settings, check_settings
 from .errors import StorageError, TacitError
 from .intake.heads import episode_of
@@ -52,7 +51,6 @@ RELEARN_PENDING = "relearn_pending"
 """The code in `degraded` of an answer that was made from facts of an earlier version."""
 AnswerT = TypeVar("AnswerT", bound="Recall | Suggestion | Playbook")
 MarkedT = TypeVar("MarkedT", bound="Recall | Suggestion | Fixes | Prediction | Playbook")
-_EPISODES = msgspec.msgpack.Decoder(Episode)
 _LONGEST_PAGE = 1_000_000
 _MOST_TRIALS = 2**32 - 1
 
@@ -466,6 +464,8 @@ class Memory:
         failed. Each fix has the evidence of its recovery pattern. Raises `ValidationError` if no tool is named either
         way, or for a `limit` outside 1..100.
         """
+        from .answers.question import failing_at
+
         _, query = self._asked("recover", None, asking, steps=steps, limit=limit)
         self._rooms.committer.catch_up()
         answer = self._rooms.advisor.recover(*failing_at(query, error, tool), limit=limit)
@@ -570,7 +570,8 @@ class Memory:
             newest_first=True,
             filters=Filters(namespace=namespace, domain=domain, agent=agent, task_key=task_key),
         )
-        return tuple(_EPISODES.decode(payload) for _, payload in rows)
+        decoder = msgspec.msgpack.Decoder(Episode)
+        return tuple(decoder.decode(payload) for _, payload in rows)
 
     def patterns(
         self,
@@ -793,6 +794,8 @@ class Memory:
         episode_id: str | None = None,
     ) -> tuple[OpenEpisode | None, Query]:
         """The query of a verb, and the open episode that will keep the answer."""
+        from .answers.question import query_of
+
         query = query_of(
             verb,
             task,
@@ -811,8 +814,7 @@ class Memory:
         """The answer; an open episode keeps it until its completion says which memories were used."""
         answer = self._marked(answer)
         if opened is not None:
-            from .credit.receipts import RecallReceipt
-            from .credit.shown_answer import shown_answer
+            from .credit.shown_answer import RecallReceipt, shown_answer
 
             shown, known = shown_answer(answer), opened.landed.known
             opened.keep_answer(RecallReceipt(shown, query.namespace, self._now(), len(opened), known=known))

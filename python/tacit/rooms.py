@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ._native import Index
 from .config import Settings
-from .embedding import Embedder, embedders
 from .errors import UnavailableError
 from .observing import Observers
 from .redaction import Redactor
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from .answers.contrasts import Contrasts
     from .answers.retriever import Retriever
     from .credit.usage import Crediting
+    from .embedding import Embedder
     from .extractors.hybrid import Hybrid
     from .intake.committer import Committer
     from .intake.facts_version import FactsReader
@@ -87,8 +87,6 @@ class Rooms:
         self.observers = observers
         self.redactor = redactor
         self.now = now
-        self.embedder: Embedder = embedders.resolve(settings.embedder)
-        self.index: Index = Index(self.embedder.name, self.embedder.dimension)
         self._check_names()
 
     def is_made(self, name: str) -> bool:
@@ -97,9 +95,24 @@ class Rooms:
 
     def _check_names(self) -> None:
         """Raises `UnknownNameError` for a part of the settings that no registry knows."""
-        _ = self.hybrid
+        if self.settings.extractors != Settings().extractors:
+            _ = self.hybrid
+        if self.settings.embedder != Settings().embedder:
+            _ = self.embedder
         if self.settings.inducers != Settings().inducers:
             _ = self.maintainer
+
+    @Room
+    def embedder(self) -> Embedder:
+        """Makes the vectors of tasks."""
+        from .embedding import embedders
+
+        return embedders.resolve(self.settings.embedder)
+
+    @Room
+    def index(self) -> Index:
+        """Everything that answers are made from, in memory."""
+        return Index(self.embedder.name, self.embedder.dimension)
 
     @Room
     def hybrid(self) -> Hybrid:

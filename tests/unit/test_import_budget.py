@@ -63,6 +63,30 @@ def test_recording_and_recalling_make_no_array_and_never_import_numpy() -> None:
     assert not packages_after(RUN) & {"numpy"}
 
 
+APPEND = """
+import sys
+from tacit import Memory
+with Memory(sys.argv[1]) as memory:
+    memory.log(sys.argv[2], "look", output={"n": 1})
+    assert not {"index", "embedder", "intake"} & memory._rooms.__dict__.keys()
+print("modules:", *sys.modules)
+"""
+ANSWERS_AND_LESSONS = {
+    *("tacit.answers", "tacit.model.advice", "tacit.model.recall", "tacit.model.pattern"),
+    *("tacit.intake.intake", "tacit.extractors", "tacit.embedding", "tacit.reflection", "tacit.scoring"),
+    *("tacit.credit.receipts", "tacit.storage.in_memory", "tacit.intake.conversion", "hashlib", "logging"),
+}
+
+
+def test_a_process_that_appends_a_step_loads_nothing_that_answers_or_learns(tmp_path: Path) -> None:
+    with tacit.Memory(tmp_path / "m.db") as memory:
+        id = memory.start("Cancel order 17")
+    done = subprocess.run(
+        [sys.executable, "-c", APPEND, str(tmp_path / "m.db"), id], capture_output=True, text=True, check=True
+    )
+    assert not set(done.stdout.rpartition("modules:")[2].split()) & ANSWERS_AND_LESSONS
+
+
 @pytest.mark.parametrize("name", ["Memory", "Episode"])
 def test_the_names_of_the_first_page_load_nothing_heavy(name: str) -> None:
     if name not in getattr(tacit, "__all__", []):

@@ -13,36 +13,10 @@ from ..model.checks import check_type
 from ..model.ids import as_bytes
 from ..model.record import Expect, Filters, SideRecord
 from ..storage.base import Store
-from .shown_answer import ShownAnswer
+from .shown_answer import RecallReceipt
 
 _USE = struct.Struct("<16sdd")
 """A memory, how much of a trial its use counts for, and to which share it helped."""
-
-
-@dataclass(slots=True)
-class RecallReceipt:
-    """One answer to an open episode; `steps` had been taken when it was given."""
-
-    answer: ShownAnswer
-    namespace: str
-    at: int
-    steps: int
-    feedback: dict[bytes, bool] | None = None
-    """For each memory that feedback named: True if it helped. `None` means no feedback."""
-    known: int = 0
-    """How many batches of the open episode its writer knew."""
-    is_stored: bool = False
-    """True while the store has it, as it is, with the open episode."""
-
-    @property
-    def id(self) -> bytes:
-        """The 16 bytes of the answer's id."""
-        return as_bytes(self.answer.id)
-
-    @property
-    def memories(self) -> tuple[bytes, ...]:
-        """The ids of the memories that the answer showed, each once, in its order."""
-        return self.answer.memories
 
 
 @dataclass(frozen=True, slots=True)

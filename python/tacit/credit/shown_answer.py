@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import msgspec
 
 from ..model.ids import as_bytes
 
@@ -16,25 +17,22 @@ Answer: TypeAlias = "Recall | Suggestion | Playbook"
 """An answer that shows memories: similar episodes, patterns, heuristics, pitfalls."""
 
 
-@dataclass(frozen=True, slots=True)
-class ShownStep:
+class ShownStep(msgspec.Struct, frozen=True):
     """A step of a suggestion or a plan, with the episodes behind it."""
 
     tool: str
     episodes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ShownHeuristic:
+class ShownHeuristic(msgspec.Struct, frozen=True):
     """A heuristic by its fields: see `Heuristic`."""
 
     id: str
-    when: dict[str, Any] = field(default_factory=dict)
-    do: dict[str, Any] = field(default_factory=dict)
+    when: dict[str, Any] = {}
+    do: dict[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class ShownAnswer:
+class ShownAnswer(msgspec.Struct, frozen=True):
     """The memories of one answer: ids, tools and the fields of heuristics, and no text of the question."""
 
     id: str
@@ -59,6 +57,31 @@ class ShownAnswer:
         yield from (ids[0] for ids in self.patterns)
         yield from (heuristic.id for heuristic in self.heuristics)
         yield from self.pitfalls
+
+
+class RecallReceipt(msgspec.Struct):
+    """One answer to an open episode; `steps` had been taken when it was given."""
+
+    answer: ShownAnswer
+    namespace: str
+    at: int
+    steps: int
+    feedback: dict[bytes, bool] | None = None
+    """For each memory that feedback named: True if it helped. `None` means no feedback."""
+    known: int = 0
+    """How many batches of the open episode its writer knew."""
+    is_stored: bool = False
+    """True while the store has it, as it is, with the open episode."""
+
+    @property
+    def id(self) -> bytes:
+        """The 16 bytes of the answer's id."""
+        return as_bytes(self.answer.id)
+
+    @property
+    def memories(self) -> tuple[bytes, ...]:
+        """The ids of the memories that the answer showed, each once, in its order."""
+        return self.answer.memories
 
 
 def shown_answer(answer: Answer) -> ShownAnswer:

@@ -18,8 +18,8 @@ from ..model.usage import Usage
 from ..storage.base import Store
 from .adherence import matches_action
 from .plans import plan_similarity
-from .receipts import RecallReceipt, feedback_credit, outcome_credit, receipt_record
-from .shown_answer import ShownAnswer, ShownHeuristic
+from .receipts import feedback_credit, outcome_credit, receipt_record
+from .shown_answer import RecallReceipt, ShownAnswer, ShownHeuristic
 
 
 class Crediting:

@@ -13,7 +13,8 @@ import msgspec
 
 from ..config import Limits
 from ..intake.conversion import cut_middle, to_json_value
-from ..intake.step_fields import StepFields, convert_step
+from ..intake.step_conversion import convert_step
+from ..intake.step_fields import StepFields
 from ..model.context import TaskContext
 from ..model.episode import Episode, Json, Outcome, Step
 

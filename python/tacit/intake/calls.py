@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
 from types import EllipsisType
+
+import msgspec
 
 from ..errors import ValidationError
 from ..model.episode import Json
@@ -14,8 +15,7 @@ from .step_fields import StepFields
 _MAX_IN_FLIGHT = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class CallResult:
+class CallResult(msgspec.Struct, frozen=True):
     """The result of a call, with the time at which it came."""
 
     at: int
@@ -27,8 +27,7 @@ class CallResult:
     altered: list[str] | None = None
 
 
-@dataclass(slots=True)
-class CallEvent:
+class CallEvent(msgspec.Struct):
     """A call in flight, or a result that waits for its call: other processes learn of it by the journal."""
 
     mark: str
@@ -37,21 +36,23 @@ class CallEvent:
     """How many steps this process had taken."""
 
 
-@dataclass(slots=True)
 class CallsInFlight:
     """The calls of one open episode that wait for their results, and results that wait for their calls.
 
     Calls that are in flight at the same time share a batch number. Safe for threads.
     """
 
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-    _begun: dict[str, CallEvent] = field(default_factory=dict)
-    _early: dict[str, CallEvent] = field(default_factory=dict)
-    _unstored: dict[str, CallEvent] = field(default_factory=dict)
-    """Those of both that the store does not have."""
-    _ended: set[str] = field(default_factory=set)
-    _batches: int = 0
-    _held: int = 0
+    __slots__ = ("_batches", "_begun", "_early", "_ended", "_held", "_lock", "_unstored")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._begun: dict[str, CallEvent] = {}
+        self._early: dict[str, CallEvent] = {}
+        self._unstored: dict[str, CallEvent] = {}
+        """Those of both that the store does not have."""
+        self._ended: set[str] = set()
+        self._batches = 0
+        self._held = 0
 
     def begin(self, fields: StepFields, call_id: str, after: int) -> StepFields | None:
         """Notes that a call began after so many steps. Gives the finished step if its result came before.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import msgspec
 
 from ..credit.shown_answer import ShownAnswer
@@ -63,11 +65,40 @@ class Entries(msgspec.Struct):
     steps: list[msgspec.Raw] = []
 
 
-EPISODES: msgspec.msgpack.Decoder[Episode] = msgspec.msgpack.Decoder(Episode)
+class _FirstBatch(msgspec.Struct):
+    record: bytes = b""
+
+
+class _Head(msgspec.Struct):
+    id: str
+    task: str
+    started_at: int
+    namespace: str = "default"
+
+
 LEASES: msgspec.msgpack.Decoder[Lease] = msgspec.msgpack.Decoder(Lease)
-BATCHES: msgspec.msgpack.Decoder[StepBatch] = msgspec.msgpack.Decoder(StepBatch)
+_FIRST_BATCHES = msgspec.msgpack.Decoder(_FirstBatch)
+_HEADS = msgspec.msgpack.Decoder(_Head)
 _ENTRIES = msgspec.msgpack.Decoder(Entries)
 _FIELDS = msgspec.msgpack.Decoder(dict[str, msgspec.Raw])
+
+
+@cache
+def episode_decoder() -> msgspec.msgpack.Decoder[Episode]:
+    """Made when it is needed first: a process that only appends a step never reads an episode."""
+    return msgspec.msgpack.Decoder(Episode)
+
+
+@cache
+def batch_decoder() -> msgspec.msgpack.Decoder[StepBatch]:
+    """Made when it is needed first, as `episode_decoder`."""
+    return msgspec.msgpack.Decoder(StepBatch)
+
+
+def guest_head(first_batch: bytes) -> Episode:
+    """The identity of an open episode, from its first batch: enough to append to it."""
+    head = _HEADS.decode(_FIRST_BATCHES.decode(first_batch).record)
+    return Episode(head.task, id=head.id, namespace=head.namespace, started_at=head.started_at)
 
 
 def entries_of(record: bytes) -> list[msgspec.Raw]:

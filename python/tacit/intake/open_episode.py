@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from .._native import RecordBuilder, new_id
 from ..config import Limits
-from ..credit.receipts import RecallReceipt, feedback_of
+from ..credit.shown_answer import RecallReceipt
 from ..errors import ValidationError, is_failure
 from ..model.checks import check_step
-from ..model.closed_episode import ClosedEpisode
-from ..model.content import digest_of
 from ..model.episode import Episode, Outcome, Step
 from ..model.ids import as_bytes
 from ..model.record import SideRecord
-from ..redaction import Redactor
 from .calls import CallEvent, CallResult, CallsInFlight, result_fields
-from .conversion import ToJson, error_text
-from .journal_records import EPISODES, StepBatch, entries_of, with_entries
-from .redacting import redacted_episode
-from .step_fields import StepFields, convert_step
+from .journal_records import StepBatch, entries_of, episode_decoder, with_entries
+from .step_fields import StepFields
 from .step_fold import StepFold
+
+if TYPE_CHECKING:
+    from ..model.closed_episode import ClosedEpisode
+    from ..redaction import Redactor
+    from .conversion import ToJson
 
 _FULL = ("steps", "episode")
 """Fields of a refusal that no conversion can mend: the episode has no room for the step."""
@@ -33,13 +33,12 @@ NEVER = 1 << 62
 _ANY_NUMBER = 1 << 40
 
 
-@dataclass(slots=True)
-class Landed:
+class Landed(msgspec.Struct):
     """The part of an open episode that is stored, as far as its writer knows."""
 
     steps: int = 0
     """How many of the writer's own steps."""
-    batches: list[bytes] = field(default_factory=list)
+    batches: list[bytes] = []
     """The ids of the writer's batches and answers."""
     version: int = 1
     until: int = 0
@@ -54,8 +53,7 @@ class Landed:
     """The id of the batch that is being landed: a second attempt replaces it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unlanded:
+class Unlanded(msgspec.Struct, frozen=True):
     """Everything of an open episode that the store does not have."""
 
     steps: int
@@ -173,6 +171,8 @@ class OpenEpisode:
         except BaseException as error:  # of a value's own code, as `__float__`
             if not is_failure(error):
                 raise
+            from .conversion import error_text
+
             refusal = ValidationError("step", "made of values that can be read", error_text(error))
         return self._log_converted(StepFields(*step), refusal, strict, to_json)  # type: ignore[arg-type]
 
@@ -180,6 +180,8 @@ class OpenEpisode:
         self, given: StepFields, refusal: ValidationError, strict: bool, to_json: ToJson | None
     ) -> int:
         if refusal.field not in _FULL:
+            from .step_conversion import convert_step
+
             fields, is_lossy = convert_step(given, self._limits, to_json)
             if strict and is_lossy:
                 raise refusal
@@ -210,16 +212,18 @@ class OpenEpisode:
 
     def snapshot(self) -> Episode:
         """The episode as it stands."""
-        return EPISODES.decode(self._record.record({}))
+        return episode_decoder().decode(self._record.record({}))
 
     def waiting_result(
         self, call_id: str, result: CallResult, strict: bool, to_json: ToJson | None
     ) -> CallResult:
         """A result as the journal can hold it. A strict call raises `ValidationError` if something would be lost."""
+        from .step_conversion import convert_step
+
         fields, is_lossy = convert_step(result_fields(call_id, result), self._limits, to_json)
         if strict and is_lossy:
             self._scratch().log(*result_fields(call_id, result))  # raises and names the field
-        return replace(
+        return msgspec.structs.replace(
             result,
             output=fields.output,
             error=fields.error,
@@ -307,7 +311,7 @@ class OpenEpisode:
         self.verdict = self.stored_verdict = fold.verdict
 
     def joined(self, batches: list[StepBatch], *, with_own: bool) -> OpenEpisode:
-        """The episode with the steps of every process, from the batches that landed, as a value of its own.
+        """The episode with the steps of every process, from all batches that landed, as a value of its own.
 
         `with_own` adds the steps of this process that have not landed.
         """
@@ -317,7 +321,8 @@ class OpenEpisode:
         own = self.unlanded()
         if with_own and own.record:
             fold.add(StepBatch(NEVER, own.record, self.writer, own.marks))
-        whole = OpenEpisode(self._episode, self._limits, self.started_in)
+        head = episode_decoder().decode(batches[0].record) if self.is_guest else self._episode
+        whole = OpenEpisode(head, self._limits, self.started_in)
         whole.restore(fold)
         whole.altered_steps, whole.dropped_answers = self.altered_steps, self.dropped_answers
         for reason, count in self.dropped_steps.items():
@@ -378,6 +383,10 @@ class OpenEpisode:
         A second call with the same outcome and no step in between returns the same value: committing it again
         changes nothing, even if the first attempt landed.
         """
+        from ..model.closed_episode import ClosedEpisode
+        from ..model.content import digest_of
+        from .redacting import redacted_episode
+
         steps = len(self._record)
         if self._closed is not None and self._closed[:2] == (steps, outcome):
             return self._closed[2]
@@ -439,6 +448,8 @@ class OpenEpisode:
 
     def take_feedback(self, recall_id: bytes, helped: Mapping[str, bool]) -> bool:
         """Keeps feedback on an answer; returns False if this episode has no such answer."""
+        from ..credit.receipts import feedback_of
+
         for receipt in self.receipts:
             if receipt.id == recall_id:
                 receipt.feedback = feedback_of(helped, receipt.memories)

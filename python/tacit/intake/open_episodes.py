@@ -6,10 +6,11 @@ import atexit
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from ..config import Limits, RecordingSettings
-from ..credit.receipts import feedback_of
 from ..errors import (
     EpisodeClosedError,
     EpisodeError,
@@ -24,21 +25,22 @@ from ..model.content import namespace_of
 from ..model.episode import Episode, Outcome
 from ..model.ids import as_bytes
 from ..model.record import Expect, SideRecord
-from ..redaction import Redactor
-from ..storage.base import Store
 from .calls import CallResult
-from .conversion import ToJson
 from .flush_timer import TICKS, FlushTimer
-from .journal_records import EPISODES
+from .journal_records import episode_decoder
 from .open_episode import NEVER, OpenEpisode
-from .step_fields import StepFields, convert_step
+from .step_fields import StepFields
 from .step_journal import StepJournal
+
+if TYPE_CHECKING:
+    from ..redaction import Redactor
+    from ..storage.base import Store
+    from .conversion import ToJson
 
 _COMPLETING = "is being completed by the call that this one was made from"
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(msgspec.Struct, frozen=True):
     """An open episode that is about to end: its steps by all processes, and the removal of what landed of it."""
 
     episode: OpenEpisode
@@ -46,8 +48,7 @@ class Ending:
     expect: tuple[Expect, ...] = ()
 
 
-@dataclass(slots=True)
-class _Loss:
+class _Loss(msgspec.Struct):
     """Why an episode was dropped that this process held, or appended to."""
 
     error: EpisodeError
@@ -315,7 +316,7 @@ class OpenEpisodes:
 
     def _reopen(self, episode_id: str, namespace: str, version: int, record: bytes) -> OpenEpisode:
         """Opens an abandoned episode again. Raises `EpisodeClosedError` for one that ended with an outcome."""
-        episode = EPISODES.decode(record)
+        episode = episode_decoder().decode(record)
         if episode.outcome is None or episode.outcome.kind != "abandoned":
             raise EpisodeClosedError(episode_id)
         self._check_room()
@@ -328,7 +329,7 @@ class OpenEpisodes:
     def _restored(self, episode_id: str, namespace: str) -> tuple[OpenEpisode, list[bytes]]:
         """An episode with everything that landed of it, and the ids of its batches."""
         batches = self.journal.batches(episode_id)
-        opened = OpenEpisode(self.journal.head(episode_id), self._limits, namespace)
+        opened = OpenEpisode(self.journal.head(episode_id, batches), self._limits, namespace)
         return opened.joined([batch for _, batch in batches], with_own=False), [id for id, _ in batches]
 
     def adopt(self, episode_id: str, *namespaces: str) -> OpenEpisode | None:
@@ -337,7 +338,7 @@ class OpenEpisodes:
         if found is None:
             return None
         self._check_room()
-        opened = OpenEpisode(self.journal.head(episode_id), self._limits, is_guest=True)
+        opened = OpenEpisode(self.journal.guest_head(episode_id), self._limits, is_guest=True)
         landed = opened.landed
         landed.is_there = landed.was_tried = landed.is_shared = True
         landed.known = found[1].batches
@@ -470,6 +471,8 @@ class OpenEpisodes:
         """Notes the beginning of a call; gives its step's number if the result came before, else 0."""
         opened = self.require(episode_id, namespace)
         self._check_not_ending(opened)
+        from .step_conversion import convert_step
+
         # Values are read now: a call may change its arguments while it runs.
         fields, _ = convert_step(fields, self._limits, to_json)
         finished = opened.in_flight().begin(fields, call_id, len(opened))
@@ -572,6 +575,8 @@ class OpenEpisodes:
         found = self.journal.answer(recall_id, namespace)
         if found is None:
             return False
+        from ..credit.receipts import feedback_of
+
         feedback = feedback_of(helped, found[2].shown.memories)
         return self.journal.put_feedback(recall_id, feedback, namespace)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from ..credit.receipts import RecallReceipt
+from ..credit.shown_answer import RecallReceipt
 from ..model.episode import Outcome
 from .journal_records import BEGUN, ENDED, StepBatch, StoredAnswer, entries_of
 from .step_fields import StepFields

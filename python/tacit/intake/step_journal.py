@@ -21,7 +21,16 @@ from ..model.ids import as_bytes, as_text
 from ..model.record import Batch, Expect, Filters, SideRecord
 from ..redaction import Redactor, redact_checked
 from ..storage.base import Store
-from .journal_records import BATCHES, EPISODES, LEASES, Lease, StepBatch, StoredAnswer, step_count
+from .journal_records import (
+    LEASES,
+    Lease,
+    StepBatch,
+    StoredAnswer,
+    batch_decoder,
+    episode_decoder,
+    guest_head,
+    step_count,
+)
 from .open_episode import Landed, OpenEpisode, Unlanded
 
 _ATTEMPTS = 1_000
@@ -183,23 +192,23 @@ class StepJournal:
         rows = self._all("open_episode", Filters(namespace=namespace))
         return [(as_text(id), LEASES.decode(value)) for id, value in rows]
 
-    def head(self, episode_id: str) -> Episode:
-        """The head of an open episode. Raises `CorruptRecordError` if its first batch is damaged."""
+    def guest_head(self, episode_id: str) -> Episode:
+        """The identity of an open episode, read from its first batch alone."""
         first = self._store.get("step_batch", as_bytes(episode_id))
-        batch = BATCHES.decode(first) if first is not None else self._first_batch(episode_id)
-        return EPISODES.decode(batch.record)
+        if first is not None:
+            return guest_head(first)
+        return self.head(episode_id, self.batches(episode_id))  # an earlier version gave the batch another id
 
-    def _first_batch(self, episode_id: str) -> StepBatch:
-        """The first batch of an episode: an earlier version stored it under an id of its own."""
-        batches = self.batches(episode_id)
+    def head(self, episode_id: str, batches: list[tuple[bytes, StepBatch]]) -> Episode:
+        """The head of an open episode. Raises `CorruptRecordError` if its first batch is damaged."""
         if not batches or batches[0][1].number != 0:
             raise CorruptRecordError(f"the head of the open episode {episode_id} is damaged")
-        return batches[0][1]
+        return episode_decoder().decode(batches[0][1].record)
 
     def batches(self, episode_id: str) -> list[tuple[bytes, StepBatch]]:
         """The ids and the batches of an open episode, in the order of their commits."""
         rows = self._all("step_batch", Filters(subject=as_bytes(episode_id)))
-        found = [(id, BATCHES.decode(value)) for id, value in rows]
+        found = [(id, batch_decoder().decode(value)) for id, value in rows]
         return sorted(found, key=lambda pair: pair[1].number)
 
     def _all(self, kind: str, filters: Filters) -> list[tuple[bytes, bytes]]:
@@ -264,7 +273,7 @@ class StepJournal:
         found = self._store.get_versioned("step_batch", recall_id)
         if found is None:
             return None
-        batch = BATCHES.decode(found[1])
+        batch = batch_decoder().decode(found[1])
         if batch.answer is None or batch.answer.namespace != namespace:
             return None
         return found[0], batch, batch.answer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 
 import msgspec
@@ -50,6 +49,8 @@ def _untimed(episode: Episode) -> Episode:
 
 def digest_of(content: bytes) -> bytes:
     """16 bytes that stand for the content: BLAKE2b."""
+    import hashlib
+
     return hashlib.blake2b(content, digest_size=16).digest()
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from .episode import Reflection, Reward
-from .pattern import Findings
 from .record import Receipt
+
+if TYPE_CHECKING:
+    from .pattern import Findings
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
@@ -96,6 +95,8 @@ def check_keywords(
     unknown = given.keys() - known
     if unknown:
         name = min(unknown)
+        import difflib
+
         nearest = difflib.get_close_matches(name, sorted({*known, *others}), n=1, cutoff=0.0)
         message = f"{verb}() got an unexpected keyword argument {name!r}; did you mean {nearest[0]!r}?"
         raise TypeError(message)

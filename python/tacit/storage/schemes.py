@@ -9,7 +9,6 @@ from ..config import StorageSettings
 from ..errors import ValidationError
 from ..registry import Registry
 from .base import Store
-from .in_memory import InMemoryStore
 
 _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):(.*)", re.DOTALL)
 
@@ -61,6 +60,8 @@ def _file(*, location: str, settings: StorageSettings) -> Store:
 def _memory(*, location: str, settings: StorageSettings) -> Store:
     if location.strip("/"):
         raise ValidationError("database", "memory: without a name behind it", repr(f"memory:{location}"))
+    from .in_memory import InMemoryStore
+
     return InMemoryStore()
 
 

@@ -24,8 +24,7 @@ from tacit import (
     Suggestion,
 )
 from tacit._native import Index, new_id
-from tacit.credit.receipts import RecallReceipt
-from tacit.credit.shown_answer import Answer, shown_answer
+from tacit.credit.shown_answer import Answer, RecallReceipt, shown_answer
 from tacit.credit.usage import Crediting
 from tacit.extractors import Hybrid
 from tacit.intake.open_episode import OpenEpisode

@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tacit.intake.conversion import cut_middle, fit_to, to_json_value
-from tacit.intake.step_fields import microseconds
+from tacit.intake.step_conversion import microseconds
 
 
 class Colour(enum.Enum):
