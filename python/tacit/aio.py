@@ -185,10 +185,15 @@ class AsyncMemory:
         return number
 
     async def complete(
-        self, episode_id: str, outcome: Outcome | None = None, *, namespace: str | None = None
+        self,
+        episode_id: str,
+        outcome: Outcome | None = None,
+        *,
+        replace: bool = False,
+        namespace: str | None = None,
     ) -> Learned:
         """As `Memory.complete`."""
-        return await self._call(Memory.complete, episode_id, outcome, namespace=namespace)
+        return await self._call(Memory.complete, episode_id, outcome, replace=replace, namespace=namespace)
 
     async def resume(
         self, episode_id: str, *, force: bool = False, strict: bool = False, namespace: str | None = None
@@ -422,11 +427,17 @@ class AsyncMemory:
         await asyncio.shield(loop.run_in_executor(None, memory.close))
 
     def episode(
-        self, task: str, *, strict: bool = False, judge: Judge | None = None, **head: Unpack[EpisodeHead]
+        self,
+        task: str,
+        *,
+        strict: bool = False,
+        judge: Judge | None = None,
+        replace: bool = False,
+        **head: Unpack[EpisodeHead],
     ) -> AsyncRecorder:
         """As `Memory.episode`, with `async with`."""
-        check_keywords("episode", head, EPISODE_HEAD, ("task", "strict", "judge"))
-        return AsyncRecorder(self, task, head, strict=strict, judge=judge)
+        check_keywords("episode", head, EPISODE_HEAD, ("task", "strict", "judge", "replace"))
+        return AsyncRecorder(self, task, head, strict=strict, judge=judge, replace=replace)
 
     async def __aenter__(self) -> AsyncMemory:
         await self._ready()
@@ -530,9 +541,12 @@ class AsyncRecorder:
         *,
         strict: bool = False,
         judge: Judge | None = None,
+        replace: bool = False,
     ) -> None:
         self.memory = memory
-        self._start = functools.partial(Recorder, task=task, head=head, strict=strict, judge=judge)
+        self._start = functools.partial(
+            Recorder, task=task, head=head, strict=strict, judge=judge, replace=replace
+        )
         self._recorder: Recorder | None = None
 
     @classmethod

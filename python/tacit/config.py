@@ -207,6 +207,8 @@ class RecordingSettings:
     """The age at which new steps are stored; 0 stores none by age, and renews no lease."""
     lease_seconds: float = 60.0
     """The time without a sign of its owner after which an open episode may be resumed elsewhere."""
+    abandon_after_hours: float = 24.0
+    """The age of the newest step from which `maintain` abandons an open episode whose lease has run out; 0 is never."""
 
     @classmethod
     def frequent(cls) -> RecordingSettings:

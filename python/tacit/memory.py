@@ -124,7 +124,13 @@ class Memory:
     # --- journey one: an episode is logged, and its lessons are durable ---
 
     def episode(
-        self, task: str, *, strict: bool = False, judge: Judge | None = None, **head: Unpack[EpisodeHead]
+        self,
+        task: str,
+        *,
+        strict: bool = False,
+        judge: Judge | None = None,
+        replace: bool = False,
+        **head: Unpack[EpisodeHead],
     ) -> Recorder:
         """A context manager that records one episode; takes the keywords of `start`.
 
@@ -132,12 +138,12 @@ class Memory:
         A block that ends without a verdict ends as `judge` decides of the closed episode (`tacit.judging` has some),
         else its outcome is unknown. The recorder never raises into the agent:
         values it cannot hold are converted, cut or dropped, and `problems` says so; with `strict=True` it raises as
-        the plain verbs.
+        the plain verbs. `replace` as of `complete`.
         """
         from .recorder import Recorder
 
-        check_keywords("episode", head, EPISODE_HEAD, ("task", "strict", "judge"))
-        return Recorder(self, task, head, strict=strict, judge=judge)
+        check_keywords("episode", head, EPISODE_HEAD, ("task", "strict", "judge", "replace"))
+        return Recorder(self, task, head, strict=strict, judge=judge, replace=replace)
 
     @observed
     def start(self, task: str, **head: Unpack[EpisodeHead]) -> str:
@@ -300,7 +306,12 @@ class Memory:
 
     @observed
     def complete(
-        self, episode_id: str, outcome: Outcome | None = None, *, namespace: str | None = None
+        self,
+        episode_id: str,
+        outcome: Outcome | None = None,
+        *,
+        replace: bool = False,
+        namespace: str | None = None,
     ) -> Learned:
         """Ends an episode, learns from it, and returns once everything is durable.
 
@@ -314,8 +325,12 @@ class Memory:
         stored as "pending": `problems` names the failure, and `maintain` learns from it later. An abandoned episode
         is stored and not learned from.
         Memories that were recalled for the episode are credited with its outcome in the same transaction.
+
+        The same run under its `external_id` is unchanged, and another one raises `ConflictError`. With `replace` this
+        one takes the place of the stored run, evidence included, and its id, which `Learned.episode_id` names; the
+        stored verdict stays unless this run has one. An abandoned run replaces nothing.
         """
-        return self._rooms.intake.complete(episode_id, outcome, self._within(namespace))
+        return self._rooms.intake.complete(episode_id, outcome, self._within(namespace), replaces=replace)
 
     @observed
     def resume(
@@ -673,21 +688,23 @@ class Memory:
         Everything lands in one commit, for every process and after a restart; a second run changes nothing more. A
         dry run writes nothing and reports the same. `undo` takes decisions back. Age is counted from this memory's
         clock. A store that an earlier version learned from is relearned first, and pending episodes are learned from:
-        those that fail again stay pending. If another process maintains the same
-        namespace at once, the last one's decisions stand. Raises
-        `StorageError` if the commit failed: nothing was changed then.
+        those that fail again stay pending. Open episodes whose lease has run out and whose newest step is old
+        (`settings.recording.abandon_after_hours`) end first: as `judge` said, else abandoned. If another process
+        maintains the same namespace at once, the last one's decisions stand. Raises `StorageError` if the commit
+        failed: no decision was changed then.
         """
         namespace = self._within(namespace)
         self._rooms.committer.catch_up()
         if self._rooms.reader.is_behind and not dry_run:
             self.relearn()
+        abandoned = self._rooms.intake.abandon_stale(namespace, dry_run=dry_run)
         learned, pending = self._learn_pending(namespace, dry_run)
         report = self._rooms.maintainer.maintain(namespace, now=self._now(), dry_run=dry_run)
         if not dry_run:
             self._store.compact()
         self._rooms.committer.catch_up()
-        unchanged = report.unchanged and not learned
-        return replace(report, learned=learned, pending=pending, unchanged=unchanged)
+        unchanged = report.unchanged and not learned and not abandoned
+        return replace(report, learned=learned, pending=pending, abandoned=abandoned, unchanged=unchanged)
 
     def relearn(self, *, progress: Callable[[Relearning], None] | None = None) -> Relearning:
         """Learns again from the episodes whose facts an earlier version made, in every namespace.

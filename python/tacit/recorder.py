@@ -67,9 +67,11 @@ class Recorder:
         *,
         strict: bool = False,
         judge: Judge | None = None,
+        replace: bool = False,
     ) -> None:
         self.strict = strict
         self._judge = judge
+        self._replaces = replace
         self.learned: Learned | None = None
         """Everything the episode taught; `None` while it is open."""
         self._problems: list[str] = []
@@ -98,7 +100,7 @@ class Recorder:
         recorder.strict, recorder.learned, recorder.memory, recorder.id = strict, None, memory, episode.id
         recorder._problems, recorder._verdict, recorder._is_undecided = [], None, False
         recorder.around, recorder.has_left = None, False
-        recorder._judge = None
+        recorder._judge, recorder._replaces = None, False
         recorder._tools = [step.tool for step in episode.steps]
         recorder._task = episode.task
         recorder._asking = {"context": episode.context, "agent": episode.agent}
@@ -391,7 +393,7 @@ class Recorder:
         """Ends the episode; completing twice with one verdict is safe, so an interrupted commit may be repeated."""
         verdict = self._decide(outcome)
         try:
-            self.learned = self.memory.complete(self.id, verdict)
+            self.learned = self.memory.complete(self.id, verdict, replace=self._replaces)
         except BaseException as error:
             if self.strict or not is_failure(error):
                 raise
@@ -405,7 +407,7 @@ class Recorder:
             reason = "unreadable reason" if self._verdict.kind == "failure" else None
             self._verdict = Outcome(self._verdict.kind, reason=reason)
             try:
-                return self.memory.complete(self.id, self._verdict)
+                return self.memory.complete(self.id, self._verdict, replace=self._replaces)
             except BaseException as refused_again:
                 if not is_failure(refused_again):
                     raise
@@ -416,7 +418,9 @@ class Recorder:
     def _unstored(self, error: BaseException) -> Learned:
         """The episode stays open, and the memory tries again with its next commit and when it is closed."""
         if not isinstance(error, EpisodeError) and self._verdict is not None:
-            self.memory._rooms.intake.keep_unstored(self.id, self._verdict, self.memory.namespace)
+            self.memory._rooms.intake.keep_unstored(
+                self.id, self._verdict, self.memory.namespace, replaces=self._replaces
+            )
         return Learned(self.id, "unstored", _UNSTORED, problems=self.problems)
 
     def __enter__(self) -> Recorder:

@@ -20,11 +20,14 @@ from tacit import (
     EpisodeClosedError,
     Memory,
     Outcome,
+    RecordingSettings,
+    Settings,
     Step,
     TaskContext,
     UnknownEpisodeError,
     ValidationError,
 )
+from tacit.storage import InMemoryStore
 from tacit.testing.clock import Clock
 from tests.journeys.conftest import MakeMemory
 
@@ -39,6 +42,7 @@ STEPS = (
     Step("get_user", status="ok", output={"methods": ["card"]}),
     Step("cancel_order", status="ok", output="done"),
 )
+MANUAL = Settings(recording=RecordingSettings.manual())
 DAY = 86_400_000_000
 FIRST_DAY = 1_760_000_000_000_000
 
@@ -155,11 +159,16 @@ def history(memory: Memory) -> None:
 
 def later_attempt(memory: Memory, outcome: Outcome | None) -> tuple[str, str]:
     """An attempt that recalled a memory and used it; gives its id and that of the memory."""
+    id, shown = begun_attempt(memory)
+    memory.complete(id, outcome)
+    return id, shown
+
+
+def begun_attempt(memory: Memory) -> tuple[str, str]:
     id = memory.start("Cancel order 50", domain="retail", agent="a", external_id="run-50")
     shown = memory.recall("Cancel order 50", domain="retail", episode_id=id).hits[0].episode_id
     _log_steps(memory, id)
     memory.log(id, "notify", output="mail sent")
-    memory.complete(id, outcome)
     return id, shown
 
 
@@ -193,6 +202,32 @@ def test_any_order_of_verdicts_equals_the_last_one_given_at_once(
             judged.judge(results[0][0], verdict, by="tests")
         assert everything(judged, *results[0]) == everything(given_at_once, *results[1])
         assert [each.reward for each in judged.episodes(limit=100)][1:] == before
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(VERDICTS), st.integers(0, 1)), min_size=1, max_size=5),
+    st.integers(0, 5),
+)
+@hypothesis.settings(max_examples=25, deadline=None)
+def test_verdicts_of_two_processes_before_and_after_the_end_equal_the_last_one(
+    verdicts: list[tuple[Outcome, int]], before_the_end: int
+) -> None:
+    clock = Clock(at_s=FIRST_DAY / 1e6 + 100 * 86_400)
+    store = InMemoryStore()
+    processes = [Memory(clock=clock, store=store, settings=MANUAL) for _ in range(2)]
+    with Memory(clock=clock) as given_at_once:
+        for memory in (processes[0], given_at_once):
+            history(memory)
+        expected = later_attempt(given_at_once, verdicts[-1][0])
+        id, shown = begun_attempt(processes[0])
+        processes[0].flush()
+        for verdict, number in verdicts[:before_the_end]:
+            assert processes[number].judge(id, verdict, by="tests").state == "open"
+        processes[0].complete(id)
+        for verdict, number in verdicts[before_the_end:]:
+            processes[number].judge(id, verdict, by="tests")
+        for memory in processes:
+            assert everything(memory, id, shown) == everything(given_at_once, *expected)
 
 
 def test_a_verdict_comes_from_another_memory_and_outlives_it(tmp_path: Path) -> None:

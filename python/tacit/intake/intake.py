@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 
@@ -34,7 +35,7 @@ from ..storage.base import Store
 from .commits import CommitItem, Staged
 from .committer import Committer
 from .conversion import error_text
-from .open_episode import OpenEpisode
+from .open_episode import OpenEpisode, ending_fields
 from .open_episodes import Ending, OpenEpisodes
 from .pending import CommitItems, closed_again
 from .redacting import redacted_outcome, redacted_value
@@ -74,27 +75,31 @@ class Intake:
         self._redactor = redactor
         self._now = now
         self._verdicts = Verdicts(store=store, items=items, commit=committer.commit_batch)
-        self._unstored: dict[str, tuple[Outcome, str]] = {}
+        self._unstored: dict[str, tuple[Outcome, str, bool]] = {}
 
     # --- an open episode ends ---
 
-    def complete(self, episode_id: str, outcome: Outcome | None, namespace: str) -> Learned:
+    def complete(
+        self, episode_id: str, outcome: Outcome | None, namespace: str, *, replaces: bool = False
+    ) -> Learned:
         """See `Memory.complete`. Episodes that the store refused before are tried again after it."""
-        learned = self._complete_one(episode_id, outcome, namespace)
+        learned = self._complete_one(episode_id, outcome, namespace, replaces=replaces)
         if self._unstored:
             self._unstored.pop(episode_id, None)
             self.retry_unstored()
         return learned
 
-    def keep_unstored(self, episode_id: str, outcome: Outcome, namespace: str) -> None:
+    def keep_unstored(
+        self, episode_id: str, outcome: Outcome, namespace: str, *, replaces: bool = False
+    ) -> None:
         """Keeps a verdict whose commit failed; the next commit that lands tries it again."""
-        self._unstored[episode_id] = outcome, namespace
+        self._unstored[episode_id] = outcome, namespace, replaces
 
     def retry_unstored(self) -> dict[str, BaseException]:
         """Completes episodes that failed before; gives the failures of those that fail still."""
-        for episode_id, (outcome, namespace) in tuple(self._unstored.items()):
+        for episode_id, (outcome, namespace, replaces) in tuple(self._unstored.items()):
             try:
-                self._complete_one(episode_id, outcome, namespace)
+                self._complete_one(episode_id, outcome, namespace, replaces=replaces)
             except EpisodeError:
                 pass  # ended or forgotten in the meantime
             except BaseException as error:
@@ -105,7 +110,9 @@ class Intake:
             self._unstored.pop(episode_id, None)
         return {}
 
-    def _complete_one(self, episode_id: str, given: Outcome | None, namespace: str) -> Learned:
+    def _complete_one(
+        self, episode_id: str, given: Outcome | None, namespace: str, *, replaces: bool
+    ) -> Learned:
         outcome = Outcome.unknown() if given is None else given
         check_outcome(outcome, self._limits)
         opened = self._opened.reach(episode_id, namespace)
@@ -115,36 +122,72 @@ class Intake:
             if not is_open:
                 return self._completed_before(episode_id, outcome, opened.namespace)
             try:
-                return self._end(opened, outcome)
+                return self._end(opened, outcome, replaces=replaces)
             except LeaseLostError as error:
                 refusal = self._opened.lose(opened, error)
                 if error.dropped or self._store.version("episode", as_bytes(episode_id)) is None:
                     raise refusal from None
                 return self._completed_before(episode_id, outcome, opened.namespace)
 
-    def _end(self, opened: OpenEpisode, given: Outcome) -> Learned:
-        """Ends an episode that this call holds; steps that others append meanwhile are part of it."""
+    def abandon_stale(self, namespace: str, *, dry_run: bool) -> tuple[str, ...]:
+        """Ends the open episodes that nobody works on, as `judge` said or else abandoned; gives their ids."""
+        found = self._opened.stale(namespace)
+        return found if dry_run else tuple(id for id in found if self._abandon(id, namespace))
+
+    def _abandon(self, episode_id: str, namespace: str) -> bool:
+        """Ends one of them; returns False if it is no longer stale, or cannot end."""
+        try:
+            opened = self._opened.reach(episode_id, namespace)
+            if opened is None:
+                return False
+            with self._opened.held(opened) as is_open:
+                if is_open:
+                    self._end(opened, Outcome.abandoned(), is_stale=True)
+                return is_open
+        except (EpisodeError, ConflictError, CorruptRecordError):
+            return False
+
+    def _end(
+        self, opened: OpenEpisode, given: Outcome, *, is_stale: bool = False, replaces: bool = False
+    ) -> Learned:
+        """Ends an episode that this call holds; steps that others append meanwhile are part of it.
+
+        Raises `EpisodeClosedError` for a stale one on which a process works again.
+        """
         while True:
             ending = self._opened.ending(opened)
-            whole, outcome = ending.episode, given
-            if outcome.kind == "unknown" and whole.verdict is not None:
-                outcome = whole.verdict[0]
-            whole.log_unfinished()
-            closed = whole.close(
-                outcome, ended_at=max(self._now(), opened.started_at), redactor=self._redactor
-            )
-            if (same := self._same_run(closed)) is not None:
+            if is_stale and not self._opened.is_stale(opened.id, opened.namespace):
+                raise EpisodeClosedError(opened.id, "is being recorded")
+            closed = self._close(ending.episode, given, is_stale)
+            other = self._other_run(closed) if replaces and closed.outcome.kind != "abandoned" else None
+            if other is None and (same := self._same_run(closed)) is not None:
                 return self._drop_repeated(opened, same)
             try:
-                learned = self._learn_and_commit(ending, closed)
+                if other is None:
+                    learned = self._learn_and_commit(ending, closed)
+                else:
+                    learned = self._take_place(other, ending, closed)
             except VersionConflictError:
                 continue  # another process has appended, or ended the episode: `ending` finds out
             except ConflictError as error:
                 return self._conflicting(opened, closed, error)
             del self._opened.by_id[opened.id]
             if learned.receipt.committed:
-                return replace(learned, problems=(*whole.problems, *learned.problems))
-            return self._completed_before(opened.id, outcome, opened.namespace)
+                return replace(learned, problems=(*ending.episode.problems, *learned.problems))
+            return self._completed_before(learned.episode_id, closed.outcome, opened.namespace)
+
+    def _close(self, whole: OpenEpisode, outcome: Outcome, is_stale: bool) -> ClosedEpisode:
+        """The closed episode: a verdict that was given before decides where there is no outcome.
+
+        A stale episode ended with its last step.
+        """
+        if whole.verdict is not None and (is_stale or outcome.kind == "unknown"):
+            outcome = whole.verdict[0]
+        ended_at = self._now()
+        if is_stale:
+            ended_at = max((step.at for step in whole.snapshot().steps), default=0)
+        whole.log_unfinished()
+        return whole.close(outcome, ended_at=max(ended_at, whole.started_at), redactor=self._redactor)
 
     def _conflicting(self, opened: OpenEpisode, closed: ClosedEpisode, error: ConflictError) -> Learned:
         """An episode whose id or external id the store holds already: unchanged if the run is the same, else raises.
@@ -194,6 +237,25 @@ class Intake:
                 raise
             problem = f"credit: not given, {error_text(error)}"
             return opened.side_records(closed, lambda: credited(None)), (problem,)
+
+    def _take_place(self, id: bytes, ending: Ending, closed: ClosedEpisode) -> Learned:
+        """Puts the run of an open episode in the place of a stored one. Raises `VersionConflictError`."""
+        self._committer.catch_up()
+        problems: tuple[str, ...] = ()
+
+        def beside(placed: ClosedEpisode, item: CommitItem) -> tuple[SideRecord, ...]:
+            nonlocal problems
+            credits, problems = self._credits(ending.episode, placed, item)
+            return (*credits, *ending.removed)
+
+        learned = self._verdicts.replace_once(
+            id,
+            closed.head.namespace,
+            lambda stored: _in_place_of(stored, closed),
+            beside=beside,
+            expect=ending.expect,
+        )
+        return replace(learned, problems=(*learned.problems, *problems))
 
     def _drop_repeated(self, opened: OpenEpisode, stored: Episode) -> Learned:
         """Ends an open episode whose run is stored already: nothing of its own is kept."""
@@ -273,7 +335,7 @@ class Intake:
             if replaces and any(_is_attempt_of(episode, each) for each in chunk):
                 yield from self.add_chunk(chunk, namespace)
                 chunk = []
-            stored = self._other_run(_placed(episode, namespace)) if replaces else None
+            stored = self._other_run(self._closed(_placed(episode, namespace))) if replaces else None
             if stored is not None:
                 yield from self.add_chunk(chunk, namespace)
                 chunk = []
@@ -285,9 +347,8 @@ class Intake:
                 chunk = []
         yield from self.add_chunk(chunk, namespace)
 
-    def _other_run(self, given: Episode) -> bytes | None:
+    def _other_run(self, closed: ClosedEpisode) -> bytes | None:
         """The id of another run that is stored under the external id; `None` if there is none."""
-        closed = self._closed(given)
         try:
             self._same_run(closed)
         except ConflictError:
@@ -298,13 +359,7 @@ class Intake:
         """Puts a run in the place of a stored one, whose verdict holds unless the new run has one."""
 
         def close(stored: Episode) -> ClosedEpisode:
-            keeps_verdict = given.outcome is None or given.outcome.kind == "unknown"
-            outcome = stored.outcome if keeps_verdict else given.outcome
-            closed = self._closed(replace(given, id=stored.id, outcome=outcome))
-            if not keeps_verdict or stored.judged_by is None:
-                return closed
-            judged = {"judged_by": stored.judged_by, "judged_at": stored.judged_at}
-            return replace(closed_again(closed.record, judged), digest=closed.digest, secrets=closed.secrets)
+            return _in_place_of(stored, self._closed(replace(given, id=stored.id)))
 
         self._committer.catch_up()
         return self._with_problems(self._verdicts.replace(id, given.namespace, close))
@@ -407,6 +462,16 @@ def _check_same(stored: Episode, closed: ClosedEpisode) -> None:
     """Raises `ConflictError` unless both are records of one run."""
     if not is_same_run(stored, closed.episode):
         raise ConflictError(closed.head.external_id or closed.head.id, closed.head.namespace)
+
+
+def _in_place_of(stored: Episode, closed: ClosedEpisode) -> ClosedEpisode:
+    """A run under the id of a stored one, whose verdict holds unless the new run has one."""
+    changed: dict[str, Any] = {"id": stored.id}
+    if closed.outcome.kind == "unknown" and stored.outcome is not None:
+        changed["outcome"] = ending_fields(stored.outcome)
+        if stored.judged_by is not None:
+            changed |= {"judged_by": stored.judged_by, "judged_at": stored.judged_at}
+    return replace(closed_again(closed.record, changed), digest=closed.digest, secrets=closed.secrets)
 
 
 def _is_attempt_of(one: Episode, other: Episode) -> bool:

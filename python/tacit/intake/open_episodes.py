@@ -27,7 +27,7 @@ from ..model.ids import as_bytes
 from ..model.record import Expect, SideRecord
 from .calls import CallResult
 from .flush_timer import TICKS, FlushTimer
-from .journal_records import episode_decoder
+from .journal_records import Lease, episode_decoder
 from .open_episode import NEVER, OpenEpisode
 from .step_fields import StepFields
 from .step_journal import StepJournal
@@ -76,6 +76,7 @@ class OpenEpisodes:
         self._store = store
         self._limits = limits
         self._settings = settings
+        self._now = now
         self._lost: dict[str, _Loss] = {}
         self._timer = FlushTimer(self, settings.flush_seconds)
         self._is_closed = False
@@ -351,6 +352,27 @@ class OpenEpisodes:
                 self.adopt(episode_id, namespace)
 
     # --- an episode ends ---
+
+    def stale(self, namespace: str) -> tuple[str, ...]:
+        """The ids of stored open episodes that nobody works on: the lease has run out, and the steps are old."""
+        if not self._settings.abandon_after_hours:
+            return ()
+        leases = self.journal.leases(namespace)
+        return tuple(id for id, lease in leases if self._is_stale(id, lease))
+
+    def is_stale(self, episode_id: str, namespace: str) -> bool:
+        """As `stale`, for one episode as it is now."""
+        found = self.journal.lease_of(episode_id, namespace)
+        return found is not None and self._is_stale(episode_id, found[1])
+
+    def _is_stale(self, episode_id: str, lease: Lease) -> bool:
+        now = self._now()
+        own = self.by_id.get(episode_id)
+        if lease.until > now or (own is not None and own.is_unlanded):
+            return False
+        # An earlier version kept no time of the newest step: that of the lease is later.
+        last = lease.stepped_at or lease.until or self.journal.guest_head(episode_id).started_at
+        return last + self._settings.abandon_after_hours * 3_600_000_000 <= now
 
     def ending(self, opened: OpenEpisode) -> Ending:
         """The episode with the steps of every process. Raises `LeaseLostError`, or `StorageError`.

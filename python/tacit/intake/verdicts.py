@@ -13,9 +13,9 @@ from ..model.content import namespace_of
 from ..model.episode import Episode, Outcome
 from ..model.ids import as_text
 from ..model.learned import Learned
-from ..model.record import Batch, EpisodeRecord, Expect, Receipt
+from ..model.record import Batch, EpisodeRecord, Expect, Receipt, SideRecord
 from ..storage.base import Store
-from .learner import ScoringBasis
+from .commits import CommitItem
 from .open_episode import ending_fields
 from .pending import CommitItems, basis_in, closed_again
 
@@ -41,18 +41,35 @@ class Verdicts:
             if (stored.outcome, stored.judged_by) == (outcome, by):
                 return self.unchanged(stored)
             closed = _judged(payload, outcome, by, at)
-            learned = self._put(closed, version, basis_in(payload, stored))
-            if learned is not None:
-                return learned
+            item = self._items.judged(closed, basis_in(payload, stored))
+            try:
+                return self._put(closed, item, version)
+            except VersionConflictError:
+                continue  # another process was faster
 
     def replace(self, id: bytes, namespace: str, close: Callable[[Episode], ClosedEpisode]) -> Learned:
         """Puts another run in the place of a stored one; `close` makes it from the stored one."""
         while True:
-            version, payload = self._stored(id, namespace)
-            stored = _EPISODES.decode(payload)
-            learned = self._put(close(stored), version, basis_in(payload, stored))
-            if learned is not None:
-                return learned
+            try:
+                return self.replace_once(id, namespace, close)
+            except VersionConflictError:
+                continue  # another process was faster
+
+    def replace_once(
+        self,
+        id: bytes,
+        namespace: str,
+        close: Callable[[Episode], ClosedEpisode],
+        *,
+        beside: Callable[[ClosedEpisode, CommitItem], tuple[SideRecord, ...]] = lambda *_: (),
+        expect: tuple[Expect, ...] = (),
+    ) -> Learned:
+        """As `replace`, with more side records and preconditions; raises `VersionConflictError` if one fails."""
+        version, payload = self._stored(id, namespace)
+        stored = _EPISODES.decode(payload)
+        closed = close(stored)
+        item = self._items.judged(closed, basis_in(payload, stored))
+        return self._put(closed, item, version, beside(closed, item), expect)
 
     def unchanged(self, stored: Episode) -> Learned:
         """The answer for an episode that is stored as it should be."""
@@ -65,22 +82,25 @@ class Verdicts:
             raise UnknownEpisodeError(as_text(id))
         return found
 
-    def _put(self, closed: ClosedEpisode, version: int, basis: ScoringBasis | None) -> Learned | None:
-        """Commits the episode in the place of its stored version; `None` if another process was faster."""
-        item = self._items.judged(closed, basis)
+    def _put(
+        self,
+        closed: ClosedEpisode,
+        item: CommitItem,
+        version: int,
+        beside: tuple[SideRecord, ...] = (),
+        expect: tuple[Expect, ...] = (),
+    ) -> Learned:
+        """Commits the episode in the place of its stored version. Raises `VersionConflictError`."""
         record: EpisodeRecord | None = item.record
         assert record is not None
         credits, expected = judged_records(self._store, closed.id, closed.outcome.share)
         batch = Batch(
             episodes=(record,),
             removed=(closed.id,),
-            side_records=credits,
-            expect=(Expect("episode", closed.id, version), *expected),
+            side_records=(*credits, *beside),
+            expect=(Expect("episode", closed.id, version), *expected, *expect),
         )
-        try:
-            return item.learned(self._commit(batch))
-        except VersionConflictError:
-            return None
+        return item.learned(self._commit(batch))
 
 
 def _judged(payload: bytes, outcome: Outcome, by: str, at: int) -> ClosedEpisode:

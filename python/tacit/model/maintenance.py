@@ -54,6 +54,7 @@ class Maintenance:
     `id` names its audit entry, for `undo`; `None` means that nothing was decided or written. `merges` and `changed`
     are the decisions: near-duplicates, and patterns that were promoted, retired or brought back. `clusters` and
     `heuristics` are those there are now, `new_heuristics` and `gone_heuristics` count the differences.
+    `abandoned` are the ids of open episodes that were ended because nobody works on them: `resume` opens them again.
     `learned` counts pending episodes that were learned from, `pending` those that still wait. `unchanged` means that
     there was nothing to do.
 
@@ -76,6 +77,7 @@ class Maintenance:
     gone_heuristics: int = 0
     learned: int = 0
     pending: int = 0
+    abandoned: tuple[str, ...] = ()
     unchanged: bool = True
     elapsed_ms: float = field(default=0.0, compare=False)
 
