@@ -1,4 +1,4 @@
-"""`tacit judge`: gives an ended episode its verdict."""
+"""`tacit judge`: gives an episode its verdict."""
 
 from __future__ import annotations
 
@@ -26,15 +26,18 @@ def judge(
     namespace: Namespace = "default",
     as_json: AsJson = False,
 ) -> None:
-    """Give an ended episode its verdict, or another one.
+    """Give an episode its verdict, or another one.
 
-    The newest verdict holds; `unknown` withdraws it. Everything that was learned from the episode follows.
+    The newest verdict holds; `unknown` withdraws it. Everything that was learned from the episode follows. The verdict
+    of an open episode takes effect at its end.
     """
     verdict = _outcome(outcome, note)
     with memory_at(database, namespace, writes=True) as memory:
         learned = memory.judge(episode_id, verdict, by=by)
     if as_json:
         console.say_json({"episode_id": learned.episode_id, "state": learned.state, "reward": learned.reward})
+    elif learned.state == "open":
+        console.say(f"{console.outcome_name(verdict.kind)}, when it ends")
     elif learned.state == "unchanged":
         console.note("unchanged")
     else:

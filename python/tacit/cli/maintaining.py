@@ -116,6 +116,7 @@ def _report(report: Maintenance) -> Iterator[Any]:
     for state in ("proven", "pitfall", "candidate", "retired"):
         changed = [each.text or each.pattern for each in report.changed if each.after == state]
         yield from _decisions(f"{would}{state}", changed)
+    yield from _decisions(f"{would}abandoned", list(report.abandoned))
     if report.learned:
         yield f"{console.count_of(report.learned, 'pending episode')} learned from"
     if report.pending:
