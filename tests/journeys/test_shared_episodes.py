@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tacit import (
     AsyncMemory,
+    CorruptRecordError,
     EpisodeClosedError,
     LeaseLostError,
     Limits,
@@ -29,6 +30,8 @@ from tacit import (
     judging,
 )
 from tacit.model.episode import Episode
+from tacit.model.ids import as_bytes
+from tacit.model.record import Batch, SideRecord
 from tacit.storage import InMemoryStore
 from tacit.testing import Clock, FaultyStore
 
@@ -451,6 +454,32 @@ def test_forgetting_meets_a_step_that_lands_meanwhile() -> None:
         guest.flush()
 
 
+@pytest.mark.parametrize("who", ["owner", "guest"])
+def test_an_episode_that_ended_elsewhere_is_forgotten_by_a_process_that_wrote_to_it(who: str) -> None:
+    store = InMemoryStore()
+    owner, id = started(store)
+    guest, other = process(store), process(store)
+    guest.log(id, "guest_1", output=1)
+    guest.flush()
+    other.complete(id, WELL)
+    (owner if who == "owner" else guest).forget(id)
+    with pytest.raises(UnknownEpisodeError):
+        other.get(id)
+
+
+def test_an_episode_that_was_taken_over_is_shown_as_its_new_owner_stored_it() -> None:
+    store = InMemoryStore()
+    owner, id = started(store)
+    other = process(store)
+    other.resume(id, force=True).log("other_1", output=1)
+    other.flush()
+    assert tools(owner.get(id)) == ["own_1", "other_1"]
+    assert [tools(each) for each in owner.open_episodes()] == [["own_1", "other_1"]]
+    other.complete(id, WELL)
+    assert owner.open_episodes() == ()
+    assert owner.get(id).outcome == WELL
+
+
 def test_idle_guests_make_room_for_other_episodes() -> None:
     store = InMemoryStore()
     owner = process(store)
@@ -506,6 +535,7 @@ EVENTS = st.lists(
 
 
 @hypothesis.settings(deadline=None, max_examples=60)
+@hypothesis.example([("end", 0, 1), ("flush", 0, 0), ("begin", 0, 1)], 1)
 @given(EVENTS, WRITERS)
 def test_whoever_writes_every_step_is_there_once_with_its_own_result(
     events: list[tuple[str, int, int]], last: int
@@ -592,3 +622,14 @@ def test_a_process_that_lost_the_lease_is_refused_by_every_verb(verb: str) -> No
     owner.flush()
     with pytest.raises(LeaseLostError):
         VERBS[verb](owner, id)
+
+
+def test_an_episode_without_its_first_batch_is_refused_and_forgotten() -> None:
+    store = InMemoryStore()
+    _, id = started(store)
+    memory = process(store)
+    store.commit(Batch(side_records=(SideRecord("step_batch", as_bytes(id), "default", None, as_bytes(id)),)))
+    with pytest.raises(CorruptRecordError, match="the head of the open episode"):
+        memory.log(id, "look")
+    memory.forget(id)
+    assert left(store) == 0

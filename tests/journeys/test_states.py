@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
 
+import msgspec
 import pytest
 
 from tacit import (
@@ -24,6 +25,8 @@ from tacit import (
     Settings,
     UnknownEpisodeError,
 )
+from tacit.model.ids import as_bytes
+from tacit.model.record import Batch, SideRecord
 from tacit.storage import InMemoryStore
 from tacit.testing import Clock, FaultyStore
 
@@ -424,3 +427,24 @@ async def awaited(path: Path) -> None:
         assert len((await memory.get(learned[0].episode_id)).steps) == 3
         id = await memory.start("Order paper", external_id="order-7")
         assert (await memory.complete(id, BADLY, replace=True)).episode_id == learned[0].episode_id
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_an_open_episode_of_an_earlier_version_is_as_old_as_its_start(is_damaged: bool) -> None:
+    store, clock = InMemoryStore(), Clock()
+    owner = Memory(store=store, settings=MANUAL, clock=clock)
+    id = as_bytes(owner.start("Cancel order 17"))
+    owner._rooms.opened.close()
+    [(_, record)] = store.scan("open_episode")
+    lease = msgspec.msgpack.decode(record)
+    del lease["stepped_at"]
+    store.commit(
+        Batch(side_records=(SideRecord("open_episode", id, "default", msgspec.msgpack.encode(lease), id),))
+    )
+    if is_damaged:
+        store.commit(Batch(side_records=(SideRecord("step_batch", id, "default", None, id),)))
+    memory = Memory(store=store, settings=MANUAL, clock=clock)
+    clock.advance(DAY - 1)
+    assert memory.maintain().abandoned == ()
+    clock.advance(2)
+    assert len(memory.maintain().abandoned) == (0 if is_damaged else 1)

@@ -255,7 +255,7 @@ class Intake:
             beside=beside,
             expect=ending.expect,
         )
-        return replace(learned, problems=(*learned.problems, *problems))
+        return self._with_problems(learned, problems)
 
     def _drop_repeated(self, opened: OpenEpisode, stored: Episode) -> Learned:
         """Ends an open episode whose run is stored already: nothing of its own is kept."""
@@ -431,9 +431,9 @@ class Intake:
         if opened is not None:
             with self._opened.held(opened) as is_open:
                 if is_open:
-                    self._forget_open(episode_id, opened.namespace)
                     del self._opened.by_id[episode_id]
-                    return
+                    if self._forget_open(episode_id, opened.namespace) or not opened.landed.is_there:
+                        return  # else it has ended elsewhere
         if self._forget_open(episode_id, namespace):
             return
         id = self._forgettable(episode_id, namespace)

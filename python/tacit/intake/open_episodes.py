@@ -12,6 +12,7 @@ import msgspec
 
 from ..config import Limits, RecordingSettings
 from ..errors import (
+    CorruptRecordError,
     EpisodeClosedError,
     EpisodeError,
     LeaseLostError,
@@ -276,7 +277,9 @@ class OpenEpisodes:
         found: list[Episode] = []
         for id in sorted(own.union(self.journal.ids(namespace)), reverse=True):
             opened = self.by_id.get(id)
-            episode = self.read(id, namespace) if opened is None else self.view(opened)
+            episode = None if opened is None else self.view(opened)
+            if episode is None:
+                episode = self.read(id, namespace)
             if episode is not None:
                 found.append(episode)
             if len(found) == limit:
@@ -371,8 +374,15 @@ class OpenEpisodes:
         if lease.until > now or (own is not None and own.is_unlanded):
             return False
         # An earlier version kept no time of the newest step: that of the lease is later.
-        last = lease.stepped_at or lease.until or self.journal.guest_head(episode_id).started_at
+        last = lease.stepped_at or lease.until or self._started_at(episode_id)
         return last + self._settings.abandon_after_hours * 3_600_000_000 <= now
+
+    def _started_at(self, episode_id: str) -> int:
+        """When an episode started; now if its head is damaged: it is not ended without one."""
+        try:
+            return self.journal.guest_head(episode_id).started_at
+        except CorruptRecordError:
+            return self._now()
 
     def ending(self, opened: OpenEpisode) -> Ending:
         """The episode with the steps of every process. Raises `LeaseLostError`, or `StorageError`.

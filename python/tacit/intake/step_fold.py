@@ -74,7 +74,8 @@ class StepFold:
                 self.repeated += 1
                 return
             begun = self.begun.pop(key.call_id, None)
-            self.repeated += self.early.pop(key.call_id, None) is not None
+            early = self.early.pop(key.call_id, None)
+            self.repeated += early is not None and not _is_result_of(early, _STEPS.decode(entry))
             self.ended[key.call_id] = key.at
             if begun is not None and key.batch is not None:
                 self._groups[writer, key.batch] = begun["batch"]
@@ -156,6 +157,11 @@ class StepFold:
 
 
 _OF_RESULT = ("status", "output", "error", "tokens", "metadata")
+
+
+def _is_result_of(result: dict[str, Any], step: dict[str, Any]) -> bool:
+    """Returns True if the step ended with this result: its writer had it when the call began."""
+    return all(result.get(name) == step.get(name) for name in ("status", "output", "error"))
 
 
 def _raw(step: dict[str, Any]) -> msgspec.Raw:

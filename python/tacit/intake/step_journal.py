@@ -201,9 +201,10 @@ class StepJournal:
 
     def head(self, episode_id: str, batches: list[tuple[bytes, StepBatch]]) -> Episode:
         """The head of an open episode. Raises `CorruptRecordError` if its first batch is damaged."""
-        if not batches or batches[0][1].number != 0:
-            raise CorruptRecordError(f"the head of the open episode {episode_id} is damaged")
-        return episode_decoder().decode(batches[0][1].record)
+        try:
+            return episode_decoder().decode(batches[0][1].record)
+        except (IndexError, msgspec.DecodeError):
+            raise CorruptRecordError(f"the head of the open episode {episode_id} is damaged") from None
 
     def batches(self, episode_id: str) -> list[tuple[bytes, StepBatch]]:
         """The ids and the batches of an open episode, in the order of their commits."""
