@@ -371,7 +371,7 @@ class Recorder:
         with self._lenient("judge"):
             opens = self.memory._rooms.opened
             opened = opens.by_id.get(self.id)
-            is_given = opened is not None and opens.verdict_of(opened) is not None
+            is_given = opened is not None and self.memory._rooms.endings.verdict_of(opened) is not None
         if is_given:
             self._verdict = Outcome.unknown()  # which takes the given one
         return is_given

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .embedding import Embedder
     from .extractors.hybrid import Hybrid
     from .intake.committer import Committer
+    from .intake.endings import Endings
     from .intake.facts_version import FactsReader
     from .intake.intake import Intake
     from .intake.learner import Learner
@@ -149,6 +150,13 @@ class Rooms:
         )
 
     @Room
+    def endings(self) -> Endings:
+        """Endings of open episodes."""
+        from .intake.endings import Endings
+
+        return Endings(self.opened, self.store, self.settings.recording, self.now)
+
+    @Room
     def crediting(self) -> Crediting:
         """Credits recalled memories with the outcome of their episode."""
         from .credit.usage import Crediting
@@ -195,6 +203,7 @@ class Rooms:
             items=self.items,
             crediting=self.crediting,
             opened=self.opened,
+            endings=self.endings,
             limits=self.settings.limits,
             redactor=self.redactor,
             now=self.now,

@@ -35,8 +35,9 @@ from ..storage.base import Store
 from .commits import CommitItem, Staged
 from .committer import Committer
 from .conversion import error_text
+from .endings import Ending, Endings
 from .open_episode import OpenEpisode, ending_fields
-from .open_episodes import Ending, OpenEpisodes
+from .open_episodes import OpenEpisodes
 from .pending import CommitItems, closed_again
 from .redacting import redacted_outcome, redacted_value
 from .values import closed_episode
@@ -62,6 +63,7 @@ class Intake:
         items: CommitItems,
         crediting: Crediting,
         opened: OpenEpisodes,
+        endings: Endings,
         limits: Limits,
         redactor: Redactor,
         now: Callable[[], int],
@@ -71,6 +73,7 @@ class Intake:
         self._items = items
         self._crediting = crediting
         self._opened = opened
+        self._endings = endings
         self._limits = limits
         self._redactor = redactor
         self._now = now
@@ -131,7 +134,7 @@ class Intake:
 
     def abandon_stale(self, namespace: str, *, dry_run: bool) -> tuple[str, ...]:
         """Ends the open episodes that nobody works on, as `judge` said or else abandoned; gives their ids."""
-        found = self._opened.stale(namespace)
+        found = self._endings.stale(namespace)
         return found if dry_run else tuple(id for id in found if self._abandon(id, namespace))
 
     def _abandon(self, episode_id: str, namespace: str) -> bool:
@@ -155,8 +158,8 @@ class Intake:
         Raises `EpisodeClosedError` for a stale one on which a process works again.
         """
         while True:
-            ending = self._opened.ending(opened)
-            if is_stale and not self._opened.is_stale(opened.id, opened.namespace):
+            ending = self._endings.ending(opened)
+            if is_stale and not self._endings.is_stale(opened.id, opened.namespace):
                 raise EpisodeClosedError(opened.id, "is being recorded")
             closed = self._close(ending.episode, given, is_stale)
             other = self._other_run(closed) if replaces and closed.outcome.kind != "abandoned" else None
@@ -304,7 +307,7 @@ class Intake:
         opened = self._opened.reach(episode_id, namespace)
         if opened is not None:
             with self._opened.held(opened) as is_open:
-                if is_open and self._opened.take_verdict(opened, (outcome, by, self._now())):
+                if is_open and self._endings.take_verdict(opened, (outcome, by, self._now())):
                     return Learned(episode_id, "open", Receipt(self._store.sequence(), 0, 0, ""))
         return self._judge_ended(episode_id, outcome, namespace, by)
 

@@ -329,6 +329,10 @@ class OpenEpisode:
             whole.dropped_steps[reason] = whole.dropped_steps.get(reason, 0) + count
         return whole
 
+    def is_shared(self, batches: int) -> bool:
+        """Returns True if another process has written to the journal, in which `batches` have landed."""
+        return self.landed.is_shared or batches != self.landed.known
+
     @property
     def writer(self) -> bytes:
         """The id of this writer: its steps are numbered, and its batches of calls too."""

@@ -12,7 +12,6 @@ import msgspec
 
 from ..config import Limits, RecordingSettings
 from ..errors import (
-    CorruptRecordError,
     EpisodeClosedError,
     EpisodeError,
     LeaseLostError,
@@ -23,12 +22,11 @@ from ..errors import (
     is_failure,
 )
 from ..model.content import namespace_of
-from ..model.episode import Episode, Outcome
+from ..model.episode import Episode
 from ..model.ids import as_bytes
-from ..model.record import Expect, SideRecord
 from .calls import CallResult
 from .flush_timer import TICKS, FlushTimer
-from .journal_records import Lease, episode_decoder
+from .journal_records import episode_decoder
 from .open_episode import NEVER, OpenEpisode
 from .step_fields import StepFields
 from .step_journal import StepJournal
@@ -39,14 +37,6 @@ if TYPE_CHECKING:
     from .conversion import ToJson
 
 _COMPLETING = "is being completed by the call that this one was made from"
-
-
-class Ending(msgspec.Struct, frozen=True):
-    """An open episode that is about to end: its steps by all processes, and the removal of what landed of it."""
-
-    episode: OpenEpisode
-    removed: tuple[SideRecord, ...] = ()
-    expect: tuple[Expect, ...] = ()
 
 
 class _Loss(msgspec.Struct):
@@ -77,7 +67,6 @@ class OpenEpisodes:
         self._store = store
         self._limits = limits
         self._settings = settings
-        self._now = now
         self._lost: dict[str, _Loss] = {}
         self._timer = FlushTimer(self, settings.flush_seconds)
         self._is_closed = False
@@ -260,7 +249,7 @@ class OpenEpisodes:
             return opened.snapshot()
         try:
             _, lease = self.journal.lease_for(opened)
-            if lease is None or not self._is_shared(opened, lease.batches):
+            if lease is None or not opened.is_shared(lease.batches):
                 return opened.snapshot()
             batches = [batch for _, batch in self.journal.batches(opened.id)]
             return opened.joined(batches, with_own=True).snapshot()
@@ -353,98 +342,6 @@ class OpenEpisodes:
         if episode_id not in self._lost:
             with suppress(UnknownEpisodeError):
                 self.adopt(episode_id, namespace)
-
-    # --- an episode ends ---
-
-    def stale(self, namespace: str) -> tuple[str, ...]:
-        """The ids of stored open episodes that nobody works on: the lease has run out, and the steps are old."""
-        if not self._settings.abandon_after_hours:
-            return ()
-        leases = self.journal.leases(namespace)
-        return tuple(id for id, lease in leases if self._is_stale(id, lease))
-
-    def is_stale(self, episode_id: str, namespace: str) -> bool:
-        """As `stale`, for one episode as it is now."""
-        found = self.journal.lease_of(episode_id, namespace)
-        return found is not None and self._is_stale(episode_id, found[1])
-
-    def _is_stale(self, episode_id: str, lease: Lease) -> bool:
-        now = self._now()
-        own = self.by_id.get(episode_id)
-        if lease.until > now or (own is not None and own.is_unlanded):
-            return False
-        # An earlier version kept no time of the newest step: that of the lease is later.
-        last = lease.stepped_at or lease.until or self._started_at(episode_id)
-        return last + self._settings.abandon_after_hours * 3_600_000_000 <= now
-
-    def _started_at(self, episode_id: str) -> int:
-        """When an episode started; now if its head is damaged: it is not ended without one."""
-        try:
-            return self.journal.guest_head(episode_id).started_at
-        except CorruptRecordError:
-            return self._now()
-
-    def ending(self, opened: OpenEpisode) -> Ending:
-        """The episode with the steps of every process. Raises `LeaseLostError`, or `StorageError`.
-
-        The steps of this process are stored first if others have appended too.
-        """
-        if not opened.landed.was_tried:
-            return Ending(opened)
-        try:
-            version, lease = self.journal.lease_for(opened)
-        except LeaseLostError:
-            if opened.was_closed and self._store.version("episode", as_bytes(opened.id)) is not None:
-                return Ending(opened)  # this call repeats one that landed: committing again changes nothing
-            raise
-        if version is None or lease is None:
-            return Ending(opened)
-        if not self._is_shared(opened, lease.batches):
-            return Ending(opened, *self.journal.removal(opened, version, opened.landed.batches))
-        return self._joined_ending(opened)
-
-    def _joined_ending(self, opened: OpenEpisode) -> Ending:
-        self.journal.land(opened)
-        version, _ = self.journal.lease_for(opened)
-        assert version is not None
-        batches = self.journal.batches(opened.id)
-        whole = opened.joined([batch for _, batch in batches], with_own=False)
-        return Ending(whole, *self.journal.removal(opened, version, [id for id, _ in batches]))
-
-    def _is_shared(self, opened: OpenEpisode, batches: int) -> bool:
-        """Returns True if others have written to the episode's journal."""
-        return opened.landed.is_shared or batches != opened.landed.known
-
-    def take_verdict(self, opened: OpenEpisode, verdict: tuple[Outcome, str, int]) -> bool:
-        """Keeps a verdict that takes effect at the end. It is stored at once if anything of the episode is.
-
-        Returns False if the episode ended elsewhere. The caller holds it. Raises `StorageError`; the verdict is not
-        kept then.
-        """
-        before = opened.verdict
-        opened.verdict = verdict
-        try:
-            if opened.landed.is_there:
-                self.journal.land(opened)
-        except LeaseLostError as error:
-            refusal = self.lose(opened, error)
-            if not error.dropped and self._store.version("episode", as_bytes(opened.id)) is not None:
-                return False
-            raise refusal from None
-        except BaseException:
-            opened.verdict = before
-            raise
-        return True
-
-    def verdict_of(self, opened: OpenEpisode) -> tuple[Outcome, str, int] | None:
-        """The newest verdict that any process gave an open episode of this one."""
-        if not opened.landed.is_there:
-            return opened.verdict
-        _, lease = self.journal.lease_for(opened)
-        if lease is None or not self._is_shared(opened, lease.batches):
-            return opened.verdict
-        batches = [batch for _, batch in self.journal.batches(opened.id)]
-        return opened.joined(batches, with_own=False).verdict
 
     # --- the ones of this process ---
 
