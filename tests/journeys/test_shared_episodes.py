@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +56,14 @@ def started(store: Any, **head: Any) -> tuple[Memory, str]:
 
 def tools(episode: Episode) -> list[str]:
     return [step.tool for step in episode.steps]
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    """Lets other threads run until the condition holds."""
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
 
 
 def left(store: InMemoryStore) -> int:
@@ -631,5 +640,37 @@ def test_an_episode_without_its_first_batch_is_refused_and_forgotten() -> None:
     store.commit(Batch(side_records=(SideRecord("step_batch", as_bytes(id), "default", None, as_bytes(id)),)))
     with pytest.raises(CorruptRecordError, match="the head of the open episode"):
         memory.log(id, "look")
+    healthy = started(store)[1]
+    assert [each.id for each in memory.open_episodes()] == [healthy]
     memory.forget(id)
+    memory.forget(healthy)
     assert left(store) == 0
+
+
+def test_a_full_batch_of_calls_is_stored_by_the_timer() -> None:
+    store = InMemoryStore()
+    settings = Settings(recording=RecordingSettings(flush_steps=3, flush_seconds=0.0))
+    owner = process(store, settings=settings)
+    id = owner.start("Compare many shops")
+    owner.flush()
+    for call in "abc":
+        owner.begin(id, "search", call_id=call)
+    wait_until(lambda: len(store.scan("step_batch")) == 2)
+    reader = process(store)
+    for call in "abc":
+        reader.end(id, call_id=call, output=call)
+    reader.complete(id, WELL)
+    assert [step.output for step in reader.get(id).steps] == list("abc")
+
+
+def test_an_abandoned_episode_that_is_opened_again_numbers_its_calls_on() -> None:
+    memory = Memory(settings=MANUAL)
+    id = memory.start("Compare two shops")
+    for call in "ab":
+        memory.begin(id, "search", call_id=call)
+        memory.end(id, call_id=call, output=call)
+    memory.complete(id, Outcome.abandoned())
+    with memory.resume(id) as episode:
+        episode.begin("search").end(output="c")
+        episode.succeed()
+    assert [step.batch for step in memory.get(id).steps] == [1, 2, 3]

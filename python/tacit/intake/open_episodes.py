@@ -12,6 +12,7 @@ import msgspec
 
 from ..config import Limits, RecordingSettings
 from ..errors import (
+    CorruptRecordError,
     EpisodeClosedError,
     EpisodeError,
     LeaseLostError,
@@ -223,7 +224,7 @@ class OpenEpisodes:
     def _is_due(self, opened: OpenEpisode, now: float) -> bool:
         if not opened.is_unlanded:
             return self.journal.needs_renewal(opened)
-        if len(opened) >= opened.land_at:
+        if len(opened) >= opened.land_at or self._has_full_calls(opened):
             return True
         if opened.noticed_at is None:
             opened.noticed_at = now
@@ -261,14 +262,15 @@ class OpenEpisodes:
             return opened.snapshot()
 
     def page(self, namespace: str, limit: int) -> tuple[Episode, ...]:
-        """The newest open episodes of the namespace, of every process."""
+        """The newest open episodes of the namespace, of every process; unreadable ones are left out."""
         own = {opened.id for opened in tuple(self.by_id.values()) if opened.namespace == namespace}
         found: list[Episode] = []
         for id in sorted(own.union(self.journal.ids(namespace)), reverse=True):
             opened = self.by_id.get(id)
             episode = None if opened is None else self.view(opened)
             if episode is None:
-                episode = self.read(id, namespace)
+                with suppress(CorruptRecordError):
+                    episode = self.read(id, namespace)
             if episode is not None:
                 found.append(episode)
             if len(found) == limit:
@@ -303,7 +305,10 @@ class OpenEpisodes:
     def _let_go(self, guest: OpenEpisode) -> bool:
         """Stores what this process appended to an episode that it is about to own; returns False."""
         with self.held(guest):
-            self.journal.land(guest)
+            try:
+                self.journal.land(guest)
+            except LeaseLostError as error:
+                raise self.lose(guest, error) from None
             self.by_id.pop(guest.id, None)
         return False
 
@@ -315,6 +320,8 @@ class OpenEpisodes:
         self._check_room()
         opened = OpenEpisode(episode, self._limits, namespace)
         opened.take_steps(record)
+        batches = max((step.batch or 0 for step in episode.steps), default=0)
+        opened.in_flight().restore([], [], set(), batches)
         self.journal.reopen(opened, version)
         self._lost.pop(episode_id, None)
         return self._hold(opened)
@@ -457,9 +464,12 @@ class OpenEpisodes:
 
     def _wake_if_full(self, opened: OpenEpisode) -> None:
         """Has the timer store calls and results if there is a batch of them."""
-        calls, most = opened.calls, self._settings.flush_steps
-        if most and calls is not None and calls.count_unstored() >= most:
+        if self._has_full_calls(opened):
             self.wake()
+
+    def _has_full_calls(self, opened: OpenEpisode) -> bool:
+        most = self._settings.flush_steps
+        return bool(most) and opened.calls is not None and opened.calls.count_unstored() >= most
 
     @contextmanager
     def held(self, opened: OpenEpisode) -> Iterator[bool]:
