@@ -5,7 +5,7 @@ use std::sync::Arc;
 use numpy::{PyReadonlyArray1, PyReadonlyArray2};
 use pyo3::prelude::*;
 use tacit_kernels::evidence::{
-    ActionEvidence, ConditionEvidence, EpisodeColumns, FeatureSplit, Occurrences, OddsRatio,
+    ActionEvidence, ActionOccurrences, ConditionEvidence, EpisodeColumns, FeatureSplit, OddsRatio,
 };
 
 use crate::convert;
@@ -51,7 +51,7 @@ impl PyConditionEvidence {
         success: PyReadonlyArray1<'_, f64>,
     ) -> PyResult<Self> {
         let strata = convert::row("strata", &strata)?;
-        let occurrences = Occurrences {
+        let occurrences = ActionOccurrences {
             episode: convert::row("episode", &episode)?,
             action: convert::row("action", &action)?,
             success: convert::row("success", &success)?,

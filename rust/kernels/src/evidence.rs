@@ -7,7 +7,7 @@ mod ledger;
 mod odds_ratio;
 
 pub use beta::Interval;
-pub use condition::{ActionEvidence, ConditionEvidence, EpisodeColumns, FeatureSplit, Occurrences};
+pub use condition::{ActionEvidence, ActionOccurrences, ConditionEvidence, EpisodeColumns, FeatureSplit};
 pub use half_life::decay;
 pub use ledger::{
     Compared, CountedRows, Decay, FEWEST_COMPARED, Ledger, Order, Page, Slice, StratumKey, Sum, Summary,

@@ -42,7 +42,7 @@ impl EpisodeColumns {
 
 /// The occurrences of a condition, one element each, by episode.
 #[derive(Clone, Copy, Debug)]
-pub struct Occurrences<'a> {
+pub struct ActionOccurrences<'a> {
     /// The place of the episode, ascending.
     pub episode: &'a [i64],
     pub action: &'a [i64],
@@ -121,8 +121,12 @@ pub struct ConditionEvidence {
 impl ConditionEvidence {
     /// `strata` has a number for each episode: only episodes with the same one are compared. `None` means that an
     /// occurrence names no episode, that they are not in order, or that columns differ in length.
-    pub fn new(columns: Arc<EpisodeColumns>, strata: &[i64], occurrences: Occurrences<'_>) -> Option<Self> {
-        let Occurrences { episode, action, success } = occurrences;
+    pub fn new(
+        columns: Arc<EpisodeColumns>,
+        strata: &[i64],
+        occurrences: ActionOccurrences<'_>,
+    ) -> Option<Self> {
+        let ActionOccurrences { episode, action, success } = occurrences;
         let is_known = |place: &i64| usize::try_from(*place).is_ok_and(|place| place < columns.len());
         let is_sound = strata.len() == columns.len()
             && (action.len(), success.len()) == (episode.len(), episode.len())
@@ -366,7 +370,8 @@ mod tests {
         fn evidence(&self) -> ConditionEvidence {
             let columns = EpisodeColumns::new(self.outcomes.clone(), self.features.clone(), 1).unwrap();
             let success = vec![1.0; self.episode.len()];
-            let occurrences = Occurrences { episode: &self.episode, action: &self.action, success: &success };
+            let occurrences =
+                ActionOccurrences { episode: &self.episode, action: &self.action, success: &success };
             ConditionEvidence::new(Arc::new(columns), &self.strata, occurrences).unwrap()
         }
 
@@ -463,7 +468,7 @@ mod tests {
         let columns = Arc::new(EpisodeColumns::new(vec![1.0, 0.0], vec![0, 0], 1).unwrap());
         let make = |episode: &[i64], strata: &[i64]| {
             let (action, success) = (vec![0; episode.len()], vec![1.0; episode.len()]);
-            let occurrences = Occurrences { episode, action: &action, success: &success };
+            let occurrences = ActionOccurrences { episode, action: &action, success: &success };
             ConditionEvidence::new(columns.clone(), strata, occurrences).is_some()
         };
         assert!(make(&[0, 1], &[0, 0]));
