@@ -65,6 +65,7 @@ if TYPE_CHECKING:
         SuggestedStep,
         Suggestion,
     )
+    from .model.choice import Choice, RankedAction
     from .model.context import TaskContext
     from .model.episode import Episode, Outcome, Reflection, Reward, Step
     from .model.learned import Learned
@@ -126,6 +127,7 @@ _HOMES = {
         "Fix",
         "Fixes",
     ),
+    "model.choice": ("Choice", "RankedAction"),
     "model.context": ("TaskContext",),
     "model.episode": ("Episode", "Outcome", "Reflection", "Reward", "Step"),
     "model.learned": ("Learned",),
@@ -146,6 +148,7 @@ __all__ = [
     "Backoff",
     "Call",
     "ChangedArguments",
+    "Choice",
     "CircuitBreaker",
     "Cluster",
     "ClusteringSettings",
@@ -179,6 +182,7 @@ __all__ = [
     "PlanStep",
     "Playbook",
     "Prediction",
+    "RankedAction",
     "Reason",
     "Recall",
     "RecallSettings",

@@ -18,6 +18,7 @@ from .config import Settings
 from .errors import EpisodeError, StorageError, TacitError
 from .memory import Memory
 from .model.advice import Fixes, Playbook, Prediction, Suggestion
+from .model.choice import Action, Choice
 from .model.context import Complexity
 from .model.episode import Episode, Json, Outcome, Step
 from .model.learned import Learned
@@ -252,6 +253,29 @@ class AsyncMemory:
         """As `Memory.suggest`."""
         return await self._call(
             Memory.suggest, steps, task=task, limit=limit, episode_id=episode_id, **asking
+        )
+
+    async def choose(
+        self,
+        actions: Sequence[Action],
+        *,
+        steps: Sequence[Step | str] = (),
+        task: str | None = None,
+        state: Json = None,
+        limit: int = 10,
+        episode_id: str | None = None,
+        **asking: Unpack[Asking],
+    ) -> Choice:
+        """As `Memory.choose`."""
+        return await self._call(
+            Memory.choose,
+            actions,
+            steps=steps,
+            task=task,
+            state=state,
+            limit=limit,
+            episode_id=episode_id,
+            **asking,
         )
 
     async def recover(
@@ -670,6 +694,11 @@ class AsyncRecorder:
     async def suggest(self, *, limit: int = 5) -> Suggestion:
         """As `Recorder.suggest`."""
         return await self._on_thread(functools.partial(self.recorder.suggest, limit=limit), commits=False)
+
+    async def choose(self, actions: Sequence[Action], *, state: Json = None, limit: int = 10) -> Choice:
+        """As `Recorder.choose`."""
+        ask = functools.partial(self.recorder.choose, actions, state=state, limit=limit)
+        return await self._on_thread(ask, commits=False)
 
     async def recover(self, error: str | BaseException, *, tool: str | None = None, limit: int = 5) -> Fixes:
         """As `Recorder.recover`."""

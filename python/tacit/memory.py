@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .intake.open_episode import OpenEpisode
     from .judging import Judge
     from .model.advice import Fixes, Playbook, Prediction, Suggestion
+    from .model.choice import Action, Choice
     from .model.context import Complexity
     from .model.learned import Learned
     from .model.maintenance import Maintenance, Relearning
@@ -49,8 +50,8 @@ if TYPE_CHECKING:
 
 RELEARN_PENDING = "relearn_pending"
 """The code in `degraded` of an answer that was made from facts of an earlier version."""
-AnswerT = TypeVar("AnswerT", bound="Recall | Suggestion | Playbook")
-MarkedT = TypeVar("MarkedT", bound="Recall | Suggestion | Fixes | Prediction | Playbook")
+AnswerT = TypeVar("AnswerT", bound="Recall | Suggestion | Choice | Playbook")
+MarkedT = TypeVar("MarkedT", bound="Recall | Suggestion | Choice | Fixes | Prediction | Playbook")
 _LONGEST_PAGE = 1_000_000
 _MOST_TRIALS = 2**32 - 1
 
@@ -464,6 +465,31 @@ class Memory:
         return self._kept(self._rooms.advisor.suggest(query, limit=limit, now=self._now()), opened, query)
 
     @observed
+    def choose(
+        self,
+        actions: Sequence[Action],
+        *,
+        steps: Sequence[Step | str] = (),
+        task: str | None = None,
+        state: Json = None,
+        limit: int = 10,
+        episode_id: str | None = None,
+        **asking: Unpack[Asking],
+    ) -> Choice:
+        """Ranks the actions that are possible now by what was done in the recorded situations most like this one.
+
+        Keywords as `recall`. An action is a text, or a mapping with "tool" and "parameters". `steps` are those taken
+        so far, and `state` is what the agent sees now: a text or a mapping. An action that failed or changed nothing in
+        this very state comes last. No actions give an empty choice. With the id of an open episode the answer is a
+        receipt of it. Raises `ValidationError` for a `limit` outside 1..100, for an action that is neither, or for a
+        task, step or state that breaks its limits.
+        """
+        opened, query = self._asked(
+            "choose", task, asking, steps=steps, state=state, limit=limit, episode_id=episode_id
+        )
+        return self._kept(self._rooms.chooser.choose(query, actions, limit=limit), opened, query)
+
+    @observed
     def recover(
         self,
         error: str,
@@ -806,6 +832,7 @@ class Memory:
         asking: Asking,
         *,
         steps: Sequence[Step | str] = (),
+        state: Json = None,
         limit: int = 1,
         task_key: str | None = None,
         episode_id: str | None = None,
@@ -820,6 +847,7 @@ class Memory:
             namespace=self.namespace,
             limits=self.settings.limits,
             steps=steps,
+            state=state,
             task_key=task_key,
         )
         check_count("limit", limit, 1, 100)

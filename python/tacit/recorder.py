@@ -19,6 +19,7 @@ from .intake.lenient_head import lenient_head
 from .memory import Memory
 from .model.advice import Fixes, Playbook, Prediction, Suggestion
 from .model.checks import check_outcome
+from .model.choice import Action, Choice
 from .model.episode import Episode, Json, Outcome, Step
 from .model.learned import Learned
 from .model.query import ASKING, EPISODE_HEAD, Asking, EpisodeHead, check_keywords
@@ -278,6 +279,22 @@ class Recorder:
             episode = self._so_far()
             answer = self.memory.suggest(
                 episode.steps, task=self._task, limit=limit, episode_id=self._open_id, **_asking_of(episode)
+            )
+        return answer
+
+    def choose(self, actions: Sequence[Action], *, state: Json = None, limit: int = 10) -> Choice:
+        """`Memory.choose` for this episode's task, context and agent after its steps so far; a receipt too."""
+        answer = Choice(_native.new_id(), (), degraded=("store",))
+        with self._lenient("choose"):
+            episode = self._so_far()
+            answer = self.memory.choose(
+                actions,
+                steps=episode.steps,
+                task=self._task,
+                state=state,
+                limit=limit,
+                episode_id=self._open_id,
+                **_asking_of(episode),
             )
         return answer
 

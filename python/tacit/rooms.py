@@ -15,6 +15,7 @@ from .storage import Store
 
 if TYPE_CHECKING:
     from .answers.advisor import Advisor
+    from .answers.choosing import Chooser
     from .answers.contrasts import Contrasts
     from .answers.retriever import Retriever
     from .credit.usage import Crediting
@@ -283,3 +284,10 @@ class Rooms:
             half_life_s=self.settings.evidence.decay_half_life_days * 86_400.0 or None,
             read_version=self.reader.read_version,
         )
+
+    @Room
+    def chooser(self) -> Chooser:
+        """Ranks given actions."""
+        from .answers.choosing import Chooser
+
+        return Chooser(self.advisor)

@@ -320,6 +320,7 @@ VERBS = {
     "forget": lambda memory: memory.forget(ID),
     "recall": lambda memory: memory.recall("Cancel order 18"),
     "suggest": lambda memory: memory.suggest(["look"]),
+    "choose": lambda memory: memory.choose(["look"]),
     "recover": lambda memory: memory.recover("no card", tool="pay"),
     "predict": lambda memory: memory.predict("Cancel order 18"),
     "playbook": lambda memory: memory.playbook("Cancel order 18"),

@@ -36,6 +36,7 @@ Ask = Callable[[Memory, int], object]
 LIMITED: dict[str, tuple[Ask, int]] = {
     "recall": (lambda memory, n: memory.recall("t", limit=n), 100),
     "suggest": (lambda memory, n: memory.suggest((), task="t", limit=n), 100),
+    "choose": (lambda memory, n: memory.choose(["a"], task="t", limit=n), 100),
     "recover": (lambda memory, n: memory.recover("e", tool="a", limit=n), 100),
     "playbook": (lambda memory, n: memory.playbook("t", limit=n), 100),
     "contrasts": (lambda memory, n: memory.contrasts(limit=n), 1_000),

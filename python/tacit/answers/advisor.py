@@ -37,7 +37,7 @@ from .question import record_of
 from .rules import is_part_of
 
 if TYPE_CHECKING:
-    from .._native import PredictionRow, SuggestedRow, SummaryRow
+    from .._native import PredictionRow, RankedActionRow, SuggestedRow, SummaryRow
 
 FilledRow: TypeAlias = tuple[str, bytes | None, str | None]
 """A parameter's name, its value as msgpack (`None`: not filled), and the source of the value."""
@@ -104,6 +104,18 @@ class Advisor:
         if query.steps and any(row.episodes for row in rows):
             return True
         return self._knows_like(query, now) if query.task else not query.steps
+
+    def ranked(
+        self,
+        namespace: str,
+        record: bytes,
+        state: bytes | None,
+        calls: Sequence[tuple[str, bytes | None]],
+        limit: int,
+    ) -> Sequence[RankedActionRow]:
+        """The calls, best first; see `Chooser`."""
+        self._learn(namespace)
+        return self._models.choose(record, state, calls, limit)
 
     def recover(self, query: Query, failed: Step, *, limit: int) -> Fixes:
         """See `Memory.recover`; `failed` is the last step of `query`."""
@@ -224,6 +236,8 @@ class Advisor:
     def _learn(self, namespace: str) -> None:
         """Follows the store and fits the models that are due."""
         catch_up(self._store, self._models, self._following)
+        with self._fitting:
+            self._models.fit_ranking(namespace)
         if self._models.due(namespace) is None:
             return
         with self._fitting:

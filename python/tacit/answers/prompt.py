@@ -28,6 +28,7 @@ from ..model.advice import (
     SuggestedStep,
     Suggestion,
 )
+from ..model.choice import Action, Choice
 from ..model.episode import Json, Step
 from ..model.pattern import Heuristic, Pattern
 from ..model.recall import Hit, NextStep, Recall, Run
@@ -569,6 +570,23 @@ def suggestion_lines(suggestion: Suggestion) -> list[Line]:
         for number, step in enumerate(suggestion.steps)
         if number == 0 or step.probability >= _LEAST_LIKELY
     ]
+
+
+def choice_lines(choice: Choice) -> list[Line]:
+    """The actions that recorded situations speak for, the best first; none if no situation is comparable."""
+    if not any(each.episodes for each in choice.actions):
+        return []
+    return [
+        Line("action", (f"{each.probability:.0%} {_given(each.action)}",), (number,))
+        for number, each in enumerate(choice.actions)
+    ]
+
+
+def _given(action: Action) -> str:
+    if isinstance(action, str):
+        return escaped(action)
+    parameters = action.get("parameters")
+    return _tool(action["tool"]) + ("" if parameters is None else f" {json_text(parameters)}")
 
 
 def _support(step: SuggestedStep) -> str:

@@ -19,13 +19,14 @@ from ..model.checks import (
     check_tool,
     check_type,
 )
-from ..model.episode import Episode, Step
+from ..model.episode import Episode, Json, Step
 from ..model.query import ASKING, Asking, Query, check_keywords, context_of
 
 _RECORDS = msgspec.msgpack.Encoder()
 _EXPLICIT = {
     "recall": ("task", "steps", "limit", "episode_id"),
     "suggest": ("steps", "task", "limit", "episode_id"),
+    "choose": ("actions", "steps", "task", "state", "limit", "episode_id"),
     "recover": ("error", "tool", "steps", "limit"),
     "predict": ("task", "task_key"),
     "playbook": ("task", "limit", "arguments", "episode_id"),
@@ -42,6 +43,7 @@ def query_of(
     namespace: str,
     limits: Limits,
     steps: Sequence[Step | str] = (),
+    state: Json = None,
     task_key: str | None = None,
 ) -> Query:
     """The query of a verb. Raises `TypeError` for an unknown keyword and `ValidationError` that names the field."""
@@ -63,6 +65,7 @@ def query_of(
         namespace=namespace if given_namespace is None else given_namespace,
         context=context,
         steps=tuple(steps),
+        state=state,
         agent=agent,
         task_key=task_key,
     )
@@ -97,6 +100,16 @@ def record_of(query: Query) -> bytes:
         return _RECORDS.encode(episode)
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ValidationError("steps", "JSON values throughout", str(error)) from error
+
+
+def json_bytes(field: str, value: Json) -> bytes | None:
+    """A JSON value as msgpack; `None` for none. Raises `ValidationError` for anything else."""
+    if value is None:
+        return None
+    try:
+        return _RECORDS.encode(value)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ValidationError(field, "JSON values throughout", str(error)) from error
 
 
 def failing_at(query: Query, error: str, tool: str | None) -> tuple[Query, Step]:

@@ -7,21 +7,27 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import msgspec
 
+from ..model.episode import Json
 from ..model.ids import as_bytes
 
 if TYPE_CHECKING:
     from ..model.advice import Playbook, Suggestion
+    from ..model.choice import Choice, RankedAction
     from ..model.recall import Recall
 
-Answer: TypeAlias = "Recall | Suggestion | Playbook"
+Answer: TypeAlias = "Recall | Suggestion | Choice | Playbook"
 """An answer that shows memories: similar episodes, patterns, heuristics, pitfalls."""
 
 
 class ShownStep(msgspec.Struct, frozen=True):
-    """A step of a suggestion or a plan, with the episodes behind it."""
+    """A step of a suggestion, a plan or a choice, with the episodes behind it.
+
+    `parameters` is the digest of a chosen action's parameters; empty for none.
+    """
 
     tool: str
     episodes: tuple[str, ...] = ()
+    parameters: str = ""
 
 
 class ShownHeuristic(msgspec.Struct, frozen=True):
@@ -36,7 +42,7 @@ class ShownAnswer(msgspec.Struct, frozen=True):
     """The memories of one answer: ids, tools and the fields of heuristics, and no text of the question."""
 
     id: str
-    kind: Literal["recall", "suggestion", "playbook"]
+    kind: Literal["recall", "suggestion", "choice", "playbook"]
     episodes: tuple[str, ...] = ()
     steps: tuple[ShownStep, ...] = ()
     patterns: tuple[tuple[str, ...], ...] = ()
@@ -50,7 +56,7 @@ class ShownAnswer(msgspec.Struct, frozen=True):
         return tuple(dict.fromkeys(map(as_bytes, self._shown())))
 
     def _shown(self) -> Iterator[str]:
-        if self.kind == "suggestion":
+        if self.kind in ("suggestion", "choice"):
             for step in self.steps:
                 yield from step.episodes
         yield from self.episodes
@@ -87,7 +93,10 @@ class RecallReceipt(msgspec.Struct):
 def shown_answer(answer: Answer) -> ShownAnswer:
     """The memories of an answer."""
     from ..model.advice import Playbook, Suggestion
+    from ..model.choice import Choice
 
+    if isinstance(answer, Choice):
+        return ShownAnswer(answer.id, "choice", steps=tuple(map(_shown_action, answer.actions)))
     if isinstance(answer, Suggestion):
         steps = tuple(ShownStep(step.tool, step.episodes) for step in answer.steps)
         return ShownAnswer(answer.id, "suggestion", steps=steps)
@@ -111,3 +120,21 @@ def shown_answer(answer: Answer) -> ShownAnswer:
         heuristics=heuristics,
         pitfalls=pitfalls,
     )
+
+
+def _shown_action(ranked: RankedAction) -> ShownStep:
+    action = ranked.action
+    if isinstance(action, str):
+        return ShownStep(action, ranked.episodes)
+    return ShownStep(action["tool"], ranked.episodes, digest_of(action.get("parameters")))
+
+
+def digest_of(parameters: Json) -> str:
+    """A number for the parameters of a call, without their text; empty for none."""
+    if parameters is None:
+        return ""
+    import hashlib  # a process that only appends steps does without it
+
+    return hashlib.blake2b(
+        msgspec.msgpack.encode(parameters, order="deterministic"), digest_size=8
+    ).hexdigest()

@@ -12,6 +12,7 @@ from ..extractors.hybrid import Hybrid
 from ..model.advice import FINISH
 from ..model.closed_episode import ClosedEpisode
 from ..model.content import namespace_of
+from ..model.episode import Step
 from ..model.ids import as_bytes
 from ..model.record import SideRecord
 from ..model.usage import Usage
@@ -19,7 +20,7 @@ from ..storage.base import Store
 from .adherence import matches_action
 from .plans import plan_similarity
 from .receipts import feedback_credit, outcome_credit, receipt_record
-from .shown_answer import RecallReceipt, ShownAnswer, ShownHeuristic
+from .shown_answer import RecallReceipt, ShownAnswer, ShownHeuristic, digest_of
 
 
 class Crediting:
@@ -70,6 +71,8 @@ class Crediting:
             return set(_behind_the_next_step(answer, taken.tools, before))
         if len(taken.tools) <= before:
             return set()
+        if answer.kind == "choice":
+            return set(_behind_the_choice(answer, taken.steps[before]))
         used = {as_bytes(rule.id) for rule in answer.heuristics if taken.followed(rule, before)}
         if answer.patterns:
             shown = (ids for ids in answer.patterns if _stands_in(ids, taken.since(before)))
@@ -144,6 +147,11 @@ class _Taken:
         self._hybrid = hybrid
         self._since: dict[int, frozenset[bytes]] = {}
 
+    @property
+    def steps(self) -> Sequence[Step]:
+        """The steps themselves."""
+        return self._closed.episode.steps
+
     def since(self, steps: int) -> frozenset[bytes]:
         """The patterns that stand in the episode more often than in its first steps."""
         if steps not in self._since:
@@ -173,6 +181,14 @@ def _behind_the_next_step(suggestion: ShownAnswer, tools: Sequence[str], before:
     for step in suggestion.steps:
         if step.tool == next_tool:
             yield from map(as_bytes, step.episodes)
+
+
+def _behind_the_choice(choice: ShownAnswer, taken: Step) -> Iterator[bytes]:
+    """The episodes behind the action that was taken next."""
+    call = (taken.tool, digest_of(taken.parameters))
+    for action in choice.steps:
+        if (action.tool, action.parameters) == call:
+            yield from map(as_bytes, action.episodes)
 
 
 def _stands_in(ids: Sequence[str], found: frozenset[bytes]) -> bool:

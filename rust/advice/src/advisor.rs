@@ -6,6 +6,7 @@ use crate::next_step::{Fix, SoftmaxModel, SuggestedStep};
 use crate::outcome::Prediction;
 use crate::plans::{Plan, PlanDecay};
 use crate::run::Run;
+use crate::situations::{FittedSituations, RankedAction, SituationModel};
 use rustc_hash::FxHashMap;
 use tacit_kernels::facts::Id;
 use tacit_kernels::index::{Change, Unreadable};
@@ -59,6 +60,20 @@ impl FittedModels {
             arguments: ArgumentModel::fit(runs),
             from,
         })
+    }
+}
+
+/// Recorded situations, copied so that a ranking can be fitted while questions are answered.
+#[derive(Debug)]
+pub struct DueSituations(SituationModel);
+
+/// A ranking of actions that was fitted on recorded situations.
+#[derive(Debug)]
+pub struct ActionRanking(FittedSituations);
+
+impl DueSituations {
+    pub fn fit(&self) -> ActionRanking {
+        ActionRanking(self.0.fit())
     }
 }
 
@@ -120,6 +135,33 @@ impl Advisor {
         let models = &mut self.namespaces[number as usize];
         models.steps.set_fitted(fitted.steps, fitted.from);
         models.arguments = fitted.arguments;
+    }
+
+    /// The situations to fit a ranking of actions on now; `None` means that the ranking is current.
+    pub fn situations_due(&self, namespace: &str) -> Option<DueSituations> {
+        let models = self.models(namespace).filter(|models| models.situations.is_due())?;
+        Some(DueSituations(models.situations.clone()))
+    }
+
+    /// Replaces the ranking of a namespace's actions.
+    pub fn set_ranking(&mut self, namespace: &str, ranking: ActionRanking) {
+        let number = self.number_of(namespace);
+        self.namespaces[number as usize].situations.set_fitted(ranking.0);
+    }
+
+    /// The given actions (tool or text, and parameters as msgpack) after the steps of an open episode, in the state
+    /// that the agent sees now, the best first.
+    pub fn choose(
+        &self,
+        run: &Run,
+        state: &[u8],
+        actions: &[(&str, &[u8])],
+        limit: usize,
+    ) -> Vec<RankedAction> {
+        match self.models(&run.namespace) {
+            Some(models) => models.situations.choose(run, state, actions, limit),
+            None => SituationModel::default().choose(run, state, actions, limit),
+        }
     }
 
     /// The next steps after those of an open episode, the likeliest first; empty before the first success.

@@ -8,12 +8,14 @@ mod outcome;
 mod plans;
 mod reason;
 mod run;
+mod situations;
 mod tasks;
 
-pub use advisor::{Advisor, FittedModels, PreparedChange, prepare};
+pub use advisor::{ActionRanking, Advisor, DueSituations, FittedModels, PreparedChange, prepare};
 pub use arguments::FilledArgument;
 pub use next_step::{Fix, SuggestedStep};
 pub use outcome::{Expected, Prediction};
 pub use plans::{Plan, PlanDecay, PlanStep};
 pub use reason::Reason;
 pub use run::{Run, RunStep};
+pub use situations::RankedAction;

@@ -5,6 +5,7 @@ use crate::next_step::NextStepModel;
 use crate::outcome::{self, OutcomeFit, Prediction};
 use crate::plans::{self, Plan, PlanDecay};
 use crate::run::Run;
+use crate::situations::SituationModel;
 use crate::tasks::TaskHistory;
 use tacit_kernels::facts::Id;
 
@@ -15,11 +16,13 @@ pub(crate) struct NamespaceModels {
     pub(crate) tasks: TaskHistory,
     pub(crate) outcomes: OutcomeFit,
     pub(crate) arguments: ArgumentModel,
+    pub(crate) situations: SituationModel,
 }
 
 impl NamespaceModels {
     pub(crate) fn put(&mut self, run: &Run) {
         self.steps.put(run);
+        self.situations.put(run);
         if self.tasks.put(run) {
             self.outcomes.mark_changed(&run.id);
         }
@@ -27,6 +30,7 @@ impl NamespaceModels {
 
     pub(crate) fn remove(&mut self, id: &Id) {
         self.steps.remove(id);
+        self.situations.remove(id);
         if self.tasks.remove(id) {
             self.outcomes.mark_changed(id);
         }
@@ -34,7 +38,7 @@ impl NamespaceModels {
 
     /// About how many bytes are held.
     pub(crate) fn bytes(&self) -> usize {
-        self.steps.bytes() + self.tasks.bytes() + self.arguments.bytes()
+        self.steps.bytes() + self.tasks.bytes() + self.arguments.bytes() + self.situations.bytes()
     }
 
     /// Returns true if a question about a task needs no `settle` first.

@@ -5,6 +5,9 @@ use tacit_kernels::index::group_of;
 use tacit_kernels::msgpack::{Reader, Result};
 use tacit_kernels::trajectory::{Complexity, Trajectory};
 
+/// Possible actions of one step that are read.
+const MOST_OFFERED: usize = 10_000;
+
 /// One episode as advice sees it. A question is one too: an episode that has not ended.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Run {
@@ -41,6 +44,10 @@ pub struct RunStep {
     pub parameters: Box<[u8]>,
     /// A msgpack value; empty for none.
     pub output: Box<[u8]>,
+    /// The agent's view of its situation: a msgpack value; empty for none.
+    pub state: Box<[u8]>,
+    /// The texts of the actions that were possible, as far as the step's metadata say.
+    pub offered: Vec<String>,
 }
 
 impl Run {
@@ -56,6 +63,8 @@ impl Run {
             error_class: columns.error_classes[number].clone(),
             parameters: raw.parameters.into(),
             output: raw.output.into(),
+            state: raw.state.into(),
+            offered: raw.offered.into_iter().map(str::to_owned).collect(),
         };
         let steps = raw.into_iter().enumerate().map(of_step).collect();
         Ok(Self {
@@ -103,6 +112,8 @@ struct RawStep<'a> {
     error: Option<&'a str>,
     parameters: &'a [u8],
     output: &'a [u8],
+    state: &'a [u8],
+    offered: Vec<&'a str>,
 }
 
 fn read_steps(record: &[u8]) -> Result<Vec<RawStep<'_>>> {
@@ -126,11 +137,28 @@ fn read_step<'a>(reader: &mut Reader<'a>) -> Result<RawStep<'a>> {
         match reader.str()? {
             "error" => raw.error = reader.optional(Reader::str)?,
             "parameters" => raw.parameters = reader.optional(Reader::raw)?.unwrap_or_default(),
+            "metadata" => raw.offered = reader.optional(read_offered)?.unwrap_or_default(),
+            "state" => raw.state = reader.optional(Reader::raw)?.unwrap_or_default(),
             "output" => raw.output = reader.optional(Reader::raw)?.unwrap_or_default(),
             _ => reader.skip()?,
         }
     }
     Ok(raw)
+}
+
+/// The texts of the entry "actions" of a step's metadata, if it is a list of texts.
+fn read_offered<'a>(reader: &mut Reader<'a>) -> Result<Vec<&'a str>> {
+    let mut offered = Vec::new();
+    for _ in 0..reader.map()? {
+        let key = reader.str()?;
+        let mut value = Reader::new(reader.raw()?);
+        if key == "actions"
+            && let Ok(count) = value.array()
+        {
+            offered = (0..count).map_while(|_| value.str().ok()).take(MOST_OFFERED).collect();
+        }
+    }
+    Ok(offered)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
 use tacit_advice::{
-    Advisor, Expected, FilledArgument, FittedModels, Fix, Plan, PlanDecay, Prediction, Run, SuggestedStep,
+    Advisor, Expected, FilledArgument, FittedModels, Fix, Plan, PlanDecay, Prediction, RankedAction, Run, SuggestedStep,
     prepare,
 };
 use tacit_kernels::index::Change;
@@ -161,6 +161,38 @@ impl PyAdvisor {
         Ok(filled_rows(py, filled))
     }
 
+    /// Fits the ranking of a namespace's actions if it is due; returns true if it was. Questions are answered meanwhile.
+    fn fit_ranking(&self, py: Python<'_>, namespace: &str) -> bool {
+        py.detach(|| {
+            let due = self.read().situations_due(namespace);
+            let ranking = due.map(|situations| situations.fit());
+            let was_due = ranking.is_some();
+            ranking.into_iter().for_each(|ranking| self.write().set_ranking(namespace, ranking));
+            was_due
+        })
+    }
+
+    /// The given actions after the steps of an open episode, the best first. An action is a text or a tool, and its
+    /// parameters as msgpack or None; `state` is what the agent sees now, as msgpack or None.
+    fn choose(
+        &self,
+        py: Python<'_>,
+        record: &[u8],
+        state: Option<&[u8]>,
+        actions: Vec<(PyBackedStr, Option<PyBackedBytes>)>,
+        limit: usize,
+    ) -> PyResult<Vec<PyRankedActionRow>> {
+        py.detach(|| {
+            let run = read_run("record", record)?;
+            let actions: Vec<(&str, &[u8])> = actions
+                .iter()
+                .map(|(tool, parameters)| (&**tool, parameters.as_deref().unwrap_or_default()))
+                .collect();
+            let ranked = self.read().choose(&run, state.unwrap_or_default(), &actions, limit);
+            Ok(ranked.into_iter().map(PyRankedActionRow).collect())
+        })
+    }
+
     /// How large the models are.
     fn stats(&self, py: Python<'_>) -> std::collections::BTreeMap<&'static str, usize> {
         let (episodes, bytes) = py.detach(|| (self.read().len(), self.read().bytes()));
@@ -250,6 +282,40 @@ impl PySuggestedRow {
 
     fn __repr__(&self) -> String {
         format!("SuggestedRow({:?}, {:.3})", self.0.tool, self.0.probability)
+    }
+}
+
+/// One of the actions that were given.
+#[pyclass(frozen, name = "RankedActionRow", module = "tacit._native")]
+pub(crate) struct PyRankedActionRow(RankedAction);
+
+#[pymethods]
+impl PyRankedActionRow {
+    /// Its place among the given actions.
+    #[getter]
+    fn given(&self) -> usize {
+        self.0.given
+    }
+
+    #[getter]
+    fn probability(&self) -> f64 {
+        self.0.probability
+    }
+
+    /// (signal, value, weight): values times weights sum to the probability.
+    #[getter]
+    fn reasons(&self) -> Vec<(&'static str, f64, f64)> {
+        self.0.reasons.iter().map(|term| (term.signal, term.value, term.weight)).collect()
+    }
+
+    /// The episodes in whose nearest situations it was taken.
+    #[getter]
+    fn episodes<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        self.0.episodes.iter().map(|id| PyBytes::new(py, id)).collect()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("RankedActionRow({}, {:.3})", self.0.given, self.0.probability)
     }
 }
 

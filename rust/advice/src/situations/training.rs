@@ -1,0 +1,299 @@
+//! Examples of recorded choices: the action that was taken, beside others that the situation seems to allow.
+
+use super::actions::{ActionId, Parsed};
+use super::features::Scene;
+use super::kept::{KeptRun, KeptRuns};
+use super::nearest::nearest;
+use super::ranker::{Ranker, TaskKinds, Training};
+use super::situation::Situation;
+use super::tokens::{Token, hash, is_name, mix};
+use super::votes::Votes;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+/// Choices that are learned from: the newest.
+const MOST_CHOICES: usize = 4_000;
+const EPOCHS: usize = 6;
+/// Runs from which a feature must be shared by three of them, not two.
+const FEW_RUNS: usize = 20;
+/// Neighbours that vote.
+pub(super) const NEIGHBOURS: usize = 20;
+/// Other actions of one example, by where they come from.
+const MOST_VARIANTS: usize = 8;
+const MOST_OWN: usize = 8;
+const MOST_NEAR: usize = 6;
+const MOST_OTHERS: usize = 28;
+/// The weight of the last action of a failed run.
+const FAILED: f32 = -0.5;
+/// The largest weight of a run that was better than most of its kind, short of a success.
+const PARTIAL: f32 = 0.7;
+
+/// A fitted ranking, with the kinds of tasks that it tells apart.
+#[derive(Clone, Debug, Default)]
+pub(super) struct FittedRanker {
+    pub(super) ranker: Ranker,
+    pub(super) kinds: TaskKinds,
+    /// How many runs used each form.
+    forms: FxHashMap<u64, u32>,
+}
+
+impl FittedRanker {
+    /// Returns true if no recorded run used the form.
+    pub(super) fn is_new(&self, form: u64) -> bool {
+        !self.forms.contains_key(&form)
+    }
+
+    pub(super) fn fit(kept: &KeptRuns) -> Self {
+        let mut kinds = TaskKinds::default();
+        kept.runs.iter().for_each(|run| kinds.add(kept.texts.get(run.task)));
+        let vocabulary = Vocabulary::new(kept);
+        let forms = form_counts(kept);
+        let weights = run_weights(kept, &kinds);
+        let mut training = Training::default();
+        let mut left = MOST_CHOICES;
+        for (number, run) in kept.runs.iter().enumerate().rev() {
+            if left == 0 {
+                break;
+            }
+            left = left.saturating_sub(add_run(
+                &mut training,
+                kept,
+                &vocabulary,
+                &kinds,
+                &forms,
+                number,
+                weights[number],
+            ));
+            let _ = run;
+        }
+        Self { ranker: training.fit(EPOCHS, least_runs(kept.runs.len())), kinds, forms }
+    }
+}
+
+/// How many runs must share a feature.
+fn least_runs(runs: usize) -> u32 {
+    if runs < FEW_RUNS { 2 } else { 3 }
+}
+
+/// How many runs used each form.
+fn form_counts(kept: &KeptRuns) -> FxHashMap<u64, u32> {
+    let mut counts = FxHashMap::default();
+    for run in &kept.runs {
+        let forms = run.steps.iter().map(|step| kept.actions.parse(kept.actions.tokens(step.action)).form);
+        let distinct: FxHashSet<u64> = forms.collect();
+        distinct.into_iter().for_each(|form| *counts.entry(form).or_insert(0) += 1);
+    }
+    counts
+}
+
+/// The weight of each run: 1 for a success, less for a share above the mean of its kind, nothing for an unknown one.
+fn run_weights(kept: &KeptRuns, kinds: &TaskKinds) -> Vec<f32> {
+    let mut means: FxHashMap<Option<u64>, (f32, f32)> = FxHashMap::default();
+    let kind_of = |run: &KeptRun| kinds.of(kept.texts.get(run.task));
+    for run in &kept.runs {
+        if let Some(share) = run.share {
+            let mean = means.entry(kind_of(run)).or_default();
+            *mean = (mean.0 + share, mean.1 + 1.0);
+        }
+    }
+    let weight = |run: &KeptRun| {
+        let (sum, count) = means.get(&kind_of(run)).copied().unwrap_or((0.0, 1.0));
+        let mean = sum / count;
+        match run.share {
+            None => 0.0,
+            Some(share) if share >= 1.0 => 1.0,
+            Some(share) if share > mean => PARTIAL * (share - mean) / (1.0 - mean),
+            Some(_) => FAILED,
+        }
+    };
+    kept.runs.iter().map(weight).collect()
+}
+
+/// Adds the choices of one run; returns how many.
+fn add_run(
+    training: &mut Training,
+    kept: &KeptRuns,
+    vocabulary: &Vocabulary<'_>,
+    kinds: &TaskKinds,
+    forms: &FxHashMap<u64, u32>,
+    number: usize,
+    weight: f32,
+) -> usize {
+    let run = &kept.runs[number];
+    if weight == 0.0 || run.steps.is_empty() {
+        return 0;
+    }
+    let steps = kept.past(run);
+    let first = if weight < 0.0 { run.steps.len() - 1 } else { 0 };
+    for at in first..run.steps.len() {
+        if weight > 0.0 && run.steps[at].failed {
+            continue;
+        }
+        let state = kept.state(&run.steps[at]);
+        let situation = kept.situation(run, at, &steps[..at], &state);
+        let neighbours = nearest(kept, &situation, Some(number as u32), NEIGHBOURS);
+        let near =
+            neighbours.iter().map(|each| kept.runs[each.run as usize].steps[each.step as usize].action);
+        let candidates = vocabulary.candidates(kept, run, at, &situation, near);
+        let votes = Votes::new(kept, &neighbours);
+        let mut scene = Scene::new(&situation, kinds.of(situation.task));
+        let describe = |tokens: &Vec<Token>| {
+            let candidate = scene.candidate(&kept.actions, tokens);
+            let shares = votes.shares(&scene.given(&candidate));
+            let form = candidate.parsed.form;
+            let own = steps.iter().any(|step| step.parsed.form == form);
+            let is_new = forms.get(&form).is_none_or(|runs| *runs <= u32::from(own));
+            let mut features = Vec::new();
+            scene.describe(&candidate, shares, is_new, &mut features);
+            features
+        };
+        let described: Vec<_> = candidates.iter().map(describe).collect();
+        training.add(number as u32, weight, &described);
+    }
+    run.steps.len() - first
+}
+
+/// One form of recorded actions, with an action of it.
+struct Form<'k> {
+    parsed: Parsed,
+    example: &'k [Token],
+}
+
+/// The forms and values of all recorded actions.
+struct Vocabulary<'k> {
+    forms: Vec<Form<'k>>,
+    /// Values by their first word; with the form of the slot for calls with parameters.
+    values: FxHashMap<Token, Vec<&'k [Token]>>,
+}
+
+impl<'k> Vocabulary<'k> {
+    fn new(kept: &'k KeptRuns) -> Self {
+        let mut forms: FxHashMap<u64, Form<'k>> = FxHashMap::default();
+        let mut values: FxHashMap<Token, Vec<&'k [Token]>> = FxHashMap::default();
+        let mut seen = FxHashSet::default();
+        let steps = kept.runs.iter().flat_map(|run| run.steps.iter());
+        let ids = steps.flat_map(|step| std::iter::once(step.action).chain(step.offered.iter().copied()));
+        let mut distinct: Vec<ActionId> = ids.collect();
+        distinct.sort_by_cached_key(|id| hash(kept.actions.tokens(*id))); // ids tell the order of arrival
+        distinct.dedup();
+        for id in distinct {
+            let example = kept.actions.tokens(id);
+            let parsed = kept.actions.parse(example);
+            for value in parsed.values(example) {
+                if seen.insert(hash(value)) {
+                    values.entry(value[0]).or_default().push(value);
+                }
+            }
+            forms.entry(parsed.form).or_insert(Form { parsed, example });
+        }
+        let mut forms: Vec<Form<'k>> = forms.into_values().collect();
+        forms.sort_unstable_by_key(|form| form.parsed.form);
+        Self { forms, values }
+    }
+
+    /// The values that the last result or the state names.
+    fn present(&self, situation: &Situation<'_>) -> Vec<&'k [Token]> {
+        let mut present: Vec<&'k [Token]> = Vec::new();
+        let texts = situation.state.iter().map(|(_, text)| *text).chain([situation.last]);
+        for text in texts {
+            for (at, token) in text.iter().enumerate() {
+                let here = self
+                    .values
+                    .get(token)
+                    .into_iter()
+                    .flatten()
+                    .filter(|value| text[at..].starts_with(value));
+                for value in here {
+                    if !present.contains(value) {
+                        present.push(value);
+                    }
+                }
+            }
+        }
+        present
+    }
+
+    /// The action that was taken, then others: it with other values, those of the same run, those of the nearest
+    /// situations, and other forms with values that are present.
+    fn candidates(
+        &self,
+        kept: &KeptRuns,
+        run: &KeptRun,
+        at: usize,
+        situation: &Situation<'_>,
+        near: impl Iterator<Item = ActionId>,
+    ) -> Vec<Vec<Token>> {
+        let chosen = kept.actions.tokens(run.steps[at].action);
+        let offered = &run.steps[at].offered;
+        if !offered.is_empty() {
+            let all = std::iter::once(&run.steps[at].action).chain(offered.iter());
+            return all.map(|id| kept.actions.tokens(*id).to_vec()).collect();
+        }
+        let present = self.present(situation);
+        let seed = hash(chosen) ^ at as u64;
+        let own = run.steps.iter().map(|step| kept.actions.tokens(step.action).to_vec());
+        let near = near.map(|id| kept.actions.tokens(id).to_vec());
+        let mut list =
+            CandidateList { list: vec![chosen.to_vec()], seen: [hash(chosen)].into_iter().collect() };
+        list.add(shuffled(seed, variants(&kept.actions.parse(chosen), chosen, &present)), MOST_VARIANTS);
+        list.add(shuffled(seed, own.collect()), MOST_OWN);
+        list.add(near.collect(), MOST_NEAR);
+        let others = self.forms.iter().flat_map(|form| form.filled(&present, seed)).collect();
+        let room = (1 + MOST_OTHERS).saturating_sub(list.list.len());
+        list.add(shuffled(seed, others), room);
+        list.list
+    }
+}
+
+struct CandidateList {
+    list: Vec<Vec<Token>>,
+    seen: FxHashSet<u64>,
+}
+
+impl CandidateList {
+    fn add(&mut self, candidates: Vec<Vec<Token>>, most: usize) {
+        let room = self.list.len() + most;
+        for candidate in candidates {
+            if self.list.len() < room && self.seen.insert(hash(&candidate)) {
+                self.list.push(candidate);
+            }
+        }
+    }
+}
+
+/// In an order that looks random and is always the same.
+fn shuffled(seed: u64, mut candidates: Vec<Vec<Token>>) -> Vec<Vec<Token>> {
+    candidates.sort_by_cached_key(|candidate| mix(&[seed, hash(candidate)]));
+    candidates
+}
+
+/// The action with one of its values replaced.
+fn variants(parsed: &Parsed, action: &[Token], present: &[&[Token]]) -> Vec<Vec<Token>> {
+    let is_call = action.iter().any(|token| is_name(*token));
+    let slots = if is_call { &[][..] } else { &parsed.slots };
+    let replace = |(start, end): &(u32, u32), value: &[Token]| {
+        [&action[..*start as usize], value, &action[*end as usize..]].concat()
+    };
+    slots.iter().flat_map(|slot| present.iter().map(move |value| replace(slot, value))).collect()
+}
+
+impl Form<'_> {
+    /// The form with values that are present: each for one slot, some pairs for two.
+    fn filled(&self, present: &[&[Token]], seed: u64) -> Vec<Vec<Token>> {
+        let is_call = self.example.iter().any(|token| is_name(*token));
+        match self.parsed.slots.as_slice() {
+            [] => vec![self.example.to_vec()],
+            _ if is_call => vec![self.example.to_vec()],
+            [_] => variants(&self.parsed, self.example, present),
+            slots => (0..present.len().min(4) as u64)
+                .map(|turn| {
+                    let mut action = self.example.to_vec();
+                    for (number, (start, end)) in slots.iter().enumerate().rev() {
+                        let at = mix(&[seed, self.parsed.form, turn, number as u64]) % present.len() as u64;
+                        action.splice(*start as usize..*end as usize, present[at as usize].iter().copied());
+                    }
+                    action
+                })
+                .collect(),
+        }
+    }
+}
