@@ -16,6 +16,7 @@ from rich.text import Text
 from ..config import Configuration
 from ..memory import Memory
 from . import console
+from .looping import evaluate_environment
 from .options import AsJson, Database, Namespace, configured, memory_at
 
 if TYPE_CHECKING:
@@ -103,6 +104,22 @@ def evaluate(
         bool,
         typer.Option("--live", help="Let the agent of `tacit demo` work with the memory and the controls."),
     ] = False,
+    environment: Annotated[
+        str,
+        typer.Option(
+            "--environment", metavar="NAME", help="Act in this environment instead.", show_default=False
+        ),
+    ] = "",
+    split: Annotated[
+        str,
+        typer.Option("--split", metavar="train|dev|test", help="Where the environment's tasks come from."),
+    ] = "dev",
+    seeds: Annotated[
+        str,
+        typer.Option(
+            "--seeds", metavar="N", help="So many tasks of each kind, or a range FIRST:BEYOND of seeds."
+        ),
+    ] = "20",
     database: Database = None,
     namespace: Namespace = "default",
     as_json: AsJson = False,
@@ -115,6 +132,10 @@ def evaluate(
     """
     if live:
         _evaluate_live(seed, as_json=as_json)
+        return
+    if environment:
+        settings = configured(None).settings
+        evaluate_environment(environment, split, seeds, settings, _watched, as_json=as_json)
         return
     before = _loaded(compare) if compare else None
     if before is not None and files and _are_results(files):

@@ -7,7 +7,9 @@ controls. `docs/guides/evaluation.md` explains each question and its limits.
 from ..errors import LeakError
 from . import grouping, next_steps, outcomes, plans, plots, prompts, recovery, retrieval, rules, validation
 from .bench import EMPTY, LEARNED, PLACEBO, RANDOM, Arm, Bench, memory_at_rest
+from .closed_loop import LoopReport, Score, own_attempts, run_loop
 from .dataset import Dataset, Gold, fold_of, load_file, load_memory
+from .environments import Environment, Turn, environments
 from .evaluating import evaluate
 from .loop import ArmResult, Attempt, LiveReport, Spread, Task, live
 from .question import Question, questions
@@ -27,10 +29,12 @@ __all__ = [
     "Comparison",
     "Curve",
     "Dataset",
+    "Environment",
     "Gold",
     "LeakError",
     "LeftOut",
     "LiveReport",
+    "LoopReport",
     "Measured",
     "Question",
     "Replay",
@@ -40,10 +44,13 @@ __all__ = [
     "Row",
     "RowChange",
     "Rule",
+    "Score",
     "Spread",
     "Task",
     "Total",
+    "Turn",
     "compare_results",
+    "environments",
     "evaluate",
     "fold_of",
     "grouping",
@@ -54,6 +61,7 @@ __all__ = [
     "memory_at_rest",
     "next_steps",
     "outcomes",
+    "own_attempts",
     "plans",
     "plots",
     "prompts",
@@ -61,6 +69,7 @@ __all__ = [
     "recovery",
     "retrieval",
     "rules",
+    "run_loop",
     "save_results",
     "validation",
 ]
