@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from .memory import Memory
     from .model.advice import (
         Argument,
+        ArgumentCandidate,
         ChangedArguments,
         Fix,
         Fixes,
@@ -118,6 +119,7 @@ _HOMES = {
     "memory": ("Memory",),
     "model.advice": (
         "Argument",
+        "ArgumentCandidate",
         "PlanStep",
         "Playbook",
         "Prediction",
@@ -143,6 +145,7 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 __all__ = [
     "Alternative",
     "Argument",
+    "ArgumentCandidate",
     "Asking",
     "AsyncMemory",
     "Backoff",

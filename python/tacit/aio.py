@@ -246,13 +246,14 @@ class AsyncMemory:
         steps: Sequence[Step | str] = (),
         *,
         task: str | None = None,
+        state: Json = None,
         limit: int = 5,
         episode_id: str | None = None,
         **asking: Unpack[Asking],
     ) -> Suggestion:
         """As `Memory.suggest`."""
         return await self._call(
-            Memory.suggest, steps, task=task, limit=limit, episode_id=episode_id, **asking
+            Memory.suggest, steps, task=task, state=state, limit=limit, episode_id=episode_id, **asking
         )
 
     async def choose(
@@ -691,9 +692,11 @@ class AsyncRecorder:
         ask = functools.partial(self.recorder.recall, task, steps=steps, limit=limit, **asking)
         return await self._on_thread(ask, commits=False)
 
-    async def suggest(self, *, limit: int = 5) -> Suggestion:
+    async def suggest(self, *, state: Json = None, limit: int = 5) -> Suggestion:
         """As `Recorder.suggest`."""
-        return await self._on_thread(functools.partial(self.recorder.suggest, limit=limit), commits=False)
+        return await self._on_thread(
+            functools.partial(self.recorder.suggest, state=state, limit=limit), commits=False
+        )
 
     async def choose(self, actions: Sequence[Action], *, state: Json = None, limit: int = 10) -> Choice:
         """As `Recorder.choose`."""

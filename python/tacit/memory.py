@@ -450,18 +450,23 @@ class Memory:
         steps: Sequence[Step | str] = (),
         *,
         task: str | None = None,
+        state: Json = None,
         limit: int = 5,
         episode_id: str | None = None,
         **asking: Unpack[Asking],
     ) -> Suggestion:
         """Ranked next steps after `steps` (steps with parameters and results, or the names of their tools).
 
-        Keywords as `recall`. Each tool, "<finish>" among them, has its probability, the reasons for it, and the
-        arguments that the task, the context and the steps so far decide. Learned from successes; the first question
-        of a namespace fits the models. With the id of an open episode the answer is a receipt of it. Raises
-        `ValidationError` for a `limit` outside 1..100, or for a task or step that breaks its limits.
+        Keywords as `recall`. `state` is what the agent sees now: a text or a mapping. Each tool, "<finish>" among
+        them, has its probability, the reasons for it, and the arguments that the task, the context and the steps so
+        far decide. Where recorded actions are texts, those of the nearest situations are proposed too, with the values
+        of this one. Learned from successes; the first question of a namespace fits the models. With the id of an open
+        episode the answer is a receipt of it. Raises `ValidationError` for a `limit` outside 1..100, or for a task,
+        step or state that breaks its limits.
         """
-        opened, query = self._asked("suggest", task, asking, steps=steps, limit=limit, episode_id=episode_id)
+        opened, query = self._asked(
+            "suggest", task, asking, steps=steps, state=state, limit=limit, episode_id=episode_id
+        )
         return self._kept(self._rooms.advisor.suggest(query, limit=limit, now=self._now()), opened, query)
 
     @observed

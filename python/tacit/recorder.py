@@ -272,13 +272,18 @@ class Recorder:
             )
         return answer
 
-    def suggest(self, *, limit: int = 5) -> Suggestion:
+    def suggest(self, *, state: Json = None, limit: int = 5) -> Suggestion:
         """`Memory.suggest` for this episode's task, context and agent after its steps so far; a receipt too."""
         answer = Suggestion(_native.new_id(), (), degraded=("store",))
         with self._lenient("suggest"):
             episode = self._so_far()
             answer = self.memory.suggest(
-                episode.steps, task=self._task, limit=limit, episode_id=self._open_id, **_asking_of(episode)
+                episode.steps,
+                task=self._task,
+                state=state,
+                limit=limit,
+                episode_id=self._open_id,
+                **_asking_of(episode),
             )
         return answer
 

@@ -187,3 +187,29 @@ def test_the_async_memory_chooses_the_same(memory: Memory) -> None:
 
     here = memory.choose(actions, steps=[note("melon")], task=TASK, state=look("melon")).actions
     assert [each.action for each in asyncio.run(chosen())] == [each.action for each in here]
+
+
+def test_suggest_proposes_the_actions_of_the_nearest_situations_with_the_values_of_this_one(
+    memory: Memory,
+) -> None:
+    suggestion = memory.suggest([note("melon")], task=TASK, state=look("melon"))
+    assert suggestion.steps[0].tool == "take melon"
+    assert suggestion.steps[0].episodes
+    for step in suggestion.steps:
+        assert sum(each.value * each.weight for each in step.reasons) == pytest.approx(step.probability)
+
+
+def test_suggest_spells_a_value_as_the_state_does(memory: Memory) -> None:
+    suggestion = memory.suggest([note("TV-set Nova")], task=TASK, state=look("TV-set Nova"))
+    assert "take TV-set Nova" in [step.tool for step in suggestion.steps]
+
+
+def test_suggest_proposes_nothing_where_actions_are_calls() -> None:
+    memory = Memory()
+    for order in range(6):
+        with memory.episode(f"Cancel order {order}") as episode:
+            episode.log("cancel_order", parameters={"order_id": order}, output="cancelled")
+            episode.log("list_orders", output="none")
+            episode.succeed()
+    steps = memory.suggest(task="Cancel order 7").steps
+    assert "situations" not in {reason.signal for step in steps for reason in step.reasons}

@@ -15,6 +15,7 @@ from tacit.errors import ValidationError
 
 Call = tuple[str, dict[str, Any], Any]
 Filled = dict[str, tuple[Any, str | None]]
+Row = tuple[str, bytes | None, str | None, list[tuple[bytes, float, str]]]
 
 
 def record(
@@ -47,10 +48,10 @@ def learned(episodes: list[tuple[str, list[Call]]], *, same_task: bool = False) 
     return advisor
 
 
-def opened(rows: list[tuple[str, bytes | None, str | None]]) -> Filled:
+def opened(rows: list[Row]) -> Filled:
     return {
         name: (None if value is None else msgspec.msgpack.decode(value), source)
-        for name, value, source in rows
+        for name, value, source, _ in rows
     }
 
 
@@ -145,7 +146,7 @@ def test_each_tool_is_answered_for_in_the_order_asked() -> None:
     advisor = learned([shop(number) for number in range(12)])
     task, steps = shop(700)
     rows = advisor.arguments(record(task, steps[:1]), ["pay", "unknown", "get_order"])
-    assert [[name for name, _, _ in row] for row in rows] == [
+    assert [[name for name, *_ in row] for row in rows] == [
         ["order_id", "card", "reason"],
         [],
         ["order_id"],
@@ -187,7 +188,10 @@ def test_whatever_episodes_hold_the_answer_is_json_and_the_same_again(
     rows = one.arguments(asked, ["a", "b"]) + one.plan_arguments(asked, ["b", "a", "b"])
     assert rows == two.arguments(asked, ["a", "b"]) + two.plan_arguments(asked, ["b", "a", "b"])
     for row in rows:
-        for _, value, source in row:
+        for _, value, source, candidates in row:
+            shares = [share for _, share, _ in candidates]
+            assert shares == sorted(shares, reverse=True)
+            assert all(0.0 <= share <= 1.0 for share in shares)
             if value is not None:
                 assert source
                 assert json.dumps(msgspec.msgpack.decode(value), allow_nan=False)
@@ -204,3 +208,14 @@ def test_an_argument_that_never_changes_comes_back_equal(values: list[Any]) -> N
         if source is not None:
             assert filled == value
             assert type(filled) is type(value)
+
+
+def test_an_argument_lists_its_candidates_with_their_sources() -> None:
+    advisor = learned([shop(number) for number in range(12)])
+    task, steps = shop(700)
+    rows = {row[0]: row for row in advisor.arguments(record(task, steps[:1]), ["get_order"])[0]}
+    candidates = rows["order_id"][3]
+    value, share, source = candidates[0]
+    assert msgspec.msgpack.decode(value) == steps[1][1]["order_id"]
+    assert share > 0.5
+    assert source == "step 1 output.orders[0]"

@@ -15,6 +15,7 @@ from .._native import TEXT_VERSION, Index, beta_interval, error_class, new_id
 from ..model.advice import (
     FINISH,
     Argument,
+    ArgumentCandidate,
     ChangedArguments,
     Fix,
     Fixes,
@@ -33,14 +34,15 @@ from ..model.recall import NOTHING_COMPARABLE, Reason, Recall
 from ..redaction import MARKER
 from ..storage import FollowLock, Store, catch_up
 from .changes import Change, alike, changes_of, summarised
-from .question import record_of
+from .proposing import with_proposals
+from .question import json_bytes, record_of
 from .rules import is_part_of
 
 if TYPE_CHECKING:
     from .._native import PredictionRow, RankedActionRow, SuggestedRow, SummaryRow
 
-FilledRow: TypeAlias = tuple[str, bytes | None, str | None]
-"""A parameter's name, its value as msgpack (`None`: not filled), and the source of the value."""
+FilledRow: TypeAlias = tuple[str, bytes | None, str | None, list[tuple[bytes, float, str]]]
+"""A parameter's name, its value as msgpack (`None`: not filled), the source of the value, and its candidates."""
 
 
 class _Steps(msgspec.Struct, gc=False):
@@ -92,9 +94,12 @@ class Advisor:
             rows = []
         tools = [row.tool for row in rows if row.tool is not None]
         filled = dict(zip(tools, self._models.arguments(record, tools), strict=True))
+        steps = [_suggested(row, filled.get(row.tool or "", [])) for row in rows]
+        state = json_bytes("state", query.state)
+        proposed = self._models.propose(record, state, limit) if rows else []
         return Suggestion(
             id=new_id(),
-            steps=tuple(_suggested(row, filled.get(row.tool or "", [])) for row in rows),
+            steps=with_proposals(steps, proposed, limit),
             degraded=() if rows else (NOTHING_COMPARABLE,),
             elapsed_ms=(time.perf_counter() - started) * 1_000,
         )
@@ -286,8 +291,16 @@ def _reasons(rows: Iterable[tuple[str, float, float]]) -> tuple[Reason, ...]:
 def _arguments(rows: Iterable[FilledRow]) -> tuple[Argument, ...]:
     """The arguments of a step; a tool cannot use a redacted value, so its parameter stays open."""
     return tuple(
-        Argument(name, source=source)
+        Argument(name, source=source, candidates=_candidates(candidates))
         if value is None or _REDACTED in value
-        else Argument(name, _VALUES.decode(value), filled=True, source=source)
-        for name, value, source in rows
+        else Argument(name, _VALUES.decode(value), True, source, _candidates(candidates))
+        for name, value, source, candidates in rows
+    )
+
+
+def _candidates(rows: Iterable[tuple[bytes, float, str]]) -> tuple[ArgumentCandidate, ...]:
+    return tuple(
+        ArgumentCandidate(_VALUES.decode(value), probability, source)
+        for value, probability, source in rows
+        if _REDACTED not in value
     )

@@ -25,7 +25,7 @@ from ..model.query import ASKING, Asking, Query, check_keywords, context_of
 _RECORDS = msgspec.msgpack.Encoder()
 _EXPLICIT = {
     "recall": ("task", "steps", "limit", "episode_id"),
-    "suggest": ("steps", "task", "limit", "episode_id"),
+    "suggest": ("steps", "task", "state", "limit", "episode_id"),
     "choose": ("actions", "steps", "task", "state", "limit", "episode_id"),
     "recover": ("error", "tool", "steps", "limit"),
     "predict": ("task", "task_key"),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from random import Random
 from statistics import fmean, stdev
 from typing import Any
+from uuid import UUID
 
 from ..memory import Memory
 from ..model.episode import Episode, Outcome, Step
@@ -29,6 +31,7 @@ MOST_STEPS = 50
 TRAINING_SEEDS = range(1, 31)
 CHOOSE = "tacit by choose"
 CEILING = "gold"
+_FIRST_MS = 1_700_000_000_000
 _PARTS = 20
 """Into how many parts a score between 0 and 1 is told to the memory."""
 
@@ -155,7 +158,8 @@ def run_loop(
     `arms` names them; empty means all. Equal arguments give equal reports.
     """
     recorded = [record_gold(environment, task, seed) for task in environment.tasks for seed in training]
-    episodes = [episode for episode in recorded if episode is not None]
+    solved = [episode for episode in recorded if episode is not None]
+    episodes = [replace(episode, id=_id_of(number)) for number, episode in enumerate(solved)]
     loop = ClosedLoop(environment, most_steps)
     scores: list[Score] = []
     with make_memory() as memory, make_memory() as shuffled:
@@ -176,6 +180,11 @@ def run_loop(
                     )
                     scores += [score] if score is not None else []
     return LoopReport(name, split, tuple(scores))
+
+
+def _id_of(number: int) -> str:
+    """An id of version 7 that is the same in every run: the order of ids decides between equals."""
+    return UUID(int=(_FIRST_MS + number) << 80 | 7 << 76 | 1 << 63).hex
 
 
 def _policies(memory: Memory, shuffled: Memory, runs: Sequence[RecordedRun]) -> dict[str, Policy]:
@@ -305,7 +314,7 @@ def own_attempts(
     """
     loop = ClosedLoop(environment)
     with make_memory() as memory:
-        policy = ChoosePolicy(memory)
+        policy, ids = ChoosePolicy(memory), map(_id_of, count())
         for attempt in range(max(counts)):
             for task in environment.tasks:
                 if progress is not None:
@@ -313,7 +322,8 @@ def own_attempts(
                 random = Random(f"{run}:{task}:{attempt}")
                 trying = _Exploring(policy, exploring)
                 seed = 1_000 * run + attempt % 900
-                memory.add(loop.play(trying, task, seed, "train", random))
+                played = loop.play(trying, task, seed, "train", random)
+                memory.add(replace(played, id=next(ids)))
             if attempt + 1 in counts:
                 scores = [
                     loop.score(policy, f"{attempt + 1} attempts", task, seed, split)

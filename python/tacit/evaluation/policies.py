@@ -86,7 +86,7 @@ class SuggestPolicy:
 
     def act(self, play: Play) -> str | None:
         """The first suggested action that is possible now."""
-        suggestion = self.memory.suggest(play.steps, task=play.task, limit=100)
+        suggestion = self.memory.suggest(play.steps, task=play.task, state=dict(play.turn.state), limit=100)
         for step in suggestion.steps:
             if step.tool != FINISH and (play.turn.actions is None or step.tool in play.actions):
                 return step.tool

@@ -14,6 +14,21 @@ FINISH = "<finish>"
 
 
 @dataclass(frozen=True, slots=True)
+class ArgumentCandidate:
+    """A value that a parameter may take: its probability, and its source as in `Argument.source`.
+
+    Example:
+        >>> from tacit import ArgumentCandidate
+        >>> ArgumentCandidate("card_17", 0.7, "step 1 output.payment").probability
+        0.7
+    """
+
+    value: Json
+    probability: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
 class Argument:
     """One parameter of a suggested step.
 
@@ -21,6 +36,7 @@ class Argument:
     output.user_id", "step 2 order_id"). A value from none of them is one that the parameter often had: its source is
     "task" if words of the task speak for it, else "always". Otherwise the parameter is open: the episodes behind it
     varied, and nothing so far decides it. An open one may name the step of the plan that will bring its value.
+    `candidates` are the most probable values, the first one first, whether or not one was filled in.
 
     Example:
         >>> from tacit import Memory
@@ -39,6 +55,7 @@ class Argument:
     value: Json = None
     filled: bool = False
     source: str | None = None
+    candidates: tuple[ArgumentCandidate, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

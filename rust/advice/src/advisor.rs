@@ -164,6 +164,12 @@ impl Advisor {
         }
     }
 
+    /// Text actions that the nearest recorded situations propose after the steps of an open episode, the best first.
+    pub fn propose(&self, run: &Run, state: &[u8], limit: usize) -> Vec<(String, RankedAction)> {
+        let models = self.models(&run.namespace);
+        models.map_or_else(Vec::new, |models| models.situations.propose(run, state, limit))
+    }
+
     /// The next steps after those of an open episode, the likeliest first; empty before the first success.
     pub fn suggest(&self, run: &Run, limit: usize) -> Vec<SuggestedStep> {
         self.models(&run.namespace).map_or_else(Vec::new, |models| models.steps.suggest(run, limit))

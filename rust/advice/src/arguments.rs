@@ -27,7 +27,7 @@ mod task;
 mod templates;
 mod values;
 
-pub use filling::FilledArgument;
+pub use filling::{ArgumentCandidate, FilledArgument};
 pub(crate) use model::ArgumentModel;
 
 #[cfg(test)]

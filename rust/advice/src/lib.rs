@@ -12,7 +12,7 @@ mod situations;
 mod tasks;
 
 pub use advisor::{ActionRanking, Advisor, DueSituations, FittedModels, PreparedChange, prepare};
-pub use arguments::FilledArgument;
+pub use arguments::{ArgumentCandidate, FilledArgument};
 pub use next_step::{Fix, SuggestedStep};
 pub use outcome::{Expected, Prediction};
 pub use plans::{Plan, PlanDecay, PlanStep};

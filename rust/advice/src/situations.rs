@@ -10,6 +10,7 @@ mod choosing;
 mod features;
 mod kept;
 mod nearest;
+mod proposals;
 mod ranker;
 mod routes;
 mod situation;

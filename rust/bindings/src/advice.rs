@@ -6,8 +6,8 @@ use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
 use tacit_advice::{
-    Advisor, Expected, FilledArgument, FittedModels, Fix, Plan, PlanDecay, Prediction, RankedAction, Run, SuggestedStep,
-    prepare,
+    Advisor, ArgumentCandidate, Expected, FilledArgument, FittedModels, Fix, Plan, PlanDecay, Prediction,
+    RankedAction, Run, SuggestedStep, prepare,
 };
 use tacit_kernels::index::Change;
 
@@ -172,6 +172,22 @@ impl PyAdvisor {
         })
     }
 
+    /// Text actions that the nearest recorded situations propose after the steps of an open episode, each with its row,
+    /// the best first.
+    fn propose(
+        &self,
+        py: Python<'_>,
+        record: &[u8],
+        state: Option<&[u8]>,
+        limit: usize,
+    ) -> PyResult<Vec<(String, PyRankedActionRow)>> {
+        py.detach(|| {
+            let run = read_run("record", record)?;
+            let proposed = self.read().propose(&run, state.unwrap_or_default(), limit);
+            Ok(proposed.into_iter().map(|(text, row)| (text, PyRankedActionRow(row))).collect())
+        })
+    }
+
     /// The given actions after the steps of an open episode, the best first. An action is a text or a tool, and its
     /// parameters as msgpack or None; `state` is what the agent sees now, as msgpack or None.
     fn choose(
@@ -235,11 +251,17 @@ impl PyAdvisor {
     }
 }
 
-type PyFilledArgument<'py> = (String, Option<Bound<'py, PyBytes>>, Option<String>);
+/// A candidate's value as msgpack, its probability and its source.
+type PyArgumentCandidate<'py> = (Bound<'py, PyBytes>, f32, String);
+type PyFilledArgument<'py> =
+    (String, Option<Bound<'py, PyBytes>>, Option<String>, Vec<PyArgumentCandidate<'py>>);
 
 fn filled_rows<'py>(py: Python<'py>, rows: Vec<Vec<FilledArgument>>) -> Vec<Vec<PyFilledArgument<'py>>> {
-    let row =
-        |each: FilledArgument| (each.name, each.value.map(|value| PyBytes::new(py, &value)), each.source);
+    let candidate = |each: ArgumentCandidate| (PyBytes::new(py, &each.value), each.probability, each.source);
+    let row = |each: FilledArgument| {
+        let candidates = each.candidates.into_iter().map(candidate).collect();
+        (each.name, each.value.map(|value| PyBytes::new(py, &value)), each.source, candidates)
+    };
     rows.into_iter().map(|filled| filled.into_iter().map(row).collect()).collect()
 }
 

@@ -15,8 +15,12 @@ use tacit_kernels::trajectory::symbol;
 /// The least share of a slot's tasks with the value in a planned step's result, for that step to be named as source.
 const LEAST_SHARE: f32 = 0.5;
 
+/// Values of one parameter that are listed, and the least share of one.
+const MOST_LISTED: usize = 5;
+const LEAST_LISTED: f32 = 0.02;
+
 /// One parameter of a step that may come next.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct FilledArgument {
     pub name: String,
     /// A msgpack value; `None` means that the parameter is left open.
@@ -24,6 +28,18 @@ pub struct FilledArgument {
     /// "task", "context", "always", "step 2 user_id", "step 3 output.user_id", or several of them with commas
     /// between. An open parameter names the result of a planned step that will bring its value.
     pub source: Option<String>,
+    /// The most probable values, the first one first, whether or not one of them is filled in.
+    pub candidates: Vec<ArgumentCandidate>,
+}
+
+/// A value that a parameter may take.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ArgumentCandidate {
+    /// A msgpack value.
+    pub value: Vec<u8>,
+    pub probability: f32,
+    /// See `FilledArgument::source`.
+    pub source: String,
 }
 
 /// An open episode, read once for all tools that are asked about.
@@ -101,6 +117,7 @@ impl<'a> Filling<'a> {
 
     fn parameter(&mut self, parameter: &ToolParameter) -> FilledArgument {
         let whole = self.slot(parameter.slot);
+        let candidates = self.listed(parameter.slot, whole.as_ref());
         if let Some(choice) = whole.as_ref().filter(|_| parameter.form.is_none()) {
             self.call.push((self.model.slots[parameter.slot as usize].seed, choice.key));
         }
@@ -108,9 +125,39 @@ impl<'a> Filling<'a> {
         let best = [whole, pieces].into_iter().flatten().max_by(|a, b| a.chance.total_cmp(&b.chance));
         let name = parameter.name.to_string();
         match best.filter(|choice| choice.chance >= self.model.threshold) {
-            Some(choice) => FilledArgument { name, value: Some(choice.value), source: Some(choice.source) },
-            None => FilledArgument { name, value: None, source: self.pending(parameter.slot) },
+            Some(choice) => {
+                FilledArgument { name, value: Some(choice.value), source: Some(choice.source), candidates }
+            }
+            None => FilledArgument { name, value: None, source: self.pending(parameter.slot), candidates },
         }
+    }
+
+    /// The most probable values of the slot that was filled last. Their shares are scaled so that the best one has its
+    /// calibrated probability.
+    fn listed(&self, number: u32, best: Option<&FilledChoice>) -> Vec<ArgumentCandidate> {
+        let Some((best, share)) = best.zip(ranking::best_of(&self.chances)) else { return Vec::new() };
+        let scale = best.chance / self.chances[share].max(f32::MIN_POSITIVE);
+        let slot = &self.model.slots[number as usize];
+        let point = FillPoint {
+            tree: self.tree,
+            step: self.tree.calls.len(),
+            tool: self.tool,
+            slot,
+            call: &self.call,
+            right: None,
+        };
+        let mut order: Vec<usize> = (1..self.chances.len()).collect();
+        order.sort_by(|a, b| self.chances[*b].total_cmp(&self.chances[*a]).then(a.cmp(b)));
+        let likely = order.into_iter().take(MOST_LISTED).filter(|at| self.chances[*at] >= LEAST_LISTED);
+        let listed = likely.map(|at| {
+            let candidate = &self.candidates.all()[at];
+            ArgumentCandidate {
+                value: value_of(self.tree, slot, candidate),
+                probability: (self.chances[at] * scale).min(1.0),
+                source: self.source(&point, candidate),
+            }
+        });
+        listed.collect()
     }
 
     /// A list or a map of the usual form, if each of its values can be found.

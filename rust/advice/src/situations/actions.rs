@@ -57,12 +57,16 @@ pub(super) struct ActionBook {
     ids: FxHashMap<u64, ActionId>,
     free: Vec<ActionId>,
     verbs: FxHashMap<Token, VerbWords>,
+    /// How many are texts of several words.
+    phrases: usize,
     bytes: usize,
 }
 
 #[derive(Clone, Debug, Default)]
 struct HeldAction {
     tokens: Box<[Token]>,
+    /// The text of an action without parameters.
+    text: Option<Box<str>>,
     uses: u32,
 }
 
@@ -86,8 +90,10 @@ impl ActionBook {
             self.actions.len() as ActionId - 1
         });
         self.count(&tokens, 1);
-        let held = HeldAction { tokens: tokens.into(), uses: 1 };
+        let is_text = !tokens.first().is_some_and(|first| is_name(*first));
+        let held = HeldAction { tokens: tokens.into(), text: is_text.then(|| tool.into()), uses: 1 };
         self.bytes += held.bytes();
+        self.phrases += usize::from(held.is_phrase());
         self.actions[id as usize] = held;
         self.ids.insert(key, id);
         id
@@ -103,6 +109,7 @@ impl ActionBook {
         self.count(&held.tokens, -1);
         self.ids.remove(&hash(&held.tokens));
         self.bytes -= held.bytes();
+        self.phrases -= usize::from(held.is_phrase());
         self.free.push(id);
     }
 
@@ -127,6 +134,16 @@ impl ActionBook {
 
     pub(super) fn tokens(&self, id: ActionId) -> &[Token] {
         &self.actions[id as usize].tokens
+    }
+
+    /// Returns true if most actions are texts of several words.
+    pub(super) fn are_phrases(&self) -> bool {
+        self.phrases * 2 > self.ids.len()
+    }
+
+    /// The text of an action without parameters.
+    pub(super) fn text(&self, id: ActionId) -> Option<&str> {
+        self.actions[id as usize].text.as_deref()
     }
 
     pub(super) fn id_of(&self, tokens: &[Token]) -> Option<ActionId> {
@@ -170,8 +187,12 @@ impl ActionBook {
 }
 
 impl HeldAction {
+    fn is_phrase(&self) -> bool {
+        self.text.is_some() && self.tokens.len() > 1
+    }
+
     fn bytes(&self) -> usize {
-        64 + self.tokens.len() * 8
+        80 + self.tokens.len() * 8 + self.text.as_ref().map_or(0, |text| text.len())
     }
 }
 

@@ -3,8 +3,9 @@
 use super::actions::action_tokens;
 use super::features::{PossibleAction, Scene};
 use super::kept::KeptRuns;
-use super::nearest::nearest;
-use super::situation::AskedTexts;
+use super::nearest::{NearSituation, nearest};
+use super::proposals::proposals;
+use super::situation::{AskedTexts, Situation};
 use super::training::{FittedRanker, NEIGHBOURS};
 use super::votes::Votes;
 use crate::reason::Reason;
@@ -22,6 +23,8 @@ const MOST_SEEN: usize = 4;
 const NEW_FORM: f32 = 2.0;
 /// Votes are counted as ln(share + 0.02).
 const LEAST_SHARE: f32 = 0.02;
+/// The cost of the votes against an action, before the first fit.
+const AGAINST: f32 = 2.0;
 /// Episodes that are named for one action.
 const MOST_EPISODES: usize = 3;
 /// The ranking is fitted again after growth by one part in so many.
@@ -98,10 +101,36 @@ impl SituationModel {
         let texts = AskedTexts::read(asked, state);
         let (past, entries) = (texts.past(&self.kept.actions), texts.state());
         let situation = texts.situation(&past, &entries);
-        let neighbours = nearest(&self.kept, &situation, None, NEIGHBOURS);
-        let votes = Votes::new(&self.kept, &neighbours);
+        let near = nearest(&self.kept, &situation, None, NEIGHBOURS);
+        self.rank(&situation, &near, actions, limit)
+    }
+
+    /// Actions that the nearest situations propose, carried over to this one, the best first; at most `limit` of them.
+    /// Empty where recorded actions are calls.
+    pub(crate) fn propose(&self, asked: &Run, state: &[u8], limit: usize) -> Vec<(String, RankedAction)> {
+        if !self.kept.actions.are_phrases() {
+            return Vec::new();
+        }
+        let texts = AskedTexts::read(asked, state);
+        let (past, entries) = (texts.past(&self.kept.actions), texts.state());
+        let situation = texts.situation(&past, &entries);
+        let near = nearest(&self.kept, &situation, None, NEIGHBOURS);
+        let proposed = proposals(&self.kept, &situation, &near, AskedTexts::spelling(asked, state));
+        let actions: Vec<(&str, &[u8])> = proposed.iter().map(|text| (text.as_str(), &[][..])).collect();
+        let ranked = self.rank(&situation, &near, &actions, limit);
+        ranked.into_iter().map(|each| (proposed[each.given].clone(), each)).collect()
+    }
+
+    fn rank(
+        &self,
+        situation: &Situation<'_>,
+        near: &[NearSituation],
+        actions: &[(&str, &[u8])],
+        limit: usize,
+    ) -> Vec<RankedAction> {
+        let votes = Votes::new(&self.kept, near);
         let kind = self.fitted.as_ref().and_then(|fitted| fitted.kinds.of(situation.task));
-        let mut scene = Scene::new(&situation, kind);
+        let mut scene = Scene::new(situation, kind);
         let tokens: Vec<_> =
             actions.iter().map(|(tool, parameters)| action_tokens(tool, parameters)).collect();
         let candidates: Vec<PossibleAction<'_>> =
@@ -134,7 +163,7 @@ impl SituationModel {
 
     fn judge(&self, scene: &Scene<'_>, candidate: &PossibleAction<'_>, votes: &Votes<'_>) -> Judged {
         let shares = votes.shares(&scene.given(candidate));
-        let by_votes = (shares.same + shares.aligned + LEAST_SHARE).ln();
+        let by_votes = (shares.same + shares.aligned + LEAST_SHARE).ln() - AGAINST * shares.against;
         let is_new = self.fitted.as_ref().is_some_and(|fitted| fitted.is_new(candidate.parsed.form));
         let both = match &self.fitted {
             None => by_votes,

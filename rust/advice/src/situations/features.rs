@@ -52,6 +52,7 @@ enum Sort {
     LinkTask,
     Towards,
     FormCount,
+    VoteAgainst,
 }
 
 /// An action, with the facts of its values.
@@ -186,6 +187,9 @@ impl<'s> Scene<'s> {
             (Sort::VoteAny, votes.same + votes.aligned),
         ] {
             list.add_value_of_kind(sort, (share + LEAST_SHARE).ln());
+        }
+        if votes.against > 0.0 {
+            list.add_value_of_kind(Sort::VoteAgainst, votes.against);
         }
         if candidate.said {
             list.add_with_form(Sort::LastSays, &[]);

@@ -1,8 +1,10 @@
 //! One situation: the task, the steps so far with their results, and the present state.
 
 use super::actions::{ActionBook, Parsed, action_tokens};
-use super::tokens::{Token, hash, mix, shorten, state_entries, value_tokens};
+use super::tokens::{Token, hash, mix, note_spelling, shorten, state_entries, value_tokens, visit_values};
 use crate::run::{Run, RunStep};
+use rustc_hash::FxHashMap;
+use tacit_kernels::msgpack::Reader;
 
 /// Steps of the longest run that is read; of a longer one the last.
 pub(super) const MOST_STEPS: usize = 200;
@@ -88,6 +90,18 @@ impl AskedTexts {
             state,
             first,
         }
+    }
+
+    /// How the words of the texts are spelled.
+    pub(super) fn spelling(run: &Run, state: &[u8]) -> FxHashMap<Token, String> {
+        let mut spelling = FxHashMap::default();
+        let last = run.steps.last().map_or(&[][..], |step| &step.output);
+        note_spelling(&run.task, &mut spelling);
+        for value in [last, state].into_iter().filter(|value| !value.is_empty()) {
+            let _ =
+                visit_values(&mut Reader::new(value), "", &mut |_, text| note_spelling(text, &mut spelling));
+        }
+        spelling
     }
 
     pub(super) fn past(&self, book: &ActionBook) -> Vec<PastStep<'_>> {

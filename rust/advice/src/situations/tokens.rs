@@ -1,5 +1,6 @@
 //! Texts as sequences of words by number.
 
+use rustc_hash::FxHashMap;
 use tacit_kernels::msgpack::{Reader, Result};
 use tacit_kernels::text::{is_function_word, is_unspaced};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -55,49 +56,63 @@ fn word(text: &str) -> Token {
 
 /// Appends the words of a text. A full stop, a line break or the end of the text ends a sentence.
 pub(super) fn read_text(text: &str, into: &mut Vec<Token>) {
-    let mut cursor = Cursor { lower: String::new(), into };
+    let mut lower = String::new();
+    cut(text, |cut| match cut {
+        Cut::Word(text) => into.push(word(lowered(text, &mut lower))),
+        Cut::Comma => into.push(COMMA),
+        Cut::End if into.last().is_some_and(|last| *last != END) => into.push(END),
+        Cut::End => {}
+    });
+}
+
+/// Notes how each word of a text is spelled, the first spelling of each.
+pub(super) fn note_spelling(text: &str, into: &mut FxHashMap<Token, String>) {
+    let mut lower = String::new();
+    cut(text, |cut| {
+        if let Cut::Word(text) = cut {
+            into.entry(word(lowered(text, &mut lower))).or_insert_with(|| text.to_owned());
+        }
+    });
+}
+
+fn lowered<'l>(text: &str, lower: &'l mut String) -> &'l str {
+    lower.clear();
+    lower.extend(text.chars().flat_map(char::to_lowercase));
+    lower
+}
+
+enum Cut<'t> {
+    Word(&'t str),
+    Comma,
+    End,
+}
+
+/// Visits the words of a text, its commas and the ends of its sentences.
+fn cut<'t>(text: &'t str, mut visit: impl FnMut(Cut<'t>)) {
     let text = &text[..text.floor_char_boundary(MOST_BYTES)];
-    let mut characters = text.chars().peekable();
-    while let Some(c) = characters.next() {
-        let after = characters.peek().copied().unwrap_or(' ');
+    let mut start = None;
+    let mut characters = text.char_indices().peekable();
+    while let Some((at, c)) = characters.next() {
+        let after = characters.peek().map_or(' ', |next| next.1);
+        let joins = start.is_some() && matches!(c, '-' | '\'' | '.') && after.is_alphanumeric();
+        if !is_unspaced(c) && (c.is_alphanumeric() || c == '_' || joins) {
+            start.get_or_insert(at);
+            continue;
+        }
+        if let Some(start) = start.take() {
+            visit(Cut::Word(&text[start..at]));
+        }
         match c {
-            _ if is_unspaced(c) => {
-                cursor.end_word();
-                cursor.lower.push(c);
-                cursor.end_word();
-            }
-            _ if c.is_alphanumeric() || c == '_' => cursor.lower.extend(c.to_lowercase()),
-            '-' | '\'' | '.' if !cursor.lower.is_empty() && after.is_alphanumeric() => cursor.lower.push(c),
-            ',' | ':' => {
-                cursor.end_word();
-                cursor.into.push(COMMA);
-            }
-            '\n' | '.' | '!' | '?' | ';' => cursor.end_sentence(),
-            _ => cursor.end_word(),
+            _ if is_unspaced(c) => visit(Cut::Word(&text[at..at + c.len_utf8()])),
+            ',' | ':' => visit(Cut::Comma),
+            '\n' | '.' | '!' | '?' | ';' => visit(Cut::End),
+            _ => {}
         }
     }
-    cursor.end_sentence();
-}
-
-struct Cursor<'a> {
-    lower: String,
-    into: &'a mut Vec<Token>,
-}
-
-impl Cursor<'_> {
-    fn end_word(&mut self) {
-        if !self.lower.is_empty() {
-            self.into.push(word(&self.lower));
-            self.lower.clear();
-        }
+    if let Some(start) = start {
+        visit(Cut::Word(&text[start..]));
     }
-
-    fn end_sentence(&mut self) {
-        self.end_word();
-        if self.into.last().is_some_and(|last| *last != END) {
-            self.into.push(END);
-        }
-    }
+    visit(Cut::End);
 }
 
 /// The words of a msgpack value; a map or list is read as lines of name and value.

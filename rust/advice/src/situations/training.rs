@@ -23,7 +23,7 @@ const MOST_OWN: usize = 8;
 const MOST_NEAR: usize = 6;
 const MOST_OTHERS: usize = 28;
 /// The weight of the last action of a failed run.
-const FAILED: f32 = -0.5;
+const FAILED: f32 = -0.3;
 /// The largest weight of a run that was better than most of its kind, short of a success.
 const PARTIAL: f32 = 0.7;
 
@@ -85,11 +85,15 @@ fn form_counts(kept: &KeptRuns) -> FxHashMap<u64, u32> {
     counts
 }
 
-/// The weight of each run: 1 for a success, less for a share above the mean of its kind, nothing for an unknown one.
+/// The weight of each run: 1 for a success, less for a share above the mean of its kind. A run that achieved nothing, and
+/// was not as long as the longest of its kind, ended by its last action: that one is to be avoided.
 fn run_weights(kept: &KeptRuns, kinds: &TaskKinds) -> Vec<f32> {
     let mut means: FxHashMap<Option<u64>, (f32, f32)> = FxHashMap::default();
+    let mut longest: FxHashMap<Option<u64>, usize> = FxHashMap::default();
     let kind_of = |run: &KeptRun| kinds.of(kept.texts.get(run.task));
     for run in &kept.runs {
+        let length = longest.entry(kind_of(run)).or_default();
+        *length = run.steps.len().max(*length);
         if let Some(share) = run.share {
             let mean = means.entry(kind_of(run)).or_default();
             *mean = (mean.0 + share, mean.1 + 1.0);
@@ -102,7 +106,8 @@ fn run_weights(kept: &KeptRuns, kinds: &TaskKinds) -> Vec<f32> {
             None => 0.0,
             Some(share) if share >= 1.0 => 1.0,
             Some(share) if share > mean => PARTIAL * (share - mean) / (1.0 - mean),
-            Some(_) => FAILED,
+            Some(share) if share <= 0.0 && run.steps.len() < longest[&kind_of(run)] => FAILED,
+            Some(_) => 0.0,
         }
     };
     kept.runs.iter().map(weight).collect()

@@ -10,6 +10,8 @@ const MOST_WORDS: usize = 12;
 const LONGEST_LINE: usize = 10;
 /// Places of a value in one text that are looked at.
 const MOST_PLACES: usize = 3;
+/// Words of the longest value that is carried over.
+const MOST_VALUE_WORDS: usize = 5;
 /// Words at the beginning of a text that say what it is about.
 const HEAD: usize = 8;
 
@@ -199,10 +201,7 @@ fn add_contexts(contexts: &mut Vec<u64>, field: u64, text: &[Token], value: &[To
     let mut found = false;
     for at in places(text, value).take(MOST_PLACES) {
         found = true;
-        let left = |back: usize| u64::from(at.checked_sub(back).map_or(END, |at| text[at]));
-        contexts.push(mix(&[field, left(1)]));
-        contexts.push(mix(&[field, left(1), left(2)]));
-        contexts.push(mix(&[field, left(1), left(2), left(3)]));
+        contexts.extend(context_numbers(field, text, at));
     }
     found
 }
@@ -218,4 +217,35 @@ pub(super) fn value_contexts(situation: &Situation<'_>, value: &[Token]) -> Vec<
     contexts.sort_unstable();
     contexts.dedup();
     contexts
+}
+
+/// The values of a situation that stand beside words of these numbers, those beside the most words first.
+pub(super) fn placed_values<'s>(situation: &Situation<'s>, contexts: &[u64]) -> Vec<&'s [Token]> {
+    let mut found: Vec<(usize, &'s [Token])> = Vec::new();
+    let state = situation.state.iter().map(|(key, text)| (mix(&[STATE, u64::from(*key)]), *text));
+    for (field, text) in [(LAST, situation.last), (TASK, situation.task)].into_iter().chain(state) {
+        for at in 0..text.len() {
+            let starts = is_content(text[at]) && (at == 0 || !is_content(text[at - 1]));
+            let beside = if starts { context_numbers(field, text, at) } else { [0; 3] };
+            let shared = beside.iter().filter(|number| contexts.binary_search(number).is_ok()).count();
+            if shared > 0 {
+                let length = text[at..].iter().take_while(|token| is_content(**token)).count();
+                found.push((shared, &text[at..at + length.min(MOST_VALUE_WORDS)]));
+            }
+        }
+    }
+    found.sort_by_key(|(shared, _)| std::cmp::Reverse(*shared));
+    let mut values: Vec<&'s [Token]> = Vec::new();
+    for (_, value) in found {
+        if !values.contains(&value) {
+            values.push(value);
+        }
+    }
+    values
+}
+
+/// The words to the left of a place, by number: one, two and three of them.
+fn context_numbers(field: u64, text: &[Token], at: usize) -> [u64; 3] {
+    let left = |back: usize| u64::from(at.checked_sub(back).map_or(END, |at| text[at]));
+    [mix(&[field, left(1)]), mix(&[field, left(1), left(2)]), mix(&[field, left(1), left(2), left(3)])]
 }

@@ -10,6 +10,8 @@ use super::values::{says, value_contexts};
 const SHARPNESS: f32 = 12.0;
 /// The agreement of an equal value beside other words.
 const SAME_VALUE: f32 = 0.5;
+/// The part of a vote that a run counts for which achieved nothing.
+const LEAST_WORTH: f32 = 0.1;
 /// The agreement from which a neighbour is named for an action.
 const LEAST_AGREEMENT: f32 = 0.1;
 
@@ -22,6 +24,10 @@ struct Vote<'a> {
     contexts: Vec<Vec<u64>>,
     /// Set if the last result said the action word for word.
     said: bool,
+    /// The part of a vote that it counts for: less for a run that achieved less.
+    worth: f32,
+    /// Set for the last action of a run that achieved nothing: it speaks against the action.
+    is_fatal: bool,
     neighbour: NearSituation,
 }
 
@@ -45,6 +51,8 @@ pub(super) struct VoteShares {
     pub(super) same: f32,
     /// Votes for an action of the same form whose values stand beside the same words.
     pub(super) aligned: f32,
+    /// Votes of runs that achieved nothing and ended by this action.
+    pub(super) against: f32,
 }
 
 impl<'a> Votes<'a> {
@@ -68,6 +76,8 @@ impl<'a> Votes<'a> {
                 parsed,
                 contexts,
                 said: says(situation.last, tokens),
+                worth: worth(run.share),
+                is_fatal: run.share.is_some_and(|share| share <= 0.0) && at + 1 == run.steps.len(),
                 neighbour: *neighbour,
             }
         };
@@ -79,10 +89,13 @@ impl<'a> Votes<'a> {
         let action = hash(given.tokens);
         let mut shares = VoteShares::default();
         for vote in &self.0 {
-            if vote.action == action {
-                shares.same += vote.weight;
+            let (same, agreement) = (f32::from(u8::from(vote.action == action)), vote.agreement(given));
+            if vote.is_fatal {
+                shares.against += vote.weight * same.max(agreement);
+            } else {
+                shares.same += vote.weight * vote.worth * same;
+                shares.aligned += vote.weight * vote.worth * agreement;
             }
-            shares.aligned += vote.weight * vote.agreement(given);
         }
         shares
     }
@@ -90,7 +103,9 @@ impl<'a> Votes<'a> {
     /// The neighbours that voted for an action, the most alike first.
     pub(super) fn voters(&self, given: &GivenAction<'_>) -> Vec<NearSituation> {
         let action = hash(given.tokens);
-        let speaks = |vote: &&Vote<'_>| vote.action == action || vote.agreement(given) > LEAST_AGREEMENT;
+        let speaks = |vote: &&Vote<'_>| {
+            !vote.is_fatal && (vote.action == action || vote.agreement(given) > LEAST_AGREEMENT)
+        };
         self.0.iter().filter(speaks).map(|vote| vote.neighbour).collect()
     }
 }
@@ -111,6 +126,11 @@ impl Vote<'_> {
         };
         values.enumerate().map(of_slot).product()
     }
+}
+
+/// The share of success of a run, at least a tenth; a half if it is unknown.
+fn worth(share: Option<f32>) -> f32 {
+    share.unwrap_or(0.5).max(LEAST_WORTH)
 }
 
 /// The shared part of two sorted lists.
