@@ -459,7 +459,7 @@ class Memory:
 
         Keywords as `recall`. `state` is what the agent sees now: a text or a mapping. Each tool, "<finish>" among
         them, has its probability, the reasons for it, and the arguments that the task, the context and the steps so
-        far decide. Where recorded actions are texts, those of the nearest situations are proposed too, with the values
+        far decide. The text actions of the nearest situations are proposed too, with the values
         of this one. Learned from successes; the first question of a namespace fits the models. With the id of an open
         episode the answer is a receipt of it. Raises `ValidationError` for a `limit` outside 1..100, or for a task,
         step or state that breaks its limits.

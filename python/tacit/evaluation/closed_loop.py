@@ -267,7 +267,7 @@ def record_gold(environment: Environment, task: str, seed: int) -> Episode | Non
 
 
 def run_of(episode: Episode) -> RecordedRun:
-    """What the scripted arms read of an episode."""
+    """An episode as the scripted arms read it."""
     steps = []
     for at, step in enumerate(episode.steps):
         said = [str(episode.steps[at - 1].output)] if at else []

@@ -11,7 +11,7 @@ from ..registry import Registry
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What an environment says: the task's text on `reset`, then the result of the last action.
+    """An answer of an environment: the task's text on `reset`, then the result of the last action.
 
     `state` holds what the agent can see now, by name (a look around, an inventory). `actions` are those that are
     possible now; `None` means that the environment does not say. `score` is that of the whole attempt so far.
