@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -82,5 +83,6 @@ def _tokens(path: Path | None) -> dict[str, str]:
 def _install(host: str, database: str | None, namespace: str) -> None:
     from ..serve.install import enter
 
-    change = enter(host, database, namespace)
+    # The host may run without the variable that names the memory here.
+    change = enter(host, database or os.environ.get("TACIT_DB"), namespace)
     note(change)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,7 +48,13 @@ def setup(
     home = Path.home()
     chosen = configured(database)
     agents = [agent for agent in agent_folders(home) if agent.folder.parent.is_dir()]
-    changes = [wired(settings_path(agent.name, home), database=database, remove=remove) for agent in agents]
+    # The host may run without the variable that names the memory here.
+    named = database or os.environ.get("TACIT_DB")
+    if named is not None and "://" not in named:
+        named = str(Path(named).expanduser().absolute())
+    changes = [
+        wired(agent.name, settings_path(agent.name, home), database=named, remove=remove) for agent in agents
+    ]
     counts: dict[str, SessionCount] = {}
     fixes: list[Pattern] = []
     if not (remove or dry_run or skip_import):

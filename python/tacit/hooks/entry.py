@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..config import Configuration
     from ..memory import Memory
     from .events import HookEvent
 
@@ -57,7 +58,7 @@ def answered(given: dict[str, Any]) -> dict[str, Any] | None:
         text = _advice(memory, event)
     if not text:
         return None
-    _note(chosen.database, event, text)
+    _note(chosen, event, text)
     return {"hookSpecificOutput": {"hookEventName": event.name, "additionalContext": text}}
 
 
@@ -96,7 +97,11 @@ def seen_path(database: str) -> Path:
     return journal_of(database).path.with_suffix(".seen.json")
 
 
-def _note(database: str, event: HookEvent, text: str) -> None:
+def _note(chosen: Configuration, event: HookEvent, text: str) -> None:
+    """Writes the answer to the journal, without secrets: a prompt may hold one."""
+    import msgspec
+
+    from ..redaction import open_redactor
     from .journal import journal_of
 
     entry = {
@@ -107,7 +112,9 @@ def _note(database: str, event: HookEvent, text: str) -> None:
         "asked": (event.prompt or event.error)[:200],
         "said": text,
     }
-    journal_of(database).add(entry)
+    path = None if "://" in chosen.database else Path(chosen.database).expanduser()
+    redacted, _ = open_redactor(chosen.settings.redactor, path).redact(msgspec.msgpack.encode(entry))
+    journal_of(chosen.database).add(msgspec.msgpack.decode(redacted))
 
 
 def _note_failure(error: Exception) -> None:

@@ -17,7 +17,7 @@ def namespace_of(folder: str | Path) -> str:
         >>> namespace_of("/nowhere/shop").startswith("shop-")
         True
     """
-    path = Path(folder).expanduser()
+    path = Path(folder).expanduser().resolve()
     root = _common_folder(path) or path
     name = _ODD.sub("-", root.name).strip("-") or "root"
     return f"{name[:80]}-{hashlib.sha256(str(root).encode()).hexdigest()[:8]}"

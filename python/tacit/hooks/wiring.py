@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,22 @@ from ..errors import ValidationError
 
 _MARK = "-m tacit.hooks"
 _TIMEOUT_S = 10
-_EVENTS: tuple[tuple[str, bool, bool], ...] = (
-    ("SessionStart", False, True),
-    ("UserPromptSubmit", False, False),
-    ("PostToolUseFailure", True, False),
-    ("Stop", False, True),
-    ("SessionEnd", False, True),
-)
-"""Each event, whether it is about tools, and whether the host need not wait for its answer."""
+_EVENTS: Mapping[str, tuple[tuple[str, bool, bool], ...]] = {
+    "claude-code": (
+        ("SessionStart", False, True),
+        ("UserPromptSubmit", False, False),
+        ("PostToolUseFailure", True, False),
+        ("Stop", False, True),
+        ("SessionEnd", False, True),
+    ),
+    "codex": (
+        ("SessionStart", False, False),
+        ("UserPromptSubmit", False, False),
+        ("PostToolUse", True, False),
+        ("Stop", False, False),
+    ),
+}
+"""Each event of a host, whether it is about tools, and whether the host need not wait for its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +65,7 @@ def settings_path(host: str, home: Path) -> Path:
     return Path(os.environ.get("CLAUDE_CONFIG_DIR") or home / ".claude") / "settings.json"
 
 
-def wired(path: Path, *, database: str | None, remove: bool = False) -> Wiring:
+def wired(host: str, path: Path, *, database: str | None, remove: bool = False) -> Wiring:
     """The settings with the hooks entered once, or without them. Everything else stays as it is.
 
     Raises `ValidationError` for a file that is no JSON object: it is left alone.
@@ -67,7 +76,7 @@ def wired(path: Path, *, database: str | None, remove: bool = False) -> Wiring:
         raise ValidationError("hooks", "an object of lists", str(path))
     kept = {name: [entry for entry in entries if not _is_ours(entry)] for name, entries in hooks.items()}
     if not remove:
-        for name, is_of_tools, is_async in _EVENTS:
+        for name, is_of_tools, is_async in _EVENTS[host]:
             mine, there = _entry(database, is_of_tools, is_async), hooks.get(name, [])
             if mine in there:
                 kept[name] = [entry for entry in there if entry == mine or not _is_ours(entry)]

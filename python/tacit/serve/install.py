@@ -90,10 +90,11 @@ def _enter_toml(path: Path, command: dict[str, Any]) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Replaces a file in one step; the one before stays beside it."""
+    """Replaces a file in one step; the first one stays beside it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    if path.exists():
-        shutil.copy2(path, path.with_name(path.name + ".bak"))
+    copy = path.with_name(path.name + ".bak")
+    if path.exists() and not copy.exists():
+        shutil.copy2(path, copy)
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     fresh.write_text(text)
     if path.exists():

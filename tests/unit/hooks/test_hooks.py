@@ -111,6 +111,21 @@ def test_after_setup_the_next_prompt_is_told_what_worked(home: Home) -> None:
     assert "PostToolUseFailure" in said
 
 
+def test_the_journal_holds_no_secret_and_the_settings_name_the_memory(home: Home) -> None:
+    home.session("one", *DEPLOYS)
+    home.run("tacit", "setup")
+    settings = (home.path / ".claude" / "settings.json").read_text()
+    assert f"TACIT_DB={home.database}" in settings
+    key = "AKIA" + "Q7ZP2M4X9RTW3B6K"
+    assert home.hook("UserPromptSubmit", prompt=f"Deploy the service d to staging with {key}") is not None
+    written = journal_of(str(home.database)).path.read_text()
+    assert "Deploy the service d" in written
+    assert key not in written
+    link = home.path / "link"
+    link.symlink_to(home.repository)
+    assert home.hook("UserPromptSubmit", prompt="Deploy the service d to staging", cwd=str(link)) is not None
+
+
 def test_hooks_are_silent_where_nothing_is_known(home: Home) -> None:
     assert home.hook("UserPromptSubmit", prompt="Deploy") is None
     assert not home.database.exists()
@@ -180,7 +195,7 @@ def test_settings_that_are_no_json_are_left_alone(tmp_path: Path) -> None:
     for text in ("{", "[]", '{"hooks": []}', '{"hooks": {"Stop": {}}}'):
         path.write_text(text)
         with pytest.raises(ValidationError):
-            wired(path, database=None)
+            wired("claude-code", path, database=None)
         assert path.read_text() == text
 
 
