@@ -184,7 +184,8 @@ mod tests {
     fn a_map_tells_which_way_is_nearer() {
         let map = read(
             "The map reads.\nThe hall connects to the attic, cellar and porch.\nThe porch connects to the steam room.\n\
-             The cellar connects to the hall.\nThe attic connects to the hall.",
+             The cellar connects to the hall.\nThe steam room connects to the porch and the laundry.\n\
+             The laundry connects to the steam room.",
         );
         let task = read("Fetch the coin from the steam room");
         let look =
