@@ -457,7 +457,7 @@ def test_a_reader_behind_the_horizon_is_rebuilt_and_answers_like_a_fresh_one(tmp
             with memory.episode(f"cancel order {number}", domain="retail") as episode:
                 episode.log("cancel_order", output="ok")
                 episode.succeed()
-        assert len(memory.recall("cancel order").hits) == 5
+        assert memory.recall("cancel order").hits[0].near_copies == 5
         script = """
         from tacit import Memory
         with Memory(path) as memory:
@@ -477,7 +477,7 @@ def test_a_reader_behind_the_horizon_is_rebuilt_and_answers_like_a_fresh_one(tmp
         with Memory(path) as fresh:
             assert found == [hit.episode_id for hit in fresh.recall("cancel order", limit=10).hits]
             assert memory.patterns() == fresh.patterns()
-        assert len(found) == 5
+        assert len(found) == 2
 
 
 def test_forgotten_text_is_in_no_file_once_the_store_is_closed(tmp_path: Path) -> None:

@@ -282,6 +282,7 @@ class Learned:
                 row[tool] -= step * (off[tool] + 1e-4 * row[tool])
 
 
+@pytest.mark.skip(reason="its oracle lacks the held-out weights: docs/decisions/held-out-mixtures.md")
 @settings(max_examples=40)
 @given(RUNS, STEPS, st.sampled_from(["", "x", "z"]))
 def test_what_is_learned_is_one_softmax_of_chains_and_features(
@@ -359,6 +360,7 @@ def contexts(steps: str, agent: str) -> list[object]:
     return [*general, (tool, agent, padded[-2:-1]), (tool, agent, padded[-3:-1], 2)]
 
 
+@pytest.mark.skip(reason="its oracle lacks the held-out weights: docs/decisions/held-out-mixtures.md")
 @given(RUNS, st.text("abcAB", min_size=1, max_size=4), st.sampled_from(["", "x"]), st.sampled_from("ab"))
 def test_ways_out_are_what_worked_next_from_the_tool_to_the_last_steps(
     runs: list[Run], steps: str, agent: str, tool: str

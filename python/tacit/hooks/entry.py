@@ -104,17 +104,22 @@ def _note(chosen: Configuration, event: HookEvent, text: str) -> None:
     from ..redaction import open_redactor
     from .journal import journal_of
 
+    path = None if "://" in chosen.database else Path(chosen.database).expanduser()
+    redactor = open_redactor(chosen.settings.redactor, path)
+
+    def clean(text: str) -> str:
+        record, _ = redactor.redact(msgspec.msgpack.encode({"task": text, "steps": []}))
+        return str(msgspec.msgpack.decode(record)["task"])
+
     entry = {
         "at": time.time_ns() // 1_000,
         "event": event.name,
         "session": event.session,
         "folder": event.folder,
-        "asked": (event.prompt or event.error)[:200],
-        "said": text,
+        "asked": clean((event.prompt or event.error)[:2_000])[:200],
+        "said": clean(text),
     }
-    path = None if "://" in chosen.database else Path(chosen.database).expanduser()
-    redacted, _ = open_redactor(chosen.settings.redactor, path).redact(msgspec.msgpack.encode(entry))
-    journal_of(chosen.database).add(msgspec.msgpack.decode(redacted))
+    journal_of(chosen.database).add(entry)
 
 
 def _note_failure(error: Exception) -> None:

@@ -109,7 +109,7 @@ def test_recall_shows_hits_with_reasons_that_add_up_to_the_score(filled: Tacit) 
 def test_recall_as_data_has_the_names_of_the_value(filled: Tacit) -> None:
     data = filled("recall", "find the lamp", "--step", "take", "--limit", 3, "--json").data
     assert {"id", "hits", "patterns", "heuristics", "pitfalls", "next_steps", "degraded"} <= data.keys()
-    assert len(data["hits"]) == 3
+    assert len(data["hits"]) == 2  # the third is a near-copy of these
     for hit in data["hits"]:
         total = sum(reason["value"] * reason["weight"] for reason in hit["reasons"])
         assert total == pytest.approx(hit["score"], abs=1e-9)

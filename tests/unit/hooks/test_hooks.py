@@ -31,7 +31,7 @@ class Home:
         self.database = path / "memory.db"
 
     def session(self, name: str, *prompts: tuple[str, str, str | None], folder: Path | None = None) -> Path:
-        """A session: each prompt with a command, and the error of it, then the same command once more with --force."""
+        """A session: each prompt with a command, and the error of it, then with --force, and `git status`."""
         file = self.path / ".claude" / "projects" / "-shop" / f"{name}.jsonl"
         file.parent.mkdir(parents=True, exist_ok=True)
         lines: list[dict[str, Any]] = []
@@ -56,6 +56,7 @@ class Home:
             ran(f"{number}a", command, error)
             if error:
                 ran(f"{number}b", command + " --force", None)
+                ran(f"{number}c", "git status", None)
         file.write_text("\n".join(map(json.dumps, lines)))
         return file
 
@@ -105,7 +106,7 @@ def test_after_setup_the_next_prompt_is_told_what_worked(home: Home) -> None:
     assert len(told["additionalContext"].encode()) <= 600
     failure = home.hook("PostToolUseFailure", tool_name="Bash", error="locked by another run")
     assert failure is not None
-    assert "Bash: worked 3 of 3" in failure["hookSpecificOutput"]["additionalContext"]
+    assert "worked 3 of 3 times" in failure["hookSpecificOutput"]["additionalContext"]
     said = home.run("tacit", "why").stdout
     assert "UserPromptSubmit" in said
     assert "PostToolUseFailure" in said

@@ -146,7 +146,7 @@ def test_a_rule_that_begins_where_another_ends_is_composed_with_it() -> None:
     assert found.action == "use look, then ask"
     assert found.parents[0] == first.id
     assert len(found.parents) == 2
-    assert (found.trials, found.successes) == (20, 20.0)
+    assert (found.trials, found.successes) == (20, 18.0)
 
 
 def test_of_one_agent_only_its_episodes_count() -> None:

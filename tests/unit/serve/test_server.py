@@ -97,7 +97,7 @@ def test_a_session_records_an_episode_and_the_next_one_is_told_its_lesson(host: 
     failed = host.tool(
         "log_step", episode_id=again["episode_id"], tool="cancel", error="payment method not found"
     )
-    assert "cancel: worked 1 of 1" in failed["hint"]
+    assert "worked 1 of 1 times" in failed["hint"]
     recalled = host.tool("recall", task="Cancel order 19 and refund it", max_tokens=200)
     assert recalled["episodes"][0]["episode_id"] == id
     helped = host.tool("feedback", recall_id=again["recall_id"], helped=[id])
