@@ -44,7 +44,7 @@ class Chooser:
                 RankedAction(
                     action=actions[row.given],
                     probability=row.probability,
-                    reasons=tuple(Reason(*reason) for reason in row.reasons),
+                    reasons=tuple(Reason(signal, value, weight) for signal, value, weight in row.reasons),
                     episodes=tuple(as_text(id) for id in row.episodes),
                 )
                 for row in rows
