@@ -133,6 +133,9 @@ def _say(
             console.say(
                 f"  sessions  {count.sessions:,} read: {count.imported:,} prompts new, {count.unchanged:,} known"
             )
+            if count.namespaces:
+                names = ", ".join(sorted(count.namespaces))
+                console.say(Text(f"  learned   in the namespaces {names}", overflow="fold"))
         verb = "taken out of" if remove else "entered in"
         done = "unchanged in" if change.text is None else f"would be {verb}" if dry_run else verb
         console.say(Text(f"  hooks     {done} {change.path}", overflow="fold"))

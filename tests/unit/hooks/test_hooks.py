@@ -98,6 +98,7 @@ def test_after_setup_the_next_prompt_is_told_what_worked(home: Home) -> None:
     assert done.returncode == 0, done.stderr
     assert "1 read: 3 prompts new, 0 known" in done.stdout
     assert "entered in" in done.stdout
+    assert namespace_of(home.repository) in done.stdout.replace("\n", "")
     answer = home.hook("UserPromptSubmit", prompt="Deploy the service d to staging")
     assert answer is not None
     told = answer["hookSpecificOutput"]
