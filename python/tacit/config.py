@@ -434,8 +434,14 @@ def _nearest(name: str, known: Iterator[str]) -> list[str]:
     return get_close_matches(name, list(known), n=1, cutoff=0.0)
 
 
-def default_database(environment: Mapping[str, str]) -> Path:
+def named_database() -> str | None:
+    """The database that the environment names; `None` if it names none."""
+    return os.environ.get("TACIT_DB") or None
+
+
+def default_database(environment: Mapping[str, str] | None = None) -> Path:
     """`tacit/memory.db` in the platform's folder for a user's data."""
+    environment = os.environ if environment is None else environment
     if sys.platform == "win32":
         base = environment.get("LOCALAPPDATA") or os.path.expanduser("~/AppData/Local")
     elif sys.platform == "darwin":

@@ -144,8 +144,18 @@ def test_the_environment_and_the_file_are_read_in_one_place() -> None:
         if isinstance(node, ast.FunctionDef)
         and re.search(r"os\.environ|getenv|\btomllib\.", ast.unparse(node))
     }
-    of_hosts = {each for each in found if each.startswith(("hooks/", "serve/install.py", "cli/se"))}
-    assert found - of_hosts == {"config.py: load", "config.py: _read_toml"}
+    of_hosts = {
+        "host_settings.py: claude_folder",
+        "host_settings.py: codex_folder",
+        "serve/install.py: _enter_toml",
+    }
+    assert found - of_hosts == {
+        "config.py: load",
+        "config.py: _read_toml",
+        "config.py: named_database",
+        "config.py: default_database",
+    }
+    assert of_hosts < found
 
 
 # --- the page ---

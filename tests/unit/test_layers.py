@@ -42,7 +42,7 @@ FLOORS = [
     {"current_episode", "judging"},
     {"recorder"},
     {"aio"},
-    {"importers", "transfer"},
+    {"importers", "transfer", "host_settings"},
     {"evaluation", "testing", "tools"},
     {"demo", "serve", "mcp", "hooks", "dashboard", "integrations"},
     {"cli"},

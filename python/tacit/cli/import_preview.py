@@ -8,9 +8,8 @@ from itertools import islice
 from rich.text import Text
 
 from ..config import Limits
-from ..importers import Entry, Importer, Refusal, importer_for, importers
-from ..importers.detecting import files_of
-from ..importers.source import Source
+from ..importers import Entry, Importer, Refusal
+from ..importers.detecting import files_of, form_name, importer_of
 from . import console
 
 _SHOWN_STEPS = 5
@@ -35,15 +34,8 @@ def show_first_runs(paths: list[str], form: str | Importer, *, as_json: bool) ->
 
 def _first_runs(path: str, form: str | Importer) -> Iterator[tuple[str, str, Entry | Refusal | None]]:
     for source in files_of(path, Limits()):
-        importer = _importer(form, source)
-        name = getattr(importer, "name", None) or importers.name_of(importer)
-        yield source.path, name, next(iter(importer.read(source)), None)
-
-
-def _importer(form: str | Importer, source: Source) -> Importer:
-    if not isinstance(form, str):
-        return form
-    return importer_for(source) if form == "auto" else importers.create(form)
+        importer = importer_of(form, source)
+        yield source.path, form_name(importer), next(iter(importer.read(source)), None)
 
 
 def _say_run(entry: Entry) -> None:

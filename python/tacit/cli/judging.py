@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from ..model.episode import Outcome
 from . import console
-from .options import AsJson, Database, Namespace, memory_at
+from .options import AsJson, Database, Namespace, memory_at, outcome_named
 
 _OUTCOMES = ("success", "partial", "failure", "unknown")
 _NO_REASON = "judged a failure"
@@ -31,7 +30,9 @@ def judge(
     The newest verdict holds; `unknown` withdraws it. Everything that was learned from the episode follows. The verdict
     of an open episode takes effect at its end.
     """
-    verdict = _outcome(outcome, note)
+    if outcome not in _OUTCOMES:
+        raise typer.BadParameter(f"must be one of {', '.join(_OUTCOMES)}", param_hint="OUTCOME")
+    verdict = outcome_named(outcome, note, no_reason=_NO_REASON)
     with memory_at(database, namespace, writes=True) as memory:
         learned = memory.judge(episode_id, verdict, by=by)
     if as_json:
@@ -45,16 +46,3 @@ def judge(
         console.say(f"{console.outcome_name(verdict.kind)}{reward}")
         if learned.state == "pending":
             console.note(f"not learned from yet: {learned.problems[0]}; `tacit maintain` tries again")
-
-
-def _outcome(name: str, note: str | None) -> Outcome:
-    match name:
-        case "success":
-            return Outcome.success(note)
-        case "partial":
-            return Outcome.partial(note)
-        case "failure":
-            return Outcome.failure(note or _NO_REASON)
-        case "unknown":
-            return Outcome.unknown()
-    raise typer.BadParameter(f"must be one of {', '.join(_OUTCOMES)}", param_hint="OUTCOME")

@@ -11,6 +11,7 @@ import typer
 
 from ..config import Configuration, load
 from ..memory import Memory
+from ..model.episode import Outcome
 from .console import fail, note
 
 Database = Annotated[
@@ -45,6 +46,20 @@ def joined(words: list[str], name: str) -> str:
         fail(f"{name} must not be empty")
         raise typer.Exit(1)
     return text
+
+
+def outcome_named(kind: str, text: str | None, *, no_reason: str) -> Outcome:
+    """The outcome of a known kind; `text` is its verdict, or the reason of a failure, else `no_reason`."""
+    match kind:
+        case "success":
+            return Outcome.success(text)
+        case "partial":
+            return Outcome.partial(text)
+        case "failure":
+            return Outcome.failure(text or no_reason)
+        case "abandoned":
+            return Outcome.abandoned()
+    return Outcome.unknown()
 
 
 def configured(database: str | None) -> Configuration:

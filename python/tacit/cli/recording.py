@@ -13,7 +13,7 @@ import typer
 
 from ..model.episode import Json, Outcome
 from . import console
-from .options import AsJson, Database, Namespace, Task, joined, memory_at
+from .options import AsJson, Database, Namespace, Task, joined, memory_at, outcome_named
 
 OUTCOMES = ("success", "partial", "failure", "abandoned", "unknown")
 _NO_REASON = "ended as a failure"
@@ -299,20 +299,11 @@ def _outcome(kind: str | None, verdict: str | None, reason: str | None) -> Outco
         raise typer.BadParameter("--verdict goes with --outcome success or partial")
     if reason is not None and kind != "failure":
         raise typer.BadParameter("--reason goes with --outcome failure")
-    match kind:
-        case None:
-            return None
-        case "success":
-            return Outcome.success(verdict)
-        case "partial":
-            return Outcome.partial(verdict)
-        case "failure":
-            return Outcome.failure(reason or _NO_REASON)
-        case "abandoned":
-            return Outcome.abandoned()
-        case "unknown":
-            return Outcome.unknown()
-    raise typer.BadParameter(f"must be one of {', '.join(OUTCOMES)}", param_hint="--outcome")
+    if kind is None:
+        return None
+    if kind not in OUTCOMES:
+        raise typer.BadParameter(f"must be one of {', '.join(OUTCOMES)}", param_hint="--outcome")
+    return outcome_named(kind, verdict or reason, no_reason=_NO_REASON)
 
 
 def _say(text: str | None, data: dict[str, Any], as_json: bool) -> None:

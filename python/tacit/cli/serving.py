@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ..config import named_database
 from ..errors import ValidationError
 from ..memory import Memory
 from .console import note
@@ -84,5 +84,5 @@ def _install(host: str, database: str | None, namespace: str) -> None:
     from ..serve.install import enter
 
     # The host may run without the variable that names the memory here.
-    change = enter(host, database or os.environ.get("TACIT_DB"), namespace)
+    change = enter(host, database or named_database(), namespace)
     note(change)

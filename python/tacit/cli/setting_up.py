@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
+from ..config import named_database
 from ..memory import Memory
 from . import console
 from .options import AsJson, Database, configured
@@ -49,7 +49,7 @@ def setup(
     chosen = configured(database)
     agents = [agent for agent in agent_folders(home) if agent.folder.parent.is_dir()]
     # The host may run without the variable that names the memory here.
-    named = database or os.environ.get("TACIT_DB")
+    named = database or named_database()
     if named is not None and "://" not in named:
         named = str(Path(named).expanduser().absolute())
     changes = [

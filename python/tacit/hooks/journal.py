@@ -51,6 +51,6 @@ def journal_of(database: str) -> Journal:
     if "://" in database:
         from ..config import default_database
 
-        return Journal(default_database(os.environ).with_name("advice.jsonl"))
+        return Journal(default_database().with_name("advice.jsonl"))
     path = Path(database).expanduser()
     return Journal(path.with_name(path.name + "-advice.jsonl"))

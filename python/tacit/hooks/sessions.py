@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..host_settings import claude_folder, codex_folder
 from ..importers import Source, import_file, importer_for
 from ..importers.base import Importer
 from ..importers.forms import ClaudeCode, Codex
@@ -43,11 +44,9 @@ class SessionCount:
 
 def agent_folders(home: Path) -> tuple[AgentFolder, ...]:
     """The folders of the sessions of Claude Code and Codex: as the environment says, else below the home folder."""
-    claude = Path(os.environ.get("CLAUDE_CONFIG_DIR") or home / ".claude")
-    codex = Path(os.environ.get("CODEX_HOME") or home / ".codex")
     return (
-        AgentFolder(ClaudeCode.name, claude / "projects"),
-        AgentFolder(Codex.name, codex / "sessions"),
+        AgentFolder(ClaudeCode.name, claude_folder(home) / "projects"),
+        AgentFolder(Codex.name, codex_folder(home) / "sessions"),
     )
 
 

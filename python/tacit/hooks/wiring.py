@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shlex
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ValidationError
+from ..host_settings import (
+    claude_folder,
+    codex_folder,
+    json_settings,
+    read_json_settings,
+    replace_settings,
+)
 
 _MARK = "-m tacit.hooks"
 _TIMEOUT_S = 10
@@ -41,28 +45,17 @@ class Wiring:
     path: Path
     text: str | None
 
-    def write(self) -> Path | None:
-        """Writes the settings in one step; returns the copy of those before, `None` if there were none."""
-        if self.text is None:
-            return None
-        copy = None
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        if self.path.exists():
-            copy = self.path.with_name(self.path.name + ".bak")
-            shutil.copy2(self.path, copy)
-        fresh = self.path.with_name(f".{self.path.name}.{os.getpid()}")
-        fresh.write_text(self.text)
-        if self.path.exists():
-            shutil.copymode(self.path, fresh)
-        fresh.replace(self.path)
-        return copy
+    def write(self) -> None:
+        """Writes the settings if they change; see `replace_settings`."""
+        if self.text is not None:
+            replace_settings(self.path, self.text)
 
 
 def settings_path(host: str, home: Path) -> Path:
     """The file in which a host looks for hooks."""
     if host == "codex":
-        return Path(os.environ.get("CODEX_HOME") or home / ".codex") / "hooks.json"
-    return Path(os.environ.get("CLAUDE_CONFIG_DIR") or home / ".claude") / "settings.json"
+        return codex_folder(home) / "hooks.json"
+    return claude_folder(home) / "settings.json"
 
 
 def wired(host: str, path: Path, *, database: str | None, remove: bool = False) -> Wiring:
@@ -70,7 +63,7 @@ def wired(host: str, path: Path, *, database: str | None, remove: bool = False) 
 
     Raises `ValidationError` for a file that is no JSON object: it is left alone.
     """
-    settings = _read(path)
+    settings = read_json_settings(path)
     hooks = settings.get("hooks", {})
     if not isinstance(hooks, dict) or not all(isinstance(each, list) for each in hooks.values()):
         raise ValidationError("hooks", "an object of lists", str(path))
@@ -92,7 +85,7 @@ def wired(host: str, path: Path, *, database: str | None, remove: bool = False) 
         del changed["hooks"]
     if changed == settings:
         return Wiring(path, None)
-    return Wiring(path, json.dumps(changed, indent=2, ensure_ascii=False) + "\n")
+    return Wiring(path, json_settings(changed))
 
 
 def _entry(database: str | None, is_of_tools: bool, is_async: bool) -> dict[str, Any]:
@@ -110,15 +103,3 @@ def _is_ours(entry: object) -> bool:
     if not isinstance(hooks, list):
         return False
     return any(isinstance(hook, dict) and _MARK in str(hook.get("command")) for hook in hooks)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    if not path.exists():
-        return {}
-    try:
-        settings = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ValidationError("settings", "a file of JSON", f"{path}: {error}") from error
-    if not isinstance(settings, dict):
-        raise ValidationError("settings", "a JSON object", str(path))
-    return settings

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-
-_DEEPEST = 128
 
 
 def decoded(content: bytes) -> Any:
@@ -46,3 +45,13 @@ def _kind(value: object) -> str:
     return {list: "an array", str: "a text", bool: "true or false", type(None): "null"}.get(
         type(value), "a number"
     )
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """The value if it is an object, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def listed(value: object) -> list[Mapping[str, Any]]:
+    """The objects of a list; none of anything else."""
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []

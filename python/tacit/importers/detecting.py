@@ -40,6 +40,18 @@ def importer_for(source: Source) -> Importer:
     raise ValidationError("format", rule, f"{source.path}, which looks like {sample.describe()}")
 
 
+def importer_of(format: str | Importer, source: Source) -> Importer:
+    """The importer itself, that of a name, or with "auto" that of the source's form."""
+    if not isinstance(format, str):
+        return format
+    return importer_for(source) if format == "auto" else importers.create(format)
+
+
+def form_name(importer: Importer) -> str:
+    """The name under which a form is imported."""
+    return getattr(importer, "name", None) or importers.name_of(importer)
+
+
 def files_of(path: str | Path, limits: Limits) -> Iterator[Source]:
     """The sources behind a path: a file, the members of a zip archive, or every file of runs below a folder.
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from ..errors import ConflictError, ValidationError
 from ..model.episode import Episode, Step
 from .base import Entry, Importer, importers
-from .detecting import files_of, importer_for
+from .detecting import files_of, form_name, importer_of
 from .jsonl import Jsonl
 from .source import Refusal, Source
 
@@ -111,10 +111,10 @@ def import_file(
 
 
 def _importer(format: str | Importer, source: Source, nan_as_null: bool) -> Importer:
-    if not isinstance(format, str):
-        return format
-    importer = importer_for(source) if format == "auto" else importers.create(format)
-    return Jsonl(nan_as_null=nan_as_null) if isinstance(importer, Jsonl) else importer
+    importer = importer_of(format, source)
+    if isinstance(format, str) and isinstance(importer, Jsonl):
+        return Jsonl(nan_as_null=nan_as_null)
+    return importer
 
 
 def _chunks(entries: Iterable[Entry | Refusal]) -> Iterator[list[Entry | Refusal]]:
@@ -149,7 +149,7 @@ class _Run:
     def read(self, importer: Importer, source: Source, progress: Callable[[int, int], None] | None) -> None:
         """Imports one file, as long as there is any hope of a run in it."""
         self._files += 1
-        self._formats.add(getattr(importer, "name", None) or importers.name_of(importer))
+        self._formats.add(form_name(importer))
         replaces = self._replaces or getattr(importer, "grows", False)
         lines = runs = 0
         for chunk in _chunks(importer.read(source)):

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import ValidationError
 from ..model.episode import Episode, Outcome
-from .decoding import decoded
+from .decoding import decoded, listed
 from .run_builder import RunBuilder, microseconds_of, says_failure
 
 _CALL_TYPES = ("tool_use", "server_tool_use")
@@ -74,14 +74,14 @@ def read_messages(run: RunBuilder, messages: Iterable[Mapping[str, Any]]) -> str
 
 def _read_message(run: RunBuilder, message: Mapping[str, Any], role: object, group: str) -> None:
     at = microseconds_of(message.get("timestamp") or message.get("created_at"))
-    for call in _listed(message.get("tool_calls")):
+    for call in listed(message.get("tool_calls")):
         _openai_call(run, call, group, at)
     if isinstance(called := message.get("function_call"), Mapping):  # OpenAI's first form, without ids
         run.call(called.get("name"), parsed(called.get("arguments")), group=group, at=at)
-    for block in _listed(message.get("content")):
+    for block in listed(message.get("content")):
         _anthropic_block(run, block, group, at)
     if role in ("tool", "function"):
-        for result in _listed(message.get("tool_messages")) or (message,):
+        for result in listed(message.get("tool_messages")) or (message,):
             _openai_result(run, result, at)
 
 
@@ -157,11 +157,6 @@ def model_of(messages: Iterable[Mapping[str, Any]]) -> str | None:
     """The model that a message names; `None` if none does."""
     named = (message.get("model") for message in messages if isinstance(message, Mapping))
     return next((name for name in named if isinstance(name, str) and name), None)
-
-
-def _listed(value: object) -> tuple[Mapping[str, Any], ...]:
-    """The objects of a list."""
-    return tuple(each for each in value if isinstance(each, Mapping)) if isinstance(value, list) else ()
 
 
 def _id(call: Mapping[str, Any]) -> str | None:

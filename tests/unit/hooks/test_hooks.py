@@ -182,6 +182,7 @@ def test_setting_up_twice_changes_nothing_and_removal_leaves_only_the_memory(hom
     assert "0 prompts new" in again.stdout
     home.run("tacit", "setup", "--remove")
     assert json.loads(settings.read_text()) == mine
+    assert json.loads((settings.parent / "settings.json.bak").read_text()) == mine
 
 
 def test_a_dry_run_changes_nothing(home: Home) -> None:

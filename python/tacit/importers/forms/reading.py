@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from ...errors import ValidationError
 from ...model.episode import Episode, Outcome
 from ..base import Entry, Refusal
-from ..decoding import decoded_object
+from ..decoding import decoded_object, listed, mapping
 from ..source import Source
+
+__all__ = ["Objects", "entries_of", "listed", "mapping", "objects_of", "scored"]
 
 Objects = Iterator[tuple[int, dict[str, Any]] | Refusal]
 
@@ -40,16 +42,6 @@ def entries_of(
                 yield Entry(line, episode)
         except (ValueError, ValidationError) as error:
             yield source.refusal(line, str(error))
-
-
-def mapping(value: object) -> Mapping[str, Any]:
-    """The value if it is an object, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def listed(value: object) -> list[Mapping[str, Any]]:
-    """The objects of a list; none of anything else."""
-    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
 
 
 def scored(reward: object) -> Outcome:
