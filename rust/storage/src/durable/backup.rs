@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::durable::queries::{Connection, text};
 use crate::error::{ErrorKind, Result, StorageError};
@@ -46,21 +47,34 @@ fn sync(target: &Path) -> Result<()> {
     synced.map_err(|error| StorageError::unavailable(format!("no copy at {}: {error}", target.display())))
 }
 
+/// Numbers the drafts of this process: two threads may back up the same store.
+static DRAFTS: AtomicU64 = AtomicU64::new(0);
+
 /// Copies a store of an older schema to `NAME.schema-N.bak` beside it, before its rows are rewritten.
 ///
 /// The copy is made under another name first, so that an interrupted one is never taken for a backup. Another
-/// process may have rewritten the rows in the meantime: its backup stays.
+/// process or thread may have rewritten the rows in the meantime: its backup stays.
 pub(crate) fn back_up_schema(connection: &mut Connection, path: &Path, schema: i64) -> Result<()> {
-    let draft = with_suffix(path, &format!(".schema-{schema}.{}.tmp", std::process::id()));
+    let number = DRAFTS.fetch_add(1, Ordering::Relaxed);
+    let draft = with_suffix(path, &format!(".schema-{schema}.{}-{number}.tmp", std::process::id()));
     let _ = fs::remove_file(&draft);
-    copy_to(connection, &draft).map_err(|error| before_migration(error, &draft))?;
-    let copied = Connection::open(&draft, false)?.number("PRAGMA user_version", vec![])?;
-    if copied == schema {
-        let target = with_suffix(path, &format!(".schema-{schema}.bak"));
-        fs::rename(&draft, &target).map_err(|error| StorageError::unavailable(error.to_string()))?;
-        return sync(&target);
+    let kept = copy_to(connection, &draft).and_then(|()| keep_backup(&draft, path, schema));
+    kept.map_err(|error| {
+        let _ = fs::remove_file(&draft);
+        before_migration(error, &draft)
+    })
+}
+
+/// Gives a copy its final name, unless the rows had been rewritten before it was made.
+fn keep_backup(draft: &Path, path: &Path, schema: i64) -> Result<()> {
+    let unavailable = |error: std::io::Error| StorageError::unavailable(error.to_string());
+    let copied = Connection::open(draft, false)?.number("PRAGMA user_version", vec![])?;
+    if copied != schema {
+        return fs::remove_file(draft).map_err(unavailable);
     }
-    fs::remove_file(&draft).map_err(|error| StorageError::unavailable(error.to_string()))
+    let target = with_suffix(path, &format!(".schema-{schema}.bak"));
+    fs::rename(draft, &target).map_err(unavailable)?;
+    sync(&target)
 }
 
 fn before_migration(error: StorageError, draft: &Path) -> StorageError {

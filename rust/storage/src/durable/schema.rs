@@ -101,13 +101,12 @@ fn is_busy(error: &StorageError) -> bool {
     matches!(error.kind, ErrorKind::Unavailable { .. })
 }
 
-/// Applies each step in a transaction that records it: two processes cannot both apply one.
+/// Applies the steps that the file lacks in one transaction, which records them: two processes cannot both apply one,
+/// and no other opener sees a schema between two steps.
 fn migrate(connection: &mut Connection, migrations: &[Migration]) -> Result<()> {
-    for (number, step) in (1..).zip(migrations) {
-        connection.transaction(|inner| {
-            if version(inner)? >= number {
-                return Ok(());
-            }
+    connection.transaction(|inner| {
+        let found = version(inner)?;
+        for (number, step) in (1..).zip(migrations).skip(found as usize) {
             inner.script(step.sql)?;
             inner.execute("INSERT INTO migration VALUES (?, ?)", vec![number.into(), step.name.into()])?;
             if number == 1 {
@@ -116,10 +115,10 @@ fn migrate(connection: &mut Connection, migrations: &[Migration]) -> Result<()> 
             if let Some(rewrite) = step.rewrite {
                 rewrite(inner)?;
             }
-            inner.script(&format!("PRAGMA user_version = {number}"))
-        })?;
-    }
-    Ok(())
+            inner.script(&format!("PRAGMA user_version = {number}"))?;
+        }
+        Ok(())
+    })
 }
 
 fn identify(connection: &mut Connection) -> Result<()> {
@@ -183,40 +182,73 @@ mod tests {
         let mut copy = Connection::open(&backup, false).unwrap();
         assert_eq!(version(&mut copy).unwrap(), 2);
         assert_eq!(copy.number("SELECT count(*) FROM tombstone", vec![]).unwrap(), 0);
-        let names = std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name());
-        assert!(names.into_iter().all(|name| !name.to_str().unwrap().contains(".tmp")));
+        assert!(no_draft_in(folder.path()));
         let fresh = folder.path().join("fresh.db");
         prepare(&fresh, PATIENCE).unwrap();
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
     }
 
-    /// The name of the copy is taken by a folder: the file system refuses it as it would without room.
+    /// The name of the backup is taken by a folder: the file system refuses it as it would without room.
     #[test]
     fn a_store_that_cannot_be_backed_up_is_not_migrated() {
-        let (_folder, path) = path();
+        let (folder, path) = path();
         let mut connection = Connection::open(&path, true).unwrap();
         use_write_ahead_log(&mut connection, PATIENCE).unwrap();
         migrate(&mut connection, &MIGRATIONS[..2]).unwrap();
-        let draft = format!("{}.schema-2.{}.tmp", path.display(), std::process::id());
-        std::fs::create_dir(&draft).unwrap();
+        let taken = folder.path().join("store.db.schema-2.bak");
+        std::fs::create_dir(&taken).unwrap();
         let error = prepare(&path, PATIENCE).unwrap_err();
         assert!(error.message.contains("is backed up before it is updated"), "{error}");
         assert_eq!(version(&mut connection).unwrap(), 2);
-        std::fs::remove_dir(&draft).unwrap();
+        assert!(no_draft_in(folder.path()));
+        std::fs::remove_dir(&taken).unwrap();
         prepare(&path, PATIENCE).unwrap();
     }
 
-    #[test]
-    fn concurrent_openers_initialise_a_new_file_once() {
-        let (_folder, path) = path();
+    fn no_draft_in(folder: &Path) -> bool {
+        let names = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name());
+        names.into_iter().all(|name| !name.to_str().unwrap().contains(".tmp"))
+    }
+
+    fn prepare_at_once(path: &Path) {
+        let start = std::sync::Barrier::new(8);
+        let opened = || {
+            start.wait();
+            prepare(path, PATIENCE)
+        };
         std::thread::scope(|scope| {
-            let opened: Vec<_> = (0..4).map(|_| scope.spawn(|| prepare(&path, PATIENCE))).collect();
-            for each in opened {
-                each.join().unwrap().unwrap();
+            let openers: Vec<_> = (0..8).map(|_| scope.spawn(opened)).collect();
+            for opener in openers {
+                opener.join().unwrap().unwrap();
             }
         });
-        let mut connection = Connection::open(&path, false).unwrap();
+        let mut connection = Connection::open(path, false).unwrap();
         assert_eq!(connection.number("SELECT count(*) FROM migration", vec![]).unwrap(), NEWEST);
+        assert_eq!(connection.number("SELECT count(*) FROM meta", vec![]).unwrap(), 1);
+    }
+
+    #[test]
+    fn concurrent_openers_initialise_a_new_file_once_and_back_nothing_up() {
+        for _ in 0..10 {
+            let (folder, path) = path();
+            prepare_at_once(&path);
+            assert!(crate::durable::backup::schema_backups(&path).is_empty());
+            assert!(no_draft_in(folder.path()));
+        }
+    }
+
+    #[test]
+    fn concurrent_openers_update_an_older_file_once_and_leave_one_backup() {
+        for _ in 0..10 {
+            let (folder, path) = path();
+            let mut connection = Connection::open(&path, true).unwrap();
+            use_write_ahead_log(&mut connection, PATIENCE).unwrap();
+            migrate(&mut connection, &MIGRATIONS[..2]).unwrap();
+            drop(connection);
+            prepare_at_once(&path);
+            assert_eq!(crate::durable::backup::schema_backups(&path).len(), 1);
+            assert!(no_draft_in(folder.path()));
+        }
     }
 
     #[test]
