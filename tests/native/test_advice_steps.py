@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -18,9 +19,10 @@ from tacit.model.record import Change, EpisodeRecord
 # A step is a letter for its tool; a capital letter failed.
 Run = tuple[str, str, str]  # steps, agent ("" for none), domain
 STEPS = st.text("abcAB", max_size=6)
-RUNS = st.lists(
-    st.tuples(STEPS, st.sampled_from(["", "x", "y"]), st.sampled_from("pq")), min_size=1, max_size=7
-)
+RUN = st.tuples(STEPS, st.sampled_from(["", "x", "y"]), st.sampled_from("pq"))
+RUNS = st.lists(RUN, min_size=1, max_size=7)
+# Fewer than six tasks are not divided into folds; of more, held-out ones choose the passes and the mixture.
+FEW_RUNS, MORE_RUNS = st.lists(RUN, min_size=1, max_size=5), st.lists(RUN, min_size=6, max_size=7)
 CLASS = "refused"
 
 
@@ -89,6 +91,13 @@ def answers(advisor: Advisor, run: Run) -> dict[str | None, float]:
     for row in rows:
         assert sum(value * weight for _, value, weight in row.reasons) == pytest.approx(row.probability)
     return {row.tool: row.probability for row in rows}
+
+
+def opinions(advisor: Advisor, run: Run, member: str) -> dict[str | None, float]:
+    """The probability of each tool by one member of the mixture."""
+    rows = advisor.suggest(payload(99, run, ended=False), 100)
+    said = {row.tool: value for row in rows for signal, value, _ in row.reasons if signal == member}
+    return {row.tool: said[row.tool] for row in rows} if said else {}
 
 
 # --- the oracle of the counts -------------------------------------------------------------------
@@ -218,10 +227,11 @@ class Shuffle:
 
 
 class Learned:
-    """One softmax of chains and features by AdaGrad, an accumulator a row; drawn to equal chains by few tasks."""
+    """One softmax by AdaGrad, an accumulator a row: on chains and features, or on the features alone."""
 
-    def __init__(self, runs: list[Run]) -> None:
-        self.tools, self.tasks = tools_of(runs), len(runs)
+    def __init__(self, runs: list[Run], *, with_chains: bool = True) -> None:
+        self.tools, self.tasks, self.with_chains = tools_of(runs), len(runs), with_chains
+        self.shuffle = Shuffle()
         tasks = Counter(
             feature for run in runs for feature in set().union(*(features(at) for at, _ in positions(run)))
         )
@@ -240,7 +250,7 @@ class Learned:
 
     def answer(self, run: Run, evidence: list[dict[str | None, float]]) -> dict[str | None, float]:
         rows = [self.rows[feature] for feature in features(run) if feature in self.rows]
-        chains = list(zip(self.weights, evidence, strict=True))
+        chains = list(zip(self.weights, evidence, strict=True)) if self.with_chains else []
         return shares(
             {
                 tool: sum(weight * said[tool] for weight, said in chains) + sum(row[tool] for row in rows)
@@ -248,29 +258,32 @@ class Learned:
             }
         )
 
-    def teach(self, order: list[int]) -> None:
-        shuffle = Shuffle()
-        for _ in range(4):
+    def teach(self, passes: int) -> None:
+        for _ in range(passes):
+            order = list(range(len(self.lessons)))
             for last in range(len(order) - 1, 0, -1):
-                other = int(shuffle.share() * (last + 1))
+                other = int(self.shuffle.share() * (last + 1))
                 order[last], order[other] = order[other], order[last]
             for at in order:
                 self.visit(*self.lessons[at])
-        self.keep(self.tasks / (self.tasks + 10))
 
-    def keep(self, share: float) -> None:
-        self.weights = [1 / 7 + share * (weight - 1 / 7) for weight in self.weights]
-        self.rows = {
+    def kept(self) -> Learned:
+        """A copy that few tasks draw to equal chains without features; features alone are kept whole."""
+        share = self.tasks / (self.tasks + 10) if self.with_chains else 1.0
+        kept = copy.copy(self)
+        kept.weights = [1 / 7 + share * (weight - 1 / 7) for weight in self.weights]
+        kept.rows = {
             feature: {tool: share * weight for tool, weight in row.items()}
             for feature, row in self.rows.items()
         }
+        return kept
 
     def visit(self, run: Run, following: str | None, evidence: list[dict[str | None, float]]) -> None:
         off = self.answer(run, evidence)
         if off[following] > 0.99:
             return
         off[following] -= 1
-        for chain, said in enumerate(evidence):
+        for chain, said in enumerate(evidence if self.with_chains else []):
             slope = sum(off[tool] * said[tool] for tool in self.tools)
             self.slopes[chain] += slope * slope
             self.weights[chain] -= 0.1 * slope / math.sqrt(1 + self.slopes[chain])
@@ -282,16 +295,45 @@ class Learned:
                 row[tool] -= step * (off[tool] + 1e-4 * row[tool])
 
 
-@pytest.mark.skip(reason="its oracle lacks the held-out weights: docs/decisions/held-out-mixtures.md")
 @settings(max_examples=40)
-@given(RUNS, STEPS, st.sampled_from(["", "x", "z"]))
-def test_what_is_learned_is_one_softmax_of_chains_and_features(
+@given(FEW_RUNS, STEPS, st.sampled_from(["", "x", "z"]))
+def test_few_tasks_teach_one_softmax_of_chains_and_features_in_four_passes(
     runs: list[Run], steps: str, agent: str
 ) -> None:
     oracle, asked = Learned(runs), (steps, agent, "p")
-    oracle.teach(list(range(len(oracle.lessons))))
-    said = oracle.answer(asked, oracle.evidence(asked, counted(runs)))
-    assert answers(filled(runs, learned=True), asked) == pytest.approx(said, abs=2e-3)
+    oracle.teach(4)
+    said = oracle.kept().answer(asked, oracle.evidence(asked, counted(runs)))
+    smoothed = {tool: (probability + 1e-3) / (1 + len(said) * 1e-3) for tool, probability in said.items()}
+    assert answers(filled(runs, learned=True), asked) == pytest.approx(smoothed, abs=2e-3)
+
+
+@settings(max_examples=8)
+@given(MORE_RUNS, STEPS, st.sampled_from(["", "x", "z"]))
+def test_both_softmaxes_learn_for_one_of_the_numbers_of_passes_that_held_out_tasks_choose_from(
+    runs: list[Run], steps: str, agent: str
+) -> None:
+    asked, advisor = (steps, agent, "p"), filled(runs, learned=True)
+    for member, with_chains in (("joint", True), ("features", False)):
+        found = opinions(advisor, asked, member)
+        if not found:  # held-out tasks gave this member no weight
+            continue
+        oracle, passes, said = Learned(runs, with_chains=with_chains), 0, []
+        for checkpoint in (1, 2, 3, 4, 6, 8, 11, 15, 20):
+            oracle.teach(checkpoint - passes)
+            passes = checkpoint
+            said.append(oracle.kept().answer(asked, oracle.evidence(asked, counted(runs))))
+        assert any(found == pytest.approx(each, abs=2e-3) for each in said), member
+
+
+@given(MORE_RUNS, STEPS, st.sampled_from(["", "x", "z"]), st.sampled_from("pqr"))
+def test_equal_chains_of_all_runs_are_one_member_of_the_mixture(
+    runs: list[Run], steps: str, agent: str, domain: str
+) -> None:
+    tools, asked = tools_of(runs), (steps, agent, domain)
+    evidence = expected(asked, counted(runs), tools)
+    scores = {tool: sum(math.log(each[tool] + 1e-4) for each in evidence) / 7 for tool in tools}
+    found = opinions(filled(runs, learned=True), asked, "sequence")
+    assert found == {} or found == pytest.approx(shares(scores), rel=1e-5)
 
 
 @given(RUNS, STEPS)
@@ -327,42 +369,109 @@ def test_the_same_payloads_teach_the_same(runs: list[Run], steps: str) -> None:
 # --- fixes for errors ----------------------------------------------------------------------------
 
 
+def failures(run: Run) -> Iterator[tuple[list[object], str | None]]:
+    """The contexts of each error whose next step worked, and that step."""
+    steps, agent, _ = run
+    for at, step in enumerate(steps):
+        if step.isupper() and not steps[at + 1 : at + 2].isupper():
+            yield contexts(steps[: at + 1], agent), (steps[at + 1] if at + 1 < len(steps) else None)
+
+
+def contexts(steps: str, agent: str) -> list[object]:
+    """From general to specific: agent and steps are rare contexts, with discounts of their own."""
+    padded, tool = "^^" + steps, steps[-1].lower()
+    by_agent = (tool, agent, "agent") if agent else None
+    return [tool, (tool, CLASS), by_agent, (tool, agent, padded[-2:-1]), (tool, agent, padded[-3:-1], 2)]
+
+
+def fixes_in(runs: list[Run]) -> Counts:
+    worked: Counts = defaultdict(Counter)
+    for run in runs:
+        for levels, following in failures(run):
+            for context in levels:
+                worked[context][following] += 1
+    return worked
+
+
+def discounts(runs: list[Run]) -> list[float]:
+    """A rare context leaves as much to the general ones as predicts the errors best, each from the other runs."""
+    errors = [
+        [(Counter() if each is None else others[each], following) for each in levels]
+        for n, run in enumerate(runs)
+        for others in [fixes_in([*runs[:n], *runs[n + 1 :]])]
+        for levels, following in failures(run)
+        if following is not None
+    ]
+    if len(errors) < 20:
+        return [1, 1, 8, 8, 8]
+
+    def loss(tried: list[float]) -> float:
+        total = 0.0
+        for error in errors:
+            share = 0.01
+            for (row, following), discount in zip(error, tried, strict=True):
+                lost = discount * len(row)
+                if row and lost < math.inf:
+                    share = (row[following] + lost * share) / (row.total() + lost)
+            total -= math.log(max(share, 0.01))
+        return total / len(errors)
+
+    best = [1.0, 1.0, math.inf, math.inf, math.inf]
+    for level in (2, 3, 4, 2, 3, 4):
+        for discount in (1, 2, 4, 8, 32, math.inf):
+            tried = [*best[:level], discount, *best[level + 1 :]]
+            if loss(tried) < loss(best) - 0.002:
+                best = tried
+    return best
+
+
 def ways(runs: list[Run], steps: str, agent: str, tool: str) -> dict[str | None, float]:
     followed: Counts = defaultdict(Counter)
-    worked: Counts = defaultdict(Counter)
-    for each, who, _ in runs:
+    for each, _, _ in runs:
         for at, step in enumerate(each):
             following = each[at + 1].lower() if at + 1 < len(each) else None
             followed["all"][following] += 1
             followed[step.lower()][following] += 1
-            if step.isupper() and not each[at + 1 : at + 2].isupper():
-                for context in contexts(each[: at + 1], who):
-                    worked[context][following] += 1
     known = list(followed["all"])
     if not known:
         return {}
     share = dict.fromkeys(known, 1 / len(known))
-    rows = [
-        followed["all"],
-        followed[tool],
-        *(worked[each] for each in contexts(steps + tool.upper(), agent)),
+    worked = fixes_in(runs)
+    rows = [(followed["all"], 1.0), (followed[tool], 1.0)]
+    levels = contexts(steps + tool.upper(), agent)
+    rows += [
+        (worked[each], discount)
+        for each, discount in zip(levels, discounts(runs), strict=True)
+        if each is not None and discount < math.inf
     ]
-    for row in rows:
-        total, different = sum(row.values()), len(row)
+    for row, discount in rows:
+        total, left = row.total(), discount * len(row)
         if total:
-            share = {each: (row[each] + different * share[each]) / (total + different) for each in known}
+            share = {each: (row[each] + left * share[each]) / (total + left) for each in known}
     return share
 
 
-def contexts(steps: str, agent: str) -> list[object]:
-    padded, tool = "^^" + steps, steps[-1].lower()
-    general = [tool, (tool, CLASS)] + ([(tool, agent)] if agent else [])
-    return [*general, (tool, agent, padded[-2:-1]), (tool, agent, padded[-3:-1], 2)]
+MANY_ERRORS = st.lists(
+    st.tuples(
+        st.lists(st.sampled_from(["aAb", "bAa", "aBa", "bBb", "Ab", "Bc"]), min_size=2, max_size=3).map(
+            "".join
+        ),
+        st.sampled_from(["", "x", "y"]),
+        st.just("p"),
+    ),
+    min_size=10,
+    max_size=14,
+)
 
 
-@pytest.mark.skip(reason="its oracle lacks the held-out weights: docs/decisions/held-out-mixtures.md")
-@given(RUNS, st.text("abcAB", min_size=1, max_size=4), st.sampled_from(["", "x"]), st.sampled_from("ab"))
-def test_ways_out_are_what_worked_next_from_the_tool_to_the_last_steps(
+@settings(max_examples=60)
+@given(
+    RUNS | MANY_ERRORS,
+    st.text("abcAB", min_size=1, max_size=4),
+    st.sampled_from(["", "x"]),
+    st.sampled_from("ab"),
+)
+def test_fixes_are_steps_that_worked_next_from_the_tool_to_the_last_steps(
     runs: list[Run], steps: str, agent: str, tool: str
 ) -> None:
     rows = filled(runs).recover(payload(99, (steps + tool.upper(), agent, "p"), ended=False), tool, CLASS, 9)

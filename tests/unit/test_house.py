@@ -58,3 +58,9 @@ def test_every_rust_file_is_in_a_module(crate: str) -> None:
     sources = set((ROOT / "rust" / crate / "src").rglob("*.rs"))
     declared = {path for source in sources for path in declared_modules(source)}
     assert {path for path in sources - declared if path.name != "lib.rs"} == set()
+
+
+def test_no_test_is_skipped_for_good() -> None:
+    marked = re.compile(r"\bmark\.skip\(|#\[ignore|\bxfail\(")
+    sources = [path for path in tracked() if path.suffix in {".py", ".rs"} and path != Path(__file__)]
+    assert [path for path in sources if marked.search(path.read_text())] == []
