@@ -41,7 +41,7 @@ def suggest(
     agent: Agent = None,
     limit: Limit = 5,
     database: Database = None,
-    namespace: Namespace = "default",
+    namespace: Namespace = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask for the next step, after the steps so far."""
@@ -74,7 +74,7 @@ def recover(
     agent: Agent = None,
     limit: Limit = 5,
     database: Database = None,
-    namespace: Namespace = "default",
+    namespace: Namespace = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask for fixes for an error."""
@@ -109,7 +109,7 @@ def predict(
     domain: Domain = None,
     agent: Agent = None,
     database: Database = None,
-    namespace: Namespace = "default",
+    namespace: Namespace = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask how a task will go: the odds of success, expected steps and reward."""
@@ -133,7 +133,7 @@ def playbook(
         int, typer.Option("--limit", metavar="N", min=1, max=100, help="Episodes named at most.")
     ] = 5,
     database: Database = None,
-    namespace: Namespace = "default",
+    namespace: Namespace = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask for one plan, merged from the successes most like the task."""

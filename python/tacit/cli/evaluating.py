@@ -121,7 +121,7 @@ def evaluate(
         ),
     ] = "20",
     database: Database = None,
-    namespace: Namespace = "default",
+    namespace: Namespace = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure how much a memory helps.
@@ -170,7 +170,7 @@ def _viewed(datasets: tuple[Dataset, ...], without: str, leave_out: str) -> Iter
         yield dataset.leaving_out(leave_out) if leave_out else dataset
 
 
-def _datasets(files: list[str], database: str | None, namespace: str) -> tuple[Dataset, ...]:
+def _datasets(files: list[str], database: str | None, namespace: str | None) -> tuple[Dataset, ...]:
     from ..evaluation import load_file, load_memory
 
     if files and database is not None:

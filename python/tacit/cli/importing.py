@@ -19,7 +19,7 @@ from ..model.pattern import Cluster, Pattern
 from . import console
 from .import_preview import show_first_runs
 from .looking import note_left_out
-from .options import AsJson, Database, Namespace, memory_at
+from .options import DEFAULT_NAMESPACE, AsJson, Database, WrittenNamespace, memory_at, own_namespace
 from .tables import cluster_table, pattern_table
 
 KINDS = ("error_recovery", "tool_sequence", "decision_point", "context_pattern")
@@ -76,7 +76,7 @@ def import_files(
         typer.Option("--nan-as-null", help="Read NaN and Infinity as null instead of refusing the line."),
     ] = False,
     database: Database = None,
-    namespace: Namespace = "default",
+    namespace: WrittenNamespace = "default",
     as_json: AsJson = False,
 ) -> None:
     """Import recorded runs and learn from them.
@@ -122,7 +122,7 @@ def import_files(
             _say_learned(memory, learned)
             _say_plans(plans)
             if plans or any(learned.values()):
-                _note_next("" if database is None else f" --db {shlex.quote(database)}")
+                _note_next(_options_of(memory, database))
     if not any(each.imported or each.unchanged for each in summaries):
         raise typer.Exit(1)
 
@@ -207,6 +207,13 @@ def _say_plans(plans: tuple[Cluster, ...]) -> None:
     if plans:
         console.say("The most common plans of successes:", "", cluster_table(plans), "")
         note_left_out(plans[0])
+
+
+def _options_of(memory: Memory, database: str | None) -> str:
+    """The options with which further commands find what was imported."""
+    named = "" if database is None else f" --db {shlex.quote(database)}"
+    usual = own_namespace(memory) or DEFAULT_NAMESPACE
+    return named if memory.namespace == usual else f"{named} --namespace {shlex.quote(memory.namespace)}"
 
 
 def _note_next(where: str) -> None:

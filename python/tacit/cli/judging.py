@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from . import console
-from .options import AsJson, Database, Namespace, memory_at, outcome_named
+from .options import AsJson, Database, IdNamespace, memory_at, outcome_named
 
 _OUTCOMES = ("success", "partial", "failure", "unknown")
 _NO_REASON = "judged a failure"
@@ -22,7 +22,7 @@ def judge(
         typer.Option("--note", metavar="TEXT", help="The verdict in words, or the reason of a failure."),
     ] = None,
     database: Database = None,
-    namespace: Namespace = "default",
+    namespace: IdNamespace = None,
     as_json: AsJson = False,
 ) -> None:
     """Give an episode its verdict, or another one.
@@ -33,7 +33,7 @@ def judge(
     if outcome not in _OUTCOMES:
         raise typer.BadParameter(f"must be one of {', '.join(_OUTCOMES)}", param_hint="OUTCOME")
     verdict = outcome_named(outcome, note, no_reason=_NO_REASON)
-    with memory_at(database, namespace, writes=True) as memory:
+    with memory_at(database, namespace, of=episode_id, writes=True) as memory:
         learned = memory.judge(episode_id, verdict, by=by)
     if as_json:
         console.say_json({"episode_id": learned.episode_id, "state": learned.state, "reward": learned.reward})

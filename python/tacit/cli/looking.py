@@ -15,7 +15,7 @@ from rich.text import Text
 from ..model.episode import Episode, Reflection, Reward, Step
 from ..model.pattern import Cluster
 from . import console
-from .options import Agent, AsJson, Database, Domain, Namespace, memory_at, note_nothing
+from .options import DEFAULT_NAMESPACE, Agent, AsJson, Database, Domain, Namespace, memory_at, note_nothing
 from .tables import cluster_table, pattern_table
 
 KINDS = ("tool_sequence", "decision_point", "error_recovery", "context_pattern", "cluster", "heuristic")
@@ -40,7 +40,7 @@ def episodes(
         typer.Option("--open", help="Episodes that have not ended, of every process; without other filters."),
     ] = False,
     database: Database = None,
-    namespace: Namespace = "default",
+    namespace: Namespace = None,
     as_json: AsJson = False,
 ) -> None:
     """List episodes, newest first."""
@@ -98,7 +98,7 @@ def show(
 
     Its id is enough, whichever namespace it is in.
     """
-    with memory_at(database) as memory:
+    with memory_at(database, of=episode_id) as memory:
         episode = memory.get(episode_id)
         score = memory.score(episode)
         if as_json:
@@ -245,7 +245,7 @@ def patterns(
         int, typer.Option("--limit", metavar="N", min=1, max=10_000, help="Patterns at most.")
     ] = 20,
     database: Database = None,
-    namespace: Namespace = "default",
+    namespace: Namespace = None,
     as_json: AsJson = False,
 ) -> None:
     """List patterns with their evidence.
@@ -274,7 +274,7 @@ def clusters(
         int, typer.Option("--limit", metavar="N", min=1, max=10_000, help="Clusters at most.")
     ] = 10,
     database: Database = None,
-    namespace: Namespace = "default",
+    namespace: Namespace = None,
     as_json: AsJson = False,
 ) -> None:
     """List clusters: the typical plans of past successes.
@@ -304,7 +304,7 @@ def stats(database: Database = None, as_json: AsJson = False) -> None:
 
     All namespaces are counted together.
     """
-    with memory_at(database) as memory:
+    with memory_at(database, DEFAULT_NAMESPACE) as memory:
         found = memory.stats()
         if as_json:
             console.say_json(found)

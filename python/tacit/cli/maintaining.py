@@ -35,7 +35,7 @@ def heuristics(
         int, typer.Option("--limit", metavar="N", min=1, max=10_000, help="Heuristics at most.")
     ] = 20,
     database: Database = None,
-    namespace: Namespace = "default",
+    namespace: Namespace = None,
     as_json: AsJson = False,
 ) -> None:
     """List heuristics with their evidence, the most certain first.
@@ -57,7 +57,7 @@ def maintain(
         bool, typer.Option("--dry-run", help="Show the decisions without making them.")
     ] = False,
     database: Database = None,
-    namespace: Namespace = "default",
+    namespace: Namespace = None,
     as_json: AsJson = False,
 ) -> None:
     """Keep a memory in order.
@@ -76,7 +76,7 @@ def undo(
     as_json: AsJson = False,
 ) -> None:
     """Undo one maintenance run."""
-    with memory_at(database) as memory:
+    with memory_at(database, of=audit_id) as memory:
         try:
             report = memory.undo(audit_id)
         except ValidationError as error:
@@ -93,7 +93,7 @@ def forget(
     as_json: AsJson = False,
 ) -> None:
     """Remove an episode and everything it taught."""
-    with memory_at(database) as memory:
+    with memory_at(database, of=episode_id) as memory:
         memory.forget(episode_id)
         if as_json:
             console.say_json({"forgotten": episode_id})

@@ -38,7 +38,7 @@ def recall(
         ),
     ] = None,
     database: Database = None,
-    namespace: Namespace = "default",
+    namespace: Namespace = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask for experience with a task.

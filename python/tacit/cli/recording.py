@@ -13,7 +13,7 @@ import typer
 
 from ..model.episode import Json, Outcome
 from . import console
-from .options import AsJson, Database, Namespace, Task, joined, memory_at, outcome_named
+from .options import AsJson, Database, IdNamespace, Task, WrittenNamespace, joined, memory_at, outcome_named
 
 OUTCOMES = ("success", "partial", "failure", "abandoned", "unknown")
 _NO_REASON = "ended as a failure"
@@ -78,7 +78,7 @@ def start(
         typer.Option("--tag", metavar="TAG", help="A tag; once for each.", show_default=False),
     ] = None,
     database: Database = None,
-    namespace: Namespace = "default",
+    namespace: WrittenNamespace = "default",
     as_json: AsJson = False,
 ) -> None:
     """Start an episode and print its id."""
@@ -113,7 +113,7 @@ def log(
     state: State = None,
     truncate: Annotated[bool, typer.Option("--truncate", help="Cut a text beyond the limit.")] = False,
     database: Database = None,
-    namespace: Namespace = "default",
+    namespace: IdNamespace = None,
     as_json: AsJson = False,
 ) -> None:
     """Append a step to an open episode, of any process.
@@ -122,7 +122,7 @@ def log(
     """
     result = _result(output, error, timed_out)
     given = _json("--parameters", parameters)
-    with memory_at(database, namespace) as memory:
+    with memory_at(database, namespace, of=episode_id) as memory:
         memory.log(
             episode_id,
             tool,
@@ -151,7 +151,7 @@ def begin(
     ] = None,
     state: State = None,
     database: Database = None,
-    namespace: Namespace = "default",
+    namespace: IdNamespace = None,
     as_json: AsJson = False,
 ) -> None:
     """Note that a call begins, and print its call id.
@@ -159,7 +159,7 @@ def begin(
     `tacit end` brings its result. Calls that are in flight at the same time have no order.
     """
     given = _json("--parameters", parameters)
-    with memory_at(database, namespace) as memory:
+    with memory_at(database, namespace, of=episode_id) as memory:
         call_id = memory.begin(
             episode_id, tool, action, parameters=given, call_id=call_id, state=_value(state)
         )
@@ -177,7 +177,7 @@ def end(
     timed_out: TimedOut = False,
     tokens: Tokens = None,
     database: Database = None,
-    namespace: Namespace = "default",
+    namespace: IdNamespace = None,
     as_json: AsJson = False,
 ) -> None:
     """Bring the result of a call that `tacit begin` noted.
@@ -187,7 +187,7 @@ def end(
     result = _result(output, error, timed_out)
     if not result:
         raise typer.BadParameter("give --output, --error or --timeout")
-    with memory_at(database, namespace) as memory:
+    with memory_at(database, namespace, of=episode_id) as memory:
         memory.end(episode_id, call_id=call_id, tokens=tokens, **result)
         memory.flush()
     _say(None, {"episode_id": episode_id, "call_id": call_id}, as_json)
@@ -212,7 +212,7 @@ def complete(
         bool, typer.Option("--replace", help="Take the place of another run with its --external-id.")
     ] = False,
     database: Database = None,
-    namespace: Namespace = "default",
+    namespace: IdNamespace = None,
     as_json: AsJson = False,
 ) -> None:
     """End an open episode, of any process, and learn from it.
@@ -220,7 +220,7 @@ def complete(
     Without --outcome it ends as `tacit judge` said before, else with an unknown outcome.
     """
     given = _outcome(outcome, verdict, reason)
-    with memory_at(database, namespace) as memory:
+    with memory_at(database, namespace, of=episode_id) as memory:
         learned = memory.complete(episode_id, given, replace=replace)
         ended = memory.get(learned.episode_id).outcome or Outcome.unknown()
     for problem in learned.problems:
@@ -240,14 +240,14 @@ def resume(
     episode_id: EpisodeId,
     force: Annotated[bool, typer.Option("--force", help="Do not wait for the lease of its owner.")] = False,
     database: Database = None,
-    namespace: Namespace = "default",
+    namespace: IdNamespace = None,
     as_json: AsJson = False,
 ) -> None:
     """Take an open episode from the process that records it, or open an abandoned one again.
 
     Steps can be appended without it: see `tacit log`. The earlier owner's next steps are refused.
     """
-    with memory_at(database, namespace) as memory:
+    with memory_at(database, namespace, of=episode_id) as memory:
         memory.resume(episode_id, force=force)
         steps = len(memory.get(episode_id).steps)
     text = f"open, {console.count_of(steps, 'step')}"

@@ -9,9 +9,8 @@ import typer
 
 from ..config import named_database
 from ..errors import ValidationError
-from ..memory import Memory
 from .console import note
-from .options import Database, Namespace, configured
+from .options import Database, Namespace, configured, memory_at
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -42,7 +41,7 @@ def serve(
         ),
     ] = None,
     database: Database = None,
-    namespace: Namespace = "default",
+    namespace: Namespace = None,
 ) -> None:
     """Serve a memory to MCP hosts: Claude Code, Codex, Cursor and others.
 
@@ -57,7 +56,7 @@ def serve(
     keys = _tokens(tokens)
     if http and not keys and host not in _LOOPBACK:
         raise ValidationError("tokens", "given for a host that others can reach", f"none for {host}")
-    with Memory(chosen.database, namespace=namespace, settings=chosen.settings) as memory:
+    with memory_at(database, namespace, writes=True) as memory:
         server = make_server(memory, all_tools=all_tools)
         if not http:
             server.run()
@@ -80,7 +79,7 @@ def _tokens(path: Path | None) -> dict[str, str]:
         raise ValidationError("tokens", "a readable file", f"{path}: {error}") from error
 
 
-def _install(host: str, database: str | None, namespace: str) -> None:
+def _install(host: str, database: str | None, namespace: str | None) -> None:
     from ..serve.install import enter
 
     # The host may run without the variable that names the memory here.

@@ -16,12 +16,13 @@ NAME = "tacit"
 HOSTS = ("claude-code", "codex", "cursor")
 
 
-def enter(host: str, database: str | None, namespace: str, *, folder: Path | None = None) -> str:
+def enter(host: str, database: str | None, namespace: str | None, *, folder: Path | None = None) -> str:
     """Adds the server to the settings of a host and says what was changed.
 
     Claude Code reads `.mcp.json` in the folder, Cursor in its `.cursor/mcp.json`, Codex in `~/.codex/config.toml`.
-    A file that changes is copied beside itself first (`.bak`). Entering it again changes nothing. Raises
-    `ValidationError` for another host, or a file that cannot be read.
+    Without a namespace the server chooses it when it starts, by its folder. A file that changes is copied beside
+    itself first (`.bak`). Entering it again changes nothing. Raises `ValidationError` for another host, or a file that
+    cannot be read.
     """
     folder = Path.cwd() if folder is None else folder
     command = _command(database, namespace)
@@ -34,13 +35,13 @@ def enter(host: str, database: str | None, namespace: str, *, folder: Path | Non
     raise ValidationError("install", f"one of {', '.join(HOSTS)}", repr(host))
 
 
-def _command(database: str | None, namespace: str) -> dict[str, Any]:
+def _command(database: str | None, namespace: str | None) -> dict[str, Any]:
     """How a host starts the server: by this Python, wherever its commands are."""
     arguments = ["-m", "tacit", "serve"]
     if database is not None:
         path = database if "://" in database else str(Path(database).expanduser().absolute())
         arguments += ["--db", path]
-    if namespace != "default":
+    if namespace is not None:
         arguments += ["--namespace", namespace]
     return {"command": sys.executable, "args": arguments}
 

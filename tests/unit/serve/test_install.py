@@ -38,19 +38,22 @@ def test_a_table_is_appended_to_toml_and_its_comments_stay(
     monkeypatch.setenv("CODEX_HOME", str(tmp_path))
     settings = tmp_path / "config.toml"
     settings.write_text('# mine\nmodel = "m"')
-    enter("codex", None, "default")
+    enter("codex", None, None)
     text = settings.read_text()
     assert text.startswith('# mine\nmodel = "m"\n\n[mcp_servers.tacit]\n')
     assert tomllib.loads(text)["mcp_servers"]["tacit"]["args"] == ["-m", "tacit", "serve"]
-    enter("codex", None, "default")
+    enter("codex", None, None)
     assert settings.read_text() == text
     assert "left as it is" in enter("codex", None, "other")
 
 
 def test_cursor_gets_a_file_of_its_own(tmp_path: Path) -> None:
-    enter("cursor", "libsql://host", "default", folder=tmp_path)
+    enter("cursor", "libsql://host", None, folder=tmp_path)
     read = json.loads((tmp_path / ".cursor" / "mcp.json").read_text())
     assert read["mcpServers"]["tacit"]["args"][-1] == "libsql://host"
+    enter("cursor", "libsql://host", "default", folder=tmp_path)
+    read = json.loads((tmp_path / ".cursor" / "mcp.json").read_text())
+    assert read["mcpServers"]["tacit"]["args"][-2:] == ["--namespace", "default"]
 
 
 @pytest.mark.parametrize("text", ["not json", "[]", '{"mcpServers": []}'])
