@@ -57,7 +57,7 @@ check-types: .venv/built .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest tacit._native --allowlist tests/typing/stubtest-allow.txt
 	$(BIN)/pyright --warnings
-	PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes tacit --ignoreexternal
+	PYTHONPATH=tests/typing/stubs PATH="$(CURDIR)/$(BIN):$$PATH" pyright --verifytypes tacit --ignoreexternal
 
 bench: .venv/built .venv/installed-dev .venv/installed-bench ## Each operation beside its yardstick; BENCH="-k top_ten" chooses
 	env -u OPENBLAS_CORETYPE $(BIN)/pytest benchmarks --timeout=0 $(BENCH)

@@ -295,6 +295,11 @@ def refusal(field: str, rule: str, value: str) -> str:
     return f"{field} {verb}{rule}{given}"
 
 
+def missing_extra(extra: str) -> ValidationError:
+    """The refusal of a part that needs an optional dependency; it names the extra that brings it."""
+    return ValidationError(extra, f"installed: pip install 'tacit[{extra}]'", "a Python without it")
+
+
 class ConflictError(TacitError):
     """The same external id stands for another content in this namespace.
 

@@ -95,13 +95,15 @@ class Recorder:
             self.id = self.memory.start(task, **head)
 
     @classmethod
-    def of(cls, memory: Memory, episode: Episode, *, strict: bool = False) -> Recorder:
+    def of(
+        cls, memory: Memory, episode: Episode, *, strict: bool = False, judge: Judge | None = None
+    ) -> Recorder:
         """A recorder of an episode that is open in this memory; `Memory.resume` makes it."""
         recorder = cls.__new__(cls)
         recorder.strict, recorder.learned, recorder.memory, recorder.id = strict, None, memory, episode.id
         recorder._problems, recorder._verdict, recorder._is_undecided = [], None, False
         recorder.around, recorder.has_left = None, False
-        recorder._judge, recorder._replaces = None, False
+        recorder._judge, recorder._replaces = judge, False
         recorder._tools = [step.tool for step in episode.steps]
         recorder._task = episode.task
         recorder._asking = {"context": episode.context, "agent": episode.agent}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from ..errors import ValidationError
+from ..errors import missing_extra
 
 __all__ = [
     "IS_V2",
@@ -28,7 +28,7 @@ def _sdk() -> tuple[bool, Any, Any, Any]:
         except ImportError:
             continue
         return is_v2, getattr(found, server), found.Context, errors.ToolError
-    raise ValidationError("mcp", "installed: pip install 'tacit[mcp]'", "a Python without it")
+    raise missing_extra("mcp")
 
 
 IS_V2: bool

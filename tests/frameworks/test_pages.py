@@ -1,0 +1,44 @@
+"""The example of each framework in the documentation runs, with the framework's fake model."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tacit import Memory
+from tests.frameworks import shop
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "guides" / "frameworks.md").read_text()
+TOOLS = [shop.get_order.__wrapped__]  # type: ignore[attr-defined]
+
+
+def example_of(section: str) -> str:
+    """The example of a section of the page: its last fence."""
+    text = re.split(r"^## ", PAGE.split(f"\n## {section}\n")[1], flags=re.MULTILINE)[0]
+    fences = re.findall(r"^```text\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert "pip install" in fences[0]
+    example: str = fences[-1]
+    own = [line for line in example.splitlines() if line and not line.startswith(("from ", "import "))]
+    assert len(own) <= 5
+    return example
+
+
+def check(memory: Memory) -> None:
+    (episode,) = memory.episodes()
+    assert [step.tool for step in episode.steps] == ["get_order"]
+    assert episode.task == "Cancel order 17"
+    assert episode.outcome is not None
+    assert episode.outcome.kind == "success"
+
+
+def test_the_example_of_langchain_runs() -> None:
+    pytest.importorskip("langchain", reason="needs langchain 1.x: make test-frameworks")
+    from tests.frameworks.test_langchain_experience import model
+
+    with Memory() as memory:
+        given: dict[str, Any] = {"memory": memory, "model": model(17, "get_order"), "tools": TOOLS}
+        exec(example_of("LangChain and LangGraph"), given)
+        check(memory)

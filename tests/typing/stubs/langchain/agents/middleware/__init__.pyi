@@ -1,0 +1,4 @@
+class AgentMiddleware:
+    state_schema: type[object]
+    @property
+    def name(self) -> str: ...
