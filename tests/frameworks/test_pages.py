@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from ast import PyCF_ALLOW_TOP_LEVEL_AWAIT
 from pathlib import Path
 from typing import Any
 
@@ -41,4 +43,24 @@ def test_the_example_of_langchain_runs() -> None:
     with Memory() as memory:
         given: dict[str, Any] = {"memory": memory, "model": model(17, "get_order"), "tools": TOOLS}
         exec(example_of("LangChain and LangGraph"), given)
+        check(memory)
+
+
+def test_the_example_of_pydantic_ai_runs() -> None:
+    pytest.importorskip("pydantic_ai", reason="needs pydantic-ai-slim 2.x: make test-frameworks")
+    from tests.frameworks.test_pydantic_ai_experience import model
+
+    with Memory() as memory:
+        given: dict[str, Any] = {"memory": memory, "model": model(17, "get_order"), "tools": TOOLS}
+        exec(example_of("Pydantic AI"), given)
+        check(memory)
+
+
+def test_the_example_of_the_openai_agents_sdk_runs() -> None:
+    pytest.importorskip("agents", reason="needs openai-agents: make test-frameworks")
+    from tests.frameworks.test_openai_agents_experience import agent
+
+    with Memory() as memory:
+        code = compile(example_of("OpenAI Agents SDK"), "page", "exec", PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        asyncio.run(eval(code, {"memory": memory, "agent": agent(17, "get_order")}))
         check(memory)

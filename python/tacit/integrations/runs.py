@@ -68,6 +68,7 @@ class AgentRuns:
         self._limit = limit
         self._max_tokens = max_tokens
         self._recorders: dict[str, Recorder] = {}
+        self._calls: dict[str, list[ToolCall]] = {}
 
     @property
     def memory(self) -> Memory:
@@ -119,17 +120,24 @@ class AgentRuns:
         recorder = self.recorder(episode_id)
         if recorder is None:
             return ToolCall(None)
-        return ToolCall(recorder.begin(tool, parameters=parameters, call_id=call_id))
+        call = ToolCall(recorder.begin(tool, parameters=parameters, call_id=call_id))
+        earlier = self._calls.get(recorder.id, [])
+        self._calls[recorder.id] = [*(each for each in earlier if not each.has_ended), call]
+        return call
 
     def finish(self, episode_id: str | None, error: BaseException | None = None) -> None:
         """Ends the episode of a run and learns from it.
 
         Without an error `judge` decides, else the outcome is unknown. An exception is a failure; a cancellation or an
-        interrupt abandons the episode. A run that went on after an exception seemed to end it loses that verdict.
+        interrupt abandons the episode; calls in flight fail with it. A run that went on after an exception seemed to
+        end it loses that verdict.
         """
         recorder = self.recorder(episode_id)
         with _kept_from_the_agent("complete"):
             if recorder is not None:
+                for call in self._calls.pop(recorder.id, ()):
+                    if error is not None:
+                        call.fail(error)
                 recorder.__exit__(None if error is None else type(error), error, None)
                 self._recorders.pop(recorder.id, None)
             elif episode_id is not None and error is None:

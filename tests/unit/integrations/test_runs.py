@@ -62,6 +62,16 @@ def test_a_run_ends_as_its_exception_says(error: BaseException | None, kind: str
         assert kind_of(memory, id) == kind
 
 
+def test_calls_in_flight_fail_with_the_run_that_is_cancelled() -> None:
+    with Memory() as memory:
+        runs = AgentRuns(memory, {})
+        id = runs.start(TASK)
+        runs.begin(id, "get_order").end("open")
+        runs.begin(id, "wait")
+        runs.finish(id, asyncio.CancelledError())
+        assert [step.status for step in memory.get(id or "").steps] == ["ok", "error"]
+
+
 def test_an_exception_fails_the_call_and_a_pause_leaves_it_in_flight() -> None:
     with Memory() as memory:
         runs = AgentRuns(memory, {})
