@@ -730,6 +730,11 @@ class AsyncRecorder:
         """As `Recorder.fail`."""
         return await self._end(self.recorder._failure(reason, details))
 
+    async def end(self) -> Learned:
+        """As `Recorder.end`."""
+        self.recorder._decide_ending(None)
+        return await self._on_thread(self.recorder.end)
+
     async def _end(self, outcome: Outcome) -> Learned:
         self.recorder._decide(outcome)
         return await self._on_thread(functools.partial(self.recorder._complete, outcome))

@@ -334,6 +334,12 @@ class Memory:
         return self._rooms.intake.complete(episode_id, outcome, self._within(namespace), replaces=replace)
 
     @observed
+    def _complete(self, episode_id: str, outcome: Outcome, *, replaces: bool, only_open: bool) -> Learned:
+        """As `complete`; with `only_open` an ended episode stays as it is: a block ended without a verdict."""
+        intake, namespace = self._rooms.intake, self.namespace
+        return intake.complete(episode_id, outcome, namespace, replaces=replaces, only_open=only_open)
+
+    @observed
     def resume(
         self, episode_id: str, *, force: bool = False, strict: bool = False, namespace: str | None = None
     ) -> Recorder:

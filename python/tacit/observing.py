@@ -226,7 +226,7 @@ M = TypeVar("M", bound=Observed)
 
 def observed(verb: Callable[Concatenate[M, P], R]) -> Callable[Concatenate[M, P], R]:
     """A decorator that tells observers about a verb once it has ended."""
-    name = verb.__name__
+    name = verb.__name__.lstrip("_")
 
     @wraps(verb)
     def call(self: M, /, *args: P.args, **kwargs: P.kwargs) -> R:

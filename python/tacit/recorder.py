@@ -39,9 +39,10 @@ _UNSTORED = Receipt(0, 0, 0, "")
 class Recorder:
     """One open episode; `Memory.episode` makes it.
 
-    End it with `succeed`, `fail` or `partial`: the first verdict holds. An `Exception` that leaves the `with` block
-    fails the episode with the exception's message and passes; an interrupt, an exit or a cancellation abandons it. A
-    block that ends without a verdict ends as `judge` decides, else with an unknown outcome.
+    End it with `succeed`, `fail` or `partial`: the first verdict holds. A block that ends without a verdict ends as
+    `judge` decides, else with an unknown outcome; `end` does the same. An `Exception` that leaves the `with` block
+    fails the episode with the exception's message and passes; an interrupt, an exit or a cancellation abandons it.
+    An episode that somebody else has ended by then stays as it is.
 
     The recorder never raises into the agent. Logged values are converted, cut or dropped, and `problems` and each
     step's `altered` say so. If the store fails, `succeed`, `fail` and `partial` return a `Learned` whose state is
@@ -354,6 +355,13 @@ class Recorder:
         """Ends the episode as a failure; `reason` is a text or the exception that was the reason."""
         return self._complete(self._failure(reason, details))
 
+    def end(self) -> Learned:
+        """Ends the episode without a verdict, as the end of its block does: as `judge` decides, else unknown.
+
+        An episode that has ended before stays as it is.
+        """
+        return self._end(None) if self.learned is None else self.learned
+
     def _success(self, verdict: str | None, artifacts: Sequence[str]) -> Outcome:
         with self._lenient("outcome"):
             return Outcome.success(verdict, artifacts=artifacts)
@@ -370,6 +378,7 @@ class Recorder:
     def _decide(self, outcome: Outcome) -> Outcome:
         """The verdict of the episode: the first one that was given; a strict recorder lets its store refuse others."""
         if self._verdict is None or self.strict:
+            self._is_undecided = self._is_undecided and outcome is self._verdict
             self._verdict = outcome
         elif outcome != self._verdict:
             given = f"the episode has ended as {self._verdict.kind}"
@@ -401,9 +410,14 @@ class Recorder:
         return is_given
 
     def _ask_judge(self, judge: Judge) -> Outcome:
-        """The outcome that a judge gives the closed episode; unknown if it cannot tell or fails."""
+        """The outcome that a judge gives the closed episode; unknown if it cannot tell or fails.
+
+        An episode that has ended meanwhile is not judged.
+        """
         try:
-            outcome = judge(replace(self._so_far(), ended_at=self.memory._now()))
+            episode = self._so_far()
+            is_open = episode.outcome is None
+            outcome = judge(replace(episode, ended_at=self.memory._now())) if is_open else None
             if outcome is not None:
                 check_outcome(outcome, self.memory.settings.limits)
                 return outcome
@@ -417,7 +431,7 @@ class Recorder:
         """Ends the episode; completing twice with one verdict is safe, so an interrupted commit may be repeated."""
         verdict = self._decide(outcome)
         try:
-            self.learned = self.memory.complete(self.id, verdict, replace=self._replaces)
+            self.learned = self._complete_as(verdict)
         except BaseException as error:
             if self.strict or not is_failure(error):
                 raise
@@ -425,13 +439,17 @@ class Recorder:
             self.learned = self._completed_plainly(error)
         return self.learned
 
+    def _complete_as(self, verdict: Outcome) -> Learned:
+        """Completes the episode; a block without a verdict of its own leaves one that has ended as it is."""
+        return self.memory._complete(self.id, verdict, replaces=self._replaces, only_open=self._is_undecided)
+
     def _completed_plainly(self, error: BaseException) -> Learned:
         """Completes once more with an outcome that surely keeps its limits, if the first one broke them."""
         if _is_of_outcome(error) and self._verdict is not None:
             reason = "unreadable reason" if self._verdict.kind == "failure" else None
             self._verdict = Outcome(self._verdict.kind, reason=reason)
             try:
-                return self.memory.complete(self.id, self._verdict, replace=self._replaces)
+                return self._complete_as(self._verdict)
             except BaseException as refused_again:
                 if not is_failure(refused_again):
                     raise
@@ -443,7 +461,11 @@ class Recorder:
         """The episode stays open, and the memory tries again with its next commit and when it is closed."""
         if not isinstance(error, EpisodeError) and self._verdict is not None:
             self.memory._rooms.intake.keep_unstored(
-                self.id, self._verdict, self.memory.namespace, replaces=self._replaces
+                self.id,
+                self._verdict,
+                self.memory.namespace,
+                replaces=self._replaces,
+                only_open=self._is_undecided,
             )
         return Learned(self.id, "unstored", _UNSTORED, problems=self.problems)
 
@@ -459,13 +481,8 @@ class Recorder:
         self._leave()
         if self.learned is not None or isinstance(error, TacitError):
             return
-        self._decide_ending(error)
-        assert self._verdict is not None
         try:
-            is_open = error is None and self._verdict.kind == "unknown"
-            if not self._take_given_verdict() and is_open and self._judge is not None:
-                self._verdict = self._ask_judge(self._judge)
-            learned = self._complete(self._verdict)
+            learned = self._end(error)
         except TacitError as failure:
             if error is None:
                 raise
@@ -474,6 +491,15 @@ class Recorder:
         else:
             if error is not None and learned.state == "unstored":
                 error.add_note(f"tacit could not store the episode {self.id}: {learned.problems[-1]}")
+
+    def _end(self, error: BaseException | None) -> Learned:
+        """Ends a block that gave no verdict."""
+        self._decide_ending(error)
+        assert self._verdict is not None
+        is_unjudged = error is None and self._verdict.kind == "unknown"
+        if not self._take_given_verdict() and is_unjudged and self._judge is not None:
+            self._verdict = self._ask_judge(self._judge)
+        return self._complete(self._verdict)
 
     def _leave(self) -> None:
         """Makes the episode around this one current again."""

@@ -1,15 +1,9 @@
-"""The table of states, cell by cell: an event in a state gives another state, an error, or changes nothing.
-
-The page "Recording" shows the table.
-"""
+"""Episodes that a day without a step abandons, and runs that take the place of a stored one."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import TypeAlias
 
 import msgspec
 import pytest
@@ -17,13 +11,11 @@ import pytest
 from tacit import (
     AsyncMemory,
     ConflictError,
-    EpisodeClosedError,
     Learned,
     Memory,
     Outcome,
     RecordingSettings,
     Settings,
-    UnknownEpisodeError,
 )
 from tacit.model.ids import as_bytes
 from tacit.model.record import Batch, SideRecord
@@ -34,182 +26,12 @@ MANUAL = Settings(recording=RecordingSettings.manual())
 WELL, BADLY = Outcome.success("done"), Outcome.failure("no")
 DAY = 86_400
 
-Event: TypeAlias = Callable[[Memory, str], object]
-
-
-def leaves_block(memory: Memory, id: str, error: BaseException | None) -> None:
-    """A block that records the episode ends by itself, or by an error of its own."""
-    left = (KeyboardInterrupt, GeneratorExit, SystemExit, asyncio.CancelledError, Exception)
-    with suppress(*left), memory.resume(id):
-        if error is not None:
-            raise error
-
-
-def passes_a_day(memory: Memory, id: str) -> None:
-    memory.flush()
-    memory._clock.advance(DAY + 61)  # type: ignore[attr-defined]
-    memory.maintain()
-
-
-STATES: dict[str, Outcome | None] = {
-    "open": None,
-    "unknown": Outcome.unknown(),
-    "success": WELL,
-    "partial": Outcome.partial("half"),
-    "failure": BADLY,
-    "abandoned": Outcome.abandoned(),
-}
-EVENTS: dict[str, Event] = {
-    "complete(success)": lambda memory, id: memory.complete(id, WELL),
-    "complete(failure)": lambda memory, id: memory.complete(id, BADLY),
-    "complete()": lambda memory, id: memory.complete(id),
-    "judge(success)": lambda memory, id: memory.judge(id, WELL),
-    "judge(unknown)": lambda memory, id: memory.judge(id, Outcome.unknown()),
-    "resume": lambda memory, id: memory.resume(id),
-    "forget": lambda memory, id: memory.forget(id),
-    "a day passes": passes_a_day,
-}
-ENDINGS: dict[str, BaseException | None] = {
-    "nothing": None,
-    "an error of the agent": LookupError("no such order"),
-    "no memory": MemoryError("no room"),
-    "an interrupt": KeyboardInterrupt(),
-    "an exit": SystemExit(1),
-    "a cancellation": asyncio.CancelledError(),
-    "a generator that is closed": GeneratorExit(),
-    "an error of tacit": UnknownEpisodeError("another one"),
-}
-OPEN, GONE, REFUSED = "open", "gone", "refused"
-# The state after the event, by the state before it; "refused" means `EpisodeClosedError`, and no change.
-TABLE: dict[str, dict[str, str]] = {
-    "complete(success)": {
-        "open": "success", "unknown": "success", "success": "success", "partial": REFUSED, "failure": REFUSED,
-        "abandoned": "success",
-    },
-    "complete(failure)": {
-        "open": "failure", "unknown": "failure", "success": REFUSED, "partial": REFUSED, "failure": "failure",
-        "abandoned": "failure",
-    },
-    "complete()": {
-        "open": "unknown", "unknown": "unknown", "success": "success", "partial": "partial", "failure": "failure",
-        "abandoned": "abandoned",
-    },
-    "judge(success)": {
-        "open": OPEN, "unknown": "success", "success": "success", "partial": "success", "failure": "success",
-        "abandoned": "success",
-    },
-    "judge(unknown)": {
-        "open": OPEN, "unknown": "unknown", "success": "unknown", "partial": "unknown", "failure": "unknown",
-        "abandoned": "unknown",
-    },
-    "resume": {
-        "open": OPEN, "unknown": REFUSED, "success": REFUSED, "partial": REFUSED, "failure": REFUSED,
-        "abandoned": OPEN,
-    },
-    "forget": dict.fromkeys(STATES, GONE),
-    "a day passes": {
-        "open": "abandoned", "unknown": "unknown", "success": "success", "partial": "partial",
-        "failure": "failure", "abandoned": "abandoned",
-    },
-}  # fmt: skip
-
-
-def episode_in(memory: Memory, state: str) -> str:
-    id = memory.start("Cancel order 17", domain="retail")
-    memory.log(id, "look", output=1)
-    outcome = STATES[state]
-    if outcome is not None:
-        memory.complete(id, outcome)
-    return id
+OPEN = "open"
 
 
 def state_of(memory: Memory, id: str) -> str:
-    try:
-        outcome = memory.get(id).outcome
-    except UnknownEpisodeError:
-        return GONE
+    outcome = memory.get(id).outcome
     return OPEN if outcome is None else outcome.kind
-
-
-def from_here(store: InMemoryStore, clock: Clock) -> Iterator[Memory]:
-    """One process for everything."""
-    yield from [Memory(store=store, settings=MANUAL, clock=clock)] * 2
-
-
-def from_elsewhere(store: InMemoryStore, clock: Clock) -> Iterator[Memory]:
-    """The process of the episode has closed its memory; another one acts."""
-    first = Memory(store=store, settings=MANUAL, clock=clock)
-    yield first
-    first._rooms.opened.close()
-    yield Memory(store=store, settings=MANUAL, clock=clock)
-
-
-PROCESSES = {"here": from_here, "elsewhere": from_elsewhere}
-
-
-@pytest.mark.parametrize("where", PROCESSES)
-@pytest.mark.parametrize("state", STATES)
-@pytest.mark.parametrize("event", EVENTS)
-def test_an_event_in_a_state(event: str, state: str, where: str) -> None:
-    store, clock = InMemoryStore(), Clock()
-    processes = PROCESSES[where](store, clock)
-    id = episode_in(next(processes), state)
-    acting = next(processes)
-    before, expected = acting.get(id), TABLE[event][state]
-    if expected == REFUSED:
-        with pytest.raises(EpisodeClosedError):
-            EVENTS[event](acting, id)
-    else:
-        EVENTS[event](acting, id)
-    reader = Memory(store=store, settings=MANUAL, clock=clock)
-    acting.flush()
-    assert state_of(reader, id) == (state if expected == REFUSED else expected)
-    if expected in (REFUSED, state) and event not in ("judge(success)", "judge(unknown)", "resume"):
-        assert reader.get(id) == before
-    if expected != GONE:
-        assert [step.tool for step in reader.get(id).steps] == ["look"]
-    is_open = expected == OPEN
-    assert bool(store.scan("open_episode")) is is_open
-    assert bool(store.scan("step_batch")) is is_open
-
-
-@pytest.mark.parametrize(
-    ("ending", "expected"),
-    [
-        ("nothing", "unknown"),
-        ("an error of the agent", "failure"),
-        ("no memory", "failure"),
-        ("an interrupt", "abandoned"),
-        ("an exit", "abandoned"),
-        ("a cancellation", "abandoned"),
-        ("a generator that is closed", "abandoned"),
-        ("an error of tacit", OPEN),
-    ],
-)
-@pytest.mark.parametrize("is_judged", [False, True])
-def test_a_block_that_is_left(ending: str, expected: str, is_judged: bool) -> None:
-    store, clock = InMemoryStore(), Clock()
-    memory = Memory(store=store, settings=MANUAL, clock=clock)
-    id = episode_in(memory, "open")
-    memory.flush()
-    if is_judged:
-        Memory(store=store, settings=MANUAL, clock=clock).judge(id, WELL, by="tests")
-    leaves_block(memory, id, ENDINGS[ending])
-    assert state_of(memory, id) == ("success" if is_judged and expected != OPEN else expected)
-
-
-@pytest.mark.parametrize("state", [each for each in STATES if each != "open"])
-def test_a_verdict_of_the_block_on_an_ended_episode(state: str) -> None:
-    memory = Memory(settings=MANUAL)
-    episode = memory.episode("Cancel order 17", strict=True)
-    memory.complete(episode.id, STATES[state])
-    expected = TABLE["complete(success)"][state]
-    if expected == REFUSED:
-        with pytest.raises(EpisodeClosedError):
-            episode.succeed("done")
-    else:
-        episode.succeed("done")
-    assert state_of(memory, episode.id) == (state if expected == REFUSED else expected)
 
 
 # --- a day passes ---

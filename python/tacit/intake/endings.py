@@ -114,10 +114,16 @@ class Endings:
         return True
 
     def verdict_of(self, opened: OpenEpisode) -> tuple[Outcome, str, int] | None:
-        """The newest verdict that any process gave an open episode of this one."""
+        """The newest verdict that any process gave an open episode of this one.
+
+        Of an episode that ended elsewhere it is the one that this process knows: the ending finds out.
+        """
         if not opened.landed.is_there:
             return opened.verdict
-        _, lease = self._journal.lease_for(opened)
+        try:
+            _, lease = self._journal.lease_for(opened)
+        except LeaseLostError:
+            return opened.verdict
         if lease is None or not opened.is_shared(lease.batches):
             return opened.verdict
         batches = [batch for _, batch in self._journal.batches(opened.id)]

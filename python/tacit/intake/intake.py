@@ -78,31 +78,46 @@ class Intake:
         self._redactor = redactor
         self._now = now
         self._verdicts = Verdicts(store=store, items=items, commit=committer.commit_batch)
-        self._unstored: dict[str, tuple[Outcome, str, bool]] = {}
+        self._unstored: dict[str, tuple[Outcome, str, bool, bool]] = {}
 
     # --- an open episode ends ---
 
     def complete(
-        self, episode_id: str, outcome: Outcome | None, namespace: str, *, replaces: bool = False
+        self,
+        episode_id: str,
+        outcome: Outcome | None,
+        namespace: str,
+        *,
+        replaces: bool = False,
+        only_open: bool = False,
     ) -> Learned:
-        """See `Memory.complete`. Episodes that the store refused before are tried again after it."""
-        learned = self._complete_one(episode_id, outcome, namespace, replaces=replaces)
+        """See `Memory.complete`; with `only_open` an ended episode stays as it is, whatever the outcome.
+
+        Episodes that the store refused before are tried again after it.
+        """
+        learned = self._complete_one(episode_id, outcome, namespace, replaces=replaces, only_open=only_open)
         if self._unstored:
             self._unstored.pop(episode_id, None)
             self.retry_unstored()
         return learned
 
     def keep_unstored(
-        self, episode_id: str, outcome: Outcome, namespace: str, *, replaces: bool = False
+        self,
+        episode_id: str,
+        outcome: Outcome,
+        namespace: str,
+        *,
+        replaces: bool = False,
+        only_open: bool = False,
     ) -> None:
         """Keeps a verdict whose commit failed; the next commit that lands tries it again."""
-        self._unstored[episode_id] = outcome, namespace, replaces
+        self._unstored[episode_id] = outcome, namespace, replaces, only_open
 
     def retry_unstored(self) -> dict[str, BaseException]:
         """Completes episodes that failed before; gives the failures of those that fail still."""
-        for episode_id, (outcome, namespace, replaces) in tuple(self._unstored.items()):
+        for episode_id, (outcome, namespace, replaces, only_open) in tuple(self._unstored.items()):
             try:
-                self._complete_one(episode_id, outcome, namespace, replaces=replaces)
+                self._complete_one(episode_id, outcome, namespace, replaces=replaces, only_open=only_open)
             except EpisodeError:
                 pass  # ended or forgotten in the meantime
             except BaseException as error:
@@ -114,23 +129,23 @@ class Intake:
         return {}
 
     def _complete_one(
-        self, episode_id: str, given: Outcome | None, namespace: str, *, replaces: bool
+        self, episode_id: str, given: Outcome | None, namespace: str, *, replaces: bool, only_open: bool
     ) -> Learned:
         outcome = Outcome.unknown() if given is None else given
         check_outcome(outcome, self._limits)
         opened = self._opened.reach(episode_id, namespace)
         if opened is None:
-            return self._completed_before(episode_id, outcome, namespace)
+            return self._completed_before(episode_id, outcome, namespace, only_open=only_open)
         with self._opened.held(opened) as is_open:
             if not is_open:
-                return self._completed_before(episode_id, outcome, opened.namespace)
+                return self._completed_before(episode_id, outcome, opened.namespace, only_open=only_open)
             try:
-                return self._end(opened, outcome, replaces=replaces)
+                return self._end(opened, outcome, replaces=replaces, only_open=only_open)
             except LeaseLostError as error:
                 refusal = self._opened.lose(opened, error)
                 if error.dropped or self._store.version("episode", as_bytes(episode_id)) is None:
                     raise refusal from None
-                return self._completed_before(episode_id, outcome, opened.namespace)
+                return self._completed_before(episode_id, outcome, opened.namespace, only_open=only_open)
 
     def abandon_stale(self, namespace: str, *, dry_run: bool) -> tuple[str, ...]:
         """Ends the open episodes that nobody works on, as `judge` said or else abandoned; gives their ids."""
@@ -151,7 +166,13 @@ class Intake:
             return False
 
     def _end(
-        self, opened: OpenEpisode, given: Outcome, *, is_stale: bool = False, replaces: bool = False
+        self,
+        opened: OpenEpisode,
+        given: Outcome,
+        *,
+        is_stale: bool = False,
+        replaces: bool = False,
+        only_open: bool = False,
     ) -> Learned:
         """Ends an episode that this call holds; steps that others append meanwhile are part of it.
 
@@ -177,7 +198,9 @@ class Intake:
             del self._opened.by_id[opened.id]
             if learned.receipt.committed:
                 return replace(learned, problems=(*ending.episode.problems, *learned.problems))
-            return self._completed_before(learned.episode_id, closed.outcome, opened.namespace)
+            return self._completed_before(
+                learned.episode_id, closed.outcome, opened.namespace, only_open=only_open
+            )
 
     def _close(self, whole: OpenEpisode, outcome: Outcome, is_stale: bool) -> ClosedEpisode:
         """The closed episode: a verdict that was given before decides where there is no outcome.
@@ -281,12 +304,14 @@ class Intake:
         _check_same(redacted_value(stored, self._redactor), closed)
         return stored
 
-    def _completed_before(self, episode_id: str, outcome: Outcome, namespace: str) -> Learned:
+    def _completed_before(
+        self, episode_id: str, outcome: Outcome, namespace: str, *, only_open: bool
+    ) -> Learned:
         """The answer for an ended episode: a verdict closes the question of an unknown or an abandoned one."""
         stored = self.stored(episode_id, namespace)
         kind = stored.outcome.kind if stored.outcome else "unknown"
         redacted = redacted_outcome(outcome, self._redactor)
-        if outcome.kind == "unknown" or stored.outcome in (outcome, redacted):
+        if only_open or outcome.kind == "unknown" or stored.outcome in (outcome, redacted):
             return self._verdicts.unchanged(stored)
         if kind not in _UNJUDGED:
             message = f"was completed as {kind} before, with another outcome or verdict"
