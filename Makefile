@@ -7,7 +7,7 @@ HOUSE := tests/unit/test_layers.py tests/unit/test_package.py tests/unit/test_im
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet --upgrade \
 	--custom-compile-command "make lock"
 
-.PHONY: help demo test test-rust test-python test-oldest test-newest test-frameworks check check-python check-types check-rust mutants bench docs wheel wheel-test build format lock clean
+.PHONY: help demo test test-rust test-python test-oldest test-newest test-frameworks check check-python check-types check-rust mutants bench bench-compare docs wheel wheel-test build format lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ check-types: .venv/built .venv/installed-dev
 bench: .venv/built .venv/installed-dev .venv/installed-bench ## Each operation beside its yardstick; BENCH="-k top_ten" chooses
 	env -u OPENBLAS_CORETYPE $(BIN)/pytest benchmarks --timeout=0 $(BENCH)
 
+bench-compare: .venv/built ## This build beside that of a commit, in one run; BASE=origin/main FACTOR=1.2 ONLY=kernels JSON=FILE
+	$(BIN)/python -m benchmarks.comparing --base '$(BASE)' --factor $(or $(FACTOR),1.2) --only '$(ONLY)' $(if $(JSON),--json '$(JSON)')
+
 mutants: .venv/built .venv/installed-dev ## Small faults that the tests must notice; MODULES="memory.py credit" SAMPLE=200 SEED=1
 	$(BIN)/python -m tests.mutants $(MODULES) --sample $(or $(SAMPLE),200) --seed $(or $(SEED),1)
 
@@ -89,7 +92,7 @@ lock: .venv/installed-dev ## Moves every pinned package to its newest version th
 	for name in dev bench docs; do $(LOCK) requirements/$$name.in --output-file requirements/$$name.txt; done
 
 clean: ## Removes what the other targets made
-	rm -rf .venv .venv-oldest .venv-newest .venv-frameworks dist site target .asv .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-oldest .venv-newest .venv-frameworks dist site target .asv .bench .benchmarks .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find python tests benchmarks -name '__pycache__' -prune -exec rm -rf {} + -o -name '*.so' -delete
 
 # The stamps below say what .venv holds; each is older than nothing it was made from.
