@@ -7,7 +7,7 @@ HOUSE := tests/unit/test_layers.py tests/unit/test_package.py tests/unit/test_im
 LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet --upgrade \
 	--custom-compile-command "make lock"
 
-.PHONY: help demo test test-rust test-python test-oldest test-newest test-frameworks check check-python check-types check-rust mutants bench bench-compare docs wheel wheel-test build format lock clean
+.PHONY: help demo test test-rust test-python test-oldest test-newest test-frameworks check check-python check-types check-rust mutants bench bench-compare load docs wheel wheel-test build format lock clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ bench: .venv/built .venv/installed-dev .venv/installed-bench ## Each operation b
 
 bench-compare: .venv/built ## This build beside that of a commit, in one run; BASE=origin/main FACTOR=1.2 ONLY=kernels JSON=FILE
 	$(BIN)/python -m benchmarks.comparing --base '$(BASE)' --factor $(or $(FACTOR),1.2) --only '$(ONLY)' $(if $(JSON),--json '$(JSON)')
+
+load: .venv/built .venv/installed-dev ## A memory of a million episodes, asked while it is written to; EPISODES=100000 PLOT=load.svg JSON=load.json
+	$(BIN)/python -m benchmarks.load --episodes $(or $(EPISODES),1000000) $(if $(PLOT),--plot '$(PLOT)') $(if $(JSON),--json '$(JSON)')
 
 mutants: .venv/built .venv/installed-dev ## Small faults that the tests must notice; MODULES="memory.py credit" SAMPLE=200 SEED=1
 	$(BIN)/python -m tests.mutants $(MODULES) --sample $(or $(SAMPLE),200) --seed $(or $(SEED),1)

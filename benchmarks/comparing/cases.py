@@ -111,7 +111,7 @@ def playbook() -> Run:
 
 
 def suggest() -> Run:
-    return asked(lambda memory, task: memory.suggest(task))
+    return asked(lambda memory, task: memory.suggest(task=task))
 
 
 def recover() -> Run:
@@ -222,7 +222,7 @@ def top_k() -> Run:
     from tacit import kernels
 
     rows = np.random.default_rng(3).standard_normal((2_000, 384), dtype=np.float32)
-    return lambda: kernels.top_k(rows[0], rows, 10)
+    return lambda: kernels.top_k(rows[0], rows, k=10)
 
 
 def kmeans() -> Run:

@@ -79,6 +79,8 @@ class InMemoryStore:
         self._side_records: dict[
             tuple[str, bytes], tuple[int, SideRecord]
         ] = {}  # with its number; deleted ones too
+        self._of_kind: dict[str, list[bytes]] = {}  # sorted ids of side records; deleted ones too
+        self._of_subject: dict[tuple[str, bytes], list[bytes]] = {}  # likewise; may name what has moved away
         self._undo: list[Callable[[], object]] = []
 
     # --- commits ---
@@ -217,11 +219,20 @@ class InMemoryStore:
         key = note.kind, note.id
         before = self._side_records.get(key)
         self._side_records[key] = self._append(note.kind, note.id), note
+        if note.subject is not None:
+            _insert(self._of_subject.setdefault((note.kind, note.subject), []), note.id)
         if before is None:
-            self._undo.append(lambda: self._side_records.pop(key))
+            _insert(self._of_kind.setdefault(note.kind, []), note.id)
+            self._undo.append(lambda: self._drop_side_record(key))
         else:
             self._undo.append(lambda: self._side_records.__setitem__(key, before))
         return True
+
+    def _drop_side_record(self, key: tuple[str, bytes]) -> None:
+        _, note = self._side_records.pop(key)
+        _discard(self._of_kind[note.kind], note.id)
+        if note.subject is not None:
+            _discard(self._of_subject[note.kind, note.subject], note.id)
 
     def _side_record(self, kind: str, id: bytes) -> SideRecord | None:
         _, note = self._side_records.get((kind, id), (0, None))
@@ -321,22 +332,22 @@ class InMemoryStore:
         _check_scan(kind, after, wanted)
         with self._lock:
             self._require_open()
-            ids = self._after(kind, after, newest_first)
+            ids = _page_of(self._candidates(kind, filters), after, newest_first)
             found = ((id, self._value(kind, id, filters.namespace)) for id in ids)
             rows = ((id, value) for id, value in found if value is not None)
             return list(islice((row for row in rows if self._matches(kind, row[0], wanted)), limit))
 
-    def _after(self, kind: Kind, after: bytes | None, newest_first: bool) -> Iterator[bytes]:
-        ids = self._ids_of(kind)
-        if newest_first:
-            return reversed(ids[: len(ids) if after is None else bisect_left(ids, after)])
-        return iter(ids[0 if after is None else bisect_right(ids, after) :])
-
-    def _ids_of(self, kind: str) -> list[bytes]:
+    def _candidates(self, kind: str, filters: Filters) -> list[bytes]:
+        """Returns the ids that the filters leave, and perhaps more of the kind, in their order."""
         if kind == "pattern":
             return sorted({id for _, id in self._patterns})
         if kind in SIDE_RECORD_KINDS:
-            return sorted(id for of, id in self._side_records if of == kind)
+            if filters.subject is not None:
+                return self._of_subject.get((kind, filters.subject), [])
+            return self._of_kind.get(kind, [])
+        if filters.namespace is not None and filters.external_id is not None:
+            id = self._external.get((filters.namespace, filters.external_id))
+            return [] if id is None else [id]
         return self._ids
 
     def _matches(self, kind: str, id: bytes, wanted: dict[str, object]) -> bool:
@@ -412,7 +423,7 @@ class InMemoryStore:
                 if note.record is None and sequence <= self._horizon
             ]
             for key in gone:
-                del self._side_records[key]
+                self._drop_side_record(key)
             return Compaction(self._horizon, before - len(self._log) + len(gone))
 
     def _is_kept(self, entry: _LogEntry) -> bool:
@@ -455,6 +466,8 @@ class InMemoryStore:
                 self._patterns,
                 self._facts,
                 self._side_records,
+                self._of_kind,
+                self._of_subject,
             ):
                 rows.clear()
 
@@ -464,6 +477,28 @@ class InMemoryStore:
 
     def __repr__(self) -> str:
         return "InMemoryStore()"
+
+
+def _insert(ids: list[bytes], id: bytes) -> None:
+    """Keeps sorted ids sorted, each once."""
+    at = bisect_left(ids, id)
+    if at == len(ids) or ids[at] != id:
+        ids.insert(at, id)
+
+
+def _discard(ids: list[bytes], id: bytes) -> None:
+    at = bisect_left(ids, id)
+    if at < len(ids) and ids[at] == id:
+        del ids[at]
+
+
+def _page_of(ids: list[bytes], after: bytes | None, newest_first: bool) -> Iterator[bytes]:
+    """Iterates over sorted ids beyond `after`, without a copy of those before it."""
+    if newest_first:
+        end = len(ids) if after is None else bisect_left(ids, after)
+        return (ids[at] for at in range(end - 1, -1, -1))
+    start = 0 if after is None else bisect_right(ids, after)
+    return (ids[at] for at in range(start, len(ids)))
 
 
 def _check_kind(kind: str) -> None:

@@ -150,3 +150,36 @@ def test_compaction_drops_deleted_side_records_and_counts_them(store: InMemorySt
     assert store.compact(0).pruned == 3  # both entries of the deleted record, and the record itself
     assert [id for id, _ in store.scan("heuristic")] == [kept.id]
     assert [change.id for change in store.changes(0) if change.op == "side_record"] == [kept.id]
+
+
+@pytest.mark.parametrize(
+    ("kind", "filters"),
+    [
+        ("episode", Filters(namespace="default", external_id="run-7")),
+        ("receipt", Filters(subject=bytes([7] * 16))),
+    ],
+)
+def test_a_scan_by_external_id_or_subject_looks_at_no_other_row(
+    store: InMemoryStore, monkeypatch: pytest.MonkeyPatch, kind: Any, filters: Filters
+) -> None:
+    store.commit(
+        Batch(
+            episodes=tuple(
+                replace(episode_record(number), external_id=f"run-{number}") for number in range(20)
+            ),
+            side_records=tuple(
+                SideRecord("receipt", bytes([number, *bytes(15)]), "default", b"\x80", bytes([number] * 16))
+                for number in range(20)
+            ),
+        )
+    )
+    looked_at: list[bytes] = []
+    matches = InMemoryStore._matches
+
+    def counted(self: InMemoryStore, kind: str, id: bytes, wanted: dict[str, object]) -> bool:
+        looked_at.append(id)
+        return matches(self, kind, id, wanted)
+
+    monkeypatch.setattr(InMemoryStore, "_matches", counted)
+    assert [id for id, _ in store.scan(kind, filters=filters)] == looked_at
+    assert len(looked_at) == 1

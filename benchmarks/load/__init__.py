@@ -1,0 +1,1 @@
+"""`make load`: a memory of a million episodes, used while it is written to."""
