@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 import random
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,37 +89,42 @@ def asked(ask: Callable[[Any, str], object], n: int = 1_000) -> Run:
     return lambda: ask(memory, next(questions))
 
 
-def recall() -> Run:
+def recall(folder: Path) -> Run:
     return asked(lambda memory, task: memory.recall(task, limit=5))
 
 
-def recall_of_a_few() -> Run:
+def recall_of_a_few(folder: Path) -> Run:
     return asked(lambda memory, task: memory.recall(task, limit=5), n=50)
 
 
-def recall_as_prompt() -> Run:
+def recall_as_prompt(folder: Path) -> Run:
     return asked(lambda memory, task: memory.recall(task, limit=5).to_prompt(max_tokens=800))
 
 
-def predict() -> Run:
+def predict(folder: Path) -> Run:
     return asked(lambda memory, task: memory.predict(task))
 
 
-def playbook() -> Run:
+def playbook(folder: Path) -> Run:
     return asked(lambda memory, task: memory.playbook(task))
 
 
-def suggest() -> Run:
+def suggest(folder: Path) -> Run:
     return asked(lambda memory, task: memory.suggest(task=task))
 
 
-def recover() -> Run:
+def recover(folder: Path) -> Run:
     memory = filled(1_000)
-    errors = itertools.cycle(f"{tool} is locked by 3" for tool in TOOLS)
-    return lambda: memory.recover(next(errors))
+    tools = itertools.cycle(TOOLS)
+
+    def run() -> object:
+        tool = next(tools)
+        return memory.recover(f"{tool} is locked by 3", tool=tool)
+
+    return run
 
 
-def log() -> Run:
+def log(folder: Path) -> Run:
     from tacit import Memory
 
     memory = Memory()
@@ -134,11 +138,10 @@ def log() -> Run:
     return run
 
 
-def complete() -> Run:
+def complete(folder: Path) -> Run:
     from tacit import Memory, Outcome
 
-    folder = tempfile.TemporaryDirectory()
-    memory = Memory(Path(folder.name, "memory.db"))
+    memory = Memory(folder / "memory.db")
     made = steps(20, random.Random(7))
     task = tasks(1, seed=7)[0]
 
@@ -146,12 +149,12 @@ def complete() -> Run:
         episode_id = memory.start(task, domain="retail", agent="one")
         for step in made:
             memory.log(episode_id, **step)
-        return memory.complete(episode_id, Outcome.success("done")), folder
+        return memory.complete(episode_id, Outcome.success("done"))
 
     return run
 
 
-def add_many() -> Run:
+def add_many(folder: Path) -> Run:
     from tacit import Memory
 
     made = episodes(100)
@@ -164,7 +167,7 @@ def add_many() -> Run:
     return run
 
 
-def maintain() -> Run:
+def maintain(folder: Path) -> Run:
     from tacit import Memory
 
     made = episodes(100)
@@ -178,11 +181,10 @@ def maintain() -> Run:
     return run
 
 
-def open_and_recall() -> Run:
+def open_and_recall(folder: Path) -> Run:
     from tacit import Memory
 
-    folder = tempfile.TemporaryDirectory()
-    path = Path(folder.name, "memory.db")
+    path = folder / "memory.db"
     with Memory(path) as memory:
         for _ in memory.add_many(episodes(500)):
             pass
@@ -190,33 +192,33 @@ def open_and_recall() -> Run:
 
     def run() -> object:
         with Memory(path) as memory:
-            return memory.recall(question), folder
+            return memory.recall(question)
 
     return run
 
 
-def levenshtein_many() -> Run:
+def levenshtein_many(folder: Path) -> Run:
     from tacit import kernels
 
     one, *many = tool_names(1_001)
     return lambda: kernels.levenshtein_many(one, many)
 
 
-def lcs_length_many() -> Run:
+def lcs_length_many(folder: Path) -> Run:
     from tacit import kernels
 
     one, *many = tool_names(1_001)
     return lambda: kernels.lcs_length_many(one, many)
 
 
-def ngrams() -> Run:
+def ngrams(folder: Path) -> Run:
     from tacit import kernels
 
     sequences = tool_names(300)
     return lambda: kernels.ngrams(sequences)
 
 
-def top_k() -> Run:
+def top_k(folder: Path) -> Run:
     import numpy as np
 
     from tacit import kernels
@@ -225,7 +227,7 @@ def top_k() -> Run:
     return lambda: kernels.top_k(rows[0], rows, k=10)
 
 
-def kmeans() -> Run:
+def kmeans(folder: Path) -> Run:
     import numpy as np
 
     from tacit import kernels
@@ -234,14 +236,14 @@ def kmeans() -> Run:
     return lambda: kernels.kmeans(rows, 20, seed=1)
 
 
-def error_class() -> Run:
+def error_class(folder: Path) -> Run:
     from tacit import kernels
 
     texts = [f'{{"detail": "{tool} is locked by {number}"}}' for number, tool in enumerate(TOOLS)]
     return lambda: [kernels.error_class(text) for text in texts]
 
 
-def breaker() -> Run:
+def breaker(folder: Path) -> Run:
     from tacit import CircuitBreaker
 
     guarded = CircuitBreaker()
@@ -259,7 +261,7 @@ def tool_names(n: int) -> list[list[str]]:
     return [[step["tool"] for step in steps(10 + number % 37, chance)] for number in range(n)]
 
 
-CASES: dict[str, Callable[[], Run]] = {
+CASES: dict[str, Callable[[Path], Run]] = {
     "Memory.recall": recall,
     "Memory.recall, 50 episodes": recall_of_a_few,
     "Recall.to_prompt": recall_as_prompt,

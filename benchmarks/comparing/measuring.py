@@ -83,7 +83,7 @@ def started(build: Build, case: str) -> Iterator[Running]:
         "PYTHONHASHSEED": "0",
         "OMP_NUM_THREADS": "1",
         "OPENBLAS_NUM_THREADS": "1",
-        "TACIT_COMPARING_CHANGE": build.change,
+        "COMPARING_CHANGE": build.change,
     }
     command = [sys.executable, "-P", "-m", "benchmarks.comparing.worker", case, str(build.folder)]
     with subprocess.Popen(
@@ -91,8 +91,9 @@ def started(build: Build, case: str) -> Iterator[Running]:
     ) as process:
         try:
             yield Worker(process, build, case)
-        finally:
+        except BaseException:
             process.kill()
+            raise
 
 
 def compared(base: Running, head: Running, case: str, rounds: int) -> Row:

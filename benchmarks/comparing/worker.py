@@ -9,6 +9,7 @@ import gc
 import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -38,12 +39,12 @@ def enough_calls(run: Callable[[], object]) -> int:
     return calls
 
 
-def serve(case: str, folder: str) -> None:
+def serve(case: str, package: str, scratch: Path) -> None:
     home = Path(tacit.__file__).resolve().parent.parent
-    if home != Path(folder).resolve():
-        raise SystemExit(f"tacit was loaded from {home}, not from {folder}")
+    if home != Path(package).resolve():
+        raise SystemExit(f"tacit was loaded from {home}, not from {package}")
     try:
-        run = CASES[case]()
+        run = CASES[case](scratch)
         run()
     except (AttributeError, ImportError) as problem:
         say({"missing": str(problem)})
@@ -59,6 +60,7 @@ def say(answer: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    if change := os.environ.get("TACIT_COMPARING_CHANGE"):
+    if change := os.environ.get("COMPARING_CHANGE"):
         exec(change, {})
-    serve(*sys.argv[1:])
+    with tempfile.TemporaryDirectory() as folder:
+        serve(sys.argv[1], sys.argv[2], Path(folder))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.comparing import __main__ as command
+from benchmarks.comparing import cases
 from benchmarks.comparing.builds import Build, build_of, default_base
 from benchmarks.comparing.measuring import Row, compare, started
 
@@ -120,3 +121,12 @@ def test_the_command_fails_if_a_case_is_slower(
     assert "1 of them over 1.2 times as slow: Memory.recall" in printed
     assert "not in base" in printed
     assert '"slower": [\n    "Memory.recall"\n  ]' in (tmp_path / "rows.json").read_text()
+
+
+@pytest.mark.parametrize("case", cases.CASES)
+def test_every_case_runs(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    episodes = cases.episodes
+    monkeypatch.setattr(cases, "episodes", lambda n: episodes(min(n, 10)))
+    run = cases.CASES[case](tmp_path)
+    run()
+    run()
