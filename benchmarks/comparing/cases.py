@@ -1,7 +1,7 @@
-"""What is compared: journeys through the public API, and kernels.
+"""The compared journeys through the public API, and the compared kernels.
 
-A case uses names that both builds have. What only one of them has is reported as missing, by `AttributeError` or
-`ImportError` of the preparation.
+A case uses names that both builds have. A name that one of them lacks raises `AttributeError` or `ImportError` in the
+preparation, and is reported as missing.
 """
 
 from __future__ import annotations

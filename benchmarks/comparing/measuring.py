@@ -19,7 +19,7 @@ from .builds import ROOT, Build
 
 ROUNDS = 15
 # How often a slowdown is looked at again, in fresh processes, before it is believed.
-CHECKS = 3
+CHECKS = 5
 
 
 class Running(Protocol):
@@ -37,7 +37,7 @@ Start = Callable[[Build, str], AbstractContextManager[Running]]
 
 @dataclass(frozen=True)
 class Row:
-    """What one case showed: CPU seconds a call of both builds, or why they could not be compared."""
+    """The finding of one case: CPU seconds a call of both builds, or why they could not be compared."""
 
     case: str
     base_s: float | None = None

@@ -39,7 +39,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a stretch of the import showed."""
+    """The rate and the sizes of a stretch of the import."""
 
     episodes: int
     a_second: float

@@ -1,4 +1,4 @@
-"""What a load showed, as a page of text and as one SVG."""
+"""A page of text and one SVG about a load."""
 
 from __future__ import annotations
 

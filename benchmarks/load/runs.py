@@ -34,7 +34,7 @@ ATTEMPTS = (1, 1, 2, 3, 3, 4, 4, 4, 5, 8)
 
 @dataclass(frozen=True, slots=True)
 class Domain:
-    """What the tasks of one domain have in common."""
+    """The common traits of the tasks of one domain."""
 
     name: str
     words: tuple[str, ...]
