@@ -27,7 +27,7 @@ test-python: .venv/built .venv/installed-dev
 define test_in
 	$(BIN)/uv venv --quiet --clear --python $(PYTHON) $(1)
 	$(BIN)/uv pip install --quiet --python $(1)/bin/python hypothesis mypy 'pyright[nodejs]' pytest pytest-timeout xxhash
-	$(BIN)/uv pip install --quiet --python $(1)/bin/python $(2) "$$(echo dist/tacit-*.whl)[eval]"
+	$(BIN)/uv pip install --quiet --python $(1)/bin/python $(2) "$$(echo dist/tacit-*.whl)[eval,otel,prometheus]"
 	$(1)/bin/python -m pytest
 endef
 

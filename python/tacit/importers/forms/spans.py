@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ...config import Limits
 from ...model.episode import Episode, Outcome
 from ..base import Entry, Refusal
 from ..decoding import decoded
@@ -37,7 +38,7 @@ class Spans:
 
     def read(self, source: Source) -> Iterator[Entry | Refusal]:
         """An entry for each run of an agent; refusals for what cannot be read."""
-        traces: dict[str, list[_Span]] = {}
+        traces: dict[str, list[Span]] = {}
         count = 0
         for text in source.values(opens_objects=True):
             if isinstance(text, Refusal):
@@ -57,11 +58,14 @@ class Spans:
                     break
                 traces.setdefault(span.trace, []).append(span)
         for spans in traces.values():
-            yield from _entries(source, spans)
+            for root, episode in episodes_of(spans, source.limits):
+                yield Entry(root.line, episode)
 
 
 @dataclass(slots=True)
-class _Span:
+class Span:
+    """One span with its attributes. Times are microseconds since 1970; `parent` is empty for a root."""
+
     line: int
     trace: str
     id: str
@@ -88,13 +92,13 @@ class _Span:
         return ""
 
 
-def _spans_of(resource: Mapping[str, Any], line: int) -> Iterator[_Span]:
+def _spans_of(resource: Mapping[str, Any], line: int) -> Iterator[Span]:
     shared = _attributes(mapping(resource.get("resource")).get("attributes"))
     scopes = listed(resource.get("scopeSpans")) or listed(resource.get("instrumentationLibrarySpans"))
     for scope in scopes:
         for span in listed(scope.get("spans")):
             status = mapping(span.get("status"))
-            yield _Span(
+            yield Span(
                 line=line,
                 trace=str(span.get("traceId") or ""),
                 id=str(span.get("spanId") or ""),
@@ -134,23 +138,25 @@ def _any_value(value: object) -> Any:
     return value
 
 
-def _entries(source: Source, spans: list[_Span]) -> Iterator[Entry]:
-    """The episodes of one trace: each tool span belongs to the nearest agent above it, or else to the trace."""
+def episodes_of(spans: list[Span], limits: Limits) -> Iterator[tuple[Span, Episode]]:
+    """The episodes of one trace, each with its root: a tool span belongs to the nearest agent above it.
+
+    Without one it belongs to the trace, whose root is the first span without a parent.
+    """
     by_id = {span.id: span for span in spans}
-    owned: dict[str, list[_Span]] = {}
+    owned: dict[str, list[Span]] = {}
     for span in spans:
         if span.kind == "tool":
             owner = _owner(span, by_id)
             owned.setdefault(owner.id if owner else "", []).append(span)
-    roots = [span for span in spans if span.id in owned]
-    for root in roots:
-        yield Entry(root.line, _episode(source, root, owned[root.id], spans))
+    for root in (span for span in spans if span.id in owned):
+        yield root, _episode(limits, root, owned[root.id], spans)
     if "" in owned:
         root = next((span for span in spans if not span.parent), owned[""][0])
-        yield Entry(root.line, _episode(source, root, owned[""], spans))
+        yield root, _episode(limits, root, owned[""], spans)
 
 
-def _owner(span: _Span, by_id: Mapping[str, _Span]) -> _Span | None:
+def _owner(span: Span, by_id: Mapping[str, Span]) -> Span | None:
     seen = {span.id}
     while (parent := by_id.get(span.parent)) is not None and parent.id not in seen:
         if parent.kind == "agent":
@@ -160,8 +166,8 @@ def _owner(span: _Span, by_id: Mapping[str, _Span]) -> _Span | None:
     return None
 
 
-def _episode(source: Source, root: _Span, tools: list[_Span], spans: list[_Span]) -> Episode:
-    run = RunBuilder(source.limits)
+def _episode(limits: Limits, root: Span, tools: list[Span], spans: list[Span]) -> Episode:
+    run = RunBuilder(limits)
     for number, tool in enumerate(sorted(tools, key=lambda span: span.began)):
         _add(run, tool, group=_group(tool, tools, number))
     has = root.has
@@ -183,7 +189,7 @@ def _episode(source: Source, root: _Span, tools: list[_Span], spans: list[_Span]
     )
 
 
-def _group(tool: _Span, tools: list[_Span], number: int) -> str | None:
+def _group(tool: Span, tools: list[Span], number: int) -> str | None:
     """The group of calls that were in flight at the same time; `None` for one that was alone."""
     overlapping = [
         index
@@ -193,7 +199,7 @@ def _group(tool: _Span, tools: list[_Span], number: int) -> str | None:
     return None if len(overlapping) < 2 else str(min(overlapping))
 
 
-def _add(run: RunBuilder, span: _Span, group: str | None) -> None:
+def _add(run: RunBuilder, span: Span, group: str | None) -> None:
     has = span.has
     name = has.get("gen_ai.tool.name") or has.get("tool.name") or span.name.removeprefix("execute_tool ")
     parameters = has.get("gen_ai.tool.call.arguments", has.get("input.value", has.get("tool.parameters")))
@@ -207,7 +213,7 @@ def _add(run: RunBuilder, span: _Span, group: str | None) -> None:
     )
 
 
-def _error(span: _Span) -> str:
+def _error(span: Span) -> str:
     told = (
         span.message,
         *(event.get("exception.message") for event in span.events),
@@ -216,7 +222,7 @@ def _error(span: _Span) -> str:
     return next((str(each) for each in told if each), "failed without a message")
 
 
-def _task(root: _Span, spans: list[_Span]) -> str:
+def _task(root: Span, spans: list[Span]) -> str:
     """The input of the agent's span, or else of the first span that has one."""
     for span in (root, *sorted(spans, key=lambda span: span.began)):
         for name in _TASKS:
@@ -243,7 +249,7 @@ def _asked(value: object) -> str:
     return ""
 
 
-def _outcome(root: _Span, spans: list[_Span]) -> Outcome:
+def _outcome(root: Span, spans: list[Span]) -> Outcome:
     """The verdict of an evaluation, a failure where the agent's span failed, else unknown."""
     for each in (root.has, *root.events, *(event for span in spans for event in (span.has, *span.events))):
         label = str(each.get("gen_ai.evaluation.score.label") or "").lower()
