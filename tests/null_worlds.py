@@ -133,7 +133,7 @@ NULL_WORLDS: dict[str, Callable[[random.Random], list[Episode]]] = {
 
 @dataclass(frozen=True)
 class Shown:
-    """What a memory shows as better or worse: texts of patterns and rules."""
+    """Texts of the patterns and rules that a memory shows as better or worse."""
 
     promoted: frozenset[str]
     proven: frozenset[str]

@@ -77,7 +77,7 @@ class AsyncMemory:
         self._closed = threading.Event()  # shared by the views of `within`
         self._closing: asyncio.Future[None] | None = None
         make = functools.partial(
-            _open,
+            Memory,
             database,
             namespace=namespace,
             settings=settings,
@@ -87,7 +87,8 @@ class AsyncMemory:
             clock=clock,
             to_json=to_json,
         )
-        self._opening: Future[Memory] = _resolved(make) if _no_loop() else self._commits.submit(make)
+        opening = functools.partial(_open, make)
+        self._opening: Future[Memory] = _resolved(opening) if _no_loop() else self._commits.submit(opening)
 
     @property
     def memory(self) -> Memory:
@@ -522,9 +523,9 @@ def _add_all(memory: Memory, episodes: Iterable[Episode], *, replace: bool) -> t
     return tuple(memory.add_many(episodes, replace=replace))
 
 
-def _open(*given: Any, **named: Any) -> Memory:
+def _open(make: Callable[[], Memory]) -> Memory:
     """A memory whose open episodes are at hand: the loop does not wait for a thread that sets up another room."""
-    memory = Memory(*given, **named)
+    memory = make()
     _ = memory._rooms.opened
     return memory
 

@@ -64,7 +64,7 @@ class Observer(Protocol):
 
     The methods are called on the thread of the verb, after it has ended and outside of every lock. Their exceptions
     never reach the caller: they are logged once to the logger "tacit" and counted in `stats()["observer_failures"]`.
-    What an observer does with the memory itself is not observed.
+    An observer's own calls of the memory are not observed.
 
     Example:
         >>> class Printer(Observer):
@@ -157,7 +157,7 @@ class LoggingObserver(Observer):
 
 
 class Observers:
-    """The observers of one memory. What they raise is logged once an observer and method, and counted."""
+    """The observers of one memory. An exception of theirs is logged once an observer and method, and counted."""
 
     def __init__(self, parts: Iterable[Part[Observer]] = ()) -> None:
         self._observers: Sequence[Observer] = [observers.resolve(part) for part in parts]

@@ -14,6 +14,7 @@ from tacit.aio import AsyncRecorder
 from tacit.model.record import Batch, Receipt
 from tacit.recorder import Recorder
 from tacit.storage import InMemoryStore
+from tests.watched import WatchedStore
 
 
 @pytest.mark.parametrize(("sync", "twin"), [(Memory, AsyncMemory), (Recorder, AsyncRecorder)])
@@ -383,15 +384,16 @@ def test_a_coroutine_that_is_closed_inside_of_its_episode_is_abandoned() -> None
             await asyncio.Future()
 
     async def journey() -> Outcome | None:
-        async with AsyncMemory() as memory:
+        store = WatchedStore()
+        async with AsyncMemory(store=store) as memory:
             await memory.stats()
             waiting = waits(memory)
             waiting.send(None)
             waiting.close()
             await asyncio.gather(*(memory.stats() for _ in range(3)))
-            while (outcome := (await memory.get(ids[0])).outcome) is None:
-                await asyncio.sleep(0.001)
-            return outcome
+            plain = memory.memory
+            await asyncio.to_thread(store.wait_until, lambda: plain.get(ids[0]).outcome is not None)
+            return plain.get(ids[0]).outcome
 
     ids: list[str] = []
     assert asyncio.run(journey()) == Outcome.abandoned()

@@ -1,4 +1,4 @@
-"""What an answer says was learned: comparable, counted once an episode, without failed steps, and with what changed."""
+"""Lessons in answers: comparable, counted once an episode, without failed steps, and with what changed."""
 
 from __future__ import annotations
 

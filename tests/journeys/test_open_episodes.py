@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ from tacit import (
 from tacit.model.record import Batch, Receipt
 from tacit.storage import InMemoryStore
 from tacit.testing import Clock, FaultyStore
+from tests.watched import WatchedFile, WatchedStore
 
 MANUAL = Settings(recording=RecordingSettings.manual())
 BY_COUNT = Settings(recording=RecordingSettings(flush_steps=10, flush_seconds=0.0))
@@ -51,14 +50,6 @@ def log_steps(memory: Memory, episode_id: str, count: int) -> None:
 
 def kinds(store: InMemoryStore) -> tuple[int, int]:
     return len(store.scan("open_episode")), len(store.scan("step_batch"))
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Lets other threads run until the condition holds."""
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 def test_closing_a_memory_keeps_its_open_episodes(tmp_path: Path) -> None:
@@ -114,13 +105,13 @@ def test_a_short_episode_is_stored_by_its_completion_alone() -> None:
 
 
 def test_the_timer_stores_steps_by_their_age() -> None:
-    store = InMemoryStore()
+    store = WatchedStore()
     memory = Memory(
         store=store, settings=Settings(recording=RecordingSettings(flush_steps=0, flush_seconds=0.01))
     )
     episode_id = memory.start("a slow task")
     memory.log(episode_id, "get", output=1)
-    wait_until(lambda: any(len(each.steps) == 1 for each in Memory(store=store).open_episodes()))
+    store.wait_until(lambda: any(len(each.steps) == 1 for each in Memory(store=store).open_episodes()))
     memory.close()
     timer = memory._rooms.opened._timer.thread
     assert timer is not None
@@ -339,12 +330,13 @@ def test_awaited_steps_are_stored_without_waiting_and_resumed(tmp_path: Path) ->
 
 async def awaited_steps(path: Path) -> None:
     settings = Settings(recording=RecordingSettings(flush_steps=10, flush_seconds=0.0))
+    store = WatchedFile(path)
     reader = Memory(path)
-    async with AsyncMemory(path, settings=settings) as memory:
+    async with AsyncMemory(store=store, settings=settings) as memory:
         async with memory.episode("a task") as episode:
             for _ in range(10):
                 await episode.log("get", output=1)
-            wait_until(lambda: any(len(each.steps) == 10 for each in reader.open_episodes()))
+            store.wait_until(lambda: any(len(each.steps) == 10 for each in reader.open_episodes()))
             await episode.succeed()
         left = await memory.start("another task")
         await memory.flush()

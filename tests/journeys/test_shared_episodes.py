@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +34,7 @@ from tacit.model.ids import as_bytes
 from tacit.model.record import Batch, SideRecord
 from tacit.storage import InMemoryStore
 from tacit.testing import Clock, FaultyStore
+from tests.watched import WatchedStore
 
 MANUAL = Settings(recording=RecordingSettings.manual())
 AT_ONCE = Settings(recording=RecordingSettings(flush_steps=1, flush_seconds=0.0))
@@ -56,14 +56,6 @@ def started(store: Any, **head: Any) -> tuple[Memory, str]:
 
 def tools(episode: Episode) -> list[str]:
     return [step.tool for step in episode.steps]
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    """Lets other threads run until the condition holds."""
-    deadline = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 def left(store: InMemoryStore) -> int:
@@ -648,14 +640,14 @@ def test_an_episode_without_its_first_batch_is_refused_and_forgotten() -> None:
 
 
 def test_a_full_batch_of_calls_is_stored_by_the_timer() -> None:
-    store = InMemoryStore()
+    store = WatchedStore()
     settings = Settings(recording=RecordingSettings(flush_steps=3, flush_seconds=0.0))
     owner = process(store, settings=settings)
     id = owner.start("Compare many shops")
     owner.flush()
     for call in "abc":
         owner.begin(id, "search", call_id=call)
-    wait_until(lambda: len(store.scan("step_batch")) == 2)
+    store.wait_until(lambda: len(store.scan("step_batch")) == 2)
     reader = process(store)
     for call in "abc":
         reader.end(id, call_id=call, output=call)

@@ -64,3 +64,12 @@ def test_no_test_is_skipped_for_good() -> None:
     marked = re.compile(r"\bmark\.skip\(|#\[ignore|\bxfail\(")
     sources = [path for path in tracked() if path.suffix in {".py", ".rs"} and path != Path(__file__)]
     assert [path for path in sources if marked.search(path.read_text())] == []
+
+
+def test_no_test_sleeps() -> None:
+    sleeps = re.compile(r"\btime\.sleep\(|\basyncio\.sleep\((?!0\))|import sleep|thread::sleep\(")
+    tests = [path for path in tracked() if path.suffix == ".py" and "tests" in path.parts]
+    sources = {path: path.read_text() for path in tests if path != Path(__file__)}
+    rust = [path for path in tracked() if path.suffix == ".rs"]
+    sources |= {path: path.read_text().partition("#[cfg(test)]")[2] for path in rust}
+    assert [path for path, text in sources.items() if sleeps.search(text)] == []

@@ -223,7 +223,7 @@ class Advisor:
                 yield from changes_of(_STEPS.decode(payload).steps)
 
     def _changed(self, episodes: Sequence[bytes], tool: str, named: str) -> ChangedArguments | None:
-        """What most of these episodes changed when the tool failed with an error of this class."""
+        """The arguments that most of these episodes changed when the tool failed with an error of this class."""
         of_error = [
             each
             for each in self._changes(episodes)

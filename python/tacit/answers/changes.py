@@ -74,7 +74,7 @@ def alike(changes: Iterable[Change]) -> list[list[Change]]:
 
 
 def summarised(group: Sequence[Change]) -> ChangedArguments:
-    """What changes that are alike have in common: the values, or else where the values came from."""
+    """The common part of changes that are alike: the new values, or else the sources of the values."""
     first = group[0]
     arguments = []
     for name, value in first.after.items():

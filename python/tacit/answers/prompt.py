@@ -683,7 +683,7 @@ def playbook_lines(playbook: Playbook, max_tokens: int) -> list[Line]:
 
 
 def _fix_of_plan(changed: ChangedArguments) -> str:
-    """What to change when a step of the plan fails; empty if nothing that a plan could name changed."""
+    """The change to make when a step of the plan fails; empty if nothing that a plan could name changed."""
     stated = _stated_changes(changed)
     if not stated or len(stated) > _LONG_VALUE:
         return ""

@@ -249,7 +249,17 @@ class Retriever:
         )
 
     def patterns(
-        self, *, namespace: str, order: str, limit: int, min_trials: int, now: int, **slice: Any
+        self,
+        *,
+        namespace: str,
+        order: str,
+        limit: int,
+        min_trials: int,
+        now: int,
+        kind: str | None = None,
+        domain: str | None = None,
+        agent: str | None = None,
+        complexity: str | None = None,
     ) -> tuple[Pattern, ...]:
         """Patterns of a slice with their evidence; see `Memory.patterns`."""
         if order not in ("confidence", "trials", "recent"):
@@ -262,7 +272,10 @@ class Retriever:
             min_trials=min_trials,
             now=now,
             half_life_s=self._half_life_s,
-            **slice,
+            kind=kind,
+            domain=domain,
+            agent=agent,
+            complexity=complexity,
         )
         return self._described(namespace, rows, state)
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 from types import EllipsisType
-from typing import Any, Protocol
+from typing import Any, Protocol, Unpack
 
 from ..memory import Memory
 from ..model.pattern import Pattern
 from ..recorder import Recorder
 from .advice import Advice, Adviser
 from .database import Question
+from .tools import StepResult
 
 DOMAIN = "sql"
 AGENT = "scripted"
@@ -63,7 +64,7 @@ class _Alone:
     def advise(self, about: str) -> Advice:
         return Advice()
 
-    def log(self, tool: str, *, parameters: Any, latency_ms: float, **result: Any) -> None:
+    def log(self, tool: str, *, parameters: Any, latency_ms: float, **result: Unpack[StepResult]) -> None:
         pass
 
     def end(self, accepted: bool | None) -> None:
@@ -186,7 +187,7 @@ class MislabelledMemory(Remembering):
 class _Mislabelled(Remembered):
     arm: MislabelledMemory
 
-    def log(self, tool: str, *, parameters: Any, latency_ms: float, **result: Any) -> None:
+    def log(self, tool: str, *, parameters: Any, latency_ms: float, **result: Unpack[StepResult]) -> None:
         """Records a step, but not how the submission was received."""
         super().log(
             tool, parameters=parameters, latency_ms=latency_ms, **({} if tool == "submit" else result)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from ..config import Settings, StorageSettings
 from ..errors import ValidationError
@@ -19,7 +19,7 @@ from .advice import Advice
 from .agent import act
 from .arms import ARMS, DOMAIN, Arm, Attempt
 from .database import Database, Question
-from .tools import ToolBox
+from .tools import StepResult, ToolBox
 
 SEED = 1
 BLOCKS = 10
@@ -247,7 +247,7 @@ class _Watched:
             self.reminders = tuple(episode.task for episode in advice.episodes[:3])
         return advice
 
-    def log(self, tool: str, *, parameters: Any, latency_ms: float, **result: Any) -> None:
+    def log(self, tool: str, *, parameters: Any, latency_ms: float, **result: Unpack[StepResult]) -> None:
         self.inner.log(tool, parameters=parameters, latency_ms=latency_ms, **result)
         self.uses.append(Use(tool, parameters, **result))
 

@@ -6,15 +6,24 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict, Unpack
 
 from .database import Database, Question, judge
+
+
+class StepResult(TypedDict, total=False):
+    """The result of a step as keywords: the output of one that went well, or else the error."""
+
+    output: Any
+    error: str | None
 
 
 class StepLog(Protocol):
     """The log of steps: the part of `tacit.Recorder.log` that the tools use."""
 
-    def __call__(self, tool: str, *, parameters: Any, latency_ms: float, **result: Any) -> object:
+    def __call__(
+        self, tool: str, *, parameters: Any, latency_ms: float, **result: Unpack[StepResult]
+    ) -> object:
         """Takes `output=` of a step that went well, `error=` of one that did not."""
 
 

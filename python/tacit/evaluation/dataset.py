@@ -67,7 +67,7 @@ class Dataset:
     run_ids: Mapping[str, str] = field(default_factory=dict)
     """By episode id the id that the run has outside the evaluation: its external id, or its id in the store."""
     left_out: str = "task"
-    """What is held out whole: "task", "domain" or "agent"."""
+    """The group that is held out whole: "task", "domain" or "agent"."""
 
     @cached_property
     def tasks(self) -> Mapping[str, tuple[Episode, ...]]:

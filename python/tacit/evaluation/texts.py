@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,23 +25,33 @@ def is_available() -> bool:
 
 def word_tf_idf(queries: Sequence[str], texts: Sequence[str]) -> Similarities:
     """The cosine of words weighted by TF-IDF, without the commonest English ones."""
-    return _cosines(queries, texts, stop_words="english")
+    return _cosines(queries, texts, _Weighing(stop_words="english"))
 
 
 def all_words_tf_idf(queries: Sequence[str], texts: Sequence[str]) -> Similarities:
     """The cosine of all words weighted by TF-IDF, with the logarithm of how often each comes."""
-    return _cosines(queries, texts, sublinear_tf=True)
+    return _cosines(queries, texts, _Weighing(sublinear_tf=True))
 
 
 def character_tf_idf(queries: Sequence[str], texts: Sequence[str]) -> Similarities:
     """The cosine of runs of 3 to 5 characters within words, weighted by TF-IDF."""
-    return _cosines(queries, texts, analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True)
+    weighing = _Weighing(analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True)
+    return _cosines(queries, texts, weighing)
 
 
-def _cosines(queries: Sequence[str], texts: Sequence[str], **options: Any) -> Similarities:
+class _Weighing(TypedDict, total=False):
+    """Settings of scikit-learn's `TfidfVectorizer`."""
+
+    analyzer: Literal["word", "char_wb"]
+    ngram_range: tuple[int, int]
+    stop_words: Literal["english"]
+    sublinear_tf: bool
+
+
+def _cosines(queries: Sequence[str], texts: Sequence[str], weighing: _Weighing) -> Similarities:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    vectorizer = TfidfVectorizer(**options)
+    vectorizer = TfidfVectorizer(**weighing)
     columns = _columns(vectorizer, texts)
     if columns is None:
         return _nothing_alike(queries, texts)

@@ -48,7 +48,7 @@ class Hybrid:
     def teach_with(self, trajectory: Trajectory, episode: Callable[[], Episode]) -> Findings:
         """The findings that an episode teaches: all of them, or while its outcome is unknown its recoveries alone.
 
-        Whether a recovery worked is visible in the steps.
+        The steps show whether a recovery worked.
         """
         if trajectory.base is not None:
             return self.extract_with(trajectory, episode)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 from .. import _native
 from .._native import Finding
@@ -87,12 +87,12 @@ class Heuristics:
         *,
         number: int | None = None,
         some: Mask | None = None,
-        **said: Any,
+        origin: Literal["induced", "composed", "refined"] = "induced",
+        parents: tuple[str, ...] | None = None,
     ) -> _Rule:
         trials, successes, shown = evidence.trials, evidence.successes, evidence.episodes
         _, low, high = _native.beta_interval(min(evidence.by_episode, float(shown)), shown)
         odds = Odds(*evidence.odds)
-        named: dict[str, Any] = {"parents": deed.parents, **said}
         heuristic = Heuristic(
             id=Finding("heuristic", {"when": situation.when, "do": deed.do}).pattern_id,
             condition=situation.condition,
@@ -112,7 +112,8 @@ class Heuristics:
             agents=situation.named("agent", evidence),
             domains=situation.named("domain", evidence),
             weak=evidence.episodes < self.min_episodes,
-            **named,
+            origin=origin,
+            parents=deed.parents if parents is None else parents,
         )
         return _Rule(heuristic, situation, deed, odds, number, some)
 

@@ -49,7 +49,7 @@ class CallsInFlight:
         self._begun: dict[str, CallEvent] = {}
         self._early: dict[str, CallEvent] = {}
         self._unstored: dict[str, CallEvent] = {}
-        """Those of both that the store does not have."""
+        """The calls and results that the store does not have."""
         self._ended: set[str] = set()
         self._batches = 0
         self._held = 0

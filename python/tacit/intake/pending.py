@@ -61,7 +61,7 @@ class CommitItems:
         return self._item(closed, basis, lambda: self._learner.judge(closed, basis))
 
     def findings(self, item: CommitItem, closed: ClosedEpisode) -> Findings | None:
-        """What the extractors found in the episode of an item; `None` if it was abandoned."""
+        """The findings of the extractors in the episode of an item; `None` if it was abandoned."""
         if item.lesson is not None or item.state == "abandoned":
             return None if item.lesson is None else item.lesson.findings
         return self._learner.hybrid.extract_with(closed.trajectory, lambda: closed.episode)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import msgspec
 
@@ -43,18 +42,19 @@ class ClosedEpisode:
         """The whole value."""
         return _EPISODES.decode(self.record)
 
-    def stored(self, state: str, **taught: Any) -> EpisodeRecord:
-        """The record that the store keeps; `taught` holds the fields that were learned, none by default."""
+    def stored(
+        self,
+        state: str,
+        *,
+        payload: bytes | None = None,
+        base: float | None = None,
+        facts: bytes = b"",
+        contents: bytes = b"",
+        embedder: str | None = None,
+        embedding: bytes = b"",
+    ) -> EpisodeRecord:
+        """The record that the store keeps: the episode as it is, without lessons, unless they are given."""
         head = self.head
-        fields: dict[str, Any] = {
-            "base": None,
-            "payload": self.record,
-            "facts": b"",
-            "contents": b"",
-            "embedder": None,
-            "embedding": b"",
-            **taught,
-        }
         return EpisodeRecord(
             id=self.id,
             namespace=head.namespace,
@@ -67,5 +67,10 @@ class ClosedEpisode:
             state=state,
             started_at=head.started_at,
             ended_at=head.ended_at or head.started_at,
-            **fields,
+            base=base,
+            payload=self.record if payload is None else payload,
+            facts=facts,
+            contents=contents,
+            embedder=embedder,
+            embedding=embedding,
         )

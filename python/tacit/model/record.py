@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, TypedDict, get_args
 
 __all__ = [
     "SIDE_RECORD_KINDS",
@@ -12,6 +12,7 @@ __all__ = [
     "Compaction",
     "DamagedRow",
     "EpisodeRecord",
+    "EpisodeRecordFields",
     "EpisodeStateChange",
     "Expect",
     "Filters",
@@ -71,6 +72,28 @@ class EpisodeRecord:
     embedder: str | None
     embedding: bytes
     """Little-endian float32; empty without an embedding."""
+
+
+class EpisodeRecordFields(TypedDict, total=False):
+    """The fields of an `EpisodeRecord` as keywords."""
+
+    id: bytes
+    namespace: str
+    external_id: str | None
+    digest: bytes
+    task_key: str | None
+    domain: str
+    agent: str | None
+    complexity: str
+    state: str
+    started_at: int
+    ended_at: int
+    base: float | None
+    payload: bytes
+    facts: bytes
+    contents: bytes
+    embedder: str | None
+    embedding: bytes
 
 
 @dataclass(frozen=True, slots=True)

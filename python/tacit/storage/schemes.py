@@ -15,7 +15,7 @@ _ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):(.*)", re.DOTALL)
 stores: Registry[Store] = Registry("store")
 """Factories of stores by scheme, called with `location` (the text behind the scheme) and `settings`.
 
-Those of other distributions come through the entry points `tacit.stores`.
+Other distributions register theirs under the entry points `tacit.stores`.
 """
 
 

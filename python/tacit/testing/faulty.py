@@ -11,7 +11,7 @@ from ..storage import InMemoryStore
 class FaultyStore(InMemoryStore):
     """Runs `before` and `after` around its next commit, each once.
 
-    What `before` raises keeps the commit from landing; what `after` raises hides that it landed.
+    An exception of `before` keeps the commit from landing; one of `after` hides that it landed.
     """
 
     def __init__(self) -> None:

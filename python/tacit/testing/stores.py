@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from hashlib import blake2b
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from ..errors import (
     ConflictError,
@@ -20,17 +20,19 @@ from ..model.record import (
     Batch,
     Change,
     EpisodeRecord,
+    EpisodeRecordFields,
     EpisodeStateChange,
     Expect,
     Filters,
     SideRecord,
+    SideRecordKind,
 )
 from ..storage import Store
 
 __all__ = ["check_store", "episode_record"]
 
 
-def episode_record(number: int, **fields: Any) -> EpisodeRecord:
+def episode_record(number: int, **fields: Unpack[EpisodeRecordFields]) -> EpisodeRecord:
     """A small valid record: another `number` gives another id, content and time; `fields` replace others."""
     content = str(number).encode()
     record = EpisodeRecord(
@@ -419,7 +421,15 @@ def _of(namespace: str) -> Filters:
     return Filters(namespace=namespace)
 
 
-def _note(number: int, **fields: Any) -> SideRecord:
+class _SideRecordFields(TypedDict, total=False):
+    kind: SideRecordKind
+    id: bytes
+    namespace: str
+    record: bytes | None
+    subject: bytes | None
+
+
+def _note(number: int, **fields: Unpack[_SideRecordFields]) -> SideRecord:
     record = b"\x81\xa6number" + struct.pack(">Bq", 0xD3, number)
     return replace(SideRecord("receipt", episode_record(number).id, "default", record), **fields)
 
@@ -447,7 +457,7 @@ def _hostile_texts_and_bytes_come_back_unaltered(store: Store) -> None:
 
 
 def _a_broken_rule_is_refused_by_its_field(store: Store) -> None:
-    broken = {
+    broken: EpisodeRecordFields = {
         "id": b"short",
         "digest": b"",
         "namespace": "",
@@ -460,12 +470,14 @@ def _a_broken_rule_is_refused_by_its_field(store: Store) -> None:
         "embedding": b"x",
     }
     for field, value in broken.items():
-        batch = Batch((episode_record(1), episode_record(2, **{field: value})))
+        fields: EpisodeRecordFields = {field: value}  # type: ignore[misc]
+        batch = Batch((episode_record(1), episode_record(2, **fields)))
         error = _raises(ValidationError, partial(store.commit, batch))
         assert isinstance(error, ValidationError)
         assert error.field == field
     for field, value in {"kind": "episode", "id": b"short", "namespace": ""}.items():
-        notes = (_note(1), _note(2, **{field: value}))
+        changed: _SideRecordFields = {field: value}  # type: ignore[misc]
+        notes = (_note(1), _note(2, **changed))
         error = _raises(ValidationError, partial(store.commit, Batch(side_records=notes)))
         assert isinstance(error, ValidationError)
         assert error.field == field
