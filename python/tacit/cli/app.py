@@ -61,6 +61,7 @@ COMMANDS: Mapping[str, Entry] = {
     "stats": Entry("looking", "stats", "Count the records that are stored, cached and indexed."),
     "eval": Entry("evaluating", "evaluate", "Measure how much a memory helps."),
     "serve": Entry("serving", "serve", "Serve a memory to MCP hosts: Claude Code, Codex, Cursor and others."),
+    "dashboard": Entry("serving", "dashboard", "Look at a memory in the browser."),
     "demo": Entry("demonstrating", "demo", "Watch an agent learn an unknown database."),
     "doctor": Entry("doctor", "doctor", "Check that a memory is sound."),
     "repair": Entry("upkeep", "repair", "Remove rows that cannot be read."),

@@ -1,4 +1,4 @@
-"""`tacit serve`: the memory as an MCP server."""
+"""`tacit serve` and `tacit dashboard`: the memory as an MCP server, and as pages in the browser."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..config import named_database
-from ..errors import ValidationError
+from ..errors import ValidationError, missing_extra
 from .console import note
 from .options import Database, Namespace, configured, memory_at
 
@@ -66,6 +66,27 @@ def serve(
         note(f"serving {chosen.database} at http://{host}:{port}/mcp")
         app = server.http_app(host=host, port=port, tokens=keys)
         uvicorn.run(app, host=host, port=port, log_level="warning")
+
+
+def dashboard(
+    port: Annotated[int, typer.Option("--port", min=1, max=65_535, help="The port on this machine.")] = 8766,
+    database: Database = None,
+    namespace: Namespace = None,
+) -> None:
+    """Look at a memory in the browser.
+
+    Success over time, by domain and agent, what was learned lately, patterns, answers and their use, health. The pages
+    write nothing, and answer this machine alone. Needs `pip install 'tacit[dashboard]'`.
+    """
+    try:
+        import uvicorn
+    except ImportError as error:
+        raise missing_extra("dashboard") from error
+    from ..dashboard import make_dashboard
+
+    with memory_at(database, namespace) as memory:
+        note(f"the dashboard is at http://127.0.0.1:{port}; Ctrl-C ends it")
+        uvicorn.run(make_dashboard(memory), host="127.0.0.1", port=port, log_level="warning")
 
 
 def _tokens(path: Path | None) -> dict[str, str]:

@@ -46,6 +46,21 @@ class _Credit:
     expected: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class GivenAnswer:
+    """An answer that an episode was given after `steps` steps, at `at`, and its use.
+
+    `shown` counts the memories that it showed, `used` those that the episode used. `helped` is above a half if they led
+    to a better end than was to be expected; `None` means that they were not credited.
+    """
+
+    at: int
+    steps: int
+    shown: int
+    used: int
+    helped: float | None
+
+
 _RECEIPTS = msgspec.msgpack.Decoder(_Receipt)
 _CREDITS = msgspec.msgpack.Decoder(_Credit)
 
@@ -177,6 +192,22 @@ def receipts_of(store: Store, episode: bytes) -> list[bytes]:
     while page := store.scan("receipt", after=found[-1] if found else None, filters=Filters(subject=episode)):
         found.extend(id for id, _ in page)
     return found
+
+
+def given_answers(store: Store, episode: bytes) -> tuple[GivenAnswer, ...]:
+    """The answers that an ended episode was given, in their order."""
+    ids = receipts_of(store, episode)
+    found = zip(store.get_many("receipt", ids), store.get_many("credit", ids), strict=True)
+    answers = (_given(_RECEIPTS.decode(receipt), credit) for receipt, credit in found if receipt is not None)
+    return tuple(sorted(answers, key=lambda answer: (answer.at, answer.steps)))
+
+
+def _given(receipt: _Receipt, credit_record: bytes | None) -> GivenAnswer:
+    uses = [] if credit_record is None else list(_USE.iter_unpack(_CREDITS.decode(credit_record).uses))
+    weight = sum(share for _, share, _ in uses)
+    helped = sum(share * better for _, share, better in uses) / weight if weight else None
+    used = len(receipt.used) // 16 or len(uses)
+    return GivenAnswer(receipt.at, receipt.steps, len(receipt.items) // 16, used, helped)
 
 
 def revocation_records(store: Store, receipts: Sequence[bytes]) -> Iterator[SideRecord]:
