@@ -722,26 +722,33 @@ class Memory:
     def maintain(self, *, dry_run: bool = False, namespace: str | None = None) -> Maintenance:
         """Merges near-duplicates, promotes proven patterns, retires unseen ones, renews heuristics and clusters.
 
-        Everything lands in one commit, for every process and after a restart; a second run changes nothing more. A
-        dry run writes nothing and reports the same. `undo` takes decisions back. Age is counted from this memory's
-        clock. A store that an earlier version learned from is relearned first, and pending episodes are learned from:
-        those that fail again stay pending. Open episodes whose lease has run out and whose newest step is old
-        (`settings.recording.abandon_after_hours`) end first: as `judge` said, else abandoned. If another process
-        maintains the same namespace at once, the last one's decisions stand. Raises `StorageError` if the commit
-        failed: no decision was changed then.
+        Everything lands in one commit, for every process and after a restart; a second run changes nothing more. A dry
+        run writes nothing and reports the same. `undo` takes decisions back. Age is counted from this memory's clock.
+        A store that an earlier version learned from is relearned first, and pending episodes are learned from: those
+        that fail again stay pending, and if a few in a row fail alike the rest is not tried (`given_up`). Open
+        episodes whose lease has run out and whose newest step is old (`settings.recording.abandon_after_hours`) end
+        first: as `judge` said, else abandoned. If another process maintains the same namespace at once, the last one's
+        decisions stand. Raises `StorageError` if the commit failed: no decision was changed then.
         """
         namespace = self._within(namespace)
         self._rooms.committer.catch_up()
         if self._rooms.reader.is_behind and not dry_run:
             self.relearn()
         abandoned = self._rooms.intake.abandon_stale(namespace, dry_run=dry_run)
-        learned, pending = self._learn_pending(namespace, dry_run)
+        learned, pending, given_up = self._learn_pending(namespace, dry_run)
         report = self._rooms.maintainer.maintain(namespace, now=self._now(), dry_run=dry_run)
         if not dry_run:
             self._store.compact()
         self._rooms.committer.catch_up()
         unchanged = report.unchanged and not learned and not abandoned
-        return replace(report, learned=learned, pending=pending, abandoned=abandoned, unchanged=unchanged)
+        return replace(
+            report,
+            learned=learned,
+            pending=pending,
+            given_up=given_up,
+            abandoned=abandoned,
+            unchanged=unchanged,
+        )
 
     def relearn(self, *, progress: Callable[[Relearning], None] | None = None) -> Relearning:
         """Learns again from the episodes whose facts an earlier version made, in every namespace.
@@ -750,6 +757,10 @@ class Memory:
         earlier version until the last episode is relearned, and the new one from then on. A call that was cut short
         is continued by the next one. `maintain` calls it if it is due; until then answers are degraded by
         `relearn_pending`. Rewards, reflections and ids stay.
+
+        If an extractor fails, the episode is pending (`Relearning.pending`) and the others go on; if the embedder
+        fails, the episode keeps its vector. `Relearning.problems` says so. After three failures of one kind in a row
+        the rest keeps its earlier facts, and the embedder is not called again.
         """
         self._rooms.committer.catch_up()
         report = self._rooms.relearner.relearn(progress or (lambda _: None))
@@ -894,12 +905,12 @@ class Memory:
         check_namespace(namespace, self.settings.limits)
         return namespace
 
-    def _learn_pending(self, namespace: str, dry_run: bool) -> tuple[int, int]:
-        """Learns from pending episodes; gives how many were learned from, and how many still wait."""
+    def _learn_pending(self, namespace: str, dry_run: bool) -> tuple[int, int, str | None]:
+        """Learns from pending episodes; see `PendingEpisodes.learn`."""
         if not self._store.pending(1):
-            return 0, 0
+            return 0, 0, None
         pending = self._rooms.pending
-        return (0, pending.count(namespace)) if dry_run else pending.learn(namespace)
+        return (0, pending.count(namespace), None) if dry_run else pending.learn(namespace)
 
     def _now(self) -> int:
         return self._clock() // 1_000

@@ -219,6 +219,7 @@ class Rooms:
             store=self.store,
             hybrid=self.hybrid,
             embedder=self.embedder,
+            items=self.items,
             commit=self.committer.commit_batch,
         )
 

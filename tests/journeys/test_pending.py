@@ -22,6 +22,7 @@ from tacit import (
     Step,
     UnknownEpisodeError,
 )
+from tacit.intake.failure_streak import FailureStreak
 from tacit.model.record import Batch, Receipt
 from tacit.observing import Observer
 from tacit.storage import InMemoryStore
@@ -194,6 +195,59 @@ def test_an_episode_that_always_fails_holds_up_no_other(moody: Moody) -> None:
     assert [memory._store.version("episode", id) for id in memory._store.pending()] == versions[1:], (
         "the same failure is not written again"
     )
+
+
+class Slow(Moody):
+    """An embedder that times out for all texts, or for those with a word."""
+
+    def __init__(self, word: str = "") -> None:
+        super().__init__()
+        self.word: str | None = word
+        self.calls = 0
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        self.calls += 1
+        if self.word is not None and any(self.word in text for text in texts):
+            raise TimeoutError(f"no answer, call {self.calls}")
+        return super().embed(texts)
+
+
+def test_maintenance_gives_up_after_a_few_failures_alike_and_says_so() -> None:
+    slow = Slow()
+    memory = Memory(settings=Settings(embedder=slow))
+    for number in range(80):
+        add(memory, f"fern {number}")
+    slow.calls = 0
+    report = memory.maintain()
+    assert (report.learned, report.pending, slow.calls) == (0, 80, 4)
+    assert report.given_up == "TimeoutError: no answer, call 3 (in embedder moody)"
+    assert memory.maintain(dry_run=True).given_up is None
+    slow.word = None
+    report = memory.maintain()
+    assert (report.learned, report.pending, report.given_up) == (80, 0, None)
+
+
+def test_episodes_that_fail_in_a_row_hold_up_no_other() -> None:
+    slow = Slow("poison")
+    memory = Memory(settings=Settings(embedder=slow))
+    moods = ["poison", "fern"]
+    slow.word = ""
+    for number in range(70):
+        add(memory, f"{moods[number >= 65]} {number}")
+    slow.word = "poison"
+    report = memory.maintain()
+    assert (report.learned, report.pending, report.given_up) == (5, 65, None)
+
+
+def test_failures_of_different_parts_are_no_streak() -> None:
+    tried: list[str | None] = []
+    streak = FailureStreak(lambda: tried.append(None))
+    for failure in ("A: x (in embedder e)", "A: x (in extractor e)", "B: x (in embedder e)", None) * 3:
+        streak.note(failure)
+    assert (streak.reason, tried) == (None, [])
+    for _ in range(3):
+        streak.note("A: 1")
+    assert (streak.reason, tried) == (None, [None])
 
 
 def test_a_pending_episode_can_be_judged_and_is_learned_from_under_the_verdict(

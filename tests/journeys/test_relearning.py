@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 
 from tacit import Episode, Memory, Outcome, Step
-from tacit._native import TEXT_VERSION
+from tacit._native import TEXT_VERSION, Findings, Trajectory
 from tacit.extractors import Hybrid
 from tacit.intake.facts_version import findings_in, oldest_version, version_of
 from tacit.model.maintenance import Relearning
-from tacit.model.record import Batch
+from tacit.model.record import Batch, EpisodeRecord
 from tacit.storage import InMemoryStore, NativeStore, Store
 
 WIDE = "ﬁle not ready"
@@ -203,3 +206,110 @@ def test_two_processes_may_relearn_at_once(tmp_path: Path) -> None:
         memory.relearn(progress=interfere)
         assert classes(memory) == classes(other) == {PLAIN}
         assert sum(pattern.trials for pattern in memory.patterns(kind="error_recovery", limit=9)) == 150
+
+
+class Picky(Hybrid):
+    """Extractors of which one fails on some episodes."""
+
+    def __init__(self, *unreadable: int) -> None:
+        super().__init__()
+        self.unreadable = unreadable
+        self.tried = 0
+
+    def teach_with(self, trajectory: Trajectory, episode: Callable[[], Episode]) -> Findings:
+        self.tried += 1
+        if int(episode().task.split()[-1]) in self.unreadable:
+            error = ValueError("cannot read it")
+            error.add_note("in extractor picky")
+            raise error
+        return super().teach_with(trajectory, episode)
+
+
+def relearn_with(memory: Memory, hybrid: Hybrid) -> Relearning:
+    relearner = memory._rooms.relearner
+    relearner._hybrid = hybrid
+    return memory.relearn()
+
+
+def test_an_episode_that_an_extractor_cannot_read_is_pending_and_the_others_are_relearned() -> None:
+    store = store_of_version_1(70)
+    with Memory(store=store) as memory:
+        before = {episode.external_id: episode.reward for episode in memory.episodes(limit=100)}
+        report = relearn_with(memory, Picky(3, 4, 5, 66))
+        assert report == Relearning(
+            66, 70, TEXT_VERSION, 4, ("ValueError: cannot read it (in extractor picky)",)
+        )
+        assert classes(memory) == {PLAIN}
+        assert sum(pattern.trials for pattern in memory.patterns(kind="error_recovery", limit=9)) == 66
+        assert "relearn_pending" not in memory.recall("read report 2").degraded
+        assert memory.maintain().learned == 4
+        assert {episode.external_id: episode.reward for episode in memory.episodes(limit=100)} == before
+        assert sum(pattern.trials for pattern in memory.patterns(kind="error_recovery", limit=9)) == 70
+
+
+def test_an_extractor_that_always_fails_stops_a_relearning_which_keeps_the_earlier_facts() -> None:
+    store = store_of_version_1(150)
+    with Memory(store=store) as memory:
+        hybrid = Picky(*range(70, 150))
+        report = relearn_with(memory, hybrid)
+        assert (report.relearned, report.total, report.pending) == (64, 150, 0)
+        assert report.problems[-1] == "stopped: 86 episodes keep the facts of an earlier version"
+        assert hybrid.tried == 64 + 6 + 3 + 1
+        assert classes(memory) == {WIDE}
+        assert "relearn_pending" in memory.recall("read report 2").degraded
+        report = relearn_with(memory, Hybrid())
+        assert (report.relearned, report.pending, report.problems) == (86, 0, ())
+        assert classes(memory) == {PLAIN}
+
+
+class DownEmbedder:
+    """An embedder that answers at first, and then times out."""
+
+    name = "remote"
+    dimension = 2
+
+    def __init__(self, answers: int) -> None:
+        self.answers = answers
+        self.calls = 0
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray[Any, np.dtype[np.float32]]:
+        self.calls += 1
+        if self.calls > self.answers:
+            raise TimeoutError(f"after {self.calls} s")
+        return np.ones((len(texts), 2), dtype=np.float32)
+
+
+def test_a_relearning_goes_on_without_an_embedder_that_is_down() -> None:
+    store = store_of_version_1(70)
+    with Memory(store=store) as memory:
+        before = {record.id: (record.embedder, record.embedding) for record in records(store)}
+        embedder = DownEmbedder(answers=2)
+        memory._rooms.relearner._embedder = embedder
+        report = memory.relearn()
+        assert (report.relearned, report.total, report.pending) == (70, 70, 0)
+        assert (
+            report.problems[0] == "TimeoutError: after 3 s (in embedder remote): episodes keep their vectors"
+        )
+        assert embedder.calls == 2 + 3
+        kept = [record for record in records(store) if record.embedder != "remote"]
+        assert len(kept) == 68
+        assert all(before[record.id] == (record.embedder, record.embedding) for record in kept)
+        assert classes(memory) == {PLAIN}
+
+
+def records(store: Store) -> list[EpisodeRecord]:
+    changes = store.changes(0, limit=10_000)
+    found = {change.id: change.record for change in changes if change.record is not None}
+    return list(found.values())
+
+
+def test_an_interrupt_of_an_extractor_leaves_the_relearning() -> None:
+    class Interrupted(Hybrid):
+        def teach_with(self, trajectory: Trajectory, episode: Callable[[], Episode]) -> Findings:
+            raise KeyboardInterrupt
+
+    store = store_of_version_1(2)
+    with Memory(store=store) as memory:
+        with pytest.raises(KeyboardInterrupt):
+            relearn_with(memory, Interrupted())
+        assert versions(store) == {1}

@@ -122,6 +122,8 @@ def _report(report: Maintenance) -> Iterator[Any]:
     if report.pending:
         waiting = console.count_of(report.pending, "pending episode")
         yield Text(f"{waiting} not learned from yet; `tacit doctor` says why", "yellow")
+    if report.given_up:
+        yield Text(f"  gave up after a few failures alike: {console.plain(report.given_up)}", "yellow")
     heuristics = console.count_of(len(report.heuristics), "heuristic")
     clusters = console.count_of(len(report.clusters), "cluster")
     yield f"{heuristics} ({report.new_heuristics:,} new), {clusters}"

@@ -20,6 +20,7 @@ from ..redaction import Redactor
 from ..storage.base import Store
 from .commits import CommitItem, LearnedRecord
 from .conversion import cut_middle, error_text
+from .failure_streak import FailureStreak
 from .learner import Learner, ScoringBasis, basis_of
 from .redacting import redacted_outcome, with_wide_header
 
@@ -60,6 +61,11 @@ class CommitItems:
         """The item of an ended episode under another verdict, or of one that is learned from again."""
         return self._item(closed, basis, lambda: self._learner.judge(closed, basis))
 
+    def failed(self, payload: bytes, error: BaseException) -> CommitItem:
+        """The item of a stored episode from which a part failed to learn again: it is pending."""
+        closed, basis = closed_again(payload, {}), basis_in(payload, _EPISODES.decode(payload))
+        return self._pending(closed, basis, error)
+
     def findings(self, item: CommitItem, closed: ClosedEpisode) -> Findings | None:
         """The findings of the extractors in the episode of an item; `None` if it was abandoned."""
         if item.lesson is not None or item.state == "abandoned":
@@ -81,7 +87,7 @@ class CommitItems:
 
     def _pending(self, closed: ClosedEpisode, basis: ScoringBasis | None, error: BaseException) -> CommitItem:
         """The record of the episode with its failure, and with the figures by which it was scored before."""
-        reason = self._reason(error)
+        reason = self.reason(error)
         ending: dict[str, object] = {"pending": reason}
         if basis is not None:
             ending["scored_with"] = basis._asdict()
@@ -89,7 +95,7 @@ class CommitItems:
         record = closed.stored("pending", payload=payload)
         return CommitItem("pending", closed.id, record, redacted=closed.secrets, failure=reason)
 
-    def _reason(self, error: BaseException) -> str:
+    def reason(self, error: BaseException) -> str:
         """The failure in a line without secrets; the newest note says in which part it was."""
         text = cut_middle(error_text(error), _LONGEST_REASON).encode("utf-8", "replace").decode()
         notes = getattr(error, "__notes__", ())
@@ -105,20 +111,25 @@ class PendingEpisodes:
         self._items = items
         self._commit = commit
 
-    def learn(self, namespace: str) -> tuple[int, int]:
-        """Tries every pending episode of the namespace; gives how many were learned from and how many still wait.
+    def learn(self, namespace: str) -> tuple[int, int, str | None]:
+        """Tries the pending episodes of the namespace.
 
-        A chunk is one conditional commit, so an interrupted call is continued by the next one.
+        Gives how many were learned from, how many still wait, and the failure for which the rest was not tried. A chunk
+        is one conditional commit, so an interrupted call is continued by the next one.
         """
-        learned = waiting = 0
+        learned, streak = 0, FailureStreak(lambda: self._failure_of_newest(namespace))
         ids = (id for id, _ in self._rows(namespace))
-        while chunk := list(islice(ids, _CHUNK)):
-            items = self._learn_chunk(chunk)
-            learned += sum(item.state == "learned" for item in items)
-            waiting += sum(item.state == "pending" for item in items)
-        return learned, waiting
+        while streak.reason is None and (chunk := list(islice(ids, _CHUNK))):
+            learned += sum(item.state == "learned" for item in self._learn_chunk(chunk, streak))
+        return learned, self.count(namespace), streak.reason
 
-    def _learn_chunk(self, ids: Sequence[bytes]) -> list[CommitItem]:
+    def _failure_of_newest(self, namespace: str) -> str | None:
+        """The failure of an attempt at the newest pending episode, which is not stored."""
+        filters = Filters(namespace=namespace, state="pending")
+        newest = self._store.scan("episode", limit=1, newest_first=True, filters=filters)
+        return self._again(newest[0][1], set()).failure if newest else None
+
+    def _learn_chunk(self, ids: Sequence[bytes], streak: FailureStreak) -> list[CommitItem]:
         """The items of a chunk; those of other processes' episodes are left out."""
         found = [(id, *versioned) for id in ids if (versioned := self._store.get_versioned("episode", id))]
         staged: set[bytes] = set()
@@ -128,7 +139,10 @@ class PendingEpisodes:
             reason = _PENDING.decode(payload).pending
             if reason is None:
                 continue
+            if streak.reason is not None:
+                break
             items.append(self._again(payload, staged))
+            streak.note(items[-1].failure)
             if items[-1].failure != reason:
                 changed.append((items[-1], version))
         try:
@@ -136,8 +150,8 @@ class PendingEpisodes:
                 return [item for item in items if item.state == "pending"]  # another process learned the same
         except VersionConflictError:
             if len(ids) == 1:
-                return self._learn_chunk(ids)
-            return [item for id in ids for item in self._learn_chunk([id])]
+                return self._learn_chunk(ids, streak)
+            return [item for id in ids for item in self._learn_chunk([id], streak)]
         return items
 
     def _again(self, payload: bytes, staged: set[bytes]) -> CommitItem:

@@ -9,14 +9,17 @@ import msgspec
 
 from .._native import TEXT_VERSION, extend_record
 from ..embedding import Embedder, embed_packed
-from ..errors import VersionConflictError
+from ..errors import VersionConflictError, is_failure
 from ..extractors import Hybrid
 from ..model.maintenance import Relearning
 from ..model.record import Batch, Change, EpisodeRecord, Expect, Receipt
 from ..storage import Store
 from .facts_version import findings_in, is_of_older_version
+from .failure_streak import FailureStreak
+from .pending import CommitItems
 
 _CHUNK = 64
+_MOST_PROBLEMS = 10
 _VERSION = msgspec.msgpack.encode({"text_version": TEXT_VERSION})
 
 
@@ -35,26 +38,72 @@ class Relearner:
     """
 
     def __init__(
-        self, *, store: Store, hybrid: Hybrid, embedder: Embedder, commit: Callable[[Batch], Receipt]
+        self,
+        *,
+        store: Store,
+        hybrid: Hybrid,
+        embedder: Embedder,
+        items: CommitItems,
+        commit: Callable[[Batch], Receipt],
     ) -> None:
         self._store = store
         self._hybrid = hybrid
         self._embedder = embedder
+        self._items = items
         self._commit = commit
 
     def relearn(self, progress: Callable[[Relearning], None]) -> Relearning:
         """Relearns every record of an older version; calls `progress` after each commit."""
-        total = sum(len(chunk) for chunk in self._old_chunks())
+        return _Run(self._store, self._hybrid, self._embedder, self._items, self._commit).relearn(progress)
+
+
+class _Run:
+    """One relearning, with the failures that it met."""
+
+    def __init__(
+        self,
+        store: Store,
+        hybrid: Hybrid,
+        embedder: Embedder,
+        items: CommitItems,
+        commit: Callable[[Batch], Receipt],
+    ) -> None:
+        self._store = store
+        self._hybrid = hybrid
+        self._embedder = embedder
+        self._items = items
+        self._commit = commit
+        self._newest: EpisodeRecord | None = None
+        self._extracting = FailureStreak(self._failure_of_newest)
+        self._embedding = FailureStreak(lambda: self._last_of_embedder)
+        self._last_of_embedder: str | None = None
+        self._problems: dict[str, None] = {}
+
+    def relearn(self, progress: Callable[[Relearning], None]) -> Relearning:
+        """See `Relearner.relearn`."""
+        total = 0
+        for chunk in self._old_chunks():
+            total += len(chunk)
+            self._newest = chunk[-1].record
         done = Relearning(0, total, TEXT_VERSION)
         is_complete = False
         while not is_complete:  # Read again after other processes were in between.
             is_complete = True
             for chunk in self._old_chunks():
                 is_complete = False
-                if self._replace(chunk):
-                    done = replace(done, relearned=done.relearned + len(chunk))
+                pending = self._replace(chunk)
+                if self._extracting.reason is not None:
+                    return replace(done, problems=(*self._problems, self._left(total, done)))
+                if pending is not None:
+                    relearned = done.relearned + len(chunk) - pending
+                    done = replace(done, relearned=relearned, pending=done.pending + pending)
+                    done = replace(done, problems=tuple(self._problems))
                     progress(done)
-        return replace(done, total=done.relearned)
+        return replace(done, total=done.relearned + done.pending)
+
+    def _left(self, total: int, done: Relearning) -> str:
+        count = total - done.relearned - done.pending
+        return f"stopped: {count:,} episodes keep the facts of an earlier version"
 
     def _old_chunks(self) -> Iterator[list[Change]]:
         since = 0
@@ -63,28 +112,75 @@ class Relearner:
             if chunk := [change for change in changes if is_of_older_version(change)]:
                 yield chunk
 
-    def _replace(self, chunk: list[Change]) -> bool:
-        """Replaces the records of a chunk; False if another process changed one of them in the meantime."""
-        records = [change.record for change in chunk if change.record is not None]
+    def _replace(self, chunk: list[Change]) -> int | None:
+        """Replaces the records of a chunk, and gives how many of them are pending now.
+
+        `None` means that nothing was replaced: another process changed one of them in the meantime, or a part is down.
+        """
+        records: list[EpisodeRecord] = []
+        for change in chunk:
+            assert change.record is not None
+            records.append(self._relearned_or_pending(change.record))
+            if self._extracting.reason is not None:
+                return None
         batch = Batch(
-            episodes=tuple(map(self._relearned, records)),
+            episodes=tuple(records),
             removed=tuple(record.id for record in records),
             expect=tuple(Expect("episode", change.id, change.sequence) for change in chunk),
         )
         try:
             self._commit(batch)
         except VersionConflictError:
-            return False
-        return True
+            return None
+        return sum(record.state == "pending" for record in records)
 
-    def _relearned(self, record: EpisodeRecord) -> EpisodeRecord:
-        findings = findings_in(TEXT_VERSION, record.payload, self._hybrid)
-        task = _TASKS.decode(record.payload).task
-        return replace(
-            record,
-            payload=extend_record(record.payload, _VERSION),
-            facts=findings.facts(),
-            contents=findings.contents(),
-            embedder=self._embedder.name,
-            embedding=embed_packed(self._embedder, [task])[0],
+    def _relearned_or_pending(self, record: EpisodeRecord) -> EpisodeRecord:
+        try:
+            findings = findings_in(TEXT_VERSION, record.payload, self._hybrid)
+            facts, contents = findings.facts(), findings.contents()
+        except BaseException as error:
+            if not is_failure(error):
+                raise
+            item = self._items.failed(record.payload, error)
+            self._note(item.failure)
+            self._extracting.note(item.failure)
+            assert item.record is not None
+            return item.record
+        self._extracting.note(None)
+        record = replace(
+            record, payload=extend_record(record.payload, _VERSION), facts=facts, contents=contents
         )
+        return self._embedded(record)
+
+    def _embedded(self, record: EpisodeRecord) -> EpisodeRecord:
+        """The record with a new vector; it keeps the old one if the embedder fails, or has failed a few times."""
+        if self._embedding.reason is not None:
+            return record
+        try:
+            [vector] = embed_packed(self._embedder, [_TASKS.decode(record.payload).task])
+        except BaseException as error:
+            if not is_failure(error):
+                raise
+            error.add_note(f"in embedder {self._embedder.name}")
+            self._last_of_embedder = self._items.reason(error)
+            self._note(f"{self._last_of_embedder}: episodes keep their vectors")
+            self._embedding.note(self._last_of_embedder)
+            return record
+        self._embedding.note(None)
+        return replace(record, embedder=self._embedder.name, embedding=vector)
+
+    def _failure_of_newest(self) -> str | None:
+        """The failure of an attempt at the newest record, which is not stored."""
+        if self._newest is None:
+            return None
+        try:
+            findings_in(TEXT_VERSION, self._newest.payload, self._hybrid)
+        except BaseException as error:
+            if not is_failure(error):
+                raise
+            return self._items.reason(error)
+        return None
+
+    def _note(self, problem: str | None) -> None:
+        if problem is not None and len(self._problems) < _MOST_PROBLEMS:
+            self._problems[problem] = None

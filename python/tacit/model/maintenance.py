@@ -56,7 +56,8 @@ class Maintenance:
     `heuristics` are those there are now, `new_heuristics` and `gone_heuristics` count the differences.
     `abandoned` are the ids of open episodes that were ended because nobody works on them: `resume` opens them again.
     `learned` counts pending episodes that were learned from, `pending` those that still wait. `unchanged` means that
-    there was nothing to do.
+    there was nothing to do. `given_up` is the failure for which not every pending episode was tried: three in a row
+    failed alike, and the newest one too. `None` means that every one was.
 
     Example:
         >>> from tacit import Memory
@@ -77,6 +78,7 @@ class Maintenance:
     gone_heuristics: int = 0
     learned: int = 0
     pending: int = 0
+    given_up: str | None = None
     abandoned: tuple[str, ...] = ()
     unchanged: bool = True
     elapsed_ms: float = field(default=0.0, compare=False)
@@ -129,8 +131,14 @@ class MaintenanceState:
 
 @dataclass(frozen=True, slots=True)
 class Relearning:
-    """How far a relearning has come: `relearned` of `total` episodes now have facts of `version`."""
+    """How far a relearning has come: `relearned` of `total` episodes now have facts of `version`.
+
+    `pending` counts the episodes from which a part failed to learn: `maintain` tries them again. `problems` are the
+    failures in words. If three episodes in a row failed alike, and the newest too, the rest keeps its earlier facts.
+    """
 
     relearned: int
     total: int
     version: int
+    pending: int = 0
+    problems: tuple[str, ...] = ()
