@@ -12,15 +12,18 @@ Public names are loaded when they are first used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+# `typing` takes longer to load than everything else here, and a hook runs at every call of a tool.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from ._native import Backoff, CircuitBreaker, RetryBudget, __version__
     from .aio import AsyncMemory
     from .config import (
         ClusteringSettings,
         CreditSettings,
         EvidenceSettings,
+        HookSettings,
         Limits,
         MaintenanceSettings,
         RecallSettings,
@@ -84,6 +87,7 @@ _HOMES = {
         "ClusteringSettings",
         "CreditSettings",
         "EvidenceSettings",
+        "HookSettings",
         "Limits",
         "MaintenanceSettings",
         "RecallSettings",
@@ -170,6 +174,7 @@ __all__ = [
     "Fixes",
     "Heuristic",
     "Hit",
+    "HookSettings",
     "LeakError",
     "Learned",
     "LeaseHeldError",

@@ -326,6 +326,18 @@ class AsyncMemory:
         """As `Memory.get`."""
         return await self._call(Memory.get, episode_id, namespace=namespace)
 
+    async def find(self, external_id: str, *, namespace: str | None = None) -> Episode | None:
+        """As `Memory.find`."""
+        return await self._call(Memory.find, external_id, namespace=namespace)
+
+    async def namespaces(self) -> dict[str, tuple[int, int]]:
+        """As `Memory.namespaces`."""
+        return await self._call(Memory.namespaces)
+
+    async def was_forgotten(self, external_id: str, *, namespace: str | None = None) -> bool:
+        """As `Memory.was_forgotten`."""
+        return await self._call(Memory.was_forgotten, external_id, namespace=namespace)
+
     async def open_episodes(self, *, limit: int = 20, namespace: str | None = None) -> tuple[Episode, ...]:
         """As `Memory.open_episodes`."""
         return await self._call(Memory.open_episodes, limit=limit, namespace=namespace)

@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from dataclasses import field, fields, is_dataclass, replace
 
+from .deferred import dataclass
+from .environment import database_of, read_settings_file
 from .errors import ValidationError
 
-T = TypeVar("T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Literal, TypeVar
+
+    T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +250,25 @@ class StorageSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class HookSettings:
+    """The hooks of coding agents that `tacit setup` enters.
+
+    Example:
+        >>> from tacit import HookSettings, Settings
+        >>> settings = Settings(hooks=HookSettings(withheld_share=0.0, exclude=("~/private/*",)))
+    """
+
+    prompt_tokens: int = 200
+    """The most tokens that a prompt is given."""
+    failure_tokens: int = 150
+    """The most tokens that a failed call is given."""
+    withheld_share: float = 0.1
+    """The share of prompts, drawn at random, that are given nothing: `tacit impact` compares them with the others."""
+    exclude: tuple[str, ...] = ()
+    """Patterns of folders whose sessions are neither learned from nor given anything."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings, by section.
 
@@ -275,6 +297,7 @@ class Settings:
     maintenance: MaintenanceSettings = field(default_factory=MaintenanceSettings)
     recording: RecordingSettings = field(default_factory=RecordingSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
+    hooks: HookSettings = field(default_factory=HookSettings)
 
     @classmethod
     def load(cls) -> Settings:
@@ -296,6 +319,7 @@ _SHARES = {
     "similarity",
     "plan_similarity",
     "false_discoveries",
+    "withheld_share",
 }
 _PARTS = {"extractors", "inducers", "embedder", "redactor"}
 _CHOICES = {"durability": ("durable", "fast"), "cache": ("auto", "memory")}
@@ -352,6 +376,8 @@ def _check_parts(value: Any, name: str) -> None:
 
 def _check_row(values: Any, defaults: tuple[Any, ...], name: str) -> None:
     """Checks each value of a row; a row of numbers has the length of its default, a row of names any length."""
+    if not defaults:  # a list of any length, empty unless it is set
+        defaults = ("",)
     if isinstance(defaults[0], float) and len(values) != len(defaults):
         raise ValidationError(name, f"{len(defaults)} numbers", str(len(values)))
     for value in values:
@@ -403,9 +429,9 @@ def load(environment: Mapping[str, str] | None = None, *, unknown: Unknown | Non
     """
     environment = os.environ if environment is None else environment
     refuse = _refuse if unknown is None else unknown
-    tables = _read_toml(environment)
-    in_file = str(tables.pop("database", ""))
-    database = environment.get("TACIT_DB") or in_file or str(default_database(environment))
+    tables = read_settings_file(environment)
+    database = database_of(environment, tables)
+    tables.pop("database", None)
     settings = _with_table(Settings(), tables, "", refuse)
     if any(name.startswith("TACIT_") for name in environment):
         _check_names(environment, refuse)
@@ -432,37 +458,6 @@ def _nearest(name: str, known: Iterator[str]) -> list[str]:
     from difflib import get_close_matches
 
     return get_close_matches(name, list(known), n=1, cutoff=0.0)
-
-
-def named_database() -> str | None:
-    """The database that the environment names; `None` if it names none."""
-    return os.environ.get("TACIT_DB") or None
-
-
-def default_database(environment: Mapping[str, str] | None = None) -> Path:
-    """`tacit/memory.db` in the platform's folder for a user's data."""
-    environment = os.environ if environment is None else environment
-    if sys.platform == "win32":
-        base = environment.get("LOCALAPPDATA") or os.path.expanduser("~/AppData/Local")
-    elif sys.platform == "darwin":
-        base = os.path.expanduser("~/Library/Application Support")
-    else:
-        base = environment.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
-    return Path(base) / "tacit" / "memory.db"
-
-
-def _read_toml(environment: Mapping[str, str]) -> dict[str, Any]:
-    named = environment.get("TACIT_CONFIG")
-    base = environment.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
-    path = named or os.path.join(base, "tacit", "tacit.toml")
-    if not named and not os.path.isfile(path):
-        return {}
-    import tomllib
-
-    try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ValidationError("TACIT_CONFIG", "a readable TOML file", f"{path}: {error}") from error
 
 
 def _with_table(section: T, table: Mapping[str, Any], prefix: str, refuse: Unknown) -> T:
@@ -527,7 +522,7 @@ def _with_environment(section: T, environment: Mapping[str, str], prefix: str) -
 def _parsed(default: Any, text: str, name: str) -> Any:
     try:
         if isinstance(default, tuple):
-            kind = type(default[0])
+            kind = type(default[0]) if default else str
             return tuple(kind(part.strip()) for part in text.split(",") if part.strip())
         return type(default)(text)
     except ValueError as error:

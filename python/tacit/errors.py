@@ -26,7 +26,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+TYPE_CHECKING = (
+    False  # `typing` takes longer to load than all of this, and a hook loads it at every failed call
+)
 
 
 def is_failure(error: BaseException) -> bool:

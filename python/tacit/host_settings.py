@@ -21,6 +21,16 @@ def codex_folder(home: Path) -> Path:
     return Path(os.environ.get("CODEX_HOME") or home / ".codex")
 
 
+def gemini_folder(home: Path) -> Path:
+    """The folder of Gemini CLI: `.gemini` below `GEMINI_CLI_HOME`, else below the home folder."""
+    return Path(os.environ.get("GEMINI_CLI_HOME") or home) / ".gemini"
+
+
+def opencode_folder(home: Path) -> Path:
+    """The folder of opencode's data: `opencode` below `XDG_DATA_HOME`, else below `.local/share`."""
+    return Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share") / "opencode"
+
+
 def read_json_settings(path: Path) -> dict[str, Any]:
     """The object in a file of JSON; an empty one without the file. Raises `ValidationError` for anything else."""
     if not path.exists():

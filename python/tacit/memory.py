@@ -422,9 +422,25 @@ class Memory:
     def forget(self, episode_id: str, *, namespace: str | None = None) -> None:
         """Removes an episode and everything it taught, durably; drops an open one.
 
-        Adding the same value again brings it back. Raises `UnknownEpisodeError`.
+        Adding the same value again brings it back; an import does not, if the episode had an external id
+        (`was_forgotten`). Raises `UnknownEpisodeError`.
         """
         self._rooms.intake.forget(episode_id, self._within(namespace))
+
+    def was_forgotten(self, external_id: str, *, namespace: str | None = None) -> bool:
+        """True if an episode with this external id was forgotten, whether or not it was added again.
+
+        Example:
+            >>> from tacit import Episode, Memory
+            >>> memory = Memory()
+            >>> memory.forget(memory.add(Episode("Cancel order 17", external_id="run 1")).episode_id)
+            >>> memory.was_forgotten("run 1"), memory.was_forgotten("run 2")
+            (True, False)
+        """
+        from .intake.forgotten import is_forgotten
+
+        check_name("external_id", external_id, self.settings.limits)
+        return is_forgotten(self._store, self._within(namespace), external_id)
 
     # --- journey two: a new task gets ranked, explained experience ---
 
@@ -590,6 +606,19 @@ class Memory:
         if own is not None and (episode := opened.view(own)) is not None:
             return episode
         return opened.read(episode_id, namespace) or self._rooms.intake.stored(episode_id, namespace)
+
+    def find(self, external_id: str, *, namespace: str | None = None) -> Episode | None:
+        """The ended episode with an external id; `None` if there is none.
+
+        Example:
+            >>> from tacit import Episode, Memory
+            >>> memory = Memory()
+            >>> _ = memory.add(Episode("Cancel order 17", external_id="run 1"))
+            >>> memory.find("run 1").task
+            'Cancel order 17'
+        """
+        check_name("external_id", external_id, self.settings.limits)
+        return self._rooms.intake.find(external_id, self._within(namespace))
 
     def open_episodes(self, *, limit: int = 20, namespace: str | None = None) -> tuple[Episode, ...]:
         """The newest open episodes of every process: those of others with the steps that are stored.
@@ -794,11 +823,14 @@ class Memory:
         """Counts of the store, its cache and the index, by name.
 
         `pending` counts the episodes that wait to be learned from, of every namespace, and `pending_reasons` says why.
+        `last_learned` is when the newest episode that was learned from was stored, in microseconds since 1970.
         """
+        from .intake.namespaces import last_learned
         from .intake.pending import pending_reasons
 
         self._rooms.committer.catch_up()
         return {
+            "last_learned": last_learned(self._store),
             "open": self._rooms.opened.recorded,
             **self._store.stats(),
             "pending_reasons": dict(pending_reasons(self._store)),
@@ -806,6 +838,20 @@ class Memory:
             "index": self._rooms.index.stats(),
             "observer_failures": self._observers.failures,
         }
+
+    def namespaces(self) -> dict[str, tuple[int, int]]:
+        """Each namespace that has ended episodes: how many, and when the newest was stored (microseconds since 1970).
+
+        Example:
+            >>> from tacit import Episode, Memory
+            >>> memory = Memory(namespace="shop")
+            >>> _ = memory.add(Episode("Cancel order 17"))
+            >>> {name: count for name, (count, _) in memory.namespaces().items()}
+            {'shop': 1}
+        """
+        from .intake.namespaces import namespace_counts
+
+        return namespace_counts(self._store)
 
     def close(self) -> None:
         """Closes files and stops threads; does nothing for a view that `within` made, or a second time.

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import wraps
 from types import GeneratorType
 from typing import (
@@ -21,6 +20,7 @@ from typing import (
     runtime_checkable,
 )
 
+from .deferred import dataclass
 from .errors import TacitError, is_failure
 from .model.learned import Learned
 from .model.record import Receipt

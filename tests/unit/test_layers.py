@@ -18,8 +18,9 @@ PACKAGE = ROOT / "python" / "tacit"
 
 # From the ground up. What stands on one line are strangers to each other.
 FLOORS = [
-    {"_native"},
+    {"_native", "deferred"},
     {"errors"},
+    {"environment", "rejections"},
     {"config"},
     {"model"},
     {"registry"},

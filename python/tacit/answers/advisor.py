@@ -37,6 +37,7 @@ from .changes import Change, alike, changes_of, summarised
 from .proposing import with_proposals
 from .question import json_bytes, record_of
 from .rules import is_part_of
+from .unjudged import UnjudgedChanges
 
 if TYPE_CHECKING:
     from .._native import PredictionRow, RankedActionRow, SuggestedRow, SummaryRow
@@ -83,6 +84,7 @@ class Advisor:
         self._models = _native.Advisor()
         self._following = FollowLock()
         self._fitting = threading.RLock()
+        self._unjudged = UnjudgedChanges(store)
 
     def suggest(self, query: Query, *, limit: int, now: int) -> Suggestion:
         """See `Memory.suggest`. Without a comparable episode there are no steps."""
@@ -142,7 +144,7 @@ class Advisor:
             ways=tuple(
                 replace(
                     _way(row.tool, row.probability, known.get(row.tool), self._min_episodes),
-                    changed=self._changed(row.episodes, failed.tool, named)
+                    changed=self._changed(namespace, row.episodes, failed.tool, named)
                     if row.tool == failed.tool
                     else None,
                 )
@@ -222,13 +224,18 @@ class Advisor:
             if payload is not None:
                 yield from changes_of(_STEPS.decode(payload).steps)
 
-    def _changed(self, episodes: Sequence[bytes], tool: str, named: str) -> ChangedArguments | None:
-        """The arguments that most of these episodes changed when the tool failed with an error of this class."""
+    def _changed(
+        self, namespace: str, episodes: Sequence[bytes], tool: str, named: str
+    ) -> ChangedArguments | None:
+        """The arguments that most of these episodes changed when the tool failed with an error of this class.
+
+        Without a success that shows it, the newest episodes of unknown outcome are asked.
+        """
         of_error = [
             each
             for each in self._changes(episodes)
             if each.tool == tool and error_class(each.error) in (named, each.error)
-        ]
+        ] or self._unjudged.after(namespace, tool, named)
         groups = alike(of_error)
         return summarised(groups[0]) if groups else None
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 from .._native import error_class
+from ..deferred import dataclass
 from ..model.advice import Argument, ChangedArguments
 from ..model.episode import Json, Step
 

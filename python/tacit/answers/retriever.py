@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import msgspec
 
 from .._native import TEXT_VERSION, HitRow, Index, SummaryRow, new_id
 from ..config import RecallSettings
+from ..deferred import dataclass
 from ..embedding import Embedder, embedded_or_none
 from ..errors import ValidationError
 from ..model.advice import FINISH

@@ -7,10 +7,11 @@ from typing import Any
 
 import msgspec
 from rich.console import Group
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from ..model.advice import Argument, Fix, Playbook, Prediction, SuggestedStep
+from ..model.advice import Argument, ChangedArguments, Fix, Fixes, Playbook, Prediction, SuggestedStep
 from ..model.recall import Reason
 from . import console
 from .tables import block, facts, heuristic_list, odds, pattern_table, worked
@@ -64,6 +65,37 @@ def fixes(found: Iterable[Fix]) -> Group:
             for fix in shown
         )
     )
+
+
+def fixes_of_tools(answers: Iterable[Fixes]) -> Iterator[Any]:
+    """For each tool the class of its error, and below it the fixes that were tried after it."""
+    for number, answer in enumerate(answers):
+        if number:
+            yield ""
+        head = (
+            f'after {console.plain(answer.tool or "a tool")} fails with "{console.plain(answer.error_class)}"'
+        )
+        yield Text(head, "bold")
+        for fix in answer.ways:
+            if fix.trials:
+                name = Text(console.plain(fix.tool)).append(changed_text(fix.changed))
+                evidence = facts(worked(fix), odds(fix), "weak" if fix.weak else "")
+                yield Padding(block(name, evidence), (0, 0, 0, 2))
+
+
+def changed_text(changed: ChangedArguments | None) -> str:
+    """The arguments with which the same tool worked afterwards."""
+    if changed is None:
+        return ""
+    values = [
+        f"{console.plain(each.name)} = {console.cropped(msgspec.json.encode(each.value).decode(), 60)}"
+        if each.filled
+        else f"another {console.plain(each.name)}"
+        + (f" (from {console.plain(each.source)})" if each.source else "")
+        for each in changed.arguments
+    ]
+    dropped = [f"no {console.plain(name)}" for name in changed.dropped]
+    return " again" + (f" with {', '.join([*values, *dropped])}" if values or dropped else "")
 
 
 def predicted(answer: Prediction) -> Iterator[Any]:

@@ -39,6 +39,7 @@ COMMANDS: Mapping[str, Entry] = {
     ),
     "recall": Entry("recalling", "recall", "Ask for experience with a task."),
     "suggest": Entry("advising", "suggest", "Ask for the next step, after the steps so far."),
+    "fix": Entry("fixing", "fix", "Look an error up: what was done after it, and how often that worked."),
     "recover": Entry("advising", "recover", "Ask for fixes for an error."),
     "predict": Entry(
         "advising", "predict", "Ask how a task will go: the odds of success, expected steps and reward."
@@ -46,7 +47,11 @@ COMMANDS: Mapping[str, Entry] = {
     "playbook": Entry(
         "advising", "playbook", "Ask for one plan, merged from the successes most like the task."
     ),
-    "why": Entry("setting_up", "why", "Show the answers that hooks gave a coding agent, newest first."),
+    "skill": Entry(
+        "skills", "skill", "Write what is known of a task as a SKILL.md, for coding agents without hooks."
+    ),
+    "why": Entry("hook_reports", "why", "Show the answers that hooks gave a coding agent, newest first."),
+    "impact": Entry("hook_reports", "impact", "Measure what the hooks of a coding agent changed."),
     "episodes": Entry("looking", "episodes", "List episodes, newest first."),
     "show": Entry("looking", "show", "Show one episode: steps, reward, reflection."),
     "patterns": Entry("looking", "patterns", "List patterns with their evidence."),

@@ -5,6 +5,7 @@ rich is imported when something is printed for a person, so `--json` does not pa
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -107,6 +108,15 @@ def count_of(number: int, noun: str, plural: str | None = None) -> str:
 def moment(microseconds: int) -> str:
     """A time in UTC, to the minute."""
     return datetime.fromtimestamp(microseconds / 1e6, UTC).strftime("%Y-%m-%d %H:%M")
+
+
+def moment_and_age(microseconds: int) -> str:
+    """A time in UTC with its distance from now: "2026-11-30 08:20 (3 hours ago)"."""
+    seconds = max(0.0, time.time() - microseconds / 1e6)
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= length:
+            return f"{moment(microseconds)} ({count_of(int(seconds // length), unit)} ago)"
+    return f"{moment(microseconds)} (just now)"
 
 
 def outcome_name(kind: str) -> str:

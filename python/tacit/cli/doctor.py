@@ -18,7 +18,11 @@ from rich.text import Text
 from .. import __version__
 from .._native import TEXT_VERSION
 from ..errors import TacitError
+from ..hooks.journal import journal_of
+from ..hooks.learning import seen_path, unread_sessions
+from ..hooks.sessions import SeenFiles
 from ..intake.facts_version import oldest_version
+from ..intake.namespaces import last_learned
 from ..intake.pending import pending_reasons
 from ..model.episode import Episode
 from ..storage import NativeStore
@@ -29,6 +33,8 @@ FREE_BYTES = 200_000_000
 """The least free space of a disk; with less the check fails before the disk is full."""
 _EPISODES = msgspec.msgpack.Decoder(Episode)
 _PAGE = 200
+_WAITING_S = 86_400
+"""The age from which a session that no hook has read shows that they do not run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,7 @@ def _checks(path: str) -> Iterator[Check]:
     yield Check("file", True, f"{file}, {file.stat().st_size:,} bytes")
     yield _free_space(file)
     yield from _inside(file)
+    yield _hooks(path)
 
 
 def _versions() -> str:
@@ -117,6 +124,7 @@ def _inside(file: Path) -> Iterator[Check]:
             ("backups", _backups),
             ("facts", _facts),
             ("pending", _pending),
+            ("learned", _learned),
             ("cache", _cache),
         ):
             yield _tried(name, look, store)
@@ -142,6 +150,30 @@ def _pending(store: NativeStore) -> tuple[bool, str]:
         True,
         f"{store.stats()['pending']:,} wait to be learned from: {named}; `tacit maintain` tries again",
     )
+
+
+def _learned(store: NativeStore) -> tuple[bool, str]:
+    """A memory that stopped to learn looks sound in every other way."""
+    learned = last_learned(store)
+    return True, "nothing yet" if learned is None else f"last at {console.moment_and_age(learned)}"
+
+
+def _hooks(database: str) -> Check:
+    """Checks that the hooks of coding agents work: no session waits for a day, and the last one asked did not fail."""
+    seen = SeenFiles(seen_path(database))
+    last = next(journal_of(database).newest_first(), None)
+    if not seen and last is None:
+        return Check("hooks", True, "not used; `tacit setup` enters them")
+    waiting = unread_sessions(seen, older_than_s=_WAITING_S)
+    if waiting:
+        sessions = console.count_of(waiting, "session")
+        return Check(
+            "hooks", False, f"{sessions} older than a day not learned from: `tacit setup` reads them"
+        )
+    if last is not None and last.get("event") == "error":
+        return Check("hooks", False, f"the last one failed: {console.plain(str(last.get('said')))}")
+    asked = "not asked yet" if last is None else f"last asked at {console.moment_and_age(int(last['at']))}"
+    return Check("hooks", True, f"{asked}; every session was learned from")
 
 
 def _tried(name: str, look: Callable[[NativeStore], tuple[bool, str]], store: NativeStore) -> Check:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 
 from rich.text import Text
 
-from ..config import Limits
+from ..config import Limits, load
 from ..importers import Entry, Importer, Refusal
 from ..importers.detecting import files_of, form_name, importer_of
+from ..intake.redacting import redacted_value
+from ..redaction import open_redactor
 from . import console
 
 _SHOWN_STEPS = 5
@@ -35,7 +38,14 @@ def show_first_runs(paths: list[str], form: str | Importer, *, as_json: bool) ->
 def _first_runs(path: str, form: str | Importer) -> Iterator[tuple[str, str, Entry | Refusal | None]]:
     for source in files_of(path, Limits()):
         importer = importer_of(form, source)
-        yield source.path, form_name(importer), next(iter(importer.read(source)), None)
+        run = next(iter(importer.read(source)), None)
+        yield source.path, form_name(importer), _without_secrets(run) if isinstance(run, Entry) else run
+
+
+def _without_secrets(entry: Entry) -> Entry:
+    """The run as it would be stored."""
+    redactor = open_redactor(load().settings.redactor, None)
+    return replace(entry, episode=redacted_value(entry.episode, redactor))
 
 
 def _say_run(entry: Entry) -> None:

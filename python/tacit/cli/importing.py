@@ -21,6 +21,7 @@ from .import_preview import show_first_runs
 from .looking import note_left_out
 from .options import DEFAULT_NAMESPACE, AsJson, Database, WrittenNamespace, memory_at, own_namespace
 from .tables import cluster_table, pattern_table
+from .watching import watch
 
 KINDS = ("error_recovery", "tool_sequence", "decision_point", "context_pattern")
 SHOWN_REFUSALS = 10
@@ -75,6 +76,9 @@ def import_files(
         bool,
         typer.Option("--nan-as-null", help="Read NaN and Infinity as null instead of refusing the line."),
     ] = False,
+    watching: Annotated[
+        bool, typer.Option("--watch", help="Go on importing what is new or grew, until interrupted.")
+    ] = False,
     database: Database = None,
     namespace: WrittenNamespace = "default",
     as_json: AsJson = False,
@@ -94,36 +98,59 @@ def import_files(
         show_first_runs(files, form, as_json=as_json)
         return
     with memory_at(database, namespace, writes=True) as memory:
-        summaries = []
-        for path in files:
+
+        def read(path: str) -> ImportSummary:
             with _progress(path, shown=not as_json) as progress:
-                summaries.append(
-                    import_file(
-                        memory,
-                        path,
-                        format=form,
-                        truncate=cut,
-                        replace=replace,
-                        nan_as_null=nan_as_null,
-                        progress=progress,
-                    )
+                summary = import_file(
+                    memory,
+                    path,
+                    format=form,
+                    truncate=cut,
+                    replace=replace,
+                    nan_as_null=nan_as_null,
+                    progress=progress,
                 )
             if not as_json:
-                _say_summary(summaries[-1])
-        if any(each.imported for each in summaries):
-            memory.maintain()
-        learned = {
-            kind: memory.patterns(kind=kind, min_trials=MIN_TRIALS, limit=SHOWN_PATTERNS) for kind in KINDS
-        }
-        plans = memory.clusters(limit=SHOWN_PLANS)
-        if as_json:
-            console.say_json(_totals(summaries, learned) | {"clusters": plans})
+                _say_summary(summary)
+            return summary
+
+        if watching:
+            _watch(files, read, as_json=as_json)
         else:
-            _say_learned(memory, learned)
-            _say_plans(plans)
-            if plans or any(learned.values()):
-                _note_next(_options_of(memory, database))
-    if not any(each.imported or each.unchanged for each in summaries):
+            _read_once(memory, files, read, database, as_json=as_json)
+
+
+def _watch(files: list[str], read: Callable[[str], ImportSummary], *, as_json: bool) -> None:
+    if as_json or "-" in files:
+        raise typer.BadParameter("--watch reads files and folders, and prints no JSON")
+    console.note(f"watching {', '.join(files)}; Ctrl-C ends it")
+    watch(files, read)
+
+
+def _read_once(
+    memory: Memory,
+    files: list[str],
+    read: Callable[[str], ImportSummary],
+    database: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Imports each file, and shows what was learned. Exit status 1 if nothing was there to import."""
+    summaries = [read(path) for path in files]
+    if any(each.imported for each in summaries):
+        memory.maintain()
+    learned = {
+        kind: memory.patterns(kind=kind, min_trials=MIN_TRIALS, limit=SHOWN_PATTERNS) for kind in KINDS
+    }
+    plans = memory.clusters(limit=SHOWN_PLANS)
+    if as_json:
+        console.say_json(_totals(summaries, learned) | {"clusters": plans})
+    else:
+        _say_learned(memory, learned)
+        _say_plans(plans)
+        if plans or any(learned.values()):
+            _note_next(_options_of(memory, database))
+    if not any(each.imported or each.unchanged or each.forgotten for each in summaries):
         raise typer.Exit(1)
 
 
@@ -180,6 +207,9 @@ def _say_summary(summary: ImportSummary) -> None:
         console.note(
             f"{console.count_of(summary.pending, 'episode')} not learned from yet: see `tacit doctor`"
         )
+    if summary.forgotten:
+        runs = console.count_of(summary.forgotten, "run")
+        console.note(f"{runs} left out, forgotten before; --replace brings them back")
     if summary.truncated:
         console.note(f"{console.count_of(summary.truncated, 'observation')} cut to the limit")
     if summary.left_out:
@@ -227,6 +257,7 @@ def _totals(summaries: list[ImportSummary], learned: dict[str, tuple[Pattern, ..
         "unchanged": sum(each.unchanged for each in summaries),
         "refused": [refusal for each in summaries for refusal in each.refused],
         "pending": sum(each.pending for each in summaries),
+        "forgotten": sum(each.forgotten for each in summaries),
         "truncated": sum(each.truncated for each in summaries),
         "left_out": sorted({name for each in summaries for name in each.left_out}),
         "files": summaries,

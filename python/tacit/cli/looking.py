@@ -12,11 +12,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ..memory import Memory
 from ..model.episode import Episode, Reflection, Reward, Step
 from ..model.pattern import Cluster
 from . import console
 from .options import DEFAULT_NAMESPACE, Agent, AsJson, Database, Domain, Namespace, memory_at, note_nothing
-from .tables import cluster_table, pattern_table
+from .tables import cluster_table, pattern_table, table
 
 KINDS = ("tool_sequence", "decision_point", "error_recovery", "context_pattern", "cluster", "heuristic")
 """The kinds of the built-in extractors and inducers; others may register more."""
@@ -299,19 +300,71 @@ def note_left_out(cluster: Cluster) -> None:
         console.note(f"of the newest {looked_at:,} successes; {left_out:,} older ones were left out")
 
 
-def stats(database: Database = None, as_json: AsJson = False) -> None:
+def stats(
+    everything: Annotated[
+        bool, typer.Option("--all", help="The figures of the store, the cache and the index, too.")
+    ] = False,
+    database: Database = None,
+    as_json: AsJson = False,
+) -> None:
     """Count the records that are stored, cached and indexed.
 
-    All namespaces are counted together.
+    All namespaces are counted; each is listed with its episodes and the time at which it last learned.
     """
     with memory_at(database, DEFAULT_NAMESPACE) as memory:
         found = memory.stats()
+        namespaces = namespaces_of(memory)
         if as_json:
-            console.say_json(found)
+            console.say_json(found | {"namespaces": namespaces})
             return
-        console.say(_grid({name: _shown(value) for name, value in _flat(found).items()}))
+        console.say(*_stats(found, namespaces))
+        if everything:
+            console.say("", Text("Figures", "bold"))
+            console.say(_grid({name: _shown(value) for name, value in _flat(found).items()}))
         if not found["episodes"]:
             note_nothing(memory, "nothing matches")
+
+
+class NamespaceCount(msgspec.Struct):
+    """A namespace, its episodes, and when the newest of them was stored."""
+
+    namespace: str
+    episodes: int
+    last_learned: int
+
+
+def namespaces_of(memory: Memory) -> list[NamespaceCount]:
+    """Every namespace of a memory, the one that learned last first."""
+    return [
+        NamespaceCount(name, count, learned)
+        for name, (count, learned) in sorted(memory.namespaces().items(), key=lambda each: -each[1][1])
+    ]
+
+
+def _stats(found: Mapping[str, Any], namespaces: list[NamespaceCount]) -> Iterator[Any]:
+    counts = (
+        console.count_of(int(found["episodes"]), "episode"),
+        console.count_of(int(found["patterns"]), "pattern"),
+        f"{console.count_of(int(found['open']), 'open episode')}" if found["open"] else "",
+        f"{int(found['pending']):,} not learned from yet" if found["pending"] else "",
+    )
+    yield Text(" · ".join(each for each in counts if each), "bold")
+    learned = found["last_learned"]
+    size = f"{int(found.get('file_bytes', 0)) / 1e6:,.1f} MB"
+    yield _grid(
+        {
+            "last learned": "never" if learned is None else console.moment_and_age(learned),
+            "stored in": Text(f"{console.plain(str(found['durable']))}, {size}", overflow="fold"),
+        }
+    )
+    if namespaces:
+        yield ""
+        listed = table("namespace", "episodes", "last learned")
+        for each in namespaces:
+            listed.add_row(
+                Text(console.plain(each.namespace)), f"{each.episodes:,}", console.moment(each.last_learned)
+            )
+        yield listed
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

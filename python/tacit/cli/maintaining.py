@@ -9,9 +9,10 @@ import typer
 from rich.text import Text
 
 from ..errors import ValidationError
+from ..hooks.known_fixes import KnownFixes
 from ..model.maintenance import Maintenance
 from . import console
-from .options import Agent, AsJson, Database, Domain, Namespace, memory_at, note_nothing
+from .options import Agent, AsJson, Database, Domain, Namespace, configured, memory_at, note_nothing
 from .tables import heuristic_list
 
 SHOWN = 10
@@ -95,6 +96,8 @@ def forget(
     """Remove an episode and everything it taught."""
     with memory_at(database, of=episode_id) as memory:
         memory.forget(episode_id)
+        if "://" not in (path := configured(database).database):
+            KnownFixes(path, memory.namespace).discard()
         if as_json:
             console.say_json({"forgotten": episode_id})
         else:

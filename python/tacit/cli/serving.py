@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ..config import named_database
+from ..environment import named_database
 from ..errors import ValidationError, missing_extra
 from .console import note
 from .options import Database, Namespace, configured, memory_at

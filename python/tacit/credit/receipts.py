@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import msgspec
 
+from ..deferred import dataclass
 from ..errors import UnknownEpisodeError, UnknownRecallError, ValidationError
 from ..model.checks import check_type
 from ..model.ids import as_bytes

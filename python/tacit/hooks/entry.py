@@ -1,30 +1,40 @@
-"""The entry point of the hooks: it never fails, never blocks, and says nothing where nothing is known."""
+"""The entry point of the hooks: it never fails, never blocks, and says nothing where nothing is known.
+
+Modules are loaded when an event is known to need them: most events need none.
+"""
 
 from __future__ import annotations
 
 import json
 import sys
-import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
     from ..config import Configuration
     from ..memory import Memory
     from .events import HookEvent
+    from .journal import Journal
 
 _MOST_BYTES = 10_000_000
-_PROMPT_TOKENS = 200
-_FAILURE_TOKENS = 150
 _HITS = 3
+_BUSY_MS = 200
+"""The longest wait for another writer where the user waits for the answer."""
 
 
 def main() -> None:
-    """Reads one event from standard input and prints the answer of `answered`. The exit status is always 0."""
+    """Reads one event from standard input and prints the answer of `answered`. The exit status is always 0.
+
+    With `--detach` the work is done by a child that the host does not wait for.
+    """
     try:
         given = json.loads(sys.stdin.buffer.read(_MOST_BYTES))
+        if "--detach" in sys.argv[1:] and not _is_child():
+            sys.exit(0)
         answer = answered(given) if isinstance(given, dict) else None
-        if answer is not None:
+        if answer:
             sys.stdout.write(json.dumps(answer))
     except Exception as error:
         # The user's session must not see a failure of its memory: the journal has it.
@@ -33,76 +43,196 @@ def main() -> None:
 
 
 def answered(given: dict[str, Any]) -> dict[str, Any] | None:
-    """The object that the host gets for an event; `None` if there is nothing to say.
+    """The object that the host gets for an event; `None` or an empty one if there is nothing to say.
 
-    A prompt is answered with what is known of tasks like it, a failure with the fixes that worked. At the end of a
-    turn and of a session its transcript is learned from. The memory is the one that `TACIT_DB` or the settings name;
-    where there is none yet, nothing is done.
+    A prompt is answered with what is known of tasks like it, a failure with the fixes that worked, unless the prompt
+    was drawn to be withheld. At the end of a turn and of a session its transcript is learned from. The memory is the
+    one that `TACIT_DB` or the settings name; where there is none yet, nothing is done.
     """
     from .events import event_of
 
     event = event_of(given)
     if event.kind == "other":
         return None
+    if event.kind == "failure" and (known := _looked_up(event)) is not None:
+        return known
     from ..config import load
+    from .repositories import is_excluded
 
     chosen = load(unknown=lambda *_: None)
-    if "://" not in chosen.database and not Path(chosen.database).expanduser().exists():
+    if is_excluded(event.folder, chosen.settings.hooks.exclude) or not _exists(chosen.database):
         return None
-    from ..memory import Memory
+    if event.kind in ("start", "stop"):
+        from .learning import learn
 
-    with Memory(chosen.database, settings=chosen.settings) as memory:
-        if event.kind in ("start", "stop"):
-            _learn(memory, event, chosen.database)
-            return None
-        text = _advice(memory, event)
+        learn(chosen, event)
+        return None
+    text = _advised(chosen, event)
     if not text:
         return None
-    _note(chosen, event, text)
+    return _output(event, text)
+
+
+def _output(event: HookEvent, text: str) -> dict[str, Any]:
     return {"hookSpecificOutput": {"hookEventName": event.name, "additionalContext": text}}
 
 
-def _advice(memory: Memory, event: HookEvent) -> str:
+def _is_child() -> bool:
+    """True in a new process in a session of its own, without the streams of this one; False in this one."""
+    import os
+
+    if os.fork():
+        return False
+    os.setsid()
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    return True
+
+
+def _exists(database: str) -> bool:
+    from os.path import exists, expanduser
+
+    return "://" in database or exists(expanduser(database))
+
+
+def _advised(chosen: Configuration, event: HookEvent) -> str:
+    """The advice for a prompt or a failure, noted in the journal; empty if there is none or it is withheld."""
+    from .journal import journal_of
+
+    journal = journal_of(chosen.database)
+    is_held_back = _is_held_back(chosen, event)
+    try:
+        text, notes = _advice(chosen, event)
+    except Exception:
+        journal.add(_entry(event, is_held_back))
+        raise
+    if text or event.kind == "prompt":
+        journal.add(_entry(event, is_held_back) | _clean(chosen, event, text) | notes)
+    return "" if is_held_back else text
+
+
+def _is_held_back(chosen: Configuration, event: HookEvent) -> bool:
+    """The draw of a prompt; a failure goes by the last prompt of its session."""
+    from .journal import journal_of
+
+    journal = journal_of(chosen.database)
+    if event.kind == "failure":
+        return _was_held_back(journal, event)
+    share = chosen.settings.hooks.withheld_share
+    if not share:
+        return False
+    from .withholding import is_withheld
+
+    return is_withheld(_key(chosen.database, journal.path), event.session, event.prompt.strip(), share)
+
+
+def _key(database: str, journal: Path) -> bytes:
+    from pathlib import Path
+
+    from ..redaction import key_beside
+
+    return key_beside(journal if "://" in database else Path(database).expanduser())
+
+
+def _looked_up(event: HookEvent) -> dict[str, Any] | None:
+    """The answer to a failure as the last learning worked it out, empty for none; `None` if the memory has to be asked.
+
+    It runs while a user works: no settings, no memory and no answers are loaded.
+    """
+    from ..environment import database_and_mark
+    from .known_fixes import KnownFixes
+
+    database, mark = database_and_mark()
+    known = KnownFixes(database, _namespace(event))
+    if "://" in database or not known.path.exists():
+        return None
+    from os.path import expanduser
+
+    from .._native import Store, error_class
+    from .journal import journal_of
+
+    named = error_class(event.error)
+    store = Store(expanduser(database), cache_path=None, readers=1, busy_timeout_ms=_BUSY_MS)
+    try:
+        found = known.answer(store, event, named, mark)
+    finally:
+        store.close()
+    if found is None:
+        return None
+    text, fixes = found
+    if not text:
+        return {}
+    journal = journal_of(database)
+    is_held_back = _was_held_back(journal, event)
+    # The class of the error holds no secret: the memory learned it from a redacted record.
+    notes = {"asked": named, "said": text, "tool": event.tool, "fixes": fixes}
+    journal.add(_entry(event, is_held_back) | notes)
+    return {} if is_held_back else _output(event, text)
+
+
+def _was_held_back(journal: Journal, event: HookEvent) -> bool:
+    last = journal.newest("prompt", event.session)
+    return last is not None and last.get("withheld") is True
+
+
+def _namespace(event: HookEvent) -> str:
+    from os import getcwd
+
     from .repositories import namespace_of
 
-    view = memory.within(namespace_of(event.folder or Path.cwd()))
-    if event.kind == "failure":
-        return view.recover(event.error, tool=event.tool).to_prompt(max_tokens=_FAILURE_TOKENS)
-    prompt = event.prompt.strip()
+    return namespace_of(event.folder or getcwd())
+
+
+def _advice(chosen: Configuration, event: HookEvent) -> tuple[str, dict[str, Any]]:
+    """The text for the model, and what `tacit impact` needs to know of it."""
+    from dataclasses import replace
+
+    from ..memory import Memory
+
+    settings = chosen.settings
+    storage = replace(
+        settings.storage, busy_timeout_ms=min(_BUSY_MS, settings.storage.busy_timeout_ms), readers=1
+    )
+    namespace = _namespace(event)
+    with Memory(chosen.database, namespace=namespace, settings=replace(settings, storage=storage)) as memory:
+        if event.kind == "failure":
+            fixes = memory.recover(event.error, tool=event.tool)
+            text = fixes.to_prompt(max_tokens=settings.hooks.failure_tokens)
+            return text, {"tool": event.tool, "fixes": [fix.tool for fix in fixes.ways if fix.successes]}
+        return _told(memory, event.prompt.strip(), settings.hooks.prompt_tokens), {}
+
+
+def _told(memory: Memory, prompt: str, max_tokens: int) -> str:
     if not prompt:
         return ""
     limit = memory.settings.limits.task_bytes
     task = prompt.encode("utf-8", "replace")[:limit].decode("utf-8", "ignore")
-    return view.recall(task, limit=_HITS).to_prompt(max_tokens=_PROMPT_TOKENS)
+    return memory.recall(task, limit=_HITS).to_prompt(max_tokens=max_tokens)
 
 
-def _learn(memory: Memory, event: HookEvent, database: str) -> None:
-    """Imports the session of the event, or at the start of one those that were written since the last start."""
-    from .sessions import SeenFiles, agent_folders, import_sessions, session_files
+def _entry(event: HookEvent, is_held_back: bool) -> dict[str, Any]:
+    import time
 
-    if event.kind == "stop":
-        if event.transcript and Path(event.transcript).is_file():
-            import_sessions(memory, [Path(event.transcript)])
-        return
-    seen = SeenFiles(seen_path(database))
-    for agent in agent_folders(Path.home()):
-        import_sessions(memory, seen.changed(session_files(agent.folder)))
-    seen.save()
-
-
-def seen_path(database: str) -> Path:
-    """The file of `SeenFiles` beside the journal."""
-    from .journal import journal_of
-
-    return journal_of(database).path.with_suffix(".seen.json")
+    entry = {
+        "at": time.time_ns() // 1_000,
+        "event": event.name,
+        "kind": event.kind,
+        "session": event.session,
+        "folder": event.folder,
+    }
+    return entry | {"withheld": True} if is_held_back else entry
 
 
-def _note(chosen: Configuration, event: HookEvent, text: str) -> None:
-    """Writes the answer to the journal, without secrets: a prompt may hold one."""
+def _clean(chosen: Configuration, event: HookEvent, text: str) -> dict[str, Any]:
+    """The question and the answer without secrets: a prompt may hold one. Nothing if there is no answer."""
+    if not text:
+        return {}
+    from pathlib import Path
+
     import msgspec
 
     from ..redaction import open_redactor
-    from .journal import journal_of
 
     path = None if "://" in chosen.database else Path(chosen.database).expanduser()
     redactor = open_redactor(chosen.settings.redactor, path)
@@ -111,19 +241,13 @@ def _note(chosen: Configuration, event: HookEvent, text: str) -> None:
         record, _ = redactor.redact(msgspec.msgpack.encode({"task": text, "steps": []}))
         return str(msgspec.msgpack.decode(record)["task"])
 
-    entry = {
-        "at": time.time_ns() // 1_000,
-        "event": event.name,
-        "session": event.session,
-        "folder": event.folder,
-        "asked": clean((event.prompt or event.error)[:2_000])[:200],
-        "said": clean(text),
-    }
-    journal_of(chosen.database).add(entry)
+    return {"asked": clean((event.prompt or event.error)[:2_000])[:200], "said": clean(text)}
 
 
 def _note_failure(error: Exception) -> None:
     try:
+        import time
+
         from ..config import load
         from .journal import journal_of
 

@@ -6,6 +6,10 @@ import hashlib
 import re
 from pathlib import Path
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _ODD = re.compile(r"[^A-Za-z0-9_.-]+")
 _GITDIR = "gitdir:"
 
@@ -21,6 +25,22 @@ def namespace_of(folder: str | Path) -> str:
     root = _common_folder(path) or path
     name = _ODD.sub("-", root.name).strip("-") or "root"
     return f"{name[:80]}-{hashlib.sha256(str(root).encode()).hexdigest()[:8]}"
+
+
+def is_excluded(folder: str, patterns: Sequence[str]) -> bool:
+    """True if the folder, or one above it, matches a pattern such as `~/private/*`.
+
+    Example:
+        >>> is_excluded("/srv/private/shop/src", ["/srv/private/*"])
+        True
+    """
+    if not patterns or not folder:
+        return False
+    from fnmatch import fnmatchcase
+
+    path = Path(folder).expanduser().absolute()
+    wanted = [str(Path(pattern).expanduser()) for pattern in patterns]
+    return any(fnmatchcase(str(place), each) for place in (path, *path.parents) for each in wanted)
 
 
 def _common_folder(folder: Path) -> Path | None:

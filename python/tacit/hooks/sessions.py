@@ -5,32 +5,52 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from ..host_settings import claude_folder, codex_folder
+from ..deferred import dataclass
+from ..host_settings import claude_folder, codex_folder, gemini_folder, opencode_folder
 from ..importers import Source, import_file, importer_for
 from ..importers.base import Importer
-from ..importers.forms import ClaudeCode, Codex
-from ..importers.sample import Sample
-from .repositories import namespace_of
+from ..importers.forms import ClaudeCode, Codex, GeminiCli, OpenCode
+from .repositories import is_excluded, namespace_of
 
 if TYPE_CHECKING:
     from ..memory import Memory
 
 
+@runtime_checkable
+class SessionReader(Importer, Protocol):
+    """An importer of the sessions of one coding agent: it also knows in which folder a session worked."""
+
+    def folder_of(self, source: Source) -> str | None:
+        """The working folder of a session; `None` if nothing names it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class AgentFolder:
-    """A coding agent and the folder in which it keeps its sessions."""
+    """A coding agent, the folder in which it keeps its sessions, and the pattern of their files below it."""
 
     name: str
     folder: Path
+    pattern: str = "**/*.jsonl"
+
+    @property
+    def is_there(self) -> bool:
+        """True if the agent was used on this machine."""
+        return self.folder.parent.is_dir()
+
+    def session_files(self) -> list[Path]:
+        """The session files, oldest first."""
+        files = [file for file in self.folder.glob(self.pattern) if file.is_file()] if self.is_there else []
+        return sorted(files, key=lambda file: (file.stat().st_mtime_ns, str(file)))
 
 
 @dataclass(slots=True)
 class SessionCount:
-    """The result of an import: files read, prompts learned from, prompts known already, files that were refused.
+    """The result of an import: files read, prompts new or known already, files that were refused or excluded.
 
     `namespaces` are those that got a new prompt.
     """
@@ -39,21 +59,18 @@ class SessionCount:
     imported: int = 0
     unchanged: int = 0
     refused: int = 0
+    excluded: int = 0
     namespaces: set[str] = field(default_factory=set)
 
 
 def agent_folders(home: Path) -> tuple[AgentFolder, ...]:
-    """The folders of the sessions of Claude Code and Codex: as the environment says, else below the home folder."""
+    """The folders of the sessions of each host: as the environment says, else below the home folder."""
     return (
         AgentFolder(ClaudeCode.name, claude_folder(home) / "projects"),
         AgentFolder(Codex.name, codex_folder(home) / "sessions"),
+        AgentFolder(GeminiCli.name, gemini_folder(home) / "tmp", "*/chats/**/*.json*"),
+        AgentFolder(OpenCode.name, opencode_folder(home) / "storage", "session/*/*.json"),
     )
-
-
-def session_files(folder: Path) -> list[Path]:
-    """The session files below a folder, oldest first."""
-    files = [file for file in folder.rglob("*.jsonl") if file.is_file()] if folder.is_dir() else []
-    return sorted(files, key=lambda file: (file.stat().st_mtime_ns, str(file)))
 
 
 class SeenFiles:
@@ -78,6 +95,14 @@ class SeenFiles:
                 yield file
                 self._seen[str(file)] = mark
 
+    def __bool__(self) -> bool:
+        return bool(self._seen)
+
+    def note(self, file: Path) -> None:
+        """Notes a file that was imported."""
+        status = file.stat()
+        self._seen[str(file)] = [status.st_size, status.st_mtime_ns]
+
     def save(self) -> None:
         """Writes the marks, in one step. Raises `OSError`."""
         fresh = self._path.with_name(f"{self._path.name}.{os.getpid()}")
@@ -91,18 +116,23 @@ def import_sessions(
 ) -> SessionCount:
     """Imports sessions, each into the namespace of the repository that it worked in.
 
-    A session that grew takes the place of its shorter self; a file that is no session is counted as refused.
+    A session that grew takes the place of its shorter self; a file that is no session is counted as refused. Sessions
+    of folders that `settings.hooks.exclude` names are passed over.
     """
     count = SessionCount()
     for file in files:
         with Source(file) as source:
-            folder = _folder_of(source)
-            importer = _importer(source)
-        if importer is None:
+            reader = _reader(source)
+            folder = None if reader is None else reader.folder_of(source)
+        if reader is None:
             count.refused += 1
             continue
-        view = memory.within(namespace_of(folder or file.parent))
-        summary = import_file(view, file, format=importer)
+        if is_excluded(folder or str(file.parent), memory.settings.hooks.exclude):
+            count.excluded += 1
+            continue
+        # Without a folder the name must not depend on where the file lies: a copy would be imported twice.
+        view = memory.within("default" if folder is None else namespace_of(folder))
+        summary = import_file(view, file, format=reader)
         count.sessions += 1
         count.imported += summary.imported
         count.unchanged += summary.unchanged
@@ -112,18 +142,9 @@ def import_sessions(
     return count
 
 
-def _importer(source: Source) -> Importer | None:
+def _reader(source: Source) -> SessionReader | None:
     try:
         importer = importer_for(source)
     except ValueError:
         return None
-    return importer if isinstance(importer, ClaudeCode | Codex) else None
-
-
-def _folder_of(source: Source) -> str | None:
-    """The working folder that the first lines of a session name."""
-    for value in Sample(source.path, source.head()).objects:
-        for place in (value, value.get("payload")):
-            if isinstance(place, dict) and isinstance(place.get("cwd"), str):
-                return str(place["cwd"])
-    return None
+    return importer if isinstance(importer, SessionReader) else None

@@ -13,13 +13,17 @@ from ..errors import ValidationError
 from ..host_settings import (
     claude_folder,
     codex_folder,
+    gemini_folder,
     json_settings,
     read_json_settings,
     replace_settings,
 )
 
-_MARK = "-m tacit.hooks"
+_MARKS = ("-m tacit.hooks", "tacit-hook")
+"""A command of ours holds one of them: the module, or the script that an installation brings."""
 _TIMEOUT_S = 10
+_IN_MILLISECONDS = ("gemini-cli",)
+"""Hosts that count the time of a hook in milliseconds."""
 _EVENTS: Mapping[str, tuple[tuple[str, bool, bool], ...]] = {
     "claude-code": (
         ("SessionStart", False, True),
@@ -34,8 +38,17 @@ _EVENTS: Mapping[str, tuple[tuple[str, bool, bool], ...]] = {
         ("PostToolUse", True, False),
         ("Stop", False, False),
     ),
+    "gemini-cli": (
+        ("SessionStart", False, False),
+        ("BeforeAgent", False, False),
+        ("AfterTool", True, False),
+        ("AfterAgent", False, False),
+        ("SessionEnd", False, False),
+    ),
 }
-"""Each event of a host, whether it is about tools, and whether the host need not wait for its answer."""
+"""Each event of a host, whether it is about tools, and whether the host itself need not wait for its end."""
+_LEARNING = ("SessionStart", "Stop", "AfterAgent", "SessionEnd")
+"""Events whose hook says nothing: where the host waits for it, the work is done in the background."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +68,14 @@ def settings_path(host: str, home: Path) -> Path:
     """The file in which a host looks for hooks."""
     if host == "codex":
         return codex_folder(home) / "hooks.json"
+    if host == "gemini-cli":
+        return gemini_folder(home) / "settings.json"
     return claude_folder(home) / "settings.json"
+
+
+def has_hooks(host: str) -> bool:
+    """True for a host in whose settings hooks can be entered."""
+    return host in _EVENTS
 
 
 def wired(host: str, path: Path, *, database: str | None, remove: bool = False) -> Wiring:
@@ -70,7 +90,9 @@ def wired(host: str, path: Path, *, database: str | None, remove: bool = False) 
     kept = {name: [entry for entry in entries if not _is_ours(entry)] for name, entries in hooks.items()}
     if not remove:
         for name, is_of_tools, is_async in _EVENTS[host]:
-            mine, there = _entry(database, is_of_tools, is_async), hooks.get(name, [])
+            works_on = name in _LEARNING and not is_async
+            mine = _entry(host, database, is_of_tools, is_async, works_on)
+            there = hooks.get(name, [])
             if mine in there:
                 kept[name] = [entry for entry in there if entry == mine or not _is_ours(entry)]
             else:
@@ -88,18 +110,28 @@ def wired(host: str, path: Path, *, database: str | None, remove: bool = False) 
     return Wiring(path, json_settings(changed))
 
 
-def _entry(database: str | None, is_of_tools: bool, is_async: bool) -> dict[str, Any]:
-    command = f"{shlex.quote(sys.executable)} {_MARK}"
+def _entry(
+    host: str, database: str | None, is_of_tools: bool, is_async: bool, works_on: bool
+) -> dict[str, Any]:
+    command = _program() + (" --detach" if works_on else "")
     if database is not None:
         command = f"TACIT_DB={shlex.quote(database)} {command}"
-    hook: dict[str, Any] = {"type": "command", "command": command, "timeout": _TIMEOUT_S}
+    timeout = _TIMEOUT_S * (1_000 if host in _IN_MILLISECONDS else 1)
+    hook: dict[str, Any] = {"type": "command", "command": command, "timeout": timeout}
     if is_async:
         hook |= {"async": True, "timeout": 600}
     return {"matcher": "*", "hooks": [hook]} if is_of_tools else {"hooks": [hook]}
+
+
+def _program() -> str:
+    """The script beside this Python, which starts sooner, or else the module."""
+    script = Path(sys.executable).with_name("tacit-hook")
+    return shlex.quote(str(script)) if script.exists() else f"{shlex.quote(sys.executable)} {_MARKS[0]}"
 
 
 def _is_ours(entry: object) -> bool:
     hooks = entry.get("hooks") if isinstance(entry, dict) else None
     if not isinstance(hooks, list):
         return False
-    return any(isinstance(hook, dict) and _MARK in str(hook.get("command")) for hook in hooks)
+    commands = [str(hook.get("command")) for hook in hooks if isinstance(hook, dict)]
+    return any(mark in command for command in commands for mark in _MARKS)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
+from ..deferred import dataclass
 from ..model.episode import Episode
 from ..registry import Registry
 from .source import Refusal, Source

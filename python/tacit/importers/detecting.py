@@ -61,13 +61,14 @@ def files_of(path: str | Path, limits: Limits) -> Iterator[Source]:
     if str(path) == "-" or not Path(path).is_dir():
         yield from sources_of(path, limits)
         return
-    for count, file in enumerate(sorted(_below(Path(path)))):
+    for count, file in enumerate(sorted(files_below(Path(path)))):
         if count == _MOST_FILES:
             raise ValidationError("path", f"a folder of at most {_MOST_FILES:,} files", f"{path} with more")
         yield from sources_of(file, limits)
 
 
-def _below(folder: Path) -> Iterator[Path]:
+def files_below(folder: Path) -> Iterator[Path]:
+    """The files of runs below a folder, by their names."""
     for file in folder.rglob("*"):
         name = file.name.lower()
         for packed in _PACKED:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from dataclasses import replace as dataclass_replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ..deferred import dataclass
 from ..errors import ConflictError, ValidationError
 from ..model.episode import Episode, Step
 from .base import Entry, Importer, importers
@@ -36,7 +36,8 @@ class ImportSummary:
 
     `imported` episodes are new or took the place of a shorter run, `unchanged` ones were there already. `refused` has
     one entry for each reason for which lines could not be used, with the first such line and their count. `truncated`
-    counts the observations that were cut with the caller's permission; `left_out` names the fields of lines that
+    counts the observations that were cut with the caller's permission; `forgotten` runs were left out because `forget`
+    removed them; `left_out` names the fields of lines that
     episodes do not hold. `pending` counts new ones that a part failed to learn from. `formats` names the forms that
     were read, and `files` counts them.
     """
@@ -50,6 +51,7 @@ class ImportSummary:
     pending: int = 0
     formats: tuple[str, ...] = ()
     files: int = 0
+    forgotten: int = 0
 
     @property
     def refused_lines(self) -> int:
@@ -75,7 +77,8 @@ def import_file(
     An observation beyond the memory's limit is such a reason in tacit's own lines, unless `truncate="observation"`
     allows to cut it; the other forms cut it and say so in the step. NaN and infinities are one in tacit's own lines,
     unless `nan_as_null` reads them as null; the other forms do. With `replace` a run takes the place of another one
-    that is stored under its identity; a session that grew does so anyway. `progress` gets the bytes read and all
+    that is stored under its identity, and one that was forgotten comes back; a session that grew takes the place of its
+    shorter self anyway. `progress` gets the bytes read and all
     bytes of the file after each chunk.
 
     Raises `ValidationError` for a file that cannot be opened or is of no known form, `UnknownNameError` for an
@@ -140,6 +143,7 @@ class _Run:
         self._imported = 0
         self._unchanged = 0
         self._pending = 0
+        self._forgotten = 0
         self._truncated = 0
         self._refused: dict[tuple[str, str], Refusal] = {}
         self._formats: set[str] = set()
@@ -174,12 +178,27 @@ class _Run:
     def take(self, chunk: list[Entry | Refusal], source: Source, replaces: bool) -> None:
         """Commits the chunk at once; if that fails, line by line, so that only the faulty lines are refused."""
         self.refuse(each for each in chunk if isinstance(each, Refusal))
-        entries = [self._prepared(each) for each in chunk if isinstance(each, Entry)]
+        prepared = [self._prepared(each) for each in chunk if isinstance(each, Entry)]
+        entries = [each for each in prepared if self._is_wanted(each.episode, replaces)]
         try:
             self._add((each.episode for each in entries), replaces)
         except (ConflictError, ValidationError):
             for entry in entries:
                 self._take_one(entry, source, replaces)
+
+    def _is_wanted(self, episode: Episode, replaces: bool) -> bool:
+        """False for a run that was forgotten, and for the shorter self of a session that is stored."""
+        id = episode.external_id
+        if id is None or self._replaces:
+            return True
+        stored = self._memory.find(id) if replaces else None
+        if stored is not None and len(stored.steps) > len(episode.steps):
+            self._unchanged += 1
+            return False
+        if stored is None and self._memory.was_forgotten(id):
+            self._forgotten += 1
+            return False
+        return True
 
     def _take_one(self, entry: Entry, source: Source, replaces: bool) -> None:
         try:
@@ -220,6 +239,7 @@ class _Run:
             refused=tuple(sorted(self._refused.values(), key=lambda refusal: (refusal.path, refusal.line))),
             truncated=self._truncated,
             pending=self._pending,
+            forgotten=self._forgotten,
             left_out=tuple(sorted(self._left_out)),
             formats=tuple(sorted(self._formats)),
             files=self._files,

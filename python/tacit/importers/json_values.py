@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from ..deferred import dataclass
 
 _CHUNK = 1 << 18
 _COMPACT_AT = 1 << 20

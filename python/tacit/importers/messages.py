@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import ValidationError
 from ..model.episode import Episode, Outcome
+from ..rejections import is_rejection
 from .decoding import decoded, listed
 from .run_builder import RunBuilder, microseconds_of, says_failure
 
@@ -110,7 +111,12 @@ def _anthropic_block(run: RunBuilder, block: Mapping[str, Any], group: str, at: 
 
 
 def answer(run: RunBuilder, call_id: object, output: object, *, failed: object = None, at: int = 0) -> bool:
-    """The result of a call, as an error if it `failed` or, where nothing says, if it speaks of a failure."""
+    """The result of a call, as an error if it `failed` or, where nothing says, if it speaks of a failure.
+
+    A call that the user did not allow has none.
+    """
+    if failed is not False and isinstance(output, str) and is_rejection(output):
+        return run.reject(call_id if isinstance(call_id, str) else None)
     is_error = bool(failed) if failed is not None and failed is not False else says_failure(output)
     id = call_id if isinstance(call_id, str) else None
     if not is_error:

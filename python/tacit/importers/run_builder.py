@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import UTC, datetime
 from types import EllipsisType
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from ..config import Limits
+from ..deferred import dataclass
 from ..intake.conversion import cut_middle, to_json_value
 from ..intake.step_conversion import convert_step
 from ..intake.step_fields import StepFields
@@ -116,6 +117,15 @@ class RunBuilder:
             timed_out=timed_out,
             latency_ms=latency_ms,  # type: ignore[arg-type]
         )
+        return True
+
+    def reject(self, call_id: str | None) -> bool:
+        """The call was not allowed to run: it has no result, and `rejected` in its metadata. False for no such call."""
+        call = self._waiting(call_id)
+        if call is None or call.is_answered:
+            return False
+        call.is_answered = True
+        call.fields = call.fields._replace(metadata={**(call.fields.metadata or {}), "rejected": True})
         return True
 
     def _waiting(self, call_id: str | None) -> _Call | None:

@@ -6,12 +6,12 @@ import io
 import sys
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, cast
 
 from ..config import Limits
+from ..deferred import dataclass
 from ..errors import ValidationError
 from .decoding import decoded
 from .json_values import JsonText, json_texts

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from .._native import Index
+from ..deferred import dataclass
 from ..registry import Registry
 
 

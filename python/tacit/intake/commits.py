@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from .._native import Findings
+from ..deferred import dataclass
 from ..model.closed_episode import ClosedEpisode
 from ..model.episode import Reflection, Reward
 from ..model.ids import as_text

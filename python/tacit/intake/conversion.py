@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from datetime import date, datetime, time
 from enum import Enum
 from itertools import islice
@@ -15,6 +15,7 @@ from uuid import UUID
 
 import msgspec
 
+from ..deferred import dataclass
 from ..errors import is_failure
 from ..model.episode import Json
 

@@ -9,11 +9,12 @@ read. Replacing the last old record is the switch: one commit.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import msgspec
 
 from .._native import TEXT_VERSION, Findings, Index, Trajectory
+from ..deferred import dataclass
 from ..extractors import Hybrid
 from ..model.episode import Episode
 from ..model.record import Change, EpisodeRecord

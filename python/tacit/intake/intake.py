@@ -36,6 +36,7 @@ from .commits import CommitItem, Staged
 from .committer import Committer
 from .conversion import error_text
 from .endings import Ending, Endings
+from .forgotten import forgotten_mark
 from .open_episode import OpenEpisode, ending_fields
 from .open_episodes import OpenEpisodes
 from .pending import CommitItems, closed_again
@@ -44,6 +45,13 @@ from .values import closed_episode
 from .verdicts import Verdicts
 
 _EPISODES = msgspec.msgpack.Decoder(Episode)
+
+
+class _WithExternalId(msgspec.Struct):
+    external_id: str | None = None
+
+
+_EXTERNAL_IDS = msgspec.msgpack.Decoder(_WithExternalId)
 _UNJUDGED = ("unknown", "abandoned")
 _CHUNK = 64
 """Episodes that `add_many` commits together; each is scored against the knowledge from before its chunk."""
@@ -341,6 +349,12 @@ class Intake:
         learned = self._verdicts.judge(as_bytes(episode_id), namespace, outcome, by=by, at=self._now())
         return self._with_problems(learned)
 
+    def find(self, external_id: str, namespace: str) -> Episode | None:
+        """See `Memory.find`."""
+        id = self._id_under(namespace, external_id)
+        payload = None if id is None else self._store.get("episode", id)
+        return None if payload is None else _EPISODES.decode(payload)
+
     def stored(self, episode_id: str, namespace: str) -> Episode:
         """The stored episode. Raises `UnknownEpisodeError`, also if it belongs to another namespace."""
         return _EPISODES.decode(self._stored_payload(episode_id, namespace)[1])
@@ -464,9 +478,10 @@ class Intake:
                         return  # else it has ended elsewhere
         if self._forget_open(episode_id, namespace):
             return
-        id = self._forgettable(episode_id, namespace)
+        id, external_id = self._forgettable(episode_id, namespace)
+        marks = () if external_id is None else (forgotten_mark(namespace, external_id),)
         receipts = tuple(revocation_records(self._store, receipts_of(self._store, id)))
-        self._committer.commit_batch(Batch(removed=(id,), side_records=receipts))
+        self._committer.commit_batch(Batch(removed=(id,), side_records=(*receipts, *marks)))
 
     def _forget_open(self, episode_id: str, namespace: str) -> bool:
         """Removes what is stored of an open episode, whoever owns it; returns False if nothing is."""
@@ -478,12 +493,16 @@ class Intake:
             return True
         return False
 
-    def _forgettable(self, episode_id: str, namespace: str) -> bytes:
-        """The id of an episode of the namespace, or of one whose row is unreadable: nothing tells its namespace."""
+    def _forgettable(self, episode_id: str, namespace: str) -> tuple[bytes, str | None]:
+        """The id of an episode of the namespace, or of one whose row is unreadable: nothing tells its namespace.
+
+        Beside it stands its external id, if it has one that can be read.
+        """
         try:
-            return self._stored_payload(episode_id, namespace)[0]
+            id, payload = self._stored_payload(episode_id, namespace)
         except CorruptRecordError:
-            return as_bytes(episode_id)
+            return as_bytes(episode_id), None
+        return id, _EXTERNAL_IDS.decode(payload).external_id
 
 
 def _check_same(stored: Episode, closed: ClosedEpisode) -> None:

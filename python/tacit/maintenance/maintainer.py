@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ import msgspec
 from .. import _native
 from .._native import Index
 from ..config import ClusteringSettings, MaintenanceSettings
+from ..deferred import dataclass
 from ..errors import UnavailableError, UnknownEpisodeError, UnknownMaintenanceError
 from ..inducers import Clustering, Heuristics, History, Inducer, inducers
 from ..model.ids import as_bytes, as_text

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
+
+from ..deferred import dataclass
 
 Complexity: TypeAlias = Literal["simple", "moderate", "complex", "unknown"]
 TaskType: TypeAlias = Literal[

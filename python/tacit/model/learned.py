@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from ..deferred import dataclass
 from .episode import Reflection, Reward
 from .record import Receipt
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from ..deferred import dataclass
 from .pattern import Cluster, Heuristic, PatternState
 
 FIRST_ERROR = "<first error>"

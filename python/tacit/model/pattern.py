@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, TypeAlias
 
 from .._native import Finding, Findings
+from ..deferred import dataclass
 from .usage import Usage
 
 __all__ = [

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, TypedDict
 
+from ..deferred import dataclass
 from .checks import check_type
 from .context import Complexity, TaskContext, TaskType
 from .episode import Json, Step

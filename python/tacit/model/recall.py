@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 import msgspec
 
+from ..deferred import dataclass
 from .episode import Outcome, Step
 from .pattern import Heuristic, Pattern
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias, TypedDict, get_args
+
+from ..deferred import dataclass
 
 __all__ = [
     "SIDE_RECORD_KINDS",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from .._native import Trajectory
+from ..deferred import dataclass
 from ..model.episode import Outcome
 
 

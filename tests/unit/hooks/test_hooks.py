@@ -15,7 +15,7 @@ from tacit import Memory, ValidationError
 from tacit.hooks.events import event_of
 from tacit.hooks.journal import Journal, journal_of
 from tacit.hooks.repositories import namespace_of
-from tacit.hooks.sessions import SeenFiles, agent_folders, import_sessions, session_files
+from tacit.hooks.sessions import SeenFiles, agent_folders, import_sessions
 from tacit.hooks.wiring import settings_path, wired
 
 AT = "2026-03-01T10:00:0{}.000Z"
@@ -60,19 +60,35 @@ class Home:
         file.write_text("\n".join(map(json.dumps, lines)))
         return file
 
-    def run(self, *command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *command: str, stdin: str = "", pass_fds: tuple[int, ...] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        return self._run("-m", *command, stdin=stdin, pass_fds=pass_fds)
+
+    def python(self, program: str) -> subprocess.CompletedProcess[str]:
+        done = self._run("-c", program)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    def _run(
+        self, *arguments: str, stdin: str = "", pass_fds: tuple[int, ...] = ()
+    ) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "HOME": str(self.path), "TACIT_DB": str(self.database)}
+        environment["TACIT_HOOKS_WITHHELD_SHARE"] = "0"
         environment |= {
             "CLAUDE_CONFIG_DIR": str(self.path / ".claude"),
             "CODEX_HOME": str(self.path / ".codex"),
+            "XDG_DATA_HOME": str(self.path / ".local" / "share"),
+            "XDG_CONFIG_HOME": str(self.path / ".config"),
         }
         return subprocess.run(
-            [sys.executable, "-m", *command],
+            [sys.executable, *arguments],
             input=stdin,
             capture_output=True,
             text=True,
             env=environment,
             timeout=120,
+            pass_fds=pass_fds,
         )
 
     def hook(self, event: str, **fields: Any) -> dict[str, Any] | None:
@@ -166,6 +182,51 @@ def test_the_end_of_a_turn_is_learned_from_and_the_next_start_reads_what_it_miss
         assert len(memory.episodes()) == 3
 
 
+def test_a_failure_is_looked_up_as_setup_worked_it_out_without_opening_a_memory(home: Home) -> None:
+    home.session("one", *DEPLOYS)
+    home.run("tacit", "setup")
+    given = {"hook_event_name": "PostToolUseFailure", "session_id": "s", "cwd": str(home.repository)}
+    given |= {"tool_name": "Bash", "error": "locked by another run"}
+    run = f"""
+import sys
+from tacit.hooks.entry import answered
+print(answered({given!r})["hookSpecificOutput"]["additionalContext"])
+heavy = "tacit.memory tacit.config tacit.redaction msgspec dataclasses typing asyncio typer rich numpy".split()
+print("loaded:", *sorted(set(heavy) & sys.modules.keys()))
+"""
+    done = home.python(run)
+    assert "worked 3 of 3 times" in done.stdout
+    assert done.stdout.splitlines()[-1] == "loaded:"
+
+
+def test_an_event_that_needs_no_answer_loads_next_to_nothing(home: Home) -> None:
+    given = {"hook_event_name": "PostToolUse", "tool_name": "Bash", "tool_response": {"stdout": "fine"}}
+    done = home.python(
+        f"import sys, tacit.hooks.entry as e; e.answered({given!r}); "
+        "print(*(name for name in sys.modules if name.startswith('tacit')), 'typing' in sys.modules)"
+    )
+    *loaded, has_typing = done.stdout.split()
+    assert set(loaded) == {
+        *("tacit", "tacit.hooks", "tacit.hooks.entry", "tacit.hooks.events", "tacit.rejections")
+    }
+    assert has_typing == "False"
+
+
+def test_a_detached_hook_returns_at_once_and_its_child_learns(home: Home) -> None:
+    home.session("one", *DEPLOYS[:1])
+    home.run("tacit", "setup")
+    given = {"hook_event_name": "Stop", "session_id": "s", "cwd": str(home.repository)}
+    given["transcript_path"] = str(home.session("one", *DEPLOYS[:2]))
+    reading, writing = os.pipe()
+    done = home.run("tacit.hooks", "--detach", stdin=json.dumps(given), pass_fds=(writing,))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    os.close(writing)
+    assert os.read(reading, 1) == b""  # the child has ended: it held the other end
+    os.close(reading)
+    with Memory(home.database, namespace=namespace_of(home.repository)) as memory:
+        assert len(memory.episodes()) == 2
+
+
 def test_setting_up_twice_changes_nothing_and_removal_leaves_only_the_memory(home: Home) -> None:
     home.session("one", *DEPLOYS)
     settings = home.path / ".claude" / "settings.json"
@@ -191,6 +252,29 @@ def test_a_dry_run_changes_nothing(home: Home) -> None:
     assert "would be entered in" in done.stdout
     assert not (home.path / ".claude" / "settings.json").exists()
     assert not home.database.exists()
+
+
+def test_hooks_of_a_host_that_waits_are_detached_where_they_say_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hooks = json.loads(wired("codex", tmp_path / "hooks.json", database=None).text or "")["hooks"]
+    commands = {name: entries[0]["hooks"][0]["command"] for name, entries in hooks.items()}
+    assert {name for name, command in commands.items() if command.endswith(" --detach")} == {
+        "SessionStart",
+        "Stop",
+    }
+    script = tmp_path / "bin" / "tacit-hook"
+    script.parent.mkdir()
+    script.touch()
+    monkeypatch.setattr(sys, "executable", str(script.with_name("python")))
+    path = tmp_path / "settings.json"
+    text = wired("claude-code", path, database=None).text or ""
+    assert json.loads(text)["hooks"]["Stop"][0]["hooks"][0]["command"] == str(script)
+    path.write_text(text)
+    monkeypatch.undo()
+    assert json.loads(wired("claude-code", path, database=None, remove=True).text or "") == {}
+    renewed = json.loads(wired("claude-code", path, database=None).text or "")["hooks"]
+    assert len(renewed["Stop"]) == 1  # the script took the place of the module
 
 
 def test_settings_that_are_no_json_are_left_alone(tmp_path: Path) -> None:
@@ -248,13 +332,17 @@ def test_a_file_that_is_no_session_is_counted_and_passed_over(home: Home, tmp_pa
 def test_folders_and_settings_follow_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CODEX_HOME", raising=False)
     monkeypatch.setenv("CLAUDE_CONFIG_DIR", str(tmp_path / "c"))
+    monkeypatch.delenv("GEMINI_CLI_HOME", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     assert [agent.folder for agent in agent_folders(tmp_path)] == [
         tmp_path / "c" / "projects",
         tmp_path / ".codex" / "sessions",
+        tmp_path / ".gemini" / "tmp",
+        tmp_path / "data" / "opencode" / "storage",
     ]
     assert settings_path("claude-code", tmp_path) == tmp_path / "c" / "settings.json"
     assert settings_path("codex", tmp_path) == tmp_path / ".codex" / "hooks.json"
-    assert session_files(tmp_path / "nowhere") == []
+    assert agent_folders(tmp_path / "nowhere")[1].session_files() == []
 
 
 def test_the_journal_is_bounded_and_gives_the_newest_first(tmp_path: Path) -> None:

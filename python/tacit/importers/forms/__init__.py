@@ -7,13 +7,27 @@ from .agentfs import AgentFs
 from .chats import Chats
 from .claude_code import ClaudeCode
 from .codex import Codex
+from .gemini_cli import GeminiCli
 from .langfuse import Langfuse
 from .langsmith import LangSmith
+from .opencode import OpenCode
 from .spans import Spans
 from .swe_agent import SweAgent
 from .tau_bench import TauBench
 
-FORMS = (AgentFs, ClaudeCode, Codex, SweAgent, TauBench, Spans, LangSmith, Langfuse, Chats)
+FORMS = (
+    AgentFs,
+    GeminiCli,
+    OpenCode,
+    ClaudeCode,
+    Codex,
+    SweAgent,
+    TauBench,
+    Spans,
+    LangSmith,
+    Langfuse,
+    Chats,
+)
 """In the order in which they are asked whether they recognise a file: the last one asks least."""
 
 for _form in FORMS:
@@ -25,8 +39,10 @@ __all__ = [
     "Chats",
     "ClaudeCode",
     "Codex",
+    "GeminiCli",
     "LangSmith",
     "Langfuse",
+    "OpenCode",
     "Spans",
     "SweAgent",
     "TauBench",

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import PurePath
 from typing import Any
 
+from ...deferred import dataclass
 from ...model.episode import Episode
 from ..base import Entry, Refusal
 from ..messages import answer, text_of
 from ..run_builder import RunBuilder, microseconds_of
 from ..sample import Sample
 from ..source import Source
-from .reading import listed, mapping, objects_of
+from .reading import listed, mapping, objects_of, working_folder
 
 _NO_PROMPTS = (
     "<command-",
@@ -43,6 +44,11 @@ class ClaudeCode:
     def recognises(sample: Sample) -> bool:
         """Returns True for lines with a session id and a place in the tree of messages."""
         return sample.any_has("sessionId", "parentUuid") or sample.any_has("leafUuid", "summary")
+
+    @staticmethod
+    def folder_of(source: Source) -> str | None:
+        """The working folder that the first lines name."""
+        return working_folder(source)
 
     def read(self, source: Source) -> Iterator[Entry | Refusal]:
         """An entry for each prompt that led to a call; refusals for lines that are no objects."""
@@ -128,7 +134,8 @@ class _Session:
 
     def _opened(self, value: Mapping[str, Any], task: str, line: int, at: int, chain: str) -> _Prompt:
         session = str(value.get("sessionId") or PurePath(self._source.path).stem)
-        identity = f"{ClaudeCode.name}:{session}:{value.get('uuid') or line}"
+        # A session that is resumed in a new file begins with copies of earlier lines, which keep their ids.
+        identity = f"{ClaudeCode.name}:{value.get('uuid') or f'{session}:{line}'}"
         notes: dict[str, Any] = {"session": session}
         for name, note in (("cwd", "cwd"), ("gitBranch", "branch")):
             if isinstance(value.get(name), str) and value[name]:

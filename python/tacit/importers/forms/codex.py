@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import PurePath
 from typing import Any
 
+from ...deferred import dataclass
+from ...rejections import is_rejection
 from ..base import Entry, Refusal
 from ..messages import parsed, text_of
 from ..run_builder import RunBuilder, microseconds_of, says_failure
 from ..sample import Sample
 from ..source import Source
-from .reading import mapping, objects_of
+from .reading import mapping, objects_of, working_folder
 
 _CALLS = ("function_call", "custom_tool_call", "local_shell_call", "web_search_call")
 _RESULTS = ("function_call_output", "custom_tool_call_output", "local_shell_call_output")
@@ -45,6 +47,11 @@ class Codex:
         if kinds & {"session_meta", "response_item", "turn_context", "event_msg"}:
             return True
         return any(each.get("type") in _CALLS and "call_id" in each for each in sample.objects)
+
+    @staticmethod
+    def folder_of(source: Source) -> str | None:
+        """The working folder that the first lines name."""
+        return working_folder(source)
 
     def read(self, source: Source) -> Iterator[Entry | Refusal]:
         """An entry for each prompt that led to a call; refusals for lines that are no objects."""
@@ -122,6 +129,9 @@ class _Session:
             return
         output, is_failure, seconds = _result(item.get("output"))
         call_id = item.get("call_id")
+        if isinstance(output, str) and is_rejection(output):
+            self.run.reject(call_id if isinstance(call_id, str) else None)
+            return
         self.run.answer(
             call_id if isinstance(call_id, str) else None,
             output=... if is_failure else output,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from ...deferred import dataclass
 from ...model.episode import Episode, Outcome
 from ..base import Entry, Refusal
 from ..messages import parsed, text_of

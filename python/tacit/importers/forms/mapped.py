@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from ...deferred import dataclass
 from ...errors import ValidationError
 from ...model.episode import Episode, Outcome
 from ..base import Entry, Refusal

@@ -9,9 +9,10 @@ from ...errors import ValidationError
 from ...model.episode import Episode, Outcome
 from ..base import Entry, Refusal
 from ..decoding import decoded_object, listed, mapping
+from ..sample import Sample
 from ..source import Source
 
-__all__ = ["Objects", "entries_of", "listed", "mapping", "objects_of", "scored"]
+__all__ = ["Objects", "entries_of", "listed", "mapping", "objects_of", "scored", "working_folder"]
 
 Objects = Iterator[tuple[int, dict[str, Any]] | Refusal]
 
@@ -42,6 +43,15 @@ def entries_of(
                 yield Entry(line, episode)
         except (ValueError, ValidationError) as error:
             yield source.refusal(line, str(error))
+
+
+def working_folder(source: Source) -> str | None:
+    """The `cwd` that one of the first objects has, itself or in its payload; `None` if none has."""
+    for value in Sample(source.path, source.head()).objects:
+        for place in (value, value.get("payload")):
+            if isinstance(place, dict) and isinstance(place.get("cwd"), str):
+                return str(place["cwd"])
+    return None
 
 
 def scored(reward: object) -> Outcome:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from ...config import Limits
+from ...deferred import dataclass
 from ...model.episode import Episode, Outcome
 from ..base import Entry, Refusal
 from ..decoding import decoded
