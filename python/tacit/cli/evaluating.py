@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 from rich.padding import Padding
@@ -40,86 +40,101 @@ SEEDS = 5
 _VERDICT = {"better": "green", "worse": "red", "level": "yellow"}
 
 
+_Files: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="FILE", help="Files of runs, each with its file of tasks beside it.", show_default=False
+    ),
+]
+_Questions: TypeAlias = Annotated[
+    str,
+    typer.Option("--questions", metavar="B1,B4", help="Only these. Default: all.", show_default=False),
+]
+_Limit: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--limit", metavar="N", min=1, help="At most so many queries a question.", show_default=False
+    ),
+]
+_Without: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--without",
+        metavar="domain,agent",
+        help="Withhold these fields from the memory and the baselines alike.",
+        show_default=False,
+    ),
+]
+_LeaveOut: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--leave-out",
+        metavar="domain|agent",
+        help="Hold out whole domains or agents in place of tasks, as if they were new.",
+        show_default=False,
+    ),
+]
+_Seed: TypeAlias = Annotated[
+    int, typer.Option("--seed", metavar="N", help="The seed of the controls' draws.")
+]
+_Plot: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--plot",
+        metavar="DIR",
+        help="Draw the learning curves and the calibration there, as evaluation.svg.",
+        show_default=False,
+    ),
+]
+_Save: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--save", metavar="FILE", help="Write the value of every query there.", show_default=False),
+]
+_Compare: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--compare",
+        metavar="FILE",
+        help="Compare with the values that --save wrote there, query by query. Can be repeated.",
+        show_default=False,
+    ),
+]
+_Live: TypeAlias = Annotated[
+    bool,
+    typer.Option("--live", help="Let the agent of `tacit demo` work with the memory and the controls."),
+]
+_Environment: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--environment", metavar="NAME", help="Act in this environment instead.", show_default=False
+    ),
+]
+_Split: TypeAlias = Annotated[
+    str,
+    typer.Option("--split", metavar="train|dev|test", help="Where the environment's tasks come from."),
+]
+_Seeds: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--seeds", metavar="N", help="So many tasks of each kind, or a range FIRST:BEYOND of seeds."
+    ),
+]
+
+
 def evaluate(
-    files: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="FILE", help="Files of runs, each with its file of tasks beside it.", show_default=False
-        ),
-    ] = None,
-    questions: Annotated[
-        str,
-        typer.Option("--questions", metavar="B1,B4", help="Only these. Default: all.", show_default=False),
-    ] = "",
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            "--limit", metavar="N", min=1, help="At most so many queries a question.", show_default=False
-        ),
-    ] = None,
-    without: Annotated[
-        str,
-        typer.Option(
-            "--without",
-            metavar="domain,agent",
-            help="Withhold these fields from the memory and the baselines alike.",
-            show_default=False,
-        ),
-    ] = "",
-    leave_out: Annotated[
-        str,
-        typer.Option(
-            "--leave-out",
-            metavar="domain|agent",
-            help="Hold out whole domains or agents in place of tasks, as if they were new.",
-            show_default=False,
-        ),
-    ] = "",
-    seed: Annotated[int, typer.Option("--seed", metavar="N", help="The seed of the controls' draws.")] = 0,
-    plot: Annotated[
-        Path | None,
-        typer.Option(
-            "--plot",
-            metavar="DIR",
-            help="Draw the learning curves and the calibration there, as evaluation.svg.",
-            show_default=False,
-        ),
-    ] = None,
-    save: Annotated[
-        Path | None,
-        typer.Option(
-            "--save", metavar="FILE", help="Write the value of every query there.", show_default=False
-        ),
-    ] = None,
-    compare: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--compare",
-            metavar="FILE",
-            help="Compare with the values that --save wrote there, query by query. Can be repeated.",
-            show_default=False,
-        ),
-    ] = None,
-    live: Annotated[
-        bool,
-        typer.Option("--live", help="Let the agent of `tacit demo` work with the memory and the controls."),
-    ] = False,
-    environment: Annotated[
-        str,
-        typer.Option(
-            "--environment", metavar="NAME", help="Act in this environment instead.", show_default=False
-        ),
-    ] = "",
-    split: Annotated[
-        str,
-        typer.Option("--split", metavar="train|dev|test", help="Where the environment's tasks come from."),
-    ] = "dev",
-    seeds: Annotated[
-        str,
-        typer.Option(
-            "--seeds", metavar="N", help="So many tasks of each kind, or a range FIRST:BEYOND of seeds."
-        ),
-    ] = "20",
+    files: _Files = None,
+    questions: _Questions = "",
+    limit: _Limit = None,
+    without: _Without = "",
+    leave_out: _LeaveOut = "",
+    seed: _Seed = 0,
+    plot: _Plot = None,
+    save: _Save = None,
+    compare: _Compare = None,
+    live: _Live = False,
+    environment: _Environment = "",
+    split: _Split = "dev",
+    seeds: _Seeds = "20",
     database: Database = None,
     namespace: Namespace = None,
     as_json: AsJson = False,

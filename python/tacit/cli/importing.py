@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
@@ -30,55 +30,67 @@ SHOWN_PLANS = 3
 MIN_TRIALS = 3
 
 
+_Files: TypeAlias = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="FILE", help="Files or folders of runs, plain, packed or zipped; - is standard input."
+    ),
+]
+_Form: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--format", metavar="NAME", help=f"The form of the files: auto, {', '.join(sorted(importers))}."
+    ),
+]
+_Mapped: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--map",
+        metavar="NAME=PATH",
+        help="Read any JSON: task=.goal steps=.events success='.reward==1' step.tool=.name",
+    ),
+]
+_MapFile: TypeAlias = Annotated[
+    Path | None, typer.Option("--map-file", help="A mapping that --save-map wrote.")
+]
+_SaveMap: TypeAlias = Annotated[
+    Path | None, typer.Option("--save-map", help="Write the mapping to a file, for --map-file.")
+]
+_Preview: TypeAlias = Annotated[
+    bool, typer.Option("--preview", help="Show the first run of each file, and import nothing.")
+]
+_Truncate: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--truncate",
+        metavar="observation",
+        help="Cut observations beyond the limit instead of refusing the run.",
+        show_default=False,
+    ),
+]
+_Replace: TypeAlias = Annotated[
+    bool, typer.Option("--replace", help="Put a run in the place of another one with its identity.")
+]
+_NanAsNull: TypeAlias = Annotated[
+    bool,
+    typer.Option("--nan-as-null", help="Read NaN and Infinity as null instead of refusing the line."),
+]
+_Watching: TypeAlias = Annotated[
+    bool, typer.Option("--watch", help="Go on importing what is new or grew, until interrupted.")
+]
+
+
 def import_files(
-    files: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="FILE", help="Files or folders of runs, plain, packed or zipped; - is standard input."
-        ),
-    ],
-    format: Annotated[
-        str,
-        typer.Option(
-            "--format", metavar="NAME", help=f"The form of the files: auto, {', '.join(sorted(importers))}."
-        ),
-    ] = "auto",
-    mapped: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--map",
-            metavar="NAME=PATH",
-            help="Read any JSON: task=.goal steps=.events success='.reward==1' step.tool=.name",
-        ),
-    ] = None,
-    map_file: Annotated[
-        Path | None, typer.Option("--map-file", help="A mapping that --save-map wrote.")
-    ] = None,
-    save_map: Annotated[
-        Path | None, typer.Option("--save-map", help="Write the mapping to a file, for --map-file.")
-    ] = None,
-    preview: Annotated[
-        bool, typer.Option("--preview", help="Show the first run of each file, and import nothing.")
-    ] = False,
-    truncate: Annotated[
-        str | None,
-        typer.Option(
-            "--truncate",
-            metavar="observation",
-            help="Cut observations beyond the limit instead of refusing the run.",
-            show_default=False,
-        ),
-    ] = None,
-    replace: Annotated[
-        bool, typer.Option("--replace", help="Put a run in the place of another one with its identity.")
-    ] = False,
-    nan_as_null: Annotated[
-        bool,
-        typer.Option("--nan-as-null", help="Read NaN and Infinity as null instead of refusing the line."),
-    ] = False,
-    watching: Annotated[
-        bool, typer.Option("--watch", help="Go on importing what is new or grew, until interrupted.")
-    ] = False,
+    files: _Files,
+    format: _Form = "auto",
+    mapped: _Mapped = None,
+    map_file: _MapFile = None,
+    save_map: _SaveMap = None,
+    preview: _Preview = False,
+    truncate: _Truncate = None,
+    replace: _Replace = False,
+    nan_as_null: _NanAsNull = False,
+    watching: _Watching = False,
     database: Database = None,
     namespace: WrittenNamespace = "default",
     as_json: AsJson = False,

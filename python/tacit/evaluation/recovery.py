@@ -38,13 +38,21 @@ class Event:
 
 
 def events_of(episodes: Sequence[Episode]) -> list[Event]:
-    """Every error that was followed by a step that worked."""
+    """Every error that was followed by a step that worked.
+
+    The last step of a run that did not succeed worked for nothing: it ended the run.
+    """
     return [
         Event(episode, place, following.tool)
         for episode in episodes
         for place, (step, following) in enumerate(zip(episode.steps, episode.steps[1:], strict=False))
-        if step.ok is False and following.ok is True
+        if step.ok is False and following.ok is True and not _ends_in_vain(episode, place + 1)
     ]
+
+
+def _ends_in_vain(episode: Episode, place: int) -> bool:
+    is_success = episode.outcome is not None and episode.outcome.kind == "success"
+    return place == len(episode.steps) - 1 and not is_success
 
 
 @questions.register("B5")
