@@ -17,12 +17,12 @@ PAGE = (Path(__file__).resolve().parents[2] / "docs" / "guides" / "frameworks.md
 TOOLS = [shop.get_order.__wrapped__]  # type: ignore[attr-defined]
 
 
-def example_of(section: str) -> str:
-    """The example of a section of the page: its last fence."""
+def example_of(section: str, number: int = 1) -> str:
+    """An example of a section of the page: the fence of this number; the first one is what to install."""
     text = re.split(r"^## ", PAGE.split(f"\n## {section}\n")[1], flags=re.MULTILINE)[0]
     fences = re.findall(r"^```text\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     assert "pip install" in fences[0]
-    example: str = fences[-1]
+    example: str = fences[number]
     own = [line for line in example.splitlines() if line and not line.startswith(("from ", "import "))]
     assert len(own) <= 5
     return example
@@ -44,6 +44,21 @@ def test_the_example_of_langchain_runs() -> None:
         given: dict[str, Any] = {"memory": memory, "model": model(17, "get_order"), "tools": TOOLS}
         exec(example_of("LangChain and LangGraph"), given)
         check(memory)
+
+
+def test_the_example_of_a_store_of_langgraph_runs() -> None:
+    pytest.importorskip("langgraph", reason="needs langgraph 1.x: make test-frameworks")
+    from langgraph.graph import END, START, StateGraph
+
+    builder = StateGraph(dict)
+    builder.add_node("rest", lambda state: state)
+    builder.add_edge(START, "rest")
+    builder.add_edge("rest", END)
+    with Memory() as memory:
+        memory.episode("Cancel order 16").succeed()
+        given: dict[str, Any] = {"memory": memory, "builder": builder}
+        exec(example_of("LangChain and LangGraph", 2), given)
+        assert [item.value["task"] for item in given["found"]] == ["Cancel order 16"]
 
 
 def test_the_example_of_pydantic_ai_runs() -> None:

@@ -189,9 +189,10 @@ class _Mislabelled(Remembered):
 
     def log(self, tool: str, *, parameters: Any, latency_ms: float, **result: Unpack[StepResult]) -> None:
         """Records a step, but not how the submission was received."""
-        super().log(
-            tool, parameters=parameters, latency_ms=latency_ms, **({} if tool == "submit" else result)
-        )
+        if tool == "submit":
+            super().log(tool, parameters=parameters, latency_ms=latency_ms)
+        else:
+            super().log(tool, parameters=parameters, latency_ms=latency_ms, **result)
 
     def end(self, accepted: bool | None) -> None:
         self.arm.outcomes.append(accepted)

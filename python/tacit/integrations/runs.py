@@ -17,7 +17,7 @@ from ..recorder import Call, Recorder
 if TYPE_CHECKING:
     from ..judging import Judge
 
-__all__ = ["AgentRuns", "ToolCall"]
+__all__ = ["AgentRuns", "ToolCall", "kept_from_the_agent"]
 
 _LOGGER = logging.getLogger("tacit")
 _UNTITLED = "untitled task"
@@ -77,7 +77,7 @@ class AgentRuns:
 
     def start(self, task: str) -> str | None:
         """Opens the episode of a run and returns its id; `None` means that the memory failed."""
-        with _kept_from_the_agent("start"):
+        with kept_from_the_agent("start"):
             recorder = self.memory.episode(task or _UNTITLED, judge=self._judge, **self._head)
             self._recorders[recorder.id] = recorder
             return recorder.id
@@ -90,7 +90,7 @@ class AgentRuns:
         """
         recorder = self.recorder(episode_id)
         if recorder is not None:
-            with _kept_from_the_agent("recall"):
+            with kept_from_the_agent("recall"):
                 return recorder.recall(limit=self._limit).to_prompt(max_tokens=self._max_tokens)
         return ""
 
@@ -133,7 +133,7 @@ class AgentRuns:
         end it loses that verdict.
         """
         recorder = self.recorder(episode_id)
-        with _kept_from_the_agent("complete"):
+        with kept_from_the_agent("complete"):
             if recorder is not None:
                 for call in self._calls.pop(recorder.id, ()):
                     if error is not None:
@@ -149,7 +149,7 @@ class AgentRuns:
             return None
         recorder = self._recorders.get(episode_id)
         if recorder is None:
-            with _kept_from_the_agent("resume"):
+            with kept_from_the_agent("resume"):
                 recorder = self._attach(episode_id)
         return recorder
 
@@ -172,7 +172,7 @@ class AgentRuns:
 
 
 @contextmanager
-def _kept_from_the_agent(verb: str) -> Iterator[None]:
+def kept_from_the_agent(verb: str) -> Iterator[None]:
     """Logs a failure of the memory instead of raising it."""
     try:
         yield
