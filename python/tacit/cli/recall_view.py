@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ..hooks.changed_files import changed_files
 from ..model.recall import Hit, NextStep, Reason, Recall
 from . import console
 from .tables import pattern_table
@@ -47,6 +49,18 @@ def _hit(place: int, hit: Hit) -> Iterator[Any]:
     yield Padding(_details(hit), (0, 0, 0, 4))
 
 
+def _changed(hit: Hit, width: int) -> Text | None:
+    """The files of this repository that the episode touched and that were changed since."""
+    try:
+        changed, touched = changed_files([hit], Path.cwd())
+    except OSError:  # the folder was removed
+        return None
+    if not changed:
+        return None
+    said = f"{len(changed)} of {console.count_of(touched, 'file')} since: {', '.join(changed)}"
+    return Text(console.cropped(said, width), "yellow")
+
+
 def _details(hit: Hit) -> Table:
     width = console.screen().width - 12
     two_lines = 2 * width - LOST_IN_WRAPPING
@@ -56,6 +70,7 @@ def _details(hit: Hit) -> Table:
         "steps": Text(console.cropped(console.chain(hit.tools), two_lines)),
         "errors": Text(console.cropped("; ".join(hit.errors), width)) if hit.errors else None,
         "verdict": Text(console.cropped(hit.verdict, width)) if hit.verdict else None,
+        "changed": _changed(hit, width),
         "id": Text(hit.episode_id, console.QUIET),
     }
     table = Table.grid(padding=(0, 2, 0, 0))

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _MOST_BYTES = 10_000_000
 _HITS = 3
+_LONGEST_LINE = 200
+"""Characters of the line about changed files."""
 _BUSY_MS = 200
 """The longest wait for another writer where the user waits for the answer."""
 
@@ -200,15 +202,26 @@ def _advice(chosen: Configuration, event: HookEvent) -> tuple[str, dict[str, Any
             fixes = memory.recover(event.error, tool=event.tool)
             text = fixes.to_prompt(max_tokens=settings.hooks.failure_tokens)
             return text, {"tool": event.tool, "fixes": [fix.tool for fix in fixes.ways if fix.successes]}
-        return _told(memory, event.prompt.strip(), settings.hooks.prompt_tokens), {}
+        return _told(memory, event, settings.hooks.prompt_tokens), {}
 
 
-def _told(memory: Memory, prompt: str, max_tokens: int) -> str:
+def _told(memory: Memory, event: HookEvent, max_tokens: int) -> str:
+    """The advice for a prompt, and behind it the files that changed since, within the tokens."""
+    prompt = event.prompt.strip()
     if not prompt:
         return ""
+    from ..answers.prompt import TAIL, escaped, estimated_tokens
+    from .changed_files import changed_line
+
     limit = memory.settings.limits.task_bytes
     task = prompt.encode("utf-8", "replace")[:limit].decode("utf-8", "ignore")
-    return memory.recall(task, limit=_HITS).to_prompt(max_tokens=max_tokens)
+    answer = memory.recall(task, limit=_HITS)
+    line = escaped(changed_line(answer.hits, event.folder), _LONGEST_LINE) if event.folder else ""
+    room = max_tokens - estimated_tokens(line) - 1
+    if not line or room < max_tokens // 2:
+        return answer.to_prompt(max_tokens=max_tokens)
+    text = answer.to_prompt(max_tokens=room)
+    return text and f"{text.removesuffix(TAIL)}{line}\n{TAIL}"
 
 
 def _entry(event: HookEvent, is_held_back: bool) -> dict[str, Any]:

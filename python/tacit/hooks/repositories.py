@@ -27,6 +27,15 @@ def namespace_of(folder: str | Path) -> str:
     return f"{name[:80]}-{hashlib.sha256(str(root).encode()).hexdigest()[:8]}"
 
 
+def repository_of(folder: str | Path) -> Path:
+    """The folder of the working tree that a folder lies in; the folder itself without a repository."""
+    path = Path(folder).expanduser().resolve()
+    for place in (path, *path.parents):
+        if (place / ".git").exists():
+            return place
+    return path
+
+
 def is_excluded(folder: str, patterns: Sequence[str]) -> bool:
     """True if the folder, or one above it, matches a pattern such as `~/private/*`.
 
