@@ -864,7 +864,7 @@ class Memory:
             return
         refused = self._rooms.intake.retry_unstored() if self._rooms.is_made("intake") else {}
         try:
-            self._rooms.opened.close()
+            self._rooms.close()
         except StorageError:
             if not refused:
                 raise

@@ -84,6 +84,7 @@ class Rooms:
     ) -> None:
         self.lock: threading.RLock = threading.RLock()
         self.in_making: list[str] = []
+        self.is_closed: bool = False
         self.store = store
         self.settings = settings
         self.observers = observers
@@ -94,6 +95,14 @@ class Rooms:
     def is_made(self, name: str) -> bool:
         """Returns True for a room that a verb has needed already."""
         return name in self.__dict__
+
+    def close(self) -> None:
+        """Stores the open episodes. Those rooms are not made for it: a memory that only answered never needed them."""
+        with self.lock:
+            self.is_closed = True
+            is_made = self.is_made("opened")
+        if is_made:
+            self.opened.close()
 
     def _check_names(self) -> None:
         """Raises `UnknownNameError` for a part of the settings that no registry knows."""
@@ -142,13 +151,16 @@ class Rooms:
         """The open episodes of this process."""
         from .intake.open_episodes import OpenEpisodes
 
-        return OpenEpisodes(
+        opened = OpenEpisodes(
             self.store,
             self.settings.limits,
             redactor=self.redactor,
             settings=self.settings.recording,
             now=self.now,
         )
+        if self.is_closed:
+            opened.close()
+        return opened
 
     @Room
     def endings(self) -> Endings:

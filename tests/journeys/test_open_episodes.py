@@ -129,6 +129,18 @@ def test_the_timer_ends_with_its_memory() -> None:
     assert not timer.is_alive()
 
 
+def test_a_memory_that_never_recorded_records_nothing_once_it_is_closed() -> None:
+    memory = Memory()
+    assert memory.recall("a task").hits == ()
+    assert not memory._rooms.is_made("opened")
+    memory.close()
+    with pytest.raises(StorageError):
+        memory.start("a task")
+    with pytest.raises(StorageError):
+        memory.open_episodes()
+    memory.close()
+
+
 def test_an_open_episode_of_a_living_process_is_not_taken_over() -> None:
     store, clock = InMemoryStore(), Clock()
     owner = Memory(store=store, settings=MANUAL, clock=clock)

@@ -132,6 +132,18 @@ def test_a_command_loads_nothing_of_the_evaluation_the_demo_or_the_importers(
     assert not {name.partition(".")[0] for name in loaded} & {"scipy", "sklearn", "asyncio", *numbers}
 
 
+RECORDING = {f"tacit.intake.{name}" for name in ("intake", "open_episodes", "open_episode", "step_journal")}
+
+
+@pytest.mark.parametrize("command", ["recall", "suggest", "predict"])
+def test_an_answer_loads_nothing_that_records(command: str, tmp_path: Path) -> None:
+    database = tmp_path / "memory.db"
+    with tacit.Memory(database) as memory:
+        memory.complete(memory.start("find the lamp"), tacit.Outcome.success())
+    loaded = modules_of_command(command, "find the lamp", "--db", str(database))
+    assert not loaded & RECORDING
+
+
 def test_help_of_a_command_loads_no_other_command() -> None:
     loaded = modules_of_command("recall", "--help")
     assert "tacit.cli.recalling" in loaded
