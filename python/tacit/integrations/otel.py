@@ -37,6 +37,7 @@ if not TYPE_CHECKING:
 
 _LOGGER = logging.getLogger("tacit")
 _MOST_SPANS = 10_000
+_MOST_TRACES = 1_000
 _MOST_WAITING = 1_000
 
 
@@ -45,9 +46,9 @@ class EpisodeProcessor(SpanProcessor):
 
     It reads the GenAI conventions (`gen_ai.tool.name`, `gen_ai.tool.call.arguments`, ...) and OpenInference, as
     `tacit import` does of exported spans. A span with an error is a failed step, or a failed run. Other runs have the
-    outcome that `gen_ai.evaluation` attributes or `judge` give, else an unknown one. A trace holds at most 10,000 spans
-    at a time. Episodes are stored on a thread of the processor's own: `force_flush` waits for them, and a failure is
-    logged to the logger "tacit".
+    outcome that `gen_ai.evaluation` attributes or `judge` give, else an unknown one. At most 10,000 spans of a trace
+    are kept at a time, and 1,000 traces: those whose spans never end make room. Episodes are stored on a thread of the
+    processor's own: `force_flush` waits for them, and a failure is logged to the logger "tacit".
 
     Raises `ValidationError` without the SDK of OpenTelemetry.
 
@@ -74,6 +75,10 @@ class EpisodeProcessor(SpanProcessor):
         """Notes an open span."""
         with self._lock:
             self._open.setdefault(span.context.trace_id, {})[span.context.span_id] = span
+            if len(self._open) > _MOST_TRACES:
+                oldest = next(iter(self._open))
+                del self._open[oldest]
+                self._ended.pop(oldest, None)
 
     def on_end(self, span: Any) -> None:
         """Keeps an ended span until its agent's has ended, whose episode is stored then."""

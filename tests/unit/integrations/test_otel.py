@@ -147,6 +147,20 @@ def test_spans_without_an_agent_are_no_episode_and_are_not_kept() -> None:
         assert (traced.processor._ended, traced.processor._open) == ({}, {})
 
 
+def test_traces_whose_spans_never_end_make_room_for_newer_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tacit.integrations.otel._MOST_TRACES", 3)
+    with Memory() as memory:
+        traced = Traced(memory)
+        left_open = [traced.tracer.start_span(f"request {number}") for number in range(5)]
+        assert len(traced.processor._open) == 3
+        with traced.tracer.start_as_current_span("invoke_agent", attributes=ask("Buy a fern")):
+            tool(traced.tracer, "find")
+        for span in left_open:
+            span.end()
+        assert [episode.task for episode in traced.episodes()] == ["Buy a fern"]
+        assert traced.processor._ended == {}
+
+
 def test_a_memory_that_is_closed_never_reaches_the_agent(caplog: pytest.LogCaptureFixture) -> None:
     memory = Memory()
     traced = Traced(memory, judge=lambda _: 1 / 0)
