@@ -255,6 +255,7 @@ class Rooms:
             clustering=self.settings.clustering,
             parts=self.settings.inducers,
             on_commit=self.observers.note_receipt,
+            catch_up=self.committer.catch_up,
         )
 
     @Room

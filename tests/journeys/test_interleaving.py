@@ -159,6 +159,16 @@ def test_two_threads_that_maintain_at_once_do_not_decide_the_same_twice(store: F
     assert (second.merges, second.unchanged) == ((), True)
 
 
+def test_a_run_of_maintenance_that_waited_reads_what_the_one_before_it_decided() -> None:
+    memory = Memory()
+    for error in ("payment was refused", "payments was refused"):
+        steps = (Step("pay", status="error", error=error), Step("look", status="ok"))
+        assert len(list(memory.add_many([Episode("t", steps=steps, outcome=WELL)] * 3))) == 3
+    first, second = (memory._rooms.maintainer.maintain("default", now=0, dry_run=False) for _ in range(2))
+    assert first.merges
+    assert (second.merges, second.unchanged) == ((), True)
+
+
 def complete_many(memory: Memory, agent: str, number: int) -> None:
     for each in range(number):
         with memory.episode(f"find order {each}", agent=agent) as episode:

@@ -54,10 +54,12 @@ class Maintainer:
         clustering: ClusteringSettings,
         parts: Iterable[object],
         on_commit: Callable[[Receipt], None] = lambda _: None,
+        catch_up: Callable[[], None] = lambda: None,
     ) -> None:
         self.settings = settings
         self._store = store
         self._on_commit = on_commit
+        self._catch_up = catch_up
         self._index = index
         self._states = states
         ours: dict[str, Inducer] = {
@@ -108,6 +110,8 @@ class Maintainer:
                 raise UnavailableError("maintenance is under way in the call that this one was made from")
             self._is_busy = True
             try:
+                # The run that this one waited for committed behind the index.
+                self._catch_up()
                 yield
             finally:
                 self._is_busy = False
