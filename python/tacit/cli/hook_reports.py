@@ -16,8 +16,11 @@ from . import console
 from .options import AsJson, Database, Namespace, configured, memory_at
 
 if TYPE_CHECKING:
-    from ..hooks.impact import Impact, Rate
+    from ..hooks.impact import Ending, Impact, Rate
+    from ..hooks.journal import Journal
 
+_FENCE = ("<tacit-memory", "</tacit-memory")
+"""The lines around an answer, which say to a model that it is data."""
 _VERDICTS = {
     "fewer": "fewer repeated failures with advice",
     "more": "more repeated failures with advice",
@@ -32,21 +35,40 @@ def why(
 ) -> None:
     """Show the answers that hooks gave a coding agent, newest first.
 
-    An answer that was withheld is shown too: the agent got nothing then, so that `tacit impact` can compare.
+    Below each stands whether it was used, and how its prompt ended. An answer that was withheld is shown too: the agent
+    got nothing then, so that `tacit impact` can compare.
     """
     from ..hooks.journal import journal_of
 
-    entries = journal_of(configured(database).database).last(last)
+    journal = journal_of(configured(database).database)
+    entries = journal.last(last)
+    endings = _endings(database, journal, entries) if entries else {}
     if as_json:
-        console.say_json({"answers": entries})
+        shown = [{**entry, "ending": endings.get(int(entry.get("at", 0)))} for entry in entries]
+        console.say_json({"answers": shown})
         return
     if not entries:
         console.note("the hooks have said nothing yet; `tacit setup` enters them")
     for number, entry in enumerate(entries):
-        console.say(*([""] if number else []), *_answer(entry))
+        console.say(*([""] if number else []), *_answer(entry, endings.get(int(entry.get("at", 0)))))
 
 
-def _answer(entry: dict[str, Any]) -> Iterator[Any]:
+def _endings(database: str | None, journal: Journal, entries: list[dict[str, Any]]) -> dict[int, Ending]:
+    """How the prompts of the shown entries ended: each folder has its own namespace."""
+    from ..hooks.impact import endings_of
+    from ..hooks.repositories import namespace_of
+
+    sessions = {entry.get("session") for entry in entries}
+    related = [entry for entry in journal.newest_first() if entry.get("session") in sessions]
+    names = {namespace_of(str(entry["folder"])) for entry in entries if entry.get("folder")}
+    found: dict[int, Ending] = {}
+    with memory_at(database, "default") as memory:
+        for name in sorted(names):
+            found |= endings_of(memory.within(name), related)
+    return found
+
+
+def _answer(entry: dict[str, Any], ending: Ending | None) -> Iterator[Any]:
     at = datetime.fromtimestamp(float(entry.get("at", 0)) / 1e6, UTC)
     withheld = ("  withheld", "yellow") if entry.get("withheld") is True else ""
     yield Text.assemble((f"{at:%Y-%m-%d %H:%M}  {console.plain(str(entry.get('event')))}", "bold"), withheld)
@@ -55,7 +77,17 @@ def _answer(entry: dict[str, Any]) -> Iterator[Any]:
     if entry.get("asked"):
         yield Padding(Text(console.plain(str(entry["asked"])), console.QUIET), (0, 0, 0, 2))
     for line in str(entry.get("said", "")).splitlines():
-        yield Padding(Text(console.plain(line), overflow="fold"), (0, 0, 0, 2))
+        if not line.startswith(_FENCE):
+            yield Padding(Text(console.plain(line), overflow="fold"), (0, 0, 0, 4))
+    if ending is not None:
+        yield Padding(Text(_ended(ending), console.QUIET), (0, 0, 0, 2))
+
+
+def _ended(ending: Ending) -> str:
+    used = {True: "used · ", False: "not used · ", None: ""}[ending.used]
+    failed = f", {ending.failed:,} failed" if ending.failed else ""
+    steps = console.count_of(ending.steps, "step")
+    return f"{used}{steps}{failed} · {console.outcome_name(ending.outcome)}"
 
 
 def impact(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from ..model.advice import FINISH, ChangedArguments, PlanStep, Playbook
+from ..model.advice import FINISH, ChangedArguments, Fix, Fixes, PlanStep, Playbook
 from ..model.pattern import Heuristic
 from . import console
 from .advice_view import changed_text
@@ -90,17 +90,23 @@ def _fix(changed: ChangedArguments) -> str:
     return f"- {_code(changed.tool)} fails with {_code(changed.error)}: {_code('call it' + changed_text(changed))}"
 
 
-def agents_section(heuristics: Iterable[Heuristic], limit: int) -> str:
-    """The decided heuristics that speak for their action, as a section between two marks; empty without any."""
-    decided = [each for each in heuristics if not each.undecided and (each.odds_ratio or 0.0) > 1.0][:limit]
-    if not decided:
+def agents_section(heuristics: Iterable[Heuristic], fixes: Iterable[tuple[Fixes, Fix]], limit: int) -> str:
+    """The decided heuristics that speak for their action, and fixes, as a section between two marks; empty for none."""
+    decided = [each for each in heuristics if not each.undecided and (each.odds_ratio or 0.0) > 1.0]
+    rules = [*map(_rule, decided), *(_fix_rule(*each) for each in fixes)][:limit]
+    if not rules:
         return ""
-    lines = (BEGIN, "## Learned from past sessions", "", *map(_rule, decided), END)
+    lines = (BEGIN, "## Learned from past sessions", "", *rules, END)
     return "\n".join(lines) + "\n"
 
 
 def _rule(rule: Heuristic) -> str:
     return f"- When {_code(rule.condition)}: {_code(rule.action)} ({worked(rule)}; {odds(rule)})"
+
+
+def _fix_rule(answer: Fixes, fix: Fix) -> str:
+    said = _code(f"{fix.tool}{changed_text(fix.changed)}")
+    return f"- When {_code(answer.tool or 'a tool')} fails with {_code(answer.error_class)}: {said} ({worked(fix)})"
 
 
 def with_section(text: str, section: str) -> str:

@@ -101,6 +101,33 @@ def impact_of(memory: Memory, journal: Journal) -> Impact:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a prompt went on after an answer: `used` is `None` for one that was withheld or that no step followed."""
+
+    used: bool | None
+    steps: int
+    failed: int
+    outcome: str
+
+
+def endings_of(memory: Memory, entries: Sequence[dict[str, Any]]) -> dict[int, Ending]:
+    """The ending of each entry of a journal whose prompt was learned from, by the time of the entry.
+
+    Only the newest episodes of the memory's namespace are looked at.
+    """
+    episodes = memory.episodes(limit=_PAGE)
+    found: dict[int, Ending] = {}
+    for episode, own in _joined(episodes, _grouped(entries)):
+        failed = sum(1 for step in episode.steps if step.error)
+        outcome = "open" if episode.outcome is None else episode.outcome.kind
+        for entry in own:
+            following = () if entry.get("withheld") is True else _following(episode, entry)
+            used = _is_used(entry, following) if following and entry.get("said") else None
+            found[int(entry["at"])] = Ending(used, len(episode.steps), failed, outcome)
+    return found
+
+
 def _episodes(memory: Memory) -> Iterator[Episode]:
     after: str | None = None
     while page := memory.episodes(limit=_PAGE, after=after):
@@ -109,9 +136,13 @@ def _episodes(memory: Memory) -> Iterator[Episode]:
 
 
 def _by_session(journal: Journal) -> dict[str, list[dict[str, Any]]]:
+    return _grouped(journal.newest_first())
+
+
+def _grouped(found: Iterable[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """The entries about prompts and failures by session, oldest first."""
     entries: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for entry in journal.newest_first():
+    for entry in found:
         if entry.get("kind") in ("prompt", "failure") and isinstance(entry.get("at"), int):
             entries[str(entry.get("session"))].append(entry)
     return {session: sorted(found, key=lambda entry: int(entry["at"])) for session, found in entries.items()}

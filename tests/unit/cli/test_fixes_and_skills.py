@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tacit import Memory
 from tacit.hooks.journal import journal_of
+from tacit.hooks.repositories import namespace_of
 from tests.unit.cli.conftest import Tacit
+from tests.unit.hooks.test_impact import AT, deployed
 
 
 def words(text: str) -> str:
@@ -43,9 +46,11 @@ def test_heuristics_become_one_section_and_the_rest_of_the_file_stays(
 ) -> None:
     path = tmp_path / "AGENTS.md"
     path.write_text("# Mine\n")
-    undecided = filled("skill", "--agents-md", path)
+    undecided = filled("skill", "--agents-md", path, "--namespace", "none")
     assert (undecided.status, path.read_text()) == (1, "# Mine\n")
-    assert "no heuristic is decided yet" in undecided.err
+    fixes = tmp_path / "fixes.md"
+    assert filled("skill", "--agents-md", fixes).status == 0
+    assert "- When `take` fails with `no lamp in sight`: `look` (worked 40 of 40" in fixes.read_text()
     decided = tmp_path / "decided.jsonl"
     decided.write_text("\n".join(decided_runs()))
     assert filled("import", decided, "--namespace", "d").status == 0
@@ -90,3 +95,20 @@ def test_why_marks_what_was_withheld(tacit: Tacit, database: Path) -> None:
     shown = tacit("why").out
     assert "withheld" in shown
     assert "try look" in shown
+
+
+def test_why_says_whether_an_answer_was_used_and_how_its_prompt_ended(
+    tacit: Tacit, database: Path, tmp_path: Path
+) -> None:
+    said = '<tacit-memory note="x">\nBash {"command": "deploy --force"}\n</tacit-memory>'
+    for number, withheld in enumerate((False, True)):
+        entry = {"at": AT, "event": "UserPromptSubmit", "kind": "prompt", "session": str(number)}
+        entry |= {"said": said, "folder": str(tmp_path)} | ({"withheld": True} if withheld else {})
+        journal_of(str(database)).add(entry | {"at": AT + number})
+        with Memory(database, namespace=namespace_of(tmp_path)) as memory:
+            memory.add(deployed(f"Deploy {number}", at=AT + number, session=str(number)))
+    shown = tacit("why").out
+    assert "tacit-memory" not in shown
+    assert "used · 3 steps, 1 failed · outcome unknown" in shown
+    first, second = tacit("why", "--json").data["answers"]
+    assert (first["ending"]["used"], second["ending"]["used"]) == (None, True)
