@@ -69,6 +69,7 @@ class AsyncMemory:
         observers: Iterable[Part[Observer]] = (),
         clock: Callable[[], int] = time.time_ns,
         to_json: Callable[[object], object] | None = None,
+        auth_token: str | None = None,
     ) -> None:
         # Answers have threads of their own: they do not queue behind commits.
         self._commits = ThreadPoolExecutor(max_workers=8, thread_name_prefix="tacit-commit")
@@ -86,6 +87,7 @@ class AsyncMemory:
             observers=observers,
             clock=clock,
             to_json=to_json,
+            auth_token=auth_token,
         )
         opening = functools.partial(_open, make)
         self._opening: Future[Memory] = _resolved(opening) if _no_loop() else self._commits.submit(opening)

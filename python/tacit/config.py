@@ -230,6 +230,40 @@ class RecordingSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteSettings:
+    """The calls to a libSQL server.
+
+    Example:
+        >>> from tacit import Memory, RemoteSettings, Settings, StorageSettings
+        >>> remote = RemoteSettings(deadline_s=3.0, connections=4)
+        >>> memory = Memory(settings=Settings(storage=StorageSettings(remote=remote)))
+    """
+
+    deadline_s: float = 10.0
+    """The longest that one verb of the store takes, with every retry."""
+    connections: int = 10
+    """The connections that one store may have open at a time."""
+    acquire_timeout_s: float = 5.0
+    """The longest wait for a connection while all are in use."""
+    idle_s: float = 30.0
+    """The age from which an idle connection is closed and not used again."""
+    tries: int = 3
+    """The most requests for one call, the first included; 1 never retries."""
+    retry_first_s: float = 0.1
+    """The longest wait before the first retry; each further one may be twice as long (full jitter)."""
+    retry_longest_s: float = 5.0
+    retry_share: float = 0.1
+    """The retries that each call earns for all of them: .1 allows one retry for ten calls."""
+    retry_reserve: int = 5
+    """The retries that are there from the start, and the most that are saved up."""
+    breaker_failures: int = 5
+    """The failures in a row after which the server is not asked for a while."""
+    breaker_open_s: float = 1.0
+    """The length of the first break; it doubles after each probe that fails."""
+    breaker_longest_open_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
 class StorageSettings:
     """The durable store and the cache in front of it.
 
@@ -247,6 +281,7 @@ class StorageSettings:
     cache_bytes: int = 64_000_000
     readers: int = 3
     busy_timeout_ms: int = 5_000
+    remote: RemoteSettings = field(default_factory=RemoteSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,8 +344,14 @@ class Settings:
 
 
 _MOST = 2**63 - 1
-_MORE_THAN_NONE = {"prior_episodes", "half_life_days", "usual_seconds", "usual_steps", "cache_ttl_s"}
-_AT_LEAST_ONE = {"candidates", "neighbours", "readers", "min_points", "min_episodes", "min_trials"}
+_MORE_THAN_NONE = {
+    *("prior_episodes", "half_life_days", "usual_seconds", "usual_steps", "cache_ttl_s"),
+    *("deadline_s", "breaker_open_s", "breaker_longest_open_s"),
+}
+_AT_LEAST_ONE = {
+    *("candidates", "neighbours", "readers", "min_points", "min_episodes", "min_trials"),
+    *("connections", "tries", "breaker_failures"),
+}
 _SHARES = {
     "duration_share",
     "diversity",
@@ -413,8 +454,10 @@ class Configuration:
 Unknown = Callable[[str, str, list[str]], None]
 """Is called for a name that is no setting: the kind of name, the name, and the known names nearest to it."""
 
-_OTHER_VARIABLES = frozenset({"TACIT_DB", "TACIT_CONFIG", "TACIT_REDACTION_KEY", "TACIT_EVAL_DATA"})
-"""Variables that are no fields of `Settings`: the database, the file, the key of redaction, data of the tests."""
+_OTHER_VARIABLES = frozenset(
+    {"TACIT_DB", "TACIT_CONFIG", "TACIT_REDACTION_KEY", "TACIT_EVAL_DATA", "TACIT_AUTH_TOKEN"}
+)
+"""Variables that are no fields of `Settings`: database, file, redaction key, data of tests, token of a server."""
 _OF_TESTS = "TACIT_TEST_"
 
 

@@ -22,6 +22,11 @@ def named_database() -> str | None:
     return os.environ.get("TACIT_DB") or None
 
 
+def named_auth_token() -> str | None:
+    """The token of a libSQL server that the environment names; `None` if it names none."""
+    return os.environ.get("TACIT_AUTH_TOKEN") or None
+
+
 def default_database(environment: Mapping[str, str] | None = None) -> Path:
     """`tacit/memory.db` in the platform's folder for a user's data."""
     environment = os.environ if environment is None else environment
@@ -67,7 +72,9 @@ def database_and_mark() -> tuple[str, str]:
     environment = os.environ
     database = environment.get("TACIT_DB") or database_of(environment, read_settings_file(environment))
     given = {
-        name: value for name, value in environment.items() if name.startswith("TACIT_") and name != "TACIT_DB"
+        name: value
+        for name, value in environment.items()
+        if name.startswith("TACIT_") and name not in ("TACIT_DB", "TACIT_AUTH_TOKEN")
     }
     path = settings_file(environment)
     status = os.stat(path) if path is not None else None

@@ -59,7 +59,8 @@ _MOST_TRIALS = 2**32 - 1
 class Memory:
     """An experience memory: episodes go in, ranked and explained experience comes out.
 
-    `Memory("agent.db")` keeps a local file and creates it if it is missing; `Memory()` keeps everything in RAM. One
+    `Memory("agent.db")` keeps a local file and creates it if it is missing; `Memory()` keeps everything in RAM, and
+    `Memory("libsql://host", auth_token=...)` on a server; the token may also be the variable `TACIT_AUTH_TOKEN`. One
     memory may be used from many threads, one file by many processes. `namespace` separates tenants: data and ids of
     one are unknown in another. Close it, or use it as a context manager.
 
@@ -93,6 +94,7 @@ class Memory:
         observers: Iterable[Part[Observer]] = (),
         clock: Callable[[], int] = time.time_ns,
         to_json: Callable[[object], object] | None = None,
+        auth_token: str | None = None,
     ) -> None:
         self.settings: Settings = Settings.load() if settings is None else settings
         check_settings(self.settings)
@@ -101,7 +103,9 @@ class Memory:
         self._clock = clock
         self._to_json = to_json
         self.is_view = False
-        self._store = store if store is not None else open_store(database, self.settings.storage)
+        self._store = (
+            open_store(database, self.settings.storage, auth_token=auth_token) if store is None else store
+        )
         self._observers = Observers(observers)
         chosen = self.settings.redactor if isinstance(redactor, EllipsisType) else redactor
         self._rooms = Rooms(

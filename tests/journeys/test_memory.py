@@ -563,11 +563,6 @@ def test_an_empty_memory_answers_with_nothing(memory: Memory) -> None:
     assert (recall.hits, recall.patterns, recall.pitfalls, recall.next_steps) == ((), (), (), ())
 
 
-def test_a_server_is_refused_by_name() -> None:
-    with pytest.raises(ValidationError, match="built without servers"):
-        Memory("libsql://somewhere.example")
-
-
 def test_successes_that_went_about_it_alike_share_a_plan(tmp_path: Path) -> None:
     path = tmp_path / "m.db"
     with Memory(path) as memory:

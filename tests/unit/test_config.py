@@ -154,6 +154,7 @@ def test_the_environment_and_the_file_are_read_in_one_place() -> None:
     assert found - of_hosts == {
         "config.py: load",
         "environment.py: read_settings_file",
+        "environment.py: named_auth_token",
         "environment.py: named_database",
         "environment.py: default_database",
         "environment.py: database_and_mark",

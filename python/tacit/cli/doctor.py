@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import platform
 import shutil
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import typer
@@ -17,6 +19,7 @@ from rich.text import Text
 
 from .. import __version__
 from .._native import TEXT_VERSION
+from ..config import StorageSettings
 from ..errors import TacitError
 from ..hooks.journal import journal_of
 from ..hooks.learning import seen_path, unread_sessions
@@ -25,9 +28,12 @@ from ..intake.facts_version import oldest_version
 from ..intake.namespaces import last_learned
 from ..intake.pending import pending_reasons
 from ..model.episode import Episode
-from ..storage import NativeStore
+from ..storage import NativeStore, Store, open_store
+from ..storage.remote import RemoteStore
 from . import console
 from .options import AsJson, Database, configured
+
+StoreT = TypeVar("StoreT", bound=Store)
 
 FREE_BYTES = 200_000_000
 """The least free space of a disk; with less the check fails before the disk is full."""
@@ -51,9 +57,10 @@ def doctor(database: Database = None, as_json: AsJson = False) -> None:
 
     Versions, file, disk, schema, every row and cache; exit status 1 if a check fails.
     """
-    path = configured(database).database
+    chosen = configured(database)
+    path = chosen.database
     checks = []
-    for check in _checks(path):
+    for check in _checks(path, chosen.settings.storage):
         checks.append(check)
         if not as_json:
             console.say(_row(check))
@@ -76,10 +83,10 @@ def _row(check: Check) -> Table:
     return row
 
 
-def _checks(path: str) -> Iterator[Check]:
+def _checks(path: str, settings: StorageSettings) -> Iterator[Check]:
     yield Check("versions", True, _versions())
     if "://" in path:
-        yield Check("file", False, f"{path} is not a file on this machine")
+        yield from _on_server(path, settings)
         return
     file = Path(path).expanduser()
     if not file.is_file():
@@ -89,6 +96,41 @@ def _checks(path: str) -> Iterator[Check]:
     yield _free_space(file)
     yield from _inside(file)
     yield _hooks(path)
+
+
+def _on_server(address: str, settings: StorageSettings) -> Iterator[Check]:
+    """The checks of a store on a server; one failed check if it cannot be asked."""
+    try:
+        store = open_store(address, settings)
+    except TacitError as error:
+        yield Check("server", False, str(error))
+        return
+    with closing(store):
+        if not isinstance(store, RemoteStore):
+            yield Check("server", False, f"{address} is neither a file nor a libSQL server")
+            return
+        try:
+            began = time.perf_counter()
+            sequence = store.sequence()
+        except TacitError as error:
+            yield Check("server", False, str(error))
+            yield _tried("connections", _connections, store)
+            return
+        took = (time.perf_counter() - began) * 1e3
+        yield Check("server", True, f"{store.address} answered within {took:,.0f} ms, {sequence:,} changes")
+        for name, look in _CONTENT_CHECKS:
+            yield _tried(name, look, store)
+        yield _tried("connections", _connections, store)
+
+
+def _connections(store: RemoteStore) -> tuple[bool, str]:
+    """Says how the calls of this command went."""
+    stats = store.connection_stats()
+    return stats["breaker"] == "closed", (
+        f"breaker {stats['breaker']}; {stats['remote_requests']:,} requests for {stats['remote_calls']:,} calls, "
+        f"{stats['remote_retries']:,} retries; {stats['connections_opened']:,} connections opened, "
+        f"{stats['connections_reused']:,} times one was reused"
+    )
 
 
 def _versions() -> str:
@@ -117,22 +159,15 @@ def _inside(file: Path) -> Iterator[Check]:
         return
     try:
         yield Check("schema", True, "opened, readable and writable by this version")
-        for name, look in (
-            ("damage", _damage),
-            ("rows", _rows),
-            ("patterns", _patterns),
-            ("backups", _backups),
-            ("facts", _facts),
-            ("pending", _pending),
-            ("learned", _learned),
-            ("cache", _cache),
-        ):
+        for name, look in _CONTENT_CHECKS:
             yield _tried(name, look, store)
+        yield _tried("backups", _backups, store)
+        yield _tried("cache", _cache, store)
     finally:
         store.close()
 
 
-def _facts(store: NativeStore) -> tuple[bool, str]:
+def _facts(store: Store) -> tuple[bool, str]:
     """Relearning that is due is no fault: answers say so, and `maintain` does it."""
     version = oldest_version(store)
     if version < TEXT_VERSION:
@@ -140,7 +175,7 @@ def _facts(store: NativeStore) -> tuple[bool, str]:
     return True, f"made by text version {version}"
 
 
-def _pending(store: NativeStore) -> tuple[bool, str]:
+def _pending(store: Store) -> tuple[bool, str]:
     """Pending episodes are no fault of the file: the parts that failed are named, and `maintain` tries again."""
     reasons = pending_reasons(store)
     if not reasons:
@@ -152,7 +187,7 @@ def _pending(store: NativeStore) -> tuple[bool, str]:
     )
 
 
-def _learned(store: NativeStore) -> tuple[bool, str]:
+def _learned(store: Store) -> tuple[bool, str]:
     """A memory that stopped to learn looks sound in every other way."""
     learned = last_learned(store)
     return True, "nothing yet" if learned is None else f"last at {console.moment_and_age(learned)}"
@@ -176,14 +211,14 @@ def _hooks(database: str) -> Check:
     return Check("hooks", True, f"{asked}; every session was learned from")
 
 
-def _tried(name: str, look: Callable[[NativeStore], tuple[bool, str]], store: NativeStore) -> Check:
+def _tried(name: str, look: Callable[[StoreT], tuple[bool, str]], store: StoreT) -> Check:
     try:
         return Check(name, *look(store))
     except (TacitError, msgspec.DecodeError) as error:
         return Check(name, False, str(error))
 
 
-def _rows(store: NativeStore) -> tuple[bool, str]:
+def _rows(store: Store) -> tuple[bool, str]:
     """Reading a row compares it with its hash."""
     count = sum(isinstance(_EPISODES.decode(payload), Episode) for payload in _values(store, "episode"))
     known = store.stats()["episodes"]
@@ -192,19 +227,19 @@ def _rows(store: NativeStore) -> tuple[bool, str]:
     )
 
 
-def _patterns(store: NativeStore) -> tuple[bool, str]:
+def _patterns(store: Store) -> tuple[bool, str]:
     count = sum(1 for _ in _values(store, "pattern"))
     return True, f"{count:,} patterns read, each as it was written"
 
 
-def _values(store: NativeStore, kind: Any) -> Iterator[bytes]:
+def _values(store: Store, kind: Any) -> Iterator[bytes]:
     after: bytes | None = None
     while page := store.scan(kind, after=after, limit=_PAGE):
         yield from (value for _, value in page)
         after = page[-1][0]
 
 
-def _damage(store: NativeStore) -> tuple[bool, str]:
+def _damage(store: Store) -> tuple[bool, str]:
     """Lists the rows that cannot be read; every other row can be used."""
     rows = store.damaged()
     if not rows:
@@ -226,3 +261,13 @@ def _cache(store: NativeStore) -> tuple[bool, str]:
     breakers = {name: stats[name] for name in ("reads_breaker", "writes_breaker")}
     opened = [name.replace("_", " ") for name, state in breakers.items() if state != "closed"]
     return not opened, f"kept in {stats['cache']}" + "".join(f"; {name} is open" for name in opened)
+
+
+_CONTENT_CHECKS: tuple[tuple[str, Callable[[Store], tuple[bool, str]]], ...] = (
+    ("damage", _damage),
+    ("rows", _rows),
+    ("patterns", _patterns),
+    ("facts", _facts),
+    ("pending", _pending),
+    ("learned", _learned),
+)

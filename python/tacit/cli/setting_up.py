@@ -71,7 +71,8 @@ def setup(
     counts: dict[str, SessionCount] = {}
     fixes: list[tuple[Pattern, Fix | None]] = []
     if not (remove or dry_run or skip_import):
-        Path(chosen.database).expanduser().parent.mkdir(parents=True, exist_ok=True)
+        if "://" not in chosen.database:
+            Path(chosen.database).expanduser().parent.mkdir(parents=True, exist_ok=True)
         store = open_store(chosen.database, chosen.settings.storage)
         with Memory(store=store, settings=chosen.settings) as memory:
             counts = _import(memory, agents, chosen.database, shown=not as_json)

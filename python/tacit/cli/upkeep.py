@@ -1,14 +1,16 @@
-"""`tacit repair` and `tacit backup`: work on the file of a memory."""
+"""`tacit repair` and `tacit backup`: work on a memory as a whole."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ..errors import StorageError
-from ..storage import NativeStore
+from ..storage import Store, open_store
 from . import console
 from .options import AsJson, Database, configured
 
@@ -48,8 +50,12 @@ def backup(
         console.note(f"{file}: {size:,} bytes")
 
 
-def _opened(database: str | None) -> NativeStore:
-    path = Path(configured(database).database).expanduser()
-    if not path.is_file():
-        raise StorageError(f"--db must be the file of a memory; got {path}")
-    return NativeStore(path)
+@contextmanager
+def _opened(database: str | None) -> Iterator[Store]:
+    chosen = configured(database)
+    path = Path(chosen.database).expanduser()
+    if "://" not in chosen.database and not path.is_file():
+        raise StorageError(f"--db must be the file of a memory or the address of a server; got {path}")
+    store = open_store(chosen.database if "://" in chosen.database else path, chosen.settings.storage)
+    with closing(store):
+        yield store

@@ -55,8 +55,7 @@ class Committer:
         try:
             if receipt.committed == landed:
                 self._following.run(apply)
-            if self._index.sequence < receipt.sequence:
-                self.catch_up()
+            catch_up(self._store, self._reader, self._following, receipt.sequence)
         except BaseException as error:  # what is durable was committed: the index follows with the next verb
             self._note_lag(error)
         return receipt

@@ -161,7 +161,7 @@ class Receipt:
     committed: int
     unchanged: int
     durable: str
-    """`libsql:` and the path of the file, or `memory`."""
+    """`libsql:` and the path of the file, the address of a server, or `memory`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import os
 from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from threading import RLock
 
@@ -32,11 +32,10 @@ from ..model.record import (
     SideRecord,
 )
 from .base import Changes
+from .checks import check_id, check_kind, check_scan
 
 __all__ = ["InMemoryStore"]
 
-_KINDS = ("episode", "pattern", "embedding", *SIDE_RECORD_KINDS)
-_STATES = ("learned", "open", "pending", "abandoned")
 _NO_FILTERS = Filters()
 
 
@@ -269,9 +268,9 @@ class InMemoryStore:
 
     def get_many(self, kind: Kind, ids: Sequence[bytes], namespace: str | None = None) -> list[bytes | None]:
         """Returns the values of `ids`, in their order; `None` stands for an absent row."""
-        _check_kind(kind)
+        check_kind(kind)
         for id in ids:
-            _check_id("id", id)
+            check_id(id)
         with self._lock:
             self._require_open()
             return [self._value(kind, id, namespace) for id in ids]
@@ -295,8 +294,8 @@ class InMemoryStore:
 
     def version(self, kind: Kind, id: bytes) -> int | None:
         """Returns the version of an episode or a side record; `None` if it is absent."""
-        _check_kind(kind)
-        _check_id("id", id)
+        check_kind(kind)
+        check_id(id)
         if kind in ("pattern", "embedding"):
             raise ValidationError("kind", "episode or a kind of side record", kind)
         with self._lock:
@@ -324,12 +323,7 @@ class InMemoryStore:
         filters: Filters = _NO_FILTERS,
     ) -> list[tuple[bytes, bytes]]:
         """Returns one page of ids and values in the order of ids."""
-        wanted = {
-            field.name: value
-            for field in fields(filters)
-            if (value := getattr(filters, field.name)) is not None
-        }
-        _check_scan(kind, after, wanted)
+        wanted = check_scan(kind, after, filters)
         with self._lock:
             self._require_open()
             ids = _page_of(self._candidates(kind, filters), after, newest_first)
@@ -499,32 +493,3 @@ def _page_of(ids: list[bytes], after: bytes | None, newest_first: bool) -> Itera
         return (ids[at] for at in range(end - 1, -1, -1))
     start = 0 if after is None else bisect_right(ids, after)
     return (ids[at] for at in range(start, len(ids)))
-
-
-def _check_kind(kind: str) -> None:
-    if kind not in _KINDS:
-        raise ValidationError("kind", "episode, pattern, embedding or a kind of side record", kind)
-
-
-def _check_id(field: str, id: bytes) -> None:
-    if len(id) != 16:
-        raise ValidationError(field, "16 bytes", f"{len(id)} bytes")
-
-
-_ALLOWED_FILTERS = {
-    "pattern": ({"namespace"}, "a namespace alone for patterns"),
-    "episode": ({field.name for field in fields(Filters)} - {"subject"}, "without a subject for episodes"),
-    "side record": ({"namespace", "subject"}, "namespace or subject for side records"),
-}
-
-
-def _check_scan(kind: str, after: bytes | None, wanted: dict[str, object]) -> None:
-    _check_kind(kind)
-    if after is not None:
-        _check_id("id", after)
-    row = "side record" if kind in SIDE_RECORD_KINDS else kind.replace("embedding", "episode")
-    allowed, rule = _ALLOWED_FILTERS[row]
-    if wanted.keys() - allowed:
-        raise ValidationError("filters", rule, kind)
-    if wanted.get("state", "learned") not in _STATES:
-        raise ValidationError("state", "learned, open, pending or abandoned", str(wanted["state"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from ..errors import ResyncRequiredError
 from .base import Changes, Store
@@ -58,37 +58,55 @@ class FollowLock:
                 self._is_held = False
 
 
-def catch_up(store: Store, follower: Follower, lock: FollowLock) -> None:
+@runtime_checkable
+class RemembersCommits(Protocol):
+    """A store that can tell its own last commits without asking its database."""
+
+    def own_changes(self, since: int) -> Changes | None:
+        """Returns the changes of the commit that directly follows the one numbered `since`, if they are known."""
+        ...
+
+
+def catch_up(store: Store, follower: Follower, lock: FollowLock, newest: int | None = None) -> None:
     """Applies every change of the store, other processes' included; `lock` admits one thread at a time.
 
+    `newest` is the number of the change to follow to, if the caller knows it; else the store is asked for its newest.
     A follower that is older than the log's horizon is rebuilt beside the old contents, which answer meanwhile.
     """
 
     def follow() -> None:
         try:
-            _read_on(store, follower)
+            _read_on(store, follower, target)
         except ResyncRequiredError:
-            follower.swap(_rebuilt(store, follower))
+            follower.swap(_rebuilt(store, follower, target))
 
     # The store is asked first: in a forked child it refuses, while the follower's lock could be held for ever.
-    if store.sequence() > follower.sequence:
+    target = store.sequence() if newest is None else newest
+    if target > follower.sequence:
         lock.run(follow)
 
 
-def _rebuilt(store: Store, follower: FollowerT) -> FollowerT:
+def _rebuilt(store: Store, follower: FollowerT, newest: int) -> FollowerT:
     """Reads the log from its start; again if the horizon moves meanwhile."""
     while True:
         fresh = follower.empty()
         try:
-            _read_on(store, fresh)
+            _read_on(store, fresh, newest)
         except ResyncRequiredError:
             continue
         return fresh
 
 
-def _read_on(store: Store, follower: Follower) -> None:
+def _read_on(store: Store, follower: Follower, newest: int) -> None:
+    """Reads up to the change numbered `newest`: another thread may have read it meanwhile."""
     began: int | None = None
-    while len(changes := store.changes(follower.sequence, began=began)):
-        if follower.sequence == 0:
-            began = changes.horizon
+    own = store if isinstance(store, RemembersCommits) else None
+    while (since := follower.sequence) < newest:
+        changes = None if own is None else own.own_changes(since)
+        if changes is None:
+            changes = store.changes(since, began=began)
+            if since == 0:
+                began = changes.horizon
+        if not len(changes):
+            return
         follower.apply(changes)

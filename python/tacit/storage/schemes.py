@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from ..config import StorageSettings
+from ..environment import named_auth_token
 from ..errors import ValidationError
 from ..registry import Registry
 from .base import Store
@@ -19,20 +20,32 @@ Other distributions register theirs under the entry points `tacit.stores`.
 """
 
 
-def open_store(database: str | Path | None, settings: StorageSettings) -> Store:
+_SERVERS = ("libsql", "https", "http")
+
+
+def open_store(
+    database: str | Path | None, settings: StorageSettings, *, auth_token: str | None = None
+) -> Store:
     """The store at an address: a path or `file:PATH`; `memory:` or `None` keep everything in RAM.
 
-    Raises `UnknownNameError` for a scheme `name://` that no store is registered under, and `ValidationError` for
-    `libsql://`, which this version does not build.
+    `libsql://HOST`, `https://HOST` and `http://HOST` are libSQL servers; their token is `auth_token`, else the
+    variable `TACIT_AUTH_TOKEN`.
+
+    Raises `UnknownNameError` for a scheme `name://` that no store is registered under, and `ValidationError` for a
+    token that the store does not take.
     """
-    if database is None:
-        return stores.create("memory", location="", settings=settings)
-    scheme, location = _scheme_of(str(database)) if isinstance(database, str) else ("file", str(database))
+    scheme, location = ("file", str(database)) if isinstance(database, Path) else _scheme_of(database)
+    if scheme in _SERVERS:
+        return _server(scheme, location, settings, auth_token)
+    if auth_token is not None:
+        raise ValidationError("auth_token", "left out for a store that is no libSQL server", "a token")
     return stores.create(scheme, location=location, settings=settings)
 
 
-def _scheme_of(database: str) -> tuple[str, str]:
+def _scheme_of(database: str | None) -> tuple[str, str]:
     """The scheme and the rest of an address; other texts are paths, also those with a drive letter."""
+    if database is None:
+        return "memory", ""
     address = _ADDRESS.fullmatch(database)
     if address is None:
         return "file", database
@@ -65,12 +78,31 @@ def _memory(*, location: str, settings: StorageSettings) -> Store:
     return InMemoryStore()
 
 
-@stores.register("libsql")
-@stores.register("https")
-@stores.register("http")
-def _server(*, location: str, settings: StorageSettings) -> Store:
-    raise ValidationError(
-        "database",
-        "a local path or memory:, because this version is built without servers",
-        "a server's address",
+def _server(scheme: str, location: str, settings: StorageSettings, auth_token: str | None) -> Store:
+    from .remote import RemoteStore
+
+    token = named_auth_token() if auth_token is None else auth_token
+    return RemoteStore(
+        scheme,
+        location,
+        auth_token=token,
+        settings=settings.remote,
+        cache_entries=settings.cache_entries,
+        cache_bytes=settings.cache_bytes,
+        cache_ttl_s=settings.cache_ttl_s,
     )
+
+
+@stores.register("libsql")
+def _libsql(*, location: str, settings: StorageSettings) -> Store:
+    return _server("libsql", location, settings, None)
+
+
+@stores.register("https")
+def _https(*, location: str, settings: StorageSettings) -> Store:
+    return _server("https", location, settings, None)
+
+
+@stores.register("http")
+def _http(*, location: str, settings: StorageSettings) -> Store:
+    return _server("http", location, settings, None)

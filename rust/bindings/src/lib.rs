@@ -18,6 +18,7 @@ mod lru;
 mod rank;
 mod redact;
 mod reward;
+mod rows;
 mod sequence;
 mod similarity;
 mod store;
@@ -59,6 +60,11 @@ mod _native {
     use crate::redact::PyRedactor;
     #[pymodule_export]
     use crate::reward::PyScorer;
+    #[pymodule_export]
+    use crate::rows::{
+        PyEpisodeRow, PySideRecordRow, batch_rows, facts_sql, kind_number, newest_schema, pattern_key,
+        read_changes, state_number, stored_value, stored_with_state,
+    };
     #[pymodule_export]
     use crate::sequence::{discriminative_sequences, frequent_sequences, ngrams};
     #[pymodule_export]

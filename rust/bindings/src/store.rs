@@ -235,6 +235,10 @@ pub(crate) struct PyChanges {
 }
 
 impl PyChanges {
+    pub(crate) fn new(changes: Arc<Changes>) -> Self {
+        Self { changes }
+    }
+
     /// Returns the rows for the kernels.
     pub(crate) fn rows(&self) -> &[Change] {
         &self.changes.rows
@@ -347,15 +351,15 @@ fn cache_file(path: Option<PathBuf>) -> CacheFile {
     }
 }
 
-fn open_kind(name: &str) -> PyResult<RecordKind> {
+pub(crate) fn open_kind(name: &str) -> PyResult<RecordKind> {
     RecordKind::from_name(name).map_err(storage_failure)
 }
 
-fn open_id(id: &[u8]) -> PyResult<Id> {
+pub(crate) fn open_id(id: &[u8]) -> PyResult<Id> {
     id.try_into().map_err(|_| invalid("id", "16 bytes", format!("{} bytes", id.len())))
 }
 
-fn read_batch(batch: &Bound<'_, PyAny>) -> PyResult<Batch> {
+pub(crate) fn read_batch(batch: &Bound<'_, PyAny>) -> PyResult<Batch> {
     let py = batch.py();
     let mut read = Batch::default();
     for id in batch.getattr(intern!(py, "removed"))?.try_iter()? {

@@ -2,13 +2,13 @@
 
 mod backup;
 mod committer;
-mod fact_counts;
+pub(crate) mod fact_counts;
 mod pool;
 mod quarantine;
 mod queries;
-mod reads;
+pub(crate) mod reads;
 mod rewrite;
-mod schema;
+pub(crate) mod schema;
 mod upkeep;
 mod writer;
 
@@ -251,4 +251,11 @@ pub(crate) fn testing_lock(path: &Path) -> impl Drop + use<> {
 pub(crate) fn testing_script(path: &Path, sql: &str) {
     let connection = Connection::open(path, false).unwrap();
     connection.script(sql).unwrap();
+}
+
+/// Returns the ids that a query on a store's file yields for one blob.
+#[cfg(test)]
+pub(crate) fn testing_ids(path: &Path, sql: &str, given: &[u8]) -> Vec<Id> {
+    let mut connection = Connection::open(path, false).unwrap();
+    connection.rows(sql, vec![libsql::Value::Blob(given.to_vec())], |row| row.id(0)).unwrap()
 }

@@ -9,8 +9,34 @@ use crate::record::{self, RecordKind, check_namespace};
 
 /// The limit of a text column in bytes.
 const TEXT_LIMIT: usize = 10_000;
+/// The bytes of the fixed part before the lengths: digest, complexity, state, both times, base.
+const FIXED: usize = 16 + 2 + 8 + 8 + 1 + 8;
 /// The limit of the packed facts of one episode in bytes.
 const FACTS_LIMIT: usize = 1 << 20;
+
+/// Returns the SQL expression for the packed facts in the column `record`, which a server evaluates beside its rows.
+///
+/// The fixed part of a record ends with nine lengths (u32, little-endian, one more than the length). The seventh is that
+/// of the facts, which stand before the embedding and the payload at the end of the record.
+pub fn facts_sql() -> String {
+    let [facts, embedding, payload] = [6, 7, 8].map(|field| length_sql(record::HEADER + FIXED + field * 4));
+    format!("substr(record, length(record) - {payload} - {embedding} - {facts} + 1, {facts})")
+}
+
+/// Returns the SQL expression for the length that is encoded at an offset of the column `record`.
+///
+/// SQLite has no function from bytes to numbers: each hexadecimal digit is looked up among all digits, whose places
+/// count from 1.
+fn length_sql(offset: usize) -> String {
+    let digit = |place: usize| {
+        // Little-endian bytes, each with its high digit first.
+        let weight = 1u64 << (4 * (place ^ 1));
+        let digit = format!("substr(hex(substr(record, {}, 4)), {}, 1)", offset + 1, place + 1);
+        format!("instr('0123456789ABCDEF', {digit}) * {weight}")
+    };
+    let sum = std::array::from_fn::<String, 8, _>(digit).join(" + ");
+    format!("max(0, {sum} - {} - 1)", 0x1111_1111)
+}
 
 /// The progress of an episode. The numbers are part of the storage format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

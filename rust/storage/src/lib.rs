@@ -12,6 +12,7 @@ mod files;
 mod options;
 mod pattern;
 mod record;
+pub mod rows;
 mod scan;
 mod side_record;
 mod tiered;

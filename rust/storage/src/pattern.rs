@@ -8,7 +8,7 @@ use tacit_kernels::msgpack::{Malformed, Reader};
 use xxhash_rust::xxh3::xxh3_128;
 
 /// Returns the id under which caches and the change log know a pattern of a namespace.
-pub(crate) fn pattern_key(namespace: &str, pattern: &Id) -> Id {
+pub fn pattern_key(namespace: &str, pattern: &Id) -> Id {
     let mask = xxh3_128(namespace.as_bytes()).to_le_bytes();
     std::array::from_fn(|at| pattern[at] ^ mask[at])
 }

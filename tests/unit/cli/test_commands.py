@@ -412,10 +412,10 @@ def test_what_is_no_text_is_refused_in_one_line(filled: Tacit, option: str) -> N
     assert "a lone surrogate" in answer.err
 
 
-def test_a_server_is_refused_in_one_line(tacit: Tacit) -> None:
-    answer = tacit("stats", "--db", "libsql://example.org")
+def test_a_server_that_cannot_be_reached_is_named_in_one_line(tacit: Tacit) -> None:
+    answer = tacit("stats", "--db", "http://127.0.0.1:1")
     assert (answer.status, answer.err.count("\n")) == (1, 1)
-    assert answer.err.startswith("tacit: database")
+    assert answer.err.startswith("tacit: http://127.0.0.1:1 cannot be reached")
 
 
 def test_a_closed_loop_is_told_arm_by_arm(tacit: Tacit, monkeypatch: pytest.MonkeyPatch) -> None:

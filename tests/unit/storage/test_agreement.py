@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tacit.errors import ConflictError, VersionConflictError
 from tacit.model.record import Batch, EpisodeRecord, EpisodeStateChange, Expect, Filters, Receipt
 from tacit.storage import InMemoryStore, NativeStore, Store
+from tacit.storage.remote import RemoteStore
 from tacit.testing import episode_record
+from tests.hrana_server import HranaServer
 
 
 @st.composite
@@ -47,6 +49,19 @@ def test_any_commits_have_the_same_outcome_in_both(batches: list[Batch]) -> None
         for batch in batches:
             assert outcome(native, batch) == outcome(memory, batch)
             assert everything(native) == everything(memory)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.lists(batches, min_size=3, max_size=8))
+def test_any_commits_have_the_same_outcome_on_a_server(batches: list[Batch]) -> None:
+    with TemporaryDirectory() as folder:
+        server = HranaServer(Path(folder) / "server.db")
+        with RemoteStore(*server.url.split(":", 1)) as remote:
+            memory = InMemoryStore()
+            for batch in batches:
+                assert outcome(remote, batch) == outcome(memory, batch)
+            assert everything(remote) == everything(memory)
+        server.close()
 
 
 def outcome(store: Store, batch: Batch) -> tuple[object, ...]:

@@ -45,9 +45,14 @@ def test_memory_keeps_everything_in_ram() -> None:
 @pytest.mark.parametrize(
     "address", ["libsql://db.example.org", "https://db.example.org", "http://127.0.0.1:8080"]
 )
-def test_a_server_is_refused_because_it_is_not_built(address: str) -> None:
-    with pytest.raises(ValidationError, match="built without servers"):
-        Memory(address)
+def test_a_server_is_named_by_its_address_and_not_asked_before_the_first_verb(address: str) -> None:
+    with Memory(address) as memory:
+        assert repr(memory._store).startswith("RemoteStore(")
+
+
+def test_a_token_is_refused_for_a_store_that_takes_none() -> None:
+    with pytest.raises(ValidationError, match="auth_token must be left out"):
+        open_store("memory:", SETTINGS, auth_token="token")
 
 
 def test_an_unknown_scheme_is_refused_with_the_known_ones() -> None:

@@ -89,7 +89,7 @@ pub(crate) fn get(
         (side, _) => (SIDE_RECORD, vec![(side as i64).into(), blob(id)]),
     };
     let has_detail = namespace.is_some();
-    let read = connection.row(sql, values, |row| value_of(kind, id, &row.blob(1)?, has_detail));
+    let read = connection.row(sql, values, |row| stored_value(kind, id, &row.blob(1)?, has_detail));
     let found = quarantine.sift(kind, *id, read)?.flatten();
     Ok(found.filter(|value| kind != RecordKind::Embedding || !value.is_empty()))
 }
@@ -115,7 +115,7 @@ pub(crate) fn versioned(
     } else {
         (SIDE_RECORD, vec![(kind as i64).into(), blob(id)])
     };
-    connection.row(sql, values, |row| Ok((row.integer(2)?, value_of(kind, id, &row.blob(1)?, true)?)))
+    connection.row(sql, values, |row| Ok((row.integer(2)?, stored_value(kind, id, &row.blob(1)?, true)?)))
 }
 
 fn is_versioned_episode(kind: RecordKind) -> Result<bool> {
@@ -126,7 +126,7 @@ fn is_versioned_episode(kind: RecordKind) -> Result<bool> {
 }
 
 /// Returns the part of a stored record that `kind` stands for.
-fn value_of(kind: RecordKind, id: &Id, stored: &[u8], has_detail: bool) -> Result<Vec<u8>> {
+pub fn stored_value(kind: RecordKind, id: &Id, stored: &[u8], has_detail: bool) -> Result<Vec<u8>> {
     let value = match kind {
         RecordKind::Episode => EpisodeRecord::decode(id, stored)?.payload,
         RecordKind::Embedding => EpisodeRecord::decode(id, stored)?.embedding,
@@ -155,7 +155,7 @@ pub(crate) fn scan(
             seen += 1;
             let id = row.id(0).unwrap_or_default();
             last = Some(id);
-            let value = row.blob(1).and_then(|stored| value_of(kind, &id, &stored, has_detail));
+            let value = row.blob(1).and_then(|stored| stored_value(kind, &id, &stored, has_detail));
             quarantine.sift(kind, id, value.map(|value| (id, value)))
         })?;
         found.extend(rows.into_iter().flatten());

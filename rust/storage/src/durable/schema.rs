@@ -33,6 +33,24 @@ const MIGRATIONS: &[Migration] = &[
 /// The schema that this version writes.
 pub(crate) const NEWEST: i64 = MIGRATIONS.len() as i64;
 
+/// The newest schema, for an empty database that this crate does not open.
+pub struct NewestSchema {
+    /// One statement a table and an index.
+    pub statements: Vec<String>,
+    /// The names of the steps to it, oldest first: the rows of the table `migration`, numbered from 1.
+    pub steps: Vec<&'static str>,
+}
+
+/// Returns the schema that this version gives to a new file.
+pub fn newest_schema() -> Result<NewestSchema> {
+    let mut scratch = Connection::open(Path::new(":memory:"), true)?;
+    migrate(&mut scratch, MIGRATIONS)?;
+    let tables_first =
+        "SELECT CAST(sql AS BLOB) FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type = 'index', rowid";
+    let statements = scratch.rows(tables_first, vec![], |row| row.text(0))?;
+    Ok(NewestSchema { statements, steps: MIGRATIONS.iter().map(|step| step.name).collect() })
+}
+
 /// Creates the schema of a new file and updates that of an older one. Refuses a file that is not tacit's, or that a
 /// newer tacit wrote, before anything is touched.
 pub(crate) fn prepare(path: &Path, patience: Duration) -> Result<()> {
@@ -148,6 +166,24 @@ mod tests {
         let mut connection = Connection::open(&path, false).unwrap();
         assert_eq!(version(&mut connection).unwrap(), NEWEST);
         assert_eq!(connection.number("SELECT count(*) FROM meta", vec![]).unwrap(), 1);
+    }
+
+    #[test]
+    fn the_statements_of_the_newest_schema_make_the_tables_of_a_new_file() {
+        let (_folder, path) = path();
+        prepare(&path, PATIENCE).unwrap();
+        let schema = newest_schema().unwrap();
+        let copy = path.with_extension("copy");
+        let mut connection = Connection::open(&copy, true).unwrap();
+        for statement in &schema.statements {
+            connection.script(statement).unwrap();
+        }
+        let shape =
+            "SELECT CAST(name || ' ' || sql AS BLOB) FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name";
+        let made = |connection: &mut Connection| connection.rows(shape, vec![], |row| row.text(0)).unwrap();
+        let expected = made(&mut Connection::open(&path, false).unwrap());
+        assert_eq!(made(&mut connection), expected);
+        assert_eq!(schema.steps.len() as i64, NEWEST);
     }
 
     /// A file as each earlier version left it, with one change in it.
