@@ -17,6 +17,10 @@ settings.register_profile("ci", UNTIMED, max_examples=50, derandomize=True, data
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if "CI" in os.environ else "quick"))
 
 
+# Answers that tests compare do not depend on when a thread was done; tests of the thread name their settings.
+os.environ.setdefault("TACIT_ADVICE_TRAINING", "caller")
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Agents of real frameworks need an environment of their own: they run if they are named."""
     is_named = any("frameworks" in argument for argument in config.args)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ._native import Backoff, CircuitBreaker, RetryBudget, __version__
     from .aio import AsyncMemory
     from .config import (
+        AdviceSettings,
         ClusteringSettings,
         CreditSettings,
         EvidenceSettings,
@@ -85,6 +86,7 @@ _HOMES = {
     "_native": ("Backoff", "CircuitBreaker", "RetryBudget"),
     "aio": ("AsyncMemory",),
     "config": (
+        "AdviceSettings",
         "ClusteringSettings",
         "CreditSettings",
         "EvidenceSettings",
@@ -149,6 +151,7 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AdviceSettings",
     "Alternative",
     "Argument",
     "ArgumentCandidate",

@@ -145,6 +145,21 @@ class CreditSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class AdviceSettings:
+    """The fitting of the models behind `suggest`, `choose`, `predict` and `recover`.
+
+    Example:
+        >>> from tacit import AdviceSettings, Memory, Settings
+        >>> memory = Memory(settings=Settings(advice=AdviceSettings(training="caller")))
+    """
+
+    training: Literal["background", "caller", "maintain"] = "background"
+    """`background`: on a thread of its own; counts or the last models answer meanwhile (`degraded` has
+    "models_pending"). `caller`: in the question that needs it: equal episodes give equal answers, and the question
+    waits. `maintain`: in `Memory.maintain` alone."""
+
+
+@dataclass(frozen=True, slots=True)
 class ClusteringSettings:
     """The clustering of plans.
 
@@ -327,6 +342,7 @@ class Settings:
     reward: RewardWeights = field(default_factory=RewardWeights)
     recall: RecallSettings = field(default_factory=RecallSettings)
     credit: CreditSettings = field(default_factory=CreditSettings)
+    advice: AdviceSettings = field(default_factory=AdviceSettings)
     clustering: ClusteringSettings = field(default_factory=ClusteringSettings)
     evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
     maintenance: MaintenanceSettings = field(default_factory=MaintenanceSettings)
@@ -363,7 +379,11 @@ _SHARES = {
     "withheld_share",
 }
 _PARTS = {"extractors", "inducers", "embedder", "redactor"}
-_CHOICES = {"durability": ("durable", "fast"), "cache": ("auto", "memory")}
+_CHOICES = {
+    "durability": ("durable", "fast"),
+    "cache": ("auto", "memory"),
+    "training": ("background", "caller", "maintain"),
+}
 
 
 def check_settings(settings: object) -> None:
@@ -501,6 +521,14 @@ def _nearest(name: str, known: Iterator[str]) -> list[str]:
     from difflib import get_close_matches
 
     return get_close_matches(name, list(known), n=1, cutoff=0.0)
+
+
+def with_caller_training(settings: Settings) -> Settings:
+    """The same settings, but who asks fits the models that are due: the answer is complete and always the same.
+
+    For a process that asks once, and for measurements.
+    """
+    return replace(settings, advice=replace(settings.advice, training="caller"))
 
 
 def _with_table(section: T, table: Mapping[str, Any], prefix: str, refuse: Unknown) -> T:

@@ -486,8 +486,9 @@ class Memory:
         Keywords as `recall`. `state` is what the agent sees now: a text or a mapping. Each tool, "<finish>" among
         them, has its probability, the reasons for it, and the arguments that the task, the context and the steps so
         far decide. The text actions of the nearest situations are proposed too, with the values
-        of this one. Learned from successes; the first question of a namespace fits the models. With the id of an open
-        episode the answer is a receipt of it. Raises `ValidationError` for a `limit` outside 1..100, or for a task,
+        of this one. Learned from successes; models are fitted as `settings.advice.training` says, and `degraded` has
+        "models_pending" while counts or the last models answer. With the id of an open episode the answer is a receipt
+        of it. Raises `ValidationError` for a `limit` outside 1..100, or for a task,
         step or state that breaks its limits.
         """
         opened, query = self._asked(
@@ -510,10 +511,10 @@ class Memory:
         """Ranks the actions that are possible now by what was done in the recorded situations most like this one.
 
         Keywords as `recall`. An action is a text, or a mapping with "tool" and "parameters". `steps` are those taken
-        so far, and `state` is what the agent sees now: a text or a mapping. An action that failed or changed nothing in
-        this very state comes last. No actions give an empty choice. With the id of an open episode the answer is a
-        receipt of it. Raises `ValidationError` for a `limit` outside 1..100, for an action that is neither, or for a
-        task, step or state that breaks its limits.
+        so far, and `state` is what the agent sees now: a text or a mapping. An action that failed or changed nothing
+        in this very state comes last. No actions give an empty choice. Models are fitted as for `suggest`. With the id
+        of an open episode the answer is a receipt of it. Raises `ValidationError` for a `limit` outside 1..100, for an
+        action that is neither, or for a task, step or state that breaks its limits.
         """
         opened, query = self._asked(
             "choose", task, asking, steps=steps, state=state, limit=limit, episode_id=episode_id
@@ -565,9 +566,9 @@ class Memory:
     ) -> Playbook:
         """One plan for a task, merged from the successes of the tasks most like it, with odds, pitfalls, heuristics.
 
-        Keywords as `recall`. `limit` is the number of episodes behind it that are named. Without `arguments` its
-        steps are tools alone, and no model has to be fitted. With the id of an open episode the answer is a receipt
-        of it. Raises `ValidationError` for a `limit` outside 1..100 or a task that breaks its limits.
+        Keywords as `recall`. `limit` is the number of episodes behind it that are named. Without `arguments` its steps
+        are tools alone, and no model of arguments has to be fitted. With the id of an open episode the answer is a
+        receipt of it. Raises `ValidationError` for a `limit` outside 1..100 or a task that breaks its limits.
         """
         opened, query = self._asked("playbook", task, asking, limit=limit, episode_id=episode_id)
         recalled = self.recall(task, context=query.context, limit=limit, namespace=query.namespace)
@@ -761,7 +762,9 @@ class Memory:
         that fail again stay pending, and if a few in a row fail alike the rest is not tried (`given_up`). Open
         episodes whose lease has run out and whose newest step is old (`settings.recording.abandon_after_hours`) end
         first: as `judge` said, else abandoned. If another process maintains the same namespace at once, the last one's
-        decisions stand. Raises `StorageError` if the commit failed: no decision was changed then.
+        decisions stand. The models of advice that are due are fitted in this call, if this memory was asked for advice
+        or `settings.advice.training` is "maintain". Raises `StorageError` if the commit failed: no decision was changed
+        then.
         """
         namespace = self._within(namespace)
         self._rooms.committer.catch_up()
@@ -771,6 +774,7 @@ class Memory:
         learned, pending, given_up = self._learn_pending(namespace, dry_run)
         report = self._rooms.maintainer.maintain(namespace, now=self._now(), dry_run=dry_run)
         if not dry_run:
+            self._fit_models(namespace)
             self._store.compact()
         self._rooms.committer.catch_up()
         unchanged = report.unchanged and not learned and not abandoned
@@ -828,6 +832,8 @@ class Memory:
 
         `pending` counts the episodes that wait to be learned from, of every namespace, and `pending_reasons` says why.
         `last_learned` is when the newest episode that was learned from was stored, in microseconds since 1970.
+        `advice` says where the models of advice are fitted, how many fits there were and how many wait, and which ones
+        raised what; it is empty until advice is asked for.
         """
         from .intake.namespaces import last_learned
         from .intake.pending import pending_reasons
@@ -841,6 +847,7 @@ class Memory:
             "late_catch_ups": self._rooms.committer.late_catch_ups,
             "index": self._rooms.index.stats(),
             "observer_failures": self._observers.failures,
+            "advice": self._rooms.advisor.trainer.stats() if self._rooms.is_made("advisor") else {},
         }
 
     def namespaces(self) -> dict[str, tuple[int, int]]:
@@ -866,6 +873,8 @@ class Memory:
         """
         if self.is_view:
             return
+        if self._rooms.is_made("advisor"):
+            self._rooms.advisor.trainer.close()
         refused = self._rooms.intake.retry_unstored() if self._rooms.is_made("intake") else {}
         try:
             self._rooms.close()
@@ -954,6 +963,11 @@ class Memory:
             return self.namespace
         check_namespace(namespace, self.settings.limits)
         return namespace
+
+    def _fit_models(self, namespace: str) -> None:
+        """Fits the models of advice, if this memory was asked for any or fits them nowhere else."""
+        if self._rooms.is_made("advisor") or self.settings.advice.training == "maintain":
+            self._rooms.advisor.train(namespace)
 
     def _learn_pending(self, namespace: str, dry_run: bool) -> tuple[int, int, str | None]:
         """Learns from pending episodes; see `PendingEpisodes.learn`."""

@@ -294,6 +294,7 @@ class Rooms:
             index=self.index,
             state_of=self.states.of,
             min_episodes=self.settings.maintenance.min_episodes,
+            training=self.settings.advice.training,
             knows_like=knows_like,
             half_life_s=self.settings.evidence.decay_half_life_days * 86_400.0 or None,
             read_version=self.reader.read_version,

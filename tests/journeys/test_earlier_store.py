@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tacit import Memory
+from tacit.config import with_caller_training
 from tests.fixtures.questions import QUESTIONS, SETTINGS, clock, plain, values, without_receipt
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
@@ -74,7 +75,7 @@ def path(written: Path, tmp_path: Path) -> Path:
 
 
 def opened(path: Path) -> Memory:
-    return Memory(path, settings=SETTINGS, clock=clock)
+    return Memory(path, settings=with_caller_training(SETTINGS), clock=clock)
 
 
 def schema_of(path: Path) -> int:

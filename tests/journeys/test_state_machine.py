@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
 
 from tacit import (
+    AdviceSettings,
     ConflictError,
     Episode,
     EpisodeClosedError,
@@ -38,6 +39,7 @@ from tacit.model.record import Batch, Receipt
 from tacit.storage import InMemoryStore, NativeStore
 
 SETTINGS = Settings(
+    advice=AdviceSettings(training="caller"),
     maintenance=MaintenanceSettings(similarity=0.8, min_episodes=2, min_trials=2, false_discoveries=0.5),
     recording=RecordingSettings(flush_steps=2, flush_seconds=0.0),
     storage=StorageSettings(durability="fast"),

@@ -27,6 +27,7 @@ from tacit import (
     UnknownEpisodeError,
     ValidationError,
 )
+from tacit.config import with_caller_training
 from tacit.storage import InMemoryStore
 from tacit.testing.clock import Clock
 from tests.journeys.conftest import MakeMemory
@@ -42,7 +43,7 @@ STEPS = (
     Step("get_user", status="ok", output={"methods": ["card"]}),
     Step("cancel_order", status="ok", output="done"),
 )
-MANUAL = Settings(recording=RecordingSettings.manual())
+MANUAL = with_caller_training(Settings(recording=RecordingSettings.manual()))
 DAY = 86_400_000_000
 FIRST_DAY = 1_760_000_000_000_000
 

@@ -67,8 +67,15 @@ def put(number: int, run: Run, text: str | None = None) -> Change:
 
 
 def filled(runs: Sequence[Run]) -> Advisor:
+    """An advisor that has learned the odds of the runs."""
     advisor = Advisor()
     advisor.apply([put(number, run) for number, run in enumerate(runs)])
+    return fitted(advisor)
+
+
+def fitted(advisor: Advisor) -> Advisor:
+    fit = advisor.fit_due("default", "outcomes")
+    assert fit is None or (fit.run() and advisor.install(fit))
     return advisor
 
 
@@ -92,6 +99,7 @@ def test_intervals_hold_the_truth_about_as_often_as_they_say(unseen: bool) -> No
         advisor = Advisor()
         known = [put(number, run, text) for number, (run, text, _) in enumerate(runs) if run[0] < 100]
         advisor.apply(known)
+        fitted(advisor)
         for run, text, chance in runs:
             if (run[0] >= 100) == unseen:
                 _, low, high = advisor.predict(payload(run, ended=False, text=text)).success
@@ -308,8 +316,9 @@ def test_an_episode_that_was_forgotten_and_added_again_leaves_no_trace(
     plain, moved = filled(runs), filled(runs)
     gone = [number for number in forgotten if number < len(runs)]
     moved.apply([Change(100, "remove", None, number.to_bytes(16, "big")) for number in gone])
-    moved.predict(question)
+    fitted(moved)
     moved.apply([put(number, runs[number]) for number in reversed(gone)])
+    fitted(moved)
     before, after = plain.predict(question), moved.predict(question)
     assert (before.success, before.steps, before.reasons) == (after.success, after.steps, after.reasons)
     assert plain.plan(question, 5).steps == moved.plan(question, 5).steps

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -37,6 +36,7 @@ from .changes import Change, alike, changes_of, summarised
 from .proposing import with_proposals
 from .question import json_bytes, record_of
 from .rules import is_part_of
+from .training import Part, Trainer
 from .unjudged import UnjudgedChanges
 
 if TYPE_CHECKING:
@@ -56,10 +56,11 @@ _REDACTED = MARKER.encode()
 
 
 class Advisor:
-    """Follows the store beside the index, and fits its models when they are first needed.
+    """Follows the store beside the index; a `Trainer` fits its models when they are first needed.
 
-    Fitting takes place at the first question that needs it, again once a namespace's successes have grown by a
-    sixteenth, and again once one of those that it was fitted on is gone: a forgotten episode counts no more.
+    A part of the models is fitted at the first question that needs it, again once a namespace's episodes have grown by
+    a sixteenth, and again once one of those that it was fitted on is gone. The models of a forgotten episode are
+    forgotten with it. Until a fit has ended, counts or the last models answer.
     Everything else depends on which episodes are stored, not on the time of the question.
     """
 
@@ -71,6 +72,7 @@ class Advisor:
         state_of: Callable[[str], MaintenanceState],
         min_episodes: int,
         knows_like: Callable[[Query, int], bool],
+        training: str,
         half_life_s: float | None = None,
         read_version: Callable[[], int] = lambda: TEXT_VERSION,
     ) -> None:
@@ -83,14 +85,14 @@ class Advisor:
         self._half_life_s = half_life_s
         self._models = _native.Advisor()
         self._following = FollowLock()
-        self._fitting = threading.RLock()
+        self.trainer = Trainer(store, self._models, training)
         self._unjudged = UnjudgedChanges(store)
 
     def suggest(self, query: Query, *, limit: int, now: int) -> Suggestion:
         """See `Memory.suggest`. Without a comparable episode there are no steps."""
         started = time.perf_counter()
         record = record_of(query)
-        self._learn(query.namespace)
+        pending = self._pending_of_steps(query.namespace)
         rows = self._models.suggest(record, limit)
         if not self._is_comparable(query, rows, now):
             rows = []
@@ -102,7 +104,7 @@ class Advisor:
         return Suggestion(
             id=new_id(),
             steps=with_proposals(steps, proposed, limit),
-            degraded=() if rows else (NOTHING_COMPARABLE,),
+            degraded=pending if rows else (NOTHING_COMPARABLE, *pending),
             elapsed_ms=(time.perf_counter() - started) * 1_000,
         )
 
@@ -119,10 +121,10 @@ class Advisor:
         state: bytes | None,
         calls: Sequence[tuple[str, bytes | None]],
         limit: int,
-    ) -> Sequence[RankedActionRow]:
-        """The calls, best first; see `Chooser`."""
-        self._learn(namespace)
-        return self._models.choose(record, state, calls, limit)
+    ) -> tuple[Sequence[RankedActionRow], tuple[str, ...]]:
+        """The calls, best first, and the codes of the models that are missing; see `Chooser`."""
+        pending = self._pending(namespace, ("ranking",))
+        return self._models.choose(record, state, calls, limit), pending
 
     def recover(self, query: Query, failed: Step, *, limit: int) -> Fixes:
         """See `Memory.recover`; `failed` is the last step of `query`."""
@@ -131,7 +133,7 @@ class Advisor:
         named = "timeout" if timed_out else error_class(error)
         version = self._read_version()
         named_in_facts = named if timed_out or version == TEXT_VERSION else error_class(error, version)
-        catch_up(self._store, self._models, self._following)
+        pending = self._pending(namespace, ("fixes",))
         self._state_of(namespace)  # the index counts merged patterns as one once their state is loaded
         known = dict(self._index.recoveries(namespace, failed.tool, named_in_facts))
         enough = self._min_episodes  # with fewer tries "never helped" may be chance
@@ -151,12 +153,16 @@ class Advisor:
                 for row in rows
                 if row.tool
             ),
-            degraded=() if known else ("error_class",),
+            degraded=pending if known else ("error_class", *pending),
         )
 
     def predict(self, query: Query, *, now: int) -> Prediction:
         """See `Memory.predict`. A task that is like no known one says nothing: its text is left out."""
-        catch_up(self._store, self._models, self._following)
+        pending = self._pending(query.namespace, ("outcomes",))
+        answer = self._predicted(query, now)
+        return replace(answer, degraded=(*answer.degraded, *pending)) if pending else answer
+
+    def _predicted(self, query: Query, now: int) -> Prediction:
         is_known = query.task_key is not None and bool(
             self._index.by_task_key(query.namespace, query.task_key)
         )
@@ -203,7 +209,8 @@ class Advisor:
         plan = self._models.plan(record, limit, now=now, half_life_s=self._half_life_s)
         planned = plan.steps if recalled.hits else []
         tools = [tool for tool, _ in planned]
-        filled = self._plan_arguments(query.namespace, record, tools) if arguments else [[] for _ in tools]
+        pending = self._pending(query.namespace, ("steps",)) if arguments and tools else ()
+        filled = self._models.plan_arguments(record, tools) if arguments else [[] for _ in tools]
         steps = zip(planned, filled, strict=True)
         return Playbook(
             id=recalled.id,
@@ -213,7 +220,7 @@ class Advisor:
             pitfalls=tuple(each for each in recalled.pitfalls if not is_part_of(each, tools)),
             heuristics=recalled.heuristics,
             episodes=tuple(as_text(id) for id in plan.episodes) if recalled.hits else (),
-            degraded=tuple(dict.fromkeys((*recalled.degraded, *success.degraded))),
+            degraded=tuple(dict.fromkeys((*recalled.degraded, *success.degraded, *pending))),
             changed=tuple(
                 summarised(group) for group in alike(self._changes(plan.episodes if tools else []))
             ),
@@ -239,24 +246,21 @@ class Advisor:
         groups = alike(of_error)
         return summarised(groups[0]) if groups else None
 
-    def _plan_arguments(
-        self, namespace: str, record: bytes, tools: Sequence[str]
-    ) -> Sequence[Sequence[FilledRow]]:
-        self._learn(namespace)
-        return self._models.plan_arguments(record, tools)
-
-    def _learn(self, namespace: str) -> None:
-        """Follows the store and fits the models that are due."""
+    def train(self, namespace: str) -> None:
+        """Follows the store and fits everything that is due, on this thread."""
         catch_up(self._store, self._models, self._following)
-        with self._fitting:
-            self._models.fit_ranking(namespace)
-        if self._models.due(namespace) is None:
-            return
-        with self._fitting:
-            due = self._models.due(namespace)  # another thread may have been faster
-            if due is not None:
-                payloads = self._store.get_many("episode", due)
-                self._models.fit(namespace, [payload for payload in payloads if payload is not None])
+        self.trainer.fit_all(namespace)
+
+    def _pending(self, namespace: str, wanted: Iterable[Part]) -> tuple[str, ...]:
+        """Follows the store; see `Trainer.pending`."""
+        catch_up(self._store, self._models, self._following)
+        return self.trainer.pending(namespace, wanted)
+
+    def _pending_of_steps(self, namespace: str) -> tuple[str, ...]:
+        """As `_pending` of what suggests steps; the ranking is for proposed actions, which recorded calls are not."""
+        catch_up(self._store, self._models, self._following)
+        wanted: tuple[Part, ...] = ("steps", "ranking") if self._models.proposes(namespace) else ("steps",)
+        return self.trainer.pending(namespace, wanted)
 
 
 def _suggested(row: SuggestedRow, filled: Sequence[FilledRow]) -> SuggestedStep:

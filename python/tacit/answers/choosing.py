@@ -37,7 +37,10 @@ class Chooser:
             raise ValidationError("actions", f"at most {MOST_ACTIONS:,}", f"{len(actions):,}")
         calls = [_call(action) for action in actions]
         record, state = record_of(query), json_bytes("state", query.state)
-        rows = self._advisor.ranked(query.namespace, record, state, calls, limit) if calls else []
+        rows, pending = (
+            self._advisor.ranked(query.namespace, record, state, calls, limit) if calls else ([], ())
+        )
+        is_comparable = any(row.episodes for row in rows) or not calls
         return Choice(
             id=new_id(),
             actions=tuple(
@@ -49,7 +52,7 @@ class Chooser:
                 )
                 for row in rows
             ),
-            degraded=() if any(row.episodes for row in rows) or not calls else (NOTHING_COMPARABLE,),
+            degraded=pending if is_comparable else (NOTHING_COMPARABLE, *pending),
             elapsed_ms=(time.perf_counter() - started) * 1_000,
         )
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from ..config import Configuration, check_settings, load
+from ..config import Configuration, check_settings, load, with_caller_training
 from ..errors import TacitError
 from ..memory import Memory
 from ..model.episode import Outcome
@@ -103,7 +103,8 @@ def memory_at(
     """Opens the memory that the options name.
 
     Without a namespace it is that of the id `of`, or else that of `namespace_here`. A command that only reads
-    creates no file: without one it gets an empty memory and says so.
+    creates no file: without one it gets an empty memory and says so. A command asks once: it waits for the models of
+    its answer.
     """
     chosen = configured(database)
     path: str | None = chosen.database
@@ -111,9 +112,12 @@ def memory_at(
         note(f"no memory at {chosen.database} yet; `tacit import FILE` creates one")
         path = None
     check_settings(chosen.settings)
-    store = open_store(path, chosen.settings.storage)
+    settings = chosen.settings
+    if settings.advice.training == "background":
+        settings = with_caller_training(settings)
+    store = open_store(path, settings.storage)
     try:
-        memory = Memory(store=store, settings=chosen.settings)
+        memory = Memory(store=store, settings=settings)
     except BaseException:
         store.close()
         raise

@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Unpack
 
-from ..config import Settings, StorageSettings
+from ..config import Settings, StorageSettings, with_caller_training
 from ..errors import ValidationError
 from ..memory import Memory
 from ..model.pattern import Pattern
@@ -173,10 +173,10 @@ def _check(episodes: int, budget: int, arms: Sequence[str]) -> None:
 def _memory(database: str | Path | None) -> Iterator[Memory]:
     """A memory on a file; one that nobody named is gone afterwards, and need not survive a power cut until then."""
     if database is not None:
-        with Memory(database, clock=_clock()) as memory:
+        with Memory(database, settings=with_caller_training(Settings.load()), clock=_clock()) as memory:
             yield memory
         return
-    settings = Settings(storage=StorageSettings(durability="fast"))
+    settings = with_caller_training(Settings(storage=StorageSettings(durability="fast")))
     with (
         tempfile.TemporaryDirectory(prefix="tacit-demo-") as folder,
         Memory(Path(folder) / "demo.db", settings=settings, clock=_clock()) as memory,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import TypeVar
 
-from ..config import Settings
+from ..config import Settings, with_caller_training
 from ..memory import Memory
 from ..model.episode import Episode
 from .dataset import Dataset, in_slice, is_success, task_of
@@ -184,6 +184,7 @@ def memory_at_rest(settings: Settings | None = None) -> Memory:
     It redacts nothing, so that every episode can be compared with the one it was given.
     """
     now = time.time_ns()
+    settings = with_caller_training(Settings.load() if settings is None else settings)
     return Memory(settings=settings, redactor=None, clock=lambda: now)
 
 

@@ -190,6 +190,7 @@ def _advice(chosen: Configuration, event: HookEvent) -> tuple[str, dict[str, Any
     """The text for the model, and what `tacit impact` needs to know of it."""
     from dataclasses import replace
 
+    from ..config import with_caller_training
     from ..memory import Memory
 
     settings = chosen.settings
@@ -197,7 +198,8 @@ def _advice(chosen: Configuration, event: HookEvent) -> tuple[str, dict[str, Any
         settings.storage, busy_timeout_ms=min(_BUSY_MS, settings.storage.busy_timeout_ms), readers=1
     )
     namespace = _namespace(event)
-    with Memory(chosen.database, namespace=namespace, settings=replace(settings, storage=storage)) as memory:
+    settings = with_caller_training(replace(settings, storage=storage))  # this process asks once
+    with Memory(chosen.database, namespace=namespace, settings=settings) as memory:
         if event.kind == "failure":
             fixes = memory.recover(event.error, tool=event.tool)
             text = fixes.to_prompt(max_tokens=settings.hooks.failure_tokens)

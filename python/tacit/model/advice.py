@@ -89,6 +89,8 @@ class SuggestedStep:
 class Suggestion:
     """Ranked next steps, the most probable first. `id` is the receipt; `degraded` names the missing sources.
 
+    "models_pending" among them means that counts or the last models answered: a fit is on its way.
+
     Example:
         >>> from tacit import Memory
         >>> memory = Memory()

@@ -1,12 +1,13 @@
 //! All models of a store, by namespace: changes go in, answers come out.
 
-use crate::arguments::{ArgumentModel, FilledArgument};
+use crate::arguments::FilledArgument;
+use crate::fitting::{DueFit, Fitted, Part, Replaced};
 use crate::namespace::NamespaceModels;
-use crate::next_step::{Fix, SoftmaxModel, SuggestedStep};
+use crate::next_step::{Fix, SuggestedStep};
 use crate::outcome::Prediction;
 use crate::plans::{Plan, PlanDecay};
 use crate::run::Run;
-use crate::situations::{FittedSituations, RankedAction, SituationModel};
+use crate::situations::{RankedAction, SituationModel};
 use rustc_hash::FxHashMap;
 use tacit_kernels::facts::Id;
 use tacit_kernels::index::{Change, Unreadable};
@@ -43,40 +44,6 @@ pub struct Advisor {
     namespace_of: FxHashMap<Id, u32>,
 }
 
-/// The models that are fitted on whole episodes, beside the counts. They depend on those episodes alone.
-#[derive(Debug)]
-pub struct FittedModels {
-    steps: SoftmaxModel,
-    arguments: ArgumentModel,
-    from: Vec<Id>,
-}
-
-impl FittedModels {
-    /// Fits the models on the successes that `Advisor::due` named, in that order; `None` means that there are none.
-    pub fn from(runs: &[Run]) -> Option<Self> {
-        let from: Vec<Id> = runs.iter().map(|run| run.id).collect();
-        (!runs.is_empty()).then(|| Self {
-            steps: SoftmaxModel::fit(runs),
-            arguments: ArgumentModel::fit(runs),
-            from,
-        })
-    }
-}
-
-/// Recorded situations, copied so that a ranking can be fitted while questions are answered.
-#[derive(Debug)]
-pub struct DueSituations(SituationModel);
-
-/// A ranking of actions that was fitted on recorded situations.
-#[derive(Debug)]
-pub struct ActionRanking(FittedSituations);
-
-impl DueSituations {
-    pub fn fit(&self) -> ActionRanking {
-        ActionRanking(self.0.fit())
-    }
-}
-
 impl Advisor {
     /// The number of the last change that was applied.
     pub fn sequence(&self) -> i64 {
@@ -101,7 +68,7 @@ impl Advisor {
         for change in changes {
             match change {
                 PreparedChange::Put(run) => self.put(&run),
-                PreparedChange::Remove(id) => self.remove(&id),
+                PreparedChange::Remove(id) => self.forget(&id),
             }
         }
         self.sequence = self.sequence.max(sequence);
@@ -124,29 +91,31 @@ impl Advisor {
         number
     }
 
-    /// The episodes to fit on now, oldest first; `None` means that the fitted models are current.
+    /// Returns true if a part of a namespace's models is to be fitted: it never was, its episodes have grown by a
+    /// sixteenth, or one of them is gone.
+    pub fn is_due(&self, namespace: &str, part: Part) -> bool {
+        self.models(namespace).is_some_and(|models| models.is_due(part))
+    }
+
+    /// The episodes that `Part::Steps` is fitted on now, oldest first; `None` means that it is current.
     pub fn due(&self, namespace: &str) -> Option<Vec<Id>> {
         self.models(namespace)?.steps.due()
     }
 
-    /// Replaces the fitted models of a namespace.
-    pub fn set_fitted(&mut self, namespace: &str, fitted: FittedModels) {
-        let number = self.number_of(namespace);
-        let models = &mut self.namespaces[number as usize];
-        models.steps.set_fitted(fitted.steps, fitted.from);
-        models.arguments = fitted.arguments;
+    /// A copy of what a part is fitted on; `None` means that it is current.
+    pub fn due_fit(&self, namespace: &str, part: Part) -> Option<DueFit> {
+        self.models(namespace)?.due_fit(part)
     }
 
-    /// The situations to fit a ranking of actions on now; `None` means that the ranking is current.
-    pub fn situations_due(&self, namespace: &str) -> Option<DueSituations> {
-        let models = self.models(namespace).filter(|models| models.situations.is_due())?;
-        Some(DueSituations(models.situations.clone()))
+    /// Puts a part in place of the one before.
+    pub fn install(&mut self, namespace: &str, fitted: Fitted) -> Replaced {
+        let number = self.number_of(namespace);
+        self.namespaces[number as usize].install(fitted)
     }
 
-    /// Replaces the ranking of a namespace's actions.
-    pub fn set_ranking(&mut self, namespace: &str, ranking: ActionRanking) {
-        let number = self.number_of(namespace);
-        self.namespaces[number as usize].situations.set_fitted(ranking.0);
+    /// Returns true if `propose` may have an answer.
+    pub fn proposes(&self, namespace: &str) -> bool {
+        self.models(namespace).is_some_and(|models| models.situations.proposes())
     }
 
     /// The given actions (tool or text, and parameters as msgpack) after the steps of an open episode, in the state
@@ -182,19 +151,7 @@ impl Advisor {
         models.map_or_else(Vec::new, |models| models.steps.recover(run, tool, class, limit))
     }
 
-    /// Returns true if questions about tasks of this namespace need no `settle` first.
-    pub fn is_settled(&self, namespace: &str) -> bool {
-        self.models(namespace).is_none_or(|models| models.is_settled())
-    }
-
-    /// Fits the odds again if enough episodes have come or gone since the last fit.
-    pub fn settle(&mut self, namespace: &str) {
-        if let Some(number) = self.numbers.get(namespace) {
-            self.namespaces[*number as usize].settle();
-        }
-    }
-
-    /// How an attempt at the run's task by its agent will go. The namespace is settled.
+    /// How an attempt at the run's task by its agent will go.
     pub fn predict(&self, run: &Run) -> Prediction {
         match self.models(&run.namespace) {
             Some(models) => models.predict(run),
@@ -203,7 +160,6 @@ impl Advisor {
     }
 
     /// One plan for the run's task, merged from the successes of the nearest tasks; at most `limit` of them are named.
-    /// The namespace is settled.
     pub fn plan(&self, run: &Run, limit: usize, fading: Option<PlanDecay>) -> Plan {
         self.models(&run.namespace).map(|models| models.plan(run, limit, fading)).unwrap_or_default()
     }
@@ -228,6 +184,12 @@ impl Advisor {
     fn remove(&mut self, id: &Id) {
         if let Some(number) = self.namespace_of.remove(id) {
             self.namespaces[number as usize].remove(id);
+        }
+    }
+
+    fn forget(&mut self, id: &Id) {
+        if let Some(number) = self.namespace_of.remove(id) {
+            self.namespaces[number as usize].forget(id);
         }
     }
 }

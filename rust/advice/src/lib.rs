@@ -2,6 +2,8 @@
 
 mod advisor;
 mod arguments;
+mod fitting;
+mod halt;
 mod namespace;
 mod next_step;
 mod outcome;
@@ -10,9 +12,12 @@ mod reason;
 mod run;
 mod situations;
 mod tasks;
+mod watch;
 
-pub use advisor::{ActionRanking, Advisor, DueSituations, FittedModels, PreparedChange, prepare};
+pub use advisor::{Advisor, PreparedChange, prepare};
 pub use arguments::{ArgumentCandidate, FilledArgument};
+pub use fitting::{DueFit, Fitted, Part, Replaced};
+pub use halt::Halt;
 pub use next_step::{Fix, SuggestedStep};
 pub use outcome::{Expected, Prediction};
 pub use plans::{Plan, PlanDecay, PlanStep};

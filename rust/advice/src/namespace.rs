@@ -7,6 +7,7 @@ use crate::plans::{self, Plan, PlanDecay};
 use crate::run::Run;
 use crate::situations::SituationModel;
 use crate::tasks::TaskHistory;
+use crate::watch::Watches;
 use tacit_kernels::facts::Id;
 
 /// The models of one namespace.
@@ -17,10 +18,12 @@ pub(crate) struct NamespaceModels {
     pub(crate) outcomes: OutcomeFit,
     pub(crate) arguments: ArgumentModel,
     pub(crate) situations: SituationModel,
+    pub(crate) watches: Watches,
 }
 
 impl NamespaceModels {
     pub(crate) fn put(&mut self, run: &Run) {
+        self.watches.note_change(&run.id);
         self.steps.put(run);
         self.situations.put(run);
         if self.tasks.put(run) {
@@ -28,29 +31,40 @@ impl NamespaceModels {
         }
     }
 
+    /// Takes back one `put`, for another one of the same episode. Models that were fitted on it are stale.
     pub(crate) fn remove(&mut self, id: &Id) {
+        self.watches.note_change(id);
         self.steps.remove(id);
         self.situations.remove(id);
         if self.tasks.remove(id) {
             self.outcomes.mark_changed(id);
         }
+        self.drop_odds_of_nothing();
+    }
+
+    /// Without an episode there is nothing to fit again: the odds are those of an empty memory.
+    fn drop_odds_of_nothing(&mut self) {
+        if self.tasks.is_empty() {
+            self.outcomes = OutcomeFit::default();
+        }
+    }
+
+    /// Forgets an episode, and everything that was fitted on it: the counts answer alone until the next fit.
+    pub(crate) fn forget(&mut self, id: &Id) {
+        self.watches.note_forgotten(id);
+        if self.steps.forget(id) {
+            self.arguments = ArgumentModel::default();
+        }
+        self.situations.forget(id);
+        if self.tasks.remove(id) {
+            self.outcomes.forget(id);
+        }
+        self.drop_odds_of_nothing();
     }
 
     /// About how many bytes are held.
     pub(crate) fn bytes(&self) -> usize {
         self.steps.bytes() + self.tasks.bytes() + self.arguments.bytes() + self.situations.bytes()
-    }
-
-    /// Returns true if a question about a task needs no `settle` first.
-    pub(crate) fn is_settled(&self) -> bool {
-        self.outcomes.covers(self.tasks.len())
-    }
-
-    /// Fits the odds again if they are due; `predict` and `plan` expect a settled model.
-    pub(crate) fn settle(&mut self) {
-        if !self.outcomes.covers(self.tasks.len()) {
-            self.outcomes = OutcomeFit::new(&self.tasks);
-        }
     }
 
     /// How an attempt at the run's task will go.
@@ -67,6 +81,8 @@ impl NamespaceModels {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fitting::Part;
+    use crate::halt::Halt;
     use crate::run::RunStep;
     use crate::tasks::MOST_STEPS;
     use proptest::prelude::*;
@@ -94,8 +110,15 @@ mod tests {
     fn model(runs: &[Run]) -> NamespaceModels {
         let mut model = NamespaceModels::default();
         runs.iter().for_each(|run| model.put(run));
-        model.settle();
+        settle(&mut model);
         model
+    }
+
+    fn settle(model: &mut NamespaceModels) {
+        if let Some(due) = model.due_fit(Part::Outcomes) {
+            let fitted = due.fit(&Halt::default()).unwrap();
+            assert!(!model.install(fitted).was_refused);
+        }
     }
 
     fn question(task: &str) -> Run {
@@ -312,11 +335,11 @@ mod tests {
             for (at, run) in runs.iter().rev().enumerate() {
                 moved.put(run);
                 if at % 7 == 3 {
-                    moved.settle();
+                    settle(&mut moved);
                 }
             }
             gone.iter().for_each(|run| moved.remove(&run.id));
-            moved.settle();
+            settle(&mut moved);
             let plain = model(kept);
             let question = Run { base: None, ..asked };
             prop_assert_eq!(moved.tasks.len(), kept.len());

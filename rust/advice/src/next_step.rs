@@ -19,10 +19,9 @@ use crate::run::Run;
 use backoff_counts::{CHAINS, ContextCounts, Prefix, StepSymbol, expected_shares, support_of, symbol_of};
 use compact_runs::{CompactRun, CompactRuns, IN_BATCH, UNKNOWN};
 use features::{RunFeatures, domain_of, step_symbol};
-use fixes::{Failure, FixCounts, FixDiscounts, before};
+use fixes::{Failure, FixCounts, FixDiscounts, HeldOutError, before};
 use mixture::MEMBERS;
 use softmax::{MOST_POSITIONS, evidence};
-use std::sync::OnceLock;
 use tacit_kernels::facts::Id;
 use tools::{FINISH, SymbolNumbers, ToolNumbers};
 
@@ -59,8 +58,7 @@ pub(super) struct NextStepModel {
     runs: CompactRuns,
     counts: ContextCounts,
     fixes: FixCounts,
-    /// Learned at the first question about an error since the runs changed.
-    discounts: OnceLock<FixDiscounts>,
+    discounts: FittedDiscounts,
     fitted: Option<FittedSoftmax>,
 }
 
@@ -74,6 +72,35 @@ struct FittedSoftmax {
     from: Vec<Id>,
     /// Set if one of them is gone.
     is_stale: bool,
+}
+
+/// The discounts of rare contexts of an error, and what they were learned from.
+#[derive(Debug, Default)]
+struct FittedDiscounts {
+    discounts: FixDiscounts,
+    /// How many runs there were.
+    runs: usize,
+    /// Set if one of them is gone or has changed.
+    is_stale: bool,
+}
+
+/// The newest errors whose fix is known, as the counts of the other runs see them.
+pub(crate) struct DueFixes {
+    errors: Vec<HeldOutError>,
+    runs: usize,
+}
+
+impl DueFixes {
+    pub(crate) fn fit(&self) -> FittedFixes {
+        FittedFixes { discounts: FixDiscounts::fit(&self.errors), runs: self.runs }
+    }
+}
+
+/// Discounts to be put in place.
+#[derive(Debug)]
+pub(crate) struct FittedFixes {
+    discounts: FixDiscounts,
+    runs: usize,
 }
 
 /// A query: the run so far, and its expected next steps by each chain.
@@ -106,6 +133,7 @@ impl NextStepModel {
         if let Some(fitted) = &mut self.fitted {
             fitted.is_stale |= fitted.from.binary_search(id).is_ok();
         }
+        self.discounts.is_stale = true;
         if let Some(run) = self.runs.remove(id) {
             self.count(&run, ContextCounts::remove, ToolNumbers::unused);
         }
@@ -118,7 +146,6 @@ impl NextStepModel {
         using: fn(&mut ToolNumbers, u32),
     ) {
         let (agent, steps) = self.symbols_of(run);
-        self.discounts.take();
         let starts = run.starts();
         self.fixes.count(agent, &steps, &starts, run.succeeded, change);
         if !run.succeeded {
@@ -143,19 +170,41 @@ impl NextStepModel {
         (self.symbols.symbol(run.agent()), steps)
     }
 
-    /// The discounts of rare contexts by the newest errors, each predicted from the other runs.
-    fn discounts(&self) -> &FixDiscounts {
-        self.discounts.get_or_init(|| {
-            let mut errors = Vec::new();
-            for run in self.runs.newest(MOST_READ) {
-                let (agent, steps) = self.symbols_of(run);
-                errors.extend(self.fixes.held_out(agent, &steps, &run.starts(), run.succeeded));
-                if errors.len() >= MOST_ERRORS {
-                    break;
-                }
+    /// Takes back one `put` for good: a regression that was fitted on the run is forgotten with it.
+    pub(super) fn forget(&mut self, id: &Id) -> bool {
+        self.remove(id);
+        let was_fitted_on = self.fitted.take_if(|fitted| fitted.from.binary_search(id).is_ok()).is_some();
+        self.discounts.discounts = FixDiscounts::default();
+        was_fitted_on
+    }
+
+    /// Returns true if the discounts are to be learned again: a run is gone, or there is one more in sixteen.
+    pub(crate) fn are_fixes_due(&self) -> bool {
+        let FittedDiscounts { runs, is_stale, .. } = self.discounts;
+        let held = self.runs.len();
+        held > 0 && (is_stale || held >= runs + (runs / GROWTH).max(1))
+    }
+
+    /// The newest errors, each as the counts of the other runs see it.
+    pub(crate) fn due_fixes(&self) -> DueFixes {
+        let mut errors = Vec::new();
+        for run in self.runs.newest(MOST_READ) {
+            let (agent, steps) = self.symbols_of(run);
+            errors.extend(self.fixes.held_out(agent, &steps, &run.starts(), run.succeeded));
+            if errors.len() >= MOST_ERRORS {
+                break;
             }
-            FixDiscounts::fit(&errors)
-        })
+        }
+        DueFixes { errors, runs: self.runs.len() }
+    }
+
+    /// The newest run.
+    pub(crate) fn last_run(&self) -> Id {
+        self.runs.last()
+    }
+
+    pub(crate) fn set_fixes(&mut self, fitted: &FittedFixes, is_stale: bool) {
+        self.discounts = FittedDiscounts { discounts: fitted.discounts, runs: fitted.runs, is_stale };
     }
 
     fn step_symbol(&self, [tool, class]: [u32; 2]) -> StepSymbol {
@@ -259,9 +308,10 @@ impl NextStepModel {
         let at = if ends_with_it { start } else { steps.len() };
         let before = (tool.is_some() && !steps.is_empty()).then(|| before(&steps, at));
         let agent = symbol_of(run.agent.as_deref());
-        let (mut fixes, support) = self
-            .fixes
-            .ranked(&Failure { tool: failed.tool, class: failed.class, agent, before }, self.discounts());
+        let (mut fixes, support) = self.fixes.ranked(
+            &Failure { tool: failed.tool, class: failed.class, agent, before },
+            &self.discounts.discounts,
+        );
         fixes.sort_by(|a, b| {
             b.1.total_cmp(&a.1).then_with(|| self.tools.name(a.0).cmp(&self.tools.name(b.0)))
         });
@@ -278,15 +328,21 @@ impl NextStepModel {
         fixes.into_iter().take(limit).map(fix).collect()
     }
 
+    /// Returns true if the regression is to be fitted again: see `due`.
+    pub(crate) fn is_due(&self) -> bool {
+        let size = grid_size(self.runs.successes());
+        let is_current = self.fitted.as_ref().is_some_and(|fitted| fitted.size == size && !fitted.is_stale);
+        size > 0 && !is_current
+    }
+
     /// The successes to fit on, oldest first; `None` means that the last fit is current: its runs are all held, and the
     /// number of successes is on the same step of the grid of sizes. They are the newest of the oldest so many, with at
     /// most 20,000 next steps together.
     pub(super) fn due(&self) -> Option<Vec<Id>> {
-        let size = grid_size(self.runs.successes());
-        let is_current = self.fitted.as_ref().is_some_and(|fitted| fitted.size == size && !fitted.is_stale);
-        if size == 0 || is_current {
+        if !self.is_due() {
             return None;
         }
+        let size = grid_size(self.runs.successes());
         let first: Vec<(&Id, usize)> = self.runs.succeeded().take(size).collect();
         let mut positions = 0;
         let newest = first.iter().rev().take_while(|(_, more)| {
@@ -297,12 +353,19 @@ impl NextStepModel {
         Some(first[first.len() - count..].iter().map(|(id, _)| **id).collect())
     }
 
-    /// Replaces the regression by one fitted on the runs that `due` named; some of them may be gone by now.
-    pub(super) fn set_fitted(&mut self, softmax: SoftmaxModel, from: Vec<Id>) {
+    /// Replaces the regression by one fitted on the runs that `due` named, and gives the one before. Some of the runs may
+    /// have changed by now, or be no successes any more.
+    pub(crate) fn set_fitted(
+        &mut self,
+        softmax: SoftmaxModel,
+        from: Vec<Id>,
+        was_changed: bool,
+    ) -> Option<SoftmaxModel> {
+        let is_stale = was_changed || !from.iter().all(|id| self.runs.has_success(id));
         let size =
             self.runs.succeeded().take_while(|(id, _)| from.last().is_some_and(|last| *id <= last)).count();
-        let is_stale = !from.iter().all(|id| self.runs.has_success(id));
-        self.fitted = Some(FittedSoftmax { softmax, size, from, is_stale });
+        let before = self.fitted.replace(FittedSoftmax { softmax, size, from, is_stale });
+        before.map(|fitted| fitted.softmax)
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -444,7 +507,7 @@ pub(super) mod tests {
                 assert!((sum - each.probability).abs() < 1e-12);
             }
             let runs: Vec<Run> = (0..4).map(|number| run(number, "look read write", Some(1.0))).collect();
-            model.set_fitted(SoftmaxModel::fit(&runs), (0..4).map(|number| [number; 16]).collect());
+            set_fitted(&mut model, &runs, (0..4).map(|number| [number; 16]).collect());
         }
     }
 
@@ -464,10 +527,14 @@ pub(super) mod tests {
         assert_eq!((suggested.len(), names(&suggested).contains(&"write")), (3, false));
     }
 
+    fn set_fitted(model: &mut NextStepModel, runs: &[Run], from: Vec<Id>) {
+        model.set_fitted(SoftmaxModel::fit(runs, &crate::Halt::default()).unwrap(), from, false);
+    }
+
     fn learn(model: &mut NextStepModel) {
         let due = model.due().unwrap();
         let runs: Vec<Run> = due.iter().map(|id| run(id[0], "a b", Some(1.0))).collect();
-        model.set_fitted(SoftmaxModel::fit(&runs), due);
+        set_fitted(model, &runs, due);
     }
 
     #[test]
@@ -503,7 +570,7 @@ pub(super) mod tests {
         model.remove(&[1; 16]);
         model.put(&run(9, "a b", Some(1.0)));
         let runs: Vec<Run> = due.iter().map(|id| run(id[0], "a b", Some(1.0))).collect();
-        model.set_fitted(SoftmaxModel::fit(&runs), due);
+        set_fitted(&mut model, &runs, due);
         assert_eq!(model.due().unwrap(), [[0; 16], [2; 16], [3; 16], [9; 16]]);
     }
 

@@ -8,6 +8,7 @@ mod mixed_effects;
 mod stacking;
 mod words;
 
+use crate::halt::Halt;
 use crate::reason::Reason;
 use crate::tasks::neighbours::{Neighbour, TextNeighbours, WordRow};
 use crate::tasks::{AttemptCell, AttemptTotals, KnownTask, TaskAttempt, TaskHistory, TaskQuery};
@@ -18,8 +19,10 @@ use stacking::{
     FOLDS, NEIGHBOURS, NeighbourEstimates, OFFSETS, StackingCase, StackingWeights, inputs,
     neighbour_estimates,
 };
+use std::sync::Arc;
 use tacit_kernels::evidence::Interval;
 use tacit_kernels::facts::Id;
+use tacit_kernels::text_likeness::QueryFeatures;
 use words::{WordCase, WordEffects};
 
 /// The newest of the episodes that a fit is due for are read, so many at most.
@@ -71,8 +74,10 @@ pub struct Prediction {
 /// It is fitted on the oldest n episodes, n being the largest of a row of sizes each a sixteenth above the one
 /// before: whoever holds the same episodes has the same fit, and it is made again only as often as memory grows.
 #[derive(Clone, Debug, Default)]
-pub(super) struct OutcomeFit {
+pub(crate) struct OutcomeFit {
+    /// How many episodes there were, and the first and the last that were learned from.
     size: usize,
+    first: Id,
     last: Id,
     is_stale: bool,
     effects: Effects,
@@ -95,30 +100,101 @@ fn fit_size(episodes: usize) -> usize {
     }
 }
 
+/// One attempt of a fit, with its task's number and group and the features of its text.
+#[derive(Debug)]
+struct DueAttempt {
+    id: Id,
+    task: u32,
+    group: u64,
+    agent: u64,
+    domain: u64,
+    base: f64,
+    features: Arc<QueryFeatures>,
+}
+
+/// The attempts that the odds are to be fitted on, copied so that questions are answered meanwhile.
+#[derive(Debug)]
+pub(crate) struct DueAttempts {
+    size: usize,
+    last: Id,
+    newest: Vec<DueAttempt>,
+}
+
+impl DueAttempts {
+    /// The oldest episodes that a fit is due for, the newest `MOST_ATTEMPTS` of them; `None` means that there are none.
+    pub(crate) fn of(model: &TaskHistory) -> Option<Self> {
+        let mut attempts = model.by_id();
+        attempts.truncate(fit_size(attempts.len()));
+        let last = attempts.last()?.1.id;
+        let size = attempts.len();
+        let due = |(task, attempt): &(u32, &TaskAttempt)| DueAttempt {
+            id: attempt.id,
+            task: *task,
+            group: model.tasks[*task as usize].group(),
+            agent: attempt.agent,
+            domain: attempt.domain,
+            base: attempt.base,
+            features: model.features_of(attempt),
+        };
+        let newest = attempts[size.saturating_sub(MOST_ATTEMPTS)..].iter().map(due).collect();
+        Some(Self { size, last, newest })
+    }
+
+    /// The first and the last attempt that is learned from.
+    pub(crate) fn ends(&self) -> (Id, Id) {
+        (self.newest.first().map_or(self.last, |first| first.id), self.last)
+    }
+
+    /// None: it was halted.
+    pub(crate) fn fit(&self, halt: &Halt) -> Option<OutcomeFit> {
+        OutcomeFit::of(self, halt)
+    }
+}
+
 impl OutcomeFit {
-    pub(super) fn covers(&self, episodes: usize) -> bool {
+    pub(crate) fn covers(&self, episodes: usize) -> bool {
         !self.is_stale && self.size == fit_size(episodes)
     }
 
-    /// An episode came or went: one that the fit was, or would have been, made from calls for another.
+    /// An episode came or changed: if the fit was, or would have been, made from it, another is due.
     pub(super) fn mark_changed(&mut self, id: &Id) {
         self.is_stale |= *id <= self.last;
     }
 
-    pub(super) fn new(model: &TaskHistory) -> Self {
-        let mut attempts = model.by_id();
-        attempts.truncate(fit_size(attempts.len()));
-        let Some((_, last)) = attempts.last() else { return Self::default() };
-        let (size, last) = (attempts.len(), last.id);
-        let columns = FitColumns::new(&attempts[size.saturating_sub(MOST_ATTEMPTS)..]);
+    pub(crate) fn set_stale(&mut self, is_stale: bool) {
+        self.is_stale = is_stale;
+    }
+
+    /// An episode was forgotten: what was learned from it is forgotten too.
+    pub(super) fn forget(&mut self, id: &Id) {
+        if (self.first..=self.last).contains(id) {
+            *self = Self::default();
+        }
+        self.mark_changed(id);
+    }
+
+    /// The prior of a history that nothing was fitted on yet: every task has the odds of the base rate.
+    fn before_any(model: &TaskHistory) -> Self {
+        let mut prior = Self::default();
+        if !model.is_empty() {
+            prior.effects.set_mean(mixed_effects::logit(base_rate(model)));
+        }
+        prior
+    }
+
+    /// None: it was halted.
+    fn of(attempts: &DueAttempts, halt: &Halt) -> Option<Self> {
+        let (size, (first, last)) = (attempts.size, attempts.ends());
+        let columns = FitColumns::new(&attempts.newest);
         let fitted = mixed_effects::fit(&columns.observations);
         let effects = Effects::new(&fitted, &columns.agents, &columns.domains, &columns.pairs);
-        let space = columns.space(model);
+        halt.go_on()?;
+        let space = columns.space();
         let rows = columns.word_rows(&space);
         let words = columns.word_effects(&effects, &rows, |_| true);
-        let held_out = columns.held_out(model, &rows);
+        let held_out = columns.held_out(&rows, halt)?;
         let neighbour_cases =
-            columns.neighbour_cases(model, &space, &effects, fitted.task_effects(), held_out);
+            columns.neighbour_cases(&space, &effects, fitted.task_effects(), held_out, halt)?;
         let cases: Vec<_> = neighbour_cases.iter().map(|one| one.cases().collect()).collect();
         let stack = StackingWeights::fit(&cases);
         let around: Vec<(f64, Vec<Trials>)> = neighbour_cases
@@ -127,11 +203,12 @@ impl OutcomeFit {
             .collect();
         let residual_variance = variance_around(&around, effects.task_variance());
         let known = KnownTaskStack::default();
-        let mut fit = Self { size, last, is_stale: false, effects, words, stack, known, residual_variance };
+        let mut fit =
+            Self { size, first, last, is_stale: false, effects, words, stack, known, residual_variance };
         let tasks: Vec<_> =
             neighbour_cases.iter().map(|one| (fit.prior(&one.estimates), one.trials.as_slice())).collect();
         fit.known = KnownTaskStack::fit(&tasks);
-        fit
+        Some(fit)
     }
 
     /// The effect of a task by its attempts alone.
@@ -228,22 +305,22 @@ struct FitColumns<'a> {
     agents: Vec<u64>,
     domains: Vec<u64>,
     pairs: Vec<(u64, u64)>,
-    /// The number of each task in the model, and its first attempt.
-    tasks: Vec<(u32, &'a TaskAttempt)>,
+    /// The first attempt at each task.
+    tasks: Vec<&'a DueAttempt>,
 }
 
 impl<'a> FitColumns<'a> {
-    fn new(attempts: &[(u32, &'a TaskAttempt)]) -> Self {
+    fn new(attempts: &'a [DueAttempt]) -> Self {
         let (mut agents, mut domains, mut pairs, mut tasks) =
             (GroupNumbers::new(), GroupNumbers::new(), GroupNumbers::new(), GroupNumbers::new());
         let mut cells = GroupNumbers::new();
         let mut observations: Vec<Observation> = Vec::new();
         let mut firsts = Vec::new();
-        for (number, attempt) in attempts {
+        for attempt in attempts {
             let pair = pairs.number((attempt.agent, attempt.domain));
-            let task = tasks.number(*number);
+            let task = tasks.number(attempt.task);
             if task as usize == firsts.len() {
-                firsts.push((*number, *attempt));
+                firsts.push(attempt);
             }
             let groups = [agents.number(attempt.agent), domains.number(attempt.domain), pair, task];
             let cell = cells.number(groups) as usize;
@@ -259,20 +336,20 @@ impl<'a> FitColumns<'a> {
     /// The neighbours' estimates for some of the tasks, each left out of its own neighbours, with its attempts.
     fn neighbour_cases(
         &self,
-        model: &TaskHistory,
         space: &TextNeighbours,
         effects: &Effects,
         known: &[Effect],
         mut held_out: Vec<HeldOutTask>,
-    ) -> Vec<NeighbourCase> {
+        halt: &Halt,
+    ) -> Option<Vec<NeighbourCase>> {
         let trials = self.trials_of(effects);
         let mut case = |task: u32| {
+            halt.go_on()?;
             let mut candidates = space.nearest_to(task, CANDIDATES);
             candidates.truncate(CANDIDATES);
             let texts: Vec<u32> = candidates.iter().map(|near| near.document).collect();
             let cosines_with_task = space.word_cosines_with(space.features(task), &texts);
-            let near =
-                nearest_by_words(&candidates, &cosines_with_task, |task| self.tasks[task as usize].1.id);
+            let near = nearest_by_words(&candidates, &cosines_with_task, |task| self.tasks[task as usize].id);
             let tasks: Vec<u32> = near.iter().map(|near| near.task).collect();
             let neighbours: Vec<Effect> = tasks.iter().map(|task| known[*task as usize]).collect();
             let between = space.word_cosines(&tasks);
@@ -284,9 +361,9 @@ impl<'a> FitColumns<'a> {
                 held_out[task as usize].words,
             );
             let offsets = std::mem::take(&mut held_out[task as usize].offsets);
-            NeighbourCase { estimates, trials: trials[task as usize].clone(), offsets }
+            Some(NeighbourCase { estimates, trials: trials[task as usize].clone(), offsets })
         };
-        self.case_tasks(model).into_iter().map(&mut case).collect()
+        self.case_tasks().into_iter().map(&mut case).collect()
     }
 
     /// The words of each task; their rarity is that among the tasks of the fit.
@@ -310,11 +387,12 @@ impl<'a> FitColumns<'a> {
     }
 
     /// Every task as a fit without its fold sees it: folds by the order of the tasks' hashes.
-    fn held_out(&self, model: &TaskHistory, rows: &[WordRow]) -> Vec<HeldOutTask> {
-        let places = places_by_hash(model, &self.tasks);
+    fn held_out(&self, rows: &[WordRow], halt: &Halt) -> Option<Vec<HeldOutTask>> {
+        let places = places_by_hash(&self.tasks);
         let fold = |task: u32| places[task as usize] % FOLDS;
         let mut found: Vec<HeldOutTask> = self.tasks.iter().map(|_| HeldOutTask::default()).collect();
         for held in 0..FOLDS.min(self.tasks.len()) {
+            halt.go_on()?;
             let others = self.part(|task| fold(task) != held);
             let fitted = mixed_effects::fit(&others.observations);
             let effects = Effects::new(&fitted, &others.agents, &others.domains, &others.pairs);
@@ -329,7 +407,7 @@ impl<'a> FitColumns<'a> {
                 found[task].words = words.effect(row);
             }
         }
-        found
+        Some(found)
     }
 
     /// The attempts at some of the tasks; their groups are numbered anew.
@@ -361,28 +439,27 @@ impl<'a> FitColumns<'a> {
         by_task
     }
 
-    fn space(&self, model: &TaskHistory) -> TextNeighbours {
+    fn space(&self) -> TextNeighbours {
         let mut space = TextNeighbours::default();
-        for (place, (_, first)) in self.tasks.iter().enumerate() {
-            let features = model.features_of(first);
-            space.count(&features);
-            space.put(place as u32, place as u64, features);
+        for (place, first) in self.tasks.iter().enumerate() {
+            space.count(&first.features);
+            space.put(place as u32, place as u64, first.features.clone());
         }
         space
     }
 
-    fn case_tasks(&self, model: &TaskHistory) -> Vec<u32> {
+    fn case_tasks(&self) -> Vec<u32> {
         let mut case_tasks: Vec<u32> = (0..self.tasks.len() as u32).collect();
-        case_tasks.sort_unstable_by_key(|task| model.tasks[self.tasks[*task as usize].0 as usize].group());
+        case_tasks.sort_unstable_by_key(|task| self.tasks[*task as usize].group);
         case_tasks.truncate(MOST_CASES);
         case_tasks
     }
 }
 
 /// The place of each task in the order of their hashes.
-fn places_by_hash(model: &TaskHistory, tasks: &[(u32, &TaskAttempt)]) -> Vec<usize> {
+fn places_by_hash(tasks: &[&DueAttempt]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..tasks.len()).collect();
-    order.sort_unstable_by_key(|task| model.tasks[tasks[*task].0 as usize].group());
+    order.sort_unstable_by_key(|task| tasks[*task].group);
     let mut places = vec![0; order.len()];
     order.into_iter().enumerate().for_each(|(place, task)| places[task] = place);
     places
@@ -425,7 +502,19 @@ struct LogOdds {
     variance: f64,
 }
 
+/// The share of success of all episodes, with half a success in one attempt more.
+fn base_rate(model: &TaskHistory) -> f64 {
+    Interval::mean_of(model.totals.outcomes.value(), f64::from(model.totals.attempts))
+}
+
 pub(super) fn predict(model: &TaskHistory, fit: &OutcomeFit, query: &TaskQuery) -> Prediction {
+    if fit.size == 0 && !model.is_empty() {
+        return predict_by(model, &OutcomeFit::before_any(model), query);
+    }
+    predict_by(model, fit, query)
+}
+
+fn predict_by(model: &TaskHistory, fit: &OutcomeFit, query: &TaskQuery) -> Prediction {
     let offset = fit.effects.offset(query.agent, query.domain);
     let near = neighbours(model, query);
     let comparable = comparable(query, &near);
@@ -434,7 +523,7 @@ pub(super) fn predict(model: &TaskHistory, fit: &OutcomeFit, query: &TaskQuery) 
         Some(task) => known_task_odds(fit, &offset, &estimates, &model.tasks[task as usize]),
         None => new_task_odds(fit, &offset, &estimates),
     };
-    let base_rate = Interval::mean_of(model.totals.outcomes.value(), f64::from(model.totals.attempts));
+    let base_rate = base_rate(model);
     let weight =
         |(task, weight): &(u32, f64)| weight * f64::from(model.tasks[*task as usize].totals.attempts);
     let support = comparable.iter().map(weight).sum();

@@ -21,4 +21,4 @@ mod values;
 mod votes;
 
 pub use choosing::RankedAction;
-pub(crate) use choosing::{FittedSituations, SituationModel};
+pub(crate) use choosing::{FittedSituations, KeptSituations, SituationModel};

@@ -1,13 +1,13 @@
 //! The advice models as a Python class, and the rows of their answers.
 
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use pyo3::prelude::*;
 use pyo3::pybacked::{PyBackedBytes, PyBackedStr};
 use pyo3::types::PyBytes;
 use tacit_advice::{
-    Advisor, ArgumentCandidate, Expected, FilledArgument, FittedModels, Fix, Plan, PlanDecay, Prediction,
-    RankedAction, Run, SuggestedStep, prepare,
+    Advisor, ArgumentCandidate, DueFit, Expected, FilledArgument, Fitted, Fix, Halt, Part, Plan, PlanDecay,
+    Prediction, RankedAction, Run, SuggestedStep, prepare,
 };
 use tacit_kernels::index::Change;
 
@@ -60,22 +60,55 @@ impl PyAdvisor {
         }
     }
 
-    /// The ids of the episodes to learn from now, oldest first: `fit` takes their payloads in this order. None as long
-    /// as the fitted models are current.
+    /// The parts of a namespace's models that are to be fitted now, of "steps", "ranking", "outcomes" and "fixes".
+    fn due_parts(&self, py: Python<'_>, namespace: &str) -> Vec<&'static str> {
+        py.detach(|| {
+            let advisor = self.read();
+            let due = Part::ALL.into_iter().filter(|part| advisor.is_due(namespace, *part));
+            due.map(Part::name).collect()
+        })
+    }
+
+    /// Returns True if the nearest situations may propose actions: recorded actions are texts.
+    fn proposes(&self, py: Python<'_>, namespace: &str) -> bool {
+        py.detach(|| self.read().proposes(namespace))
+    }
+
+    /// The ids of the episodes that "steps" is fitted on now, oldest first; None as long as that part is current.
     fn due<'py>(&self, py: Python<'py>, namespace: &str) -> Option<Vec<Bound<'py, PyBytes>>> {
         let due = py.detach(|| self.read().due(namespace))?;
         Some(due.iter().map(|id| PyBytes::new(py, id)).collect())
     }
 
-    /// Learns from the payloads of the episodes that were due. The same payloads in the same order give the same
-    /// answers. Questions are answered meanwhile.
+    /// Fits "steps" on the payloads of episodes, held or not, and puts it in place. The same payloads in the same order
+    /// give the same answers. Questions are answered meanwhile.
     fn fit(&self, py: Python<'_>, namespace: &str, payloads: Vec<PyBackedBytes>) -> PyResult<()> {
         py.detach(|| {
-            let runs =
-                payloads.iter().map(|payload| read_run("payloads", payload)).collect::<PyResult<Vec<_>>>()?;
-            let fitted = FittedModels::from(&runs);
-            fitted.into_iter().for_each(|fitted| self.write().set_fitted(namespace, fitted));
+            let fitted = DueFit::of_runs(read_runs(&payloads)?).fit(&Halt::default());
+            let replaced = fitted.map(|fitted| self.write().install(namespace, fitted));
+            drop(replaced); // once the models can be asked again
             Ok(())
+        })
+    }
+
+    /// A fit of one part on a copy of the episodes that are held; None as long as that part is current.
+    fn fit_due(&self, py: Python<'_>, namespace: &str, part: &str) -> PyResult<Option<PyFit>> {
+        let part = Part::ALL.into_iter().find(|each| each.name() == part).ok_or_else(|| {
+            invalid("part", "must be steps, ranking, outcomes or fixes", format!("{part:?}"))
+        })?;
+        let due = py.detach(|| self.read().due_fit(namespace, part));
+        Ok(due.map(|due| PyFit::new(namespace, due)))
+    }
+
+    /// Puts a part that was fitted in the place of the one before; returns False if there is none, or if an episode that
+    /// it learned from was forgotten meanwhile.
+    fn install(&self, py: Python<'_>, fit: &PyFit) -> bool {
+        py.detach(|| {
+            let Some(fitted) = fit.fitted.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+                return false;
+            };
+            let replaced = self.write().install(&fit.namespace, fitted);
+            !replaced.was_refused
         })
     }
 
@@ -108,7 +141,7 @@ impl PyAdvisor {
     fn predict(&self, py: Python<'_>, record: &[u8]) -> PyResult<PyPredictionRow> {
         py.detach(|| {
             let run = read_run("record", record)?;
-            Ok(PyPredictionRow(self.settled(&run.namespace).predict(&run)))
+            Ok(PyPredictionRow(self.read().predict(&run)))
         })
     }
 
@@ -127,7 +160,7 @@ impl PyAdvisor {
         let fading = decay_of(now, half_life_s)?.map(|decay| PlanDecay { now, half_life: decay.half_life });
         py.detach(|| {
             let run = read_run("record", record)?;
-            Ok(PyPlanRow(self.settled(&run.namespace).plan(&run, limit, fading)))
+            Ok(PyPlanRow(self.read().plan(&run, limit, fading)))
         })
     }
 
@@ -159,17 +192,6 @@ impl PyAdvisor {
             Ok::<_, PyErr>(self.read().plan_arguments(&run, &strs(&tools)))
         })?;
         Ok(filled_rows(py, filled))
-    }
-
-    /// Fits the ranking of a namespace's actions if it is due; returns true if it was. Questions are answered meanwhile.
-    fn fit_ranking(&self, py: Python<'_>, namespace: &str) -> bool {
-        py.detach(|| {
-            let due = self.read().situations_due(namespace);
-            let ranking = due.map(|situations| situations.fit());
-            let was_due = ranking.is_some();
-            ranking.into_iter().for_each(|ranking| self.write().set_ranking(namespace, ranking));
-            was_due
-        })
     }
 
     /// Text actions that the nearest recorded situations propose after the steps of an open episode, each with its row,
@@ -230,24 +252,67 @@ impl PyAdvisor {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The models, with all that a question about a namespace needs up to date.
-    fn settled(&self, namespace: &str) -> RwLockReadGuard<'_, Advisor> {
-        loop {
-            let advisor = self.read();
-            if advisor.is_settled(namespace) {
-                return advisor;
-            }
-            drop(advisor);
-            self.write().settle(namespace);
-        }
-    }
-
     /// Episodes are read before the models are locked: questions are answered meanwhile.
     fn follow<'a>(&self, changes: impl Iterator<Item = Change<'a>>, sequence: i64) -> PyResult<i64> {
         let prepared = prepare(changes).map_err(unreadable)?;
         let mut advisor = self.write();
         advisor.apply(prepared, sequence);
         Ok(advisor.sequence())
+    }
+}
+
+/// A part of the models on its way: what it is fitted on, then what was learned.
+#[pyclass(frozen, name = "Fit", module = "tacit._native")]
+pub(crate) struct PyFit {
+    namespace: String,
+    due: Mutex<Option<DueFit>>,
+    fitted: Mutex<Option<Fitted>>,
+    halt: Halt,
+}
+
+impl PyFit {
+    fn new(namespace: &str, due: DueFit) -> Self {
+        let (due, fitted) = (Mutex::new(Some(due)), Mutex::default());
+        Self { namespace: namespace.to_owned(), due, fitted, halt: Halt::default() }
+    }
+}
+
+#[pymethods]
+impl PyFit {
+    /// The ids of the episodes that `read` takes before `run`, oldest first.
+    fn wanted<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyBytes>> {
+        let due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = due.as_ref().map_or(&[][..], DueFit::wanted);
+        wanted.iter().map(|id| PyBytes::new(py, id)).collect()
+    }
+
+    /// Takes the payloads of wanted episodes, in their order; those that are gone may be missing.
+    fn read(&self, py: Python<'_>, payloads: Vec<PyBackedBytes>) -> PyResult<()> {
+        py.detach(|| {
+            let runs = read_runs(&payloads)?;
+            let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(due) = due.as_mut() {
+                due.read(runs);
+            }
+            Ok(())
+        })
+    }
+
+    /// Fits, without a lock on the models: they answer questions meanwhile. Returns False if there is nothing to learn
+    /// from, or if `halt` ended it early. A second call does nothing.
+    fn run(&self, py: Python<'_>) -> bool {
+        py.detach(|| {
+            let due = self.due.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let fitted = due.and_then(|due| due.fit(&self.halt));
+            let is_fitted = fitted.is_some();
+            *self.fitted.lock().unwrap_or_else(PoisonError::into_inner) = fitted;
+            is_fitted
+        })
+    }
+
+    /// Has a `run`, of another thread too, end within some tenths of a second.
+    fn halt(&self) {
+        self.halt.raise();
     }
 }
 
@@ -263,6 +328,10 @@ fn filled_rows<'py>(py: Python<'py>, rows: Vec<Vec<FilledArgument>>) -> Vec<Vec<
         (each.name, each.value.map(|value| PyBytes::new(py, &value)), each.source, candidates)
     };
     rows.into_iter().map(|filled| filled.into_iter().map(row).collect()).collect()
+}
+
+fn read_runs(payloads: &[PyBackedBytes]) -> PyResult<Vec<Run>> {
+    payloads.iter().map(|payload| read_run("payloads", payload)).collect()
 }
 
 fn read_run(field: &str, record: &[u8]) -> PyResult<Run> {

@@ -30,7 +30,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[pyo3::pymodule(gil_used = false)]
 mod _native {
     #[pymodule_export]
-    use crate::advice::{PyAdvisor, PyFixRow, PyPlanRow, PyPredictionRow, PyRankedActionRow, PySuggestedRow};
+    use crate::advice::{
+        PyAdvisor, PyFit, PyFixRow, PyPlanRow, PyPredictionRow, PyRankedActionRow, PySuggestedRow,
+    };
     #[pymodule_export]
     use crate::backoff::{PyBackoff, PyRetryBudget};
     #[pymodule_export]

@@ -1,6 +1,7 @@
 //! Calibration of a choice's probability, fitted on tasks that the ranker was not trained on.
 
 use super::ranking::{self, RankerExamples};
+use crate::halt::Halt;
 
 /// Rounds of Newton's method, each by less than a full step because the parameters are moved one by one.
 const ROUNDS: usize = 12;
@@ -33,8 +34,9 @@ struct CalibrationTrial {
 
 impl Calibration {
     /// Fits on two halves of the tasks, each judged by the weights of the other half.
-    pub(super) fn fit(examples: &RankerExamples, slots: usize) -> Self {
-        let halves = [ranking::learn(examples, Some(false)), ranking::learn(examples, Some(true))];
+    pub(super) fn fit(examples: &RankerExamples, slots: usize, halt: &Halt) -> Option<Self> {
+        let halves =
+            [ranking::learn(examples, Some(false), halt)?, ranking::learn(examples, Some(true), halt)?];
         let mut trials = Vec::with_capacity(examples.len());
         let mut chances = Vec::new();
         for place in 0..examples.len() {
@@ -49,7 +51,7 @@ impl Calibration {
         }
         let mut calibration = Self { slots: vec![0.0; slots], ..Self::default() };
         (0..ROUNDS).for_each(|_| calibration.improve(&trials));
-        calibration
+        Some(calibration)
     }
 
     pub(super) fn chance(&self, slot: usize, chance: f32) -> f32 {

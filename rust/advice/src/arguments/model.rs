@@ -9,6 +9,7 @@ use super::slot::Slot;
 use super::slot_examples::{SlotExample, node_of};
 use super::survey::Survey;
 use super::values::ValueTree;
+use crate::halt::Halt;
 use crate::run::Run;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -32,18 +33,19 @@ pub(crate) struct ArgumentModel {
 }
 
 impl ArgumentModel {
-    /// Learns from successful runs, oldest first.
-    pub(crate) fn fit(runs: &[Run]) -> Self {
-        let (runs, trees) = newest(runs);
-        let survey = Survey::new(runs, &trees);
-        let examples = examples(runs, &trees, &survey);
-        let calibration = Calibration::fit(&examples, survey.slots.len());
+    /// Learns from successful runs, oldest first. None: it was halted.
+    pub(crate) fn fit(runs: &[Run], halt: &Halt) -> Option<Self> {
+        let (runs, trees) = newest(runs, halt)?;
+        let survey = Survey::new(runs, &trees, halt)?;
+        let examples = examples(runs, &trees, &survey, halt)?;
+        let calibration = Calibration::fit(&examples, survey.slots.len(), halt)?;
         let rules =
             |slot: &Slot| slot.rules.iter().chain(&slot.gap_rules).map(|rule| rule.hash).collect::<Vec<_>>();
         let wanted =
             survey.slots.iter().flat_map(|slot| rules(slot).into_iter().chain([slot.seed])).collect();
-        let weights = ranking::learn(&examples, None);
-        Self { slots: survey.slots, tools: survey.tools, weights, calibration, threshold: THRESHOLD, wanted }
+        let weights = ranking::learn(&examples, None, halt)?;
+        let Survey { slots, tools, .. } = survey;
+        Some(Self { slots, tools, weights, calibration, threshold: THRESHOLD, wanted })
     }
 
     /// How much memory it takes, nearly.
@@ -54,10 +56,11 @@ impl ArgumentModel {
 }
 
 /// As many of the newest runs as can be looked at at once.
-fn newest(runs: &[Run]) -> (&[Run], Vec<ValueTree<'static>>) {
+fn newest<'r>(runs: &'r [Run], halt: &Halt) -> Option<(&'r [Run], Vec<ValueTree<'static>>)> {
     let mut trees = Vec::new();
     let mut values = 0;
     for run in runs.iter().rev() {
+        halt.go_on()?;
         let tree = ValueTree::read(run, None);
         values += tree.nodes.len();
         if values > MOST_VALUES && !trees.is_empty() {
@@ -66,10 +69,10 @@ fn newest(runs: &[Run]) -> (&[Run], Vec<ValueTree<'static>>) {
         trees.push(tree);
     }
     trees.reverse();
-    (&runs[runs.len() - trees.len()..], trees)
+    Some((&runs[runs.len() - trees.len()..], trees))
 }
 
-fn examples(runs: &[Run], trees: &[ValueTree<'_>], survey: &Survey) -> RankerExamples {
+fn examples(runs: &[Run], trees: &[ValueTree<'_>], survey: &Survey, halt: &Halt) -> Option<RankerExamples> {
     let mut attempts: FxHashMap<u64, u32> = FxHashMap::default();
     runs.iter().for_each(|run| *attempts.entry(run.group).or_default() += 1);
     let mut examples = RankerExamples::default();
@@ -78,6 +81,7 @@ fn examples(runs: &[Run], trees: &[ValueTree<'_>], survey: &Survey) -> RankerExa
     let mut call: Vec<(u64, u64)> = Vec::new();
     let mut last = None;
     for example in &survey.examples {
+        halt.go_on()?;
         if last.replace((example.run, example.step)) != Some((example.run, example.step)) {
             call.clear();
         }
@@ -100,7 +104,7 @@ fn examples(runs: &[Run], trees: &[ValueTree<'_>], survey: &Survey) -> RankerExa
             call.push((slot.seed, key));
         }
     }
-    examples
+    Some(examples)
 }
 
 fn moment_of<'a>(

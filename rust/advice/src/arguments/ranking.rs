@@ -1,5 +1,6 @@
 //! A log-linear ranker of the candidates for a slot, "none of these" included.
 
+use crate::halt::Halt;
 use std::ops::Range;
 
 /// How often each example is looked at.
@@ -92,14 +93,15 @@ impl RankerExamples {
 }
 
 /// Trains the weights, on one half of the examples if one is named, by stochastic gradient descent with a rate of
-/// its own for each weight (Duchi, Hazan, Singer 2011).
-pub(super) fn learn(examples: &RankerExamples, half: Option<bool>) -> RankerWeights {
+/// its own for each weight (Duchi, Hazan, Singer 2011). None: it was halted.
+pub(super) fn learn(examples: &RankerExamples, half: Option<bool>, halt: &Halt) -> Option<RankerWeights> {
     let mut weights = RankerWeights::with_room(examples.features.len() / 2);
     let mut squares = vec![1e-2; weights.table.len()];
     let mut chances = Vec::new();
     let (count, stride) = (examples.len(), stride_of(examples.len()));
     let mut place = 0;
     for _ in 0..PASSES * count {
+        halt.go_on()?;
         place = (place + stride) % count;
         let example = examples.get(place);
         if half.is_none_or(|half| half == example.half) {
@@ -111,7 +113,7 @@ pub(super) fn learn(examples: &RankerExamples, half: Option<bool>) -> RankerWeig
             }
         }
     }
-    weights
+    Some(weights)
 }
 
 impl RankerWeights {
@@ -183,7 +185,7 @@ mod tests {
             examples.add_candidate(if turn % 2 == 0 { &[3, 7] } else { &[2, 7] });
             examples.add(example(1 + turn % 2, turn % 4 < 2));
         }
-        let weights = learn(&examples, None);
+        let weights = learn(&examples, None, &Halt::default()).unwrap();
         assert!(weights.sum(&[2]) > weights.sum(&[3]));
         let mut chances = Vec::new();
         chances_of(&examples, 0, &weights, &mut chances);

@@ -4,6 +4,7 @@ use super::hash;
 use super::slot::{LEAST_GROUPS, Slot, SourceRule};
 use super::slot_examples::{SlotExample, distinct, node_of};
 use super::values::{ValueKind, ValueLabel, ValueSource, ValueTree};
+use crate::halt::Halt;
 use crate::run::Run;
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
@@ -14,10 +15,17 @@ const MOST_RULES: usize = 24;
 const MOST_MATCHES: usize = 48;
 
 /// Learns the sources of every slot's values and of the words in the gaps of its templates.
-pub(super) fn learn(slots: &mut [Slot], examples: &[SlotExample], runs: &[Run], trees: &[ValueTree<'_>]) {
+pub(super) fn learn(
+    slots: &mut [Slot],
+    examples: &[SlotExample],
+    runs: &[Run],
+    trees: &[ValueTree<'_>],
+    halt: &Halt,
+) -> Option<()> {
     let (mut whole, mut gaps) = (RuleSightings::default(), RuleSightings::default());
     let mut earlier = EarlierValues::default();
     for example in examples {
+        halt.go_on()?;
         let tree = &trees[example.run as usize];
         let seen = SeenExample { example: *example, group: runs[example.run as usize].group };
         let node = node_of(trees, example);
@@ -31,6 +39,7 @@ pub(super) fn learn(slots: &mut [Slot], examples: &[SlotExample], runs: &[Run], 
     }
     whole.settle(slots, trees, |slot| &mut slot.rules);
     gaps.settle(slots, trees, |slot| &mut slot.gap_rules);
+    Some(())
 }
 
 #[derive(Clone, Copy)]

@@ -5,6 +5,7 @@ use super::slot::Slot;
 use super::slot_examples::{SlotExample, distinct, node_of};
 use super::values::{ValueKind, ValueLabel, ValueNode, ValueSource, ValueTree};
 use super::{known, sources, templates};
+use crate::halt::Halt;
 use crate::run::Run;
 use rustc_hash::FxHashMap;
 
@@ -18,20 +19,23 @@ pub(super) struct Survey {
 }
 
 impl Survey {
-    pub(super) fn new(runs: &[Run], trees: &[ValueTree<'_>]) -> Self {
+    pub(super) fn new(runs: &[Run], trees: &[ValueTree<'_>], halt: &Halt) -> Option<Self> {
         let mut survey = Self::default();
         for (run, tree) in (0..).zip(trees) {
+            halt.go_on()?;
             survey.add(run, tree);
         }
         let (slots, examples) = (&mut survey.slots, &survey.examples);
         learn_kinds(slots, examples, trees);
         learn_groups(slots, examples, runs);
         templates::learn(slots, examples, runs, trees);
-        sources::learn(slots, examples, runs, trees);
+        halt.go_on()?;
+        sources::learn(slots, examples, runs, trees, halt)?;
         known::learn(slots, examples, runs, trees);
+        halt.go_on()?;
         let usual = |(tool, calls): (&u64, &ToolCalls)| (*tool, calls.usual(trees, &survey.places));
         survey.tools = survey.calls.iter().map(usual).collect();
-        survey
+        Some(survey)
     }
 
     /// Takes up the calls of one run. A call that failed is no example.

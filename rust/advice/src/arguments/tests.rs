@@ -69,8 +69,12 @@ fn shop(number: usize) -> Run {
     run(number, &format!("My id is {user} and I want the open order cancelled"), steps)
 }
 
+fn fitted(runs: &[Run]) -> ArgumentModel {
+    ArgumentModel::fit(runs, &crate::Halt::default()).unwrap()
+}
+
 fn shops(count: usize) -> ArgumentModel {
-    ArgumentModel::fit(&(0..count).map(shop).collect::<Vec<_>>())
+    fitted(&(0..count).map(shop).collect::<Vec<_>>())
 }
 
 fn open(whole: &Run, steps: usize) -> Run {
@@ -134,7 +138,7 @@ fn a_few_tasks_are_enough_and_one_task_is_not() {
     let user = argument(&shops(5), &open(&shop(500), 0), "get_user", "user_id");
     assert_eq!(said(&user), from(text(&id("user", 500)), "task"));
     let attempts: Vec<Run> = (0..20).map(|_| shop(3)).collect();
-    let model = ArgumentModel::fit(&attempts);
+    let model = fitted(&attempts);
     let detail = argument(&model, &open(&shop(500), 0), "get_user", "detail");
     assert_eq!(said(&detail), (None, None));
 }
@@ -142,7 +146,7 @@ fn a_few_tasks_are_enough_and_one_task_is_not() {
 #[test]
 fn a_tool_that_was_never_called_has_no_parameters() {
     assert!(filled(&shops(5), &open(&shop(500), 1), "fly").is_empty());
-    assert!(filled(&ArgumentModel::fit(&[]), &open(&shop(500), 1), "cancel").is_empty());
+    assert!(filled(&fitted(&[]), &open(&shop(500), 1), "cancel").is_empty());
 }
 
 #[test]
@@ -152,7 +156,7 @@ fn calls_that_failed_are_no_examples() {
         whole.steps[0] = RunStep { ok: 0, ..step("get_user", &[("name", Text("Bo"))], "") };
         whole
     };
-    let model = ArgumentModel::fit(&(0..12).map(wrong).collect::<Vec<_>>());
+    let model = fitted(&(0..12).map(wrong).collect::<Vec<_>>());
     assert!(filled(&model, &open(&shop(500), 0), "get_user").is_empty());
 }
 
@@ -184,7 +188,7 @@ fn kitchen(number: usize) -> Run {
 
 #[test]
 fn a_list_is_put_together_from_where_its_elements_stood() {
-    let model = ArgumentModel::fit(&(0..40).map(kitchen).collect::<Vec<_>>());
+    let model = fitted(&(0..40).map(kitchen).collect::<Vec<_>>());
     let put = argument(&model, &open(&kitchen(500), 3), "put", "args");
     let expected = list(&["butterknife", "desklamp"]);
     assert_eq!(put.value, Some(expected));
@@ -193,7 +197,7 @@ fn a_list_is_put_together_from_where_its_elements_stood() {
 
 #[test]
 fn a_known_value_is_found_however_the_task_spells_it() {
-    let model = ArgumentModel::fit(&(0..40).map(kitchen).collect::<Vec<_>>());
+    let model = fitted(&(0..40).map(kitchen).collect::<Vec<_>>());
     let go = argument(&model, &open(&kitchen(500), 0), "go", "args");
     assert_eq!(said(&go), from(list(&["butterknife"]), "task"));
 }
@@ -211,7 +215,7 @@ fn database(number: usize) -> Run {
 
 #[test]
 fn a_word_that_varies_within_a_text_is_filled_in() {
-    let model = ArgumentModel::fit(&(0..30).map(database).collect::<Vec<_>>());
+    let model = fitted(&(0..30).map(database).collect::<Vec<_>>());
     let command = argument(&model, &open(&database(500), 1), "describe", "command");
     let table = id("table", 500).replace('_', "");
     assert_eq!(command.value, Some(text(&format!("DESC {table};"))));
@@ -229,7 +233,7 @@ fn a_number_is_passed_in_the_type_that_the_calls_have() {
         let pay = RunStep { tool: "pay".into(), ok: 1, parameters: bytes.into(), ..RunStep::default() };
         run(number, &format!("Please pay {amount} to Ann"), vec![pay])
     };
-    let model = ArgumentModel::fit(&(0..12).map(world).collect::<Vec<_>>());
+    let model = fitted(&(0..12).map(world).collect::<Vec<_>>());
     let mut expected = Vec::new();
     encode::write_uint(&mut expected, 500 * 13 + 100).unwrap();
     let amount = argument(&model, &open(&world(500), 0), "pay", "amount");
@@ -239,7 +243,7 @@ fn a_number_is_passed_in_the_type_that_the_calls_have() {
 #[test]
 fn the_same_runs_teach_the_same() {
     let runs: Vec<Run> = (0..15).map(shop).chain((0..15).map(kitchen)).collect();
-    let (one, two) = (ArgumentModel::fit(&runs), ArgumentModel::fit(&runs));
+    let (one, two) = (fitted(&runs), fitted(&runs));
     for steps in 0..4 {
         for tool in ["get_user", "get_order", "cancel", "put"] {
             let asked = open(&shop(500), steps);
@@ -262,7 +266,7 @@ fn parts(number: usize, ending: &str) -> Run {
 #[test]
 fn a_list_that_was_cut_short_is_not_passed_on_as_a_whole() {
     let runs: Vec<Run> = (0..20).map(|number| parts(number, "]}")).collect();
-    let model = ArgumentModel::fit(&runs);
+    let model = fitted(&runs);
     let whole = argument(&model, &open(&parts(500, "]}"), 1), "buy", "parts");
     assert_eq!(said(&whole), from(list(&[&id("P", 500), &id("Q", 500)]), "step 1 output.parts"));
     let one = &parts(500, "]}").steps[0];
@@ -295,7 +299,7 @@ proptest! {
         runs in proptest::collection::vec(any_run(), 0..8),
         asked in any_run(),
     ) {
-        let model = ArgumentModel::fit(&runs);
+        let model = fitted(&runs);
         for each in filled(&model, &asked, "a").into_iter().chain(model.plan(&asked, &["a", "b"]).concat()) {
             if let Some(value) = each.value {
                 let mut reader = tacit_kernels::msgpack::Reader::new(&value);

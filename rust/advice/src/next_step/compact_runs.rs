@@ -135,6 +135,16 @@ impl CompactRuns {
         run.is_some_and(|run| run.succeeded)
     }
 
+    /// How many runs are held.
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// The newest run.
+    pub(super) fn last(&self) -> Id {
+        self.places.last_key_value().map_or([0; 16], |(id, _)| *id)
+    }
+
     pub(super) fn successes(&self) -> usize {
         self.successes
     }

@@ -7,6 +7,7 @@ use super::features::RunFeatures;
 use super::mixture::HeldOut;
 use super::nearest::NearestVotes;
 use super::softmax::{Learner, PreparedRuns, SoftmaxWeights, TrainingSet, kept_share, positions};
+use crate::halt::Halt;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Fewer tasks than this are not divided.
@@ -41,7 +42,8 @@ impl Fold {
         columns: &FxHashMap<u64, u32>,
         held: &FxHashSet<u64>,
         most: usize,
-    ) -> Self {
+        halt: &Halt,
+    ) -> Option<Self> {
         let places = |inside: bool| (0..runs.len()).filter(move |at| held.contains(&groups[*at]) == inside);
         let known: Vec<&RunFeatures> = places(false).map(|at| runs[at]).collect();
         let known_groups: Vec<u64> = places(false).map(|at| groups[at]).collect();
@@ -54,15 +56,16 @@ impl Fold {
                 fits
             })
             .collect();
-        let prepared = PreparedRuns::new(&known, &known_groups, columns.clone());
+        let prepared = PreparedRuns::new(&known, &known_groups, columns.clone(), halt)?;
         let held = prepared.held_out(&known, &asked);
         let mut votes = Vec::new();
         for run in asked {
+            halt.go_on()?;
             positions(run, columns, |prefix, steps, _| {
                 votes.push(prepared.nearest.votes(run, steps, prefix, &prepared.space.rarity, columns.len()));
             });
         }
-        Self { known: prepared, held, votes }
+        Some(Self { known: prepared, held, votes })
     }
 }
 
@@ -83,7 +86,12 @@ pub(super) struct CrossFit {
 
 impl CrossFit {
     /// Runs of one task stand together.
-    pub(super) fn new(runs: &[&RunFeatures], groups: &[u64], columns: &FxHashMap<u64, u32>) -> Self {
+    pub(super) fn new(
+        runs: &[&RunFeatures],
+        groups: &[u64],
+        columns: &FxHashMap<u64, u32>,
+        halt: &Halt,
+    ) -> Option<Self> {
         let mut tasks = groups.to_vec();
         tasks.dedup();
         tasks.sort_unstable_by_key(|task| join(*task, 5));
@@ -96,17 +104,18 @@ impl CrossFit {
         let most = MOST_OPINIONS / columns.len() / held_out.max(1);
         let fold = |number: usize| {
             let held: FxHashSet<u64> = tasks.iter().skip(number).step_by(FOLDS).copied().collect();
-            Fold::new(runs, groups, columns, &held, most)
+            Fold::new(runs, groups, columns, &held, most, halt)
         };
         let held_tasks = (0..held_out).map(|number| tasks.iter().skip(number).step_by(FOLDS).count()).sum();
-        Self { folds: (0..held_out).map(fold).collect(), columns: columns.len(), tasks: held_tasks }
+        let folds = (0..held_out).map(fold).collect::<Option<_>>()?;
+        Some(Self { folds, columns: columns.len(), tasks: held_tasks })
     }
 
     /// Learns without each fold, pass by pass, until the held-out positions are predicted no better.
-    pub(super) fn train(&self, with_chains: bool) -> HeldOutMember {
+    pub(super) fn train(&self, with_chains: bool, halt: &Halt) -> Option<HeldOutMember> {
         let mut best = HeldOutMember { passes: PASSES, opinions: Vec::new() };
         let Some(largest) = self.folds.iter().map(|fold| fold.known.training.next.len()).max() else {
-            return best;
+            return Some(best);
         };
         let mut learners: Vec<Learner> =
             self.folds.iter().map(|fold| Learner::new(&fold.known.space, with_chains)).collect();
@@ -114,9 +123,12 @@ impl CrossFit {
         let (mut done, mut least, mut idle) = (0, f64::INFINITY, 0);
         for checkpoint in CHECKPOINTS.into_iter().take_while(|checkpoint| *checkpoint <= most) {
             for (learner, fold) in learners.iter_mut().zip(&self.folds) {
-                (done..checkpoint).for_each(|_| learner.pass(&fold.known.training, &fold.known.space));
+                for _ in done..checkpoint {
+                    learner.pass(&fold.known.training, &fold.known.space, halt)?;
+                }
             }
             done = checkpoint;
+            halt.go_on()?;
             let (loss, opinions) = self.judge(&learners, with_chains);
             if loss < least {
                 (least, idle, best) = (loss, 0, HeldOutMember { passes: done, opinions });
@@ -127,7 +139,7 @@ impl CrossFit {
                 }
             }
         }
-        best
+        Some(best)
     }
 
     /// The loss at the held-out positions, and the probabilities there.

@@ -4,6 +4,8 @@
 //! around it, `P(k) ~ q(k)^b * prod_m p_m(k)^a_m`, its exponents by ridge regression around b = 1 and a = 0. With little to
 //! go by, the first member decides alone.
 
+use crate::halt::Halt;
+
 /// The opinions: chains of counts with features, chains alone, features alone, nearest prefixes without and with domain
 /// and agent. The first is the safest.
 pub(super) const MEMBERS: usize = 5;
@@ -68,14 +70,15 @@ impl HeldOut {
 }
 
 impl Mixture {
-    pub(super) fn fit(held: &HeldOut) -> Self {
+    /// None: it was halted.
+    pub(super) fn fit(held: &HeldOut, halt: &Halt) -> Option<Self> {
         let mut mixture = Self::default();
         if held.next.is_empty() {
-            return mixture;
+            return Some(mixture);
         }
         mixture.weigh(held);
-        mixture.sharpen(held);
-        mixture
+        mixture.sharpen(held, halt);
+        halt.go_on().map(|()| mixture)
     }
 
     /// The linear pool, by EM; the first member starts with the weight of some tasks.
@@ -103,9 +106,12 @@ impl Mixture {
     }
 
     /// The exponents, by Newton's method; a step that does not help is halved.
-    fn sharpen(&mut self, held: &HeldOut) {
+    fn sharpen(&mut self, held: &HeldOut, halt: &Halt) {
         let mut loss = self.loss(held, &self.exponents);
         for _ in 0..NEWTON_STEPS {
+            if halt.is_raised() {
+                return;
+            }
             let (gradient, mut curvature) = self.slopes(held);
             let Some(step) = tacit_kernels::linear::solve(&mut curvature, gradient) else { return };
             let mut share = 1.0;
@@ -251,18 +257,18 @@ mod tests {
     #[test]
     fn the_member_that_predicts_held_out_tasks_gets_the_weight() {
         for member in 0..MEMBERS {
-            let mixture = Mixture::fit(&held(member, 200));
+            let mixture = Mixture::fit(&held(member, 200), &Halt::default()).unwrap();
             assert!(mixture.weights[member] > 0.9, "{member}: {:?}", mixture.weights);
         }
     }
 
     #[test]
     fn with_nothing_held_out_the_first_member_decides_alone() {
-        let mixture = Mixture::fit(&HeldOut::new(3, 0));
+        let mixture = Mixture::fit(&HeldOut::new(3, 0), &Halt::default()).unwrap();
         let certain = [0.0, 0.0, 1.0].repeat(MEMBERS - 1);
         let shares = mixture.pool(&[[0.7, 0.2, 0.1].as_slice(), &certain].concat());
         assert!((shares[0] - 0.7).abs() < 1e-2, "{shares:?}");
-        let few = Mixture::fit(&held(3, 2));
+        let few = Mixture::fit(&held(3, 2), &Halt::default()).unwrap();
         assert!(few.weights[0] > 0.5, "two positions do not turn the first member out: {:?}", few.weights);
     }
 
@@ -275,7 +281,7 @@ mod tests {
                 held.add([&[share, 1.0 - share]; MEMBERS], next);
             }
             let opinions: Vec<f32> = [share, 1.0 - share].repeat(MEMBERS);
-            Mixture::fit(&held).pool(&opinions)[0]
+            Mixture::fit(&held, &Halt::default()).unwrap().pool(&opinions)[0]
         };
         assert!((says(0.6) - 0.8).abs() < 0.03, "{}", says(0.6));
         assert!((says(0.97) - 0.8).abs() < 0.05, "{}", says(0.97));
@@ -287,7 +293,7 @@ mod tests {
         for at in 0..3 {
             held.add([&[1.0, 0.0]; MEMBERS], u32::from(at == 1));
         }
-        let shares = Mixture::fit(&held).pool(&[1.0, 0.0].repeat(MEMBERS));
+        let shares = Mixture::fit(&held, &Halt::default()).unwrap().pool(&[1.0, 0.0].repeat(MEMBERS));
         assert!(
             (shares.iter().sum::<f64>() - 1.0).abs() < 1e-9 && shares.iter().all(|share| share.is_finite())
         );

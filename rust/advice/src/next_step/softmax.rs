@@ -10,6 +10,7 @@ use super::backoff_counts::{
 };
 use super::features::{RunFeatures, WordRarity, features};
 use super::nearest::NearestPrefixes;
+use crate::halt::Halt;
 use rustc_hash::FxHashMap;
 use tacit_kernels::backoff::Jitter;
 use tacit_kernels::weighted_rows::{add_rows, shrink_and_add};
@@ -125,10 +126,12 @@ fn rows_of(
     groups: &[u64],
     rarity: &WordRarity,
     columns: usize,
-) -> FxHashMap<u32, u32> {
+    halt: &Halt,
+) -> Option<FxHashMap<u32, u32>> {
     let mut tasks: FxHashMap<u32, (u32, u32)> = FxHashMap::default();
     let mut task = 0;
     for (at, run) in runs.iter().enumerate() {
+        halt.go_on()?;
         task += u32::from(at == 0 || groups[at] != groups[at - 1]);
         let mut prefix = run.prefix();
         for steps_before in 0..=run.len() {
@@ -146,7 +149,7 @@ fn rows_of(
     let mut kept: Vec<(u32, u32)> = enough.map(|(feature, (_, number))| (number, feature)).collect();
     kept.sort_unstable_by_key(|(number, feature)| (std::cmp::Reverse(*number), *feature));
     kept.truncate(MOST_WEIGHTS / columns.next_multiple_of(LANES));
-    kept.iter().enumerate().map(|(row, (_, feature))| (*feature, row as u32)).collect()
+    Some(kept.iter().enumerate().map(|(row, (_, feature))| (*feature, row as u32)).collect())
 }
 
 /// Runs made ready for a fit; those of one task stand together.
@@ -157,9 +160,14 @@ pub(super) struct PreparedRuns {
 }
 
 impl PreparedRuns {
-    pub(super) fn new(runs: &[&RunFeatures], groups: &[u64], columns: FxHashMap<u64, u32>) -> Self {
+    pub(super) fn new(
+        runs: &[&RunFeatures],
+        groups: &[u64],
+        columns: FxHashMap<u64, u32>,
+        halt: &Halt,
+    ) -> Option<Self> {
         let rarity = WordRarity::new(runs.iter().copied());
-        let rows = rows_of(runs, groups, &rarity, columns.len());
+        let rows = rows_of(runs, groups, &rarity, columns.len(), halt)?;
         let width = columns.len().next_multiple_of(LANES);
         let space = FeatureSpace { columns, width, rows, rarity };
         let (mut training, mut nearest) = (TrainingSet::default(), NearestPrefixes::default());
@@ -169,6 +177,7 @@ impl PreparedRuns {
             let end = start + groups[start..].iter().take_while(|group| **group == groups[start]).count();
             let own = counts_of(&runs[start..end], &space.columns);
             for run in &runs[start..end] {
+                halt.go_on()?;
                 training.add(run, &all, &own, &space);
                 positions(run, &space.columns, |prefix, steps, next| {
                     nearest.add(run, steps, prefix, &space.rarity, next);
@@ -177,7 +186,7 @@ impl PreparedRuns {
             training.tasks += 1;
             start = end;
         }
-        Self { space, training, nearest }
+        Some(Self { space, training, nearest })
     }
 
     /// Runs that this fit has not seen, as it would be asked about them.
@@ -214,10 +223,16 @@ impl TrainingSet {
     }
 
     /// Weights learned from all positions.
-    pub(super) fn trained(&self, space: &FeatureSpace, with_chains: bool, passes: usize) -> SoftmaxWeights {
+    pub(super) fn trained(
+        &self,
+        space: &FeatureSpace,
+        with_chains: bool,
+        passes: usize,
+        halt: &Halt,
+    ) -> Option<SoftmaxWeights> {
         let mut learner = Learner::new(space, with_chains);
-        (0..passes).for_each(|_| learner.pass(self, space));
-        learner.weights
+        (0..passes).try_for_each(|_| learner.pass(self, space, halt))?;
+        Some(learner.weights)
     }
 
     fn features(&self, at: usize) -> &[(u32, f32)] {
@@ -320,12 +335,16 @@ impl Learner {
     }
 
     /// Visits every position once, in shuffled order.
-    pub(super) fn pass(&mut self, training: &TrainingSet, space: &FeatureSpace) {
+    pub(super) fn pass(&mut self, training: &TrainingSet, space: &FeatureSpace, halt: &Halt) -> Option<()> {
         let mut order: Vec<usize> = (0..training.next.len()).collect();
         for last in (1..order.len()).rev() {
             order.swap(last, (self.numbers.share() * (last + 1) as f64) as usize);
         }
-        order.iter().for_each(|at| self.visit(training, *at, space));
+        for at in order {
+            halt.go_on()?;
+            self.visit(training, at, space);
+        }
+        Some(())
     }
 
     fn visit(&mut self, training: &TrainingSet, at: usize, space: &FeatureSpace) {

@@ -6,6 +6,7 @@ use super::features::RunFeatures;
 use super::mixture::Mixture;
 use super::nearest::{NearestPrefixes, NearestVotes};
 use super::softmax::{FeatureSpace, MOST_EXPECTED, MOST_POSITIONS, PreparedRuns, kept_share};
+use crate::halt::Halt;
 use crate::run::Run;
 use rustc_hash::FxHashMap;
 use tacit_kernels::weighted_rows::add_rows;
@@ -24,7 +25,8 @@ pub(crate) struct SoftmaxModel {
 
 impl SoftmaxModel {
     /// Learns from successful runs, oldest first. Of more positions than are learned from, the newest runs' count.
-    pub(crate) fn fit(runs: &[Run]) -> Self {
+    /// None: it was halted.
+    pub(crate) fn fit(runs: &[Run], halt: &Halt) -> Option<Self> {
         let mut columns = FxHashMap::default();
         columns.insert(0, 0);
         for step in runs.iter().flat_map(|run| &run.steps) {
@@ -39,17 +41,19 @@ impl SoftmaxModel {
         }
         order.sort_by_key(|at| first[&runs[*at].group]);
         let groups: Vec<u64> = order.iter().map(|at| runs[*at].group).collect();
-        let features: Vec<RunFeatures> = order.iter().map(|at| RunFeatures::whole(&runs[*at])).collect();
+        let whole = |at: &usize| halt.go_on().map(|()| RunFeatures::whole(&runs[*at]));
+        let features: Vec<RunFeatures> = order.iter().map(whole).collect::<Option<_>>()?;
         let runs: Vec<&RunFeatures> = features.iter().collect();
-        let cross_fit = CrossFit::new(&runs, &groups, &columns);
-        let [joint, alone] = [true, false].map(|with_chains| cross_fit.train(with_chains));
-        let mixture = Mixture::fit(&cross_fit.held_out(&joint, &alone));
-        let PreparedRuns { space, training, nearest } = PreparedRuns::new(&runs, &groups, columns);
-        let joint = training.trained(&space, true, joint.passes).shrunk(kept_share(training.tasks));
-        let alone = training.trained(&space, false, alone.passes);
+        let cross_fit = CrossFit::new(&runs, &groups, &columns, halt)?;
+        let (joint, alone) = (cross_fit.train(true, halt)?, cross_fit.train(false, halt)?);
+        let mixture = Mixture::fit(&cross_fit.held_out(&joint, &alone), halt)?;
+        drop(cross_fit);
+        let PreparedRuns { space, training, nearest } = PreparedRuns::new(&runs, &groups, columns, halt)?;
+        let joint = training.trained(&space, true, joint.passes, halt)?.shrunk(kept_share(training.tasks));
+        let alone = training.trained(&space, false, alone.passes, halt)?;
         let rows = joint.features.chunks_exact(space.width).zip(alone.features.chunks_exact(space.width));
         let weights = rows.flat_map(|(joint, alone)| joint.iter().chain(alone).copied()).collect();
-        Self { weights, chains: *joint.chains(), space, nearest, mixture }
+        Some(Self { weights, chains: *joint.chains(), space, nearest, mixture })
     }
 
     /// The column of a tool's symbol, 0 being finish; None for a tool that the fit did not see.
@@ -107,6 +111,10 @@ mod tests {
     use super::super::tests::{packed, run};
     use super::*;
 
+    fn fitted(runs: &[Run]) -> SoftmaxModel {
+        SoftmaxModel::fit(runs, &Halt::default()).unwrap()
+    }
+
     /// Runs that go on as their last result says.
     fn training(tasks: u8) -> Vec<Run> {
         let told = |number: u8| {
@@ -129,14 +137,14 @@ mod tests {
 
     #[test]
     fn what_the_last_result_says_is_learned() {
-        let model = SoftmaxModel::fit(&training(12));
+        let model = fitted(&training(12));
         assert!(score(&model, "even", "halve") > score(&model, "even", "triple") + 0.2);
         assert!(score(&model, "odd", "triple") > score(&model, "odd", "halve") + 0.2);
     }
 
     #[test]
     fn the_same_runs_give_the_same_model() {
-        let (one, other) = (SoftmaxModel::fit(&training(9)), SoftmaxModel::fit(&training(9)));
+        let (one, other) = (fitted(&training(9)), fitted(&training(9)));
         assert_eq!(one.weights, other.weights);
         assert_eq!(one.chains, other.chains);
         assert_eq!(one.mixture, other.mixture);
@@ -146,7 +154,7 @@ mod tests {
     fn what_fewer_than_three_tasks_showed_stays_silent() {
         let mut runs = training(12);
         runs.iter_mut().for_each(|run| run.group %= 2);
-        let model = SoftmaxModel::fit(&runs);
+        let model = fitted(&runs);
         assert!(model.space.rows.is_empty());
         assert_eq!(score(&model, "even", "halve"), 0.0);
     }

@@ -214,6 +214,11 @@ impl Effects {
         }
     }
 
+    /// Moves the log-odds of all attempts.
+    pub(super) fn set_mean(&mut self, value: f64) {
+        self.mean.value = value;
+    }
+
     pub(super) fn task_variance(&self) -> f64 {
         self.variances[TASK]
     }

@@ -8,6 +8,7 @@ use super::proposals::proposals;
 use super::situation::{AskedTexts, Situation};
 use super::training::{FittedRanker, NEIGHBOURS};
 use super::votes::Votes;
+use crate::halt::Halt;
 use crate::reason::Reason;
 use crate::run::Run;
 use tacit_kernels::facts::Id;
@@ -53,6 +54,17 @@ pub(crate) struct SituationModel {
     is_stale: bool,
 }
 
+/// Situations to fit a ranking on.
+#[derive(Debug)]
+pub(crate) struct KeptSituations(KeptRuns);
+
+impl KeptSituations {
+    /// None: it was halted.
+    pub(crate) fn fit(&self, halt: &Halt) -> Option<FittedSituations> {
+        Some(FittedSituations { ranker: FittedRanker::fit(&self.0, halt)?, runs: self.0.total() })
+    }
+}
+
 /// A ranking to be put in place.
 #[derive(Debug)]
 pub(crate) struct FittedSituations {
@@ -69,6 +81,14 @@ impl SituationModel {
         self.is_stale |= self.kept.remove(id);
     }
 
+    /// Forgets a run, and a ranking that may have been fitted on it.
+    pub(crate) fn forget(&mut self, id: &Id) {
+        if self.kept.remove(id) {
+            self.fitted = None;
+            self.is_stale = true;
+        }
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.kept.bytes() + self.fitted.as_ref().map_or(0, |fitted| fitted.ranker.bytes())
     }
@@ -79,15 +99,23 @@ impl SituationModel {
         runs > 0 && (self.is_stale || runs >= self.fitted_runs + (self.fitted_runs / GROWTH).max(1))
     }
 
-    /// Fits a ranking on the situations that are held.
-    pub(crate) fn fit(&self) -> FittedSituations {
-        FittedSituations { ranker: FittedRanker::fit(&self.kept), runs: self.kept.total() }
+    /// The situations that are held, copied so that a ranking can be fitted while questions are answered.
+    pub(crate) fn to_fit(&self) -> KeptSituations {
+        KeptSituations(self.kept.clone())
     }
 
-    pub(crate) fn set_fitted(&mut self, fitted: FittedSituations) {
-        self.fitted_runs = fitted.runs;
-        self.fitted = Some(fitted.ranker);
-        self.is_stale = false;
+    /// The oldest and the newest run that is held.
+    pub(crate) fn ends(&self) -> (Id, Id) {
+        let [first, last] = [self.kept.runs.first(), self.kept.runs.last()];
+        (first.map_or([0; 16], |run| run.id), last.map_or([0; 16], |run| run.id))
+    }
+
+    /// Replaces the ranking and gives the one before. It is stale from the start if a situation changed meanwhile.
+    pub(crate) fn set_fitted(&mut self, fitted: FittedSituations, is_stale: bool) -> FittedSituations {
+        let runs = std::mem::replace(&mut self.fitted_runs, fitted.runs);
+        let ranker = self.fitted.replace(fitted.ranker).unwrap_or_default();
+        self.is_stale = is_stale;
+        FittedSituations { ranker, runs }
     }
 
     /// The given actions (a tool or text, and its parameters as msgpack), the best first; at most `limit` of them.
@@ -101,20 +129,25 @@ impl SituationModel {
         let texts = AskedTexts::read(asked, state);
         let (past, entries) = (texts.past(&self.kept.actions), texts.state());
         let situation = texts.situation(&past, &entries);
-        let near = nearest(&self.kept, &situation, None, NEIGHBOURS);
+        let near = nearest(&self.kept, &situation, NEIGHBOURS);
         self.rank(&situation, &near, actions, limit)
+    }
+
+    /// Returns true if recorded actions are texts, which situations propose; calls are not proposed.
+    pub(crate) fn proposes(&self) -> bool {
+        self.kept.actions.are_phrases()
     }
 
     /// Actions that the nearest situations propose, carried over to this one, the best first; at most `limit` of them.
     /// Empty where recorded actions are calls.
     pub(crate) fn propose(&self, asked: &Run, state: &[u8], limit: usize) -> Vec<(String, RankedAction)> {
-        if !self.kept.actions.are_phrases() {
+        if !self.proposes() {
             return Vec::new();
         }
         let texts = AskedTexts::read(asked, state);
         let (past, entries) = (texts.past(&self.kept.actions), texts.state());
         let situation = texts.situation(&past, &entries);
-        let near = nearest(&self.kept, &situation, None, NEIGHBOURS);
+        let near = nearest(&self.kept, &situation, NEIGHBOURS);
         let proposed = proposals(&self.kept, &situation, &near, AskedTexts::spelling(asked, state));
         let actions: Vec<(&str, &[u8])> = proposed.iter().map(|text| (text.as_str(), &[][..])).collect();
         let ranked = self.rank(&situation, &near, &actions, limit);
@@ -253,6 +286,11 @@ mod tests {
         model
     }
 
+    fn fit(model: &mut SituationModel) {
+        let fitted = model.to_fit().fit(&Halt::default()).unwrap();
+        model.set_fitted(fitted, false);
+    }
+
     fn first(model: &SituationModel, steps: Vec<RunStep>, fruit: &str, actions: &[&str]) -> usize {
         let asked = Run { task: "Follow the note".into(), steps, ..Run::default() };
         let actions: Vec<(&str, &[u8])> = actions.iter().map(|action| (*action, &[][..])).collect();
@@ -268,8 +306,7 @@ mod tests {
             let actions = ["read note", "take fig", "take melon"];
             assert_eq!(first(&model, vec![note("melon")], "melon", &actions), 2);
             assert_eq!(first(&model, vec![], "melon", &actions), 0);
-            let fitted = model.fit();
-            model.set_fitted(fitted);
+            fit(&mut model);
         }
     }
 
@@ -280,11 +317,20 @@ mod tests {
         model.put(&run(1, "apple"));
         model.put(&run(2, "plum"));
         assert!(model.is_due());
-        let fitted = model.fit();
-        model.set_fitted(fitted);
+        fit(&mut model);
         assert!(!model.is_due());
         model.remove(&[1; 16]);
-        assert!(model.is_due());
+        assert!(model.is_due() && model.fitted.is_some());
+    }
+
+    #[test]
+    fn a_ranking_is_forgotten_with_a_run_that_it_may_have_been_fitted_on() {
+        let mut model = model(&FRUITS);
+        fit(&mut model);
+        model.forget(&[99; 16]);
+        assert!(model.fitted.is_some() && !model.is_due());
+        model.forget(&[1; 16]);
+        assert!(model.fitted.is_none() && model.is_due());
     }
 
     #[test]
@@ -321,8 +367,7 @@ mod tests {
             (100..).zip(&gone).for_each(|(number, _)| shuffled.remove(&[number; 16]));
             let mut models = [shuffled, model(&FRUITS)];
             let answers = models.each_mut().map(|model| {
-                let fitted = model.fit();
-                model.set_fitted(fitted);
+                fit(model);
                 let asked = Run { task: "Follow the note".into(), steps: vec![note("kiwi")], ..Run::default() };
                 let actions: Vec<(&str, &[u8])> = vec![("take kiwi", &[]), ("take fig", &[]), ("read note", &[])];
                 model.choose(&asked, &packed(&look("kiwi")), &actions, 9)

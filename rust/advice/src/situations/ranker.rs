@@ -2,6 +2,7 @@
 
 use super::features::Feature;
 use super::tokens::{Token, is_content};
+use crate::halt::Halt;
 use rustc_hash::FxHashMap;
 
 /// The least Jaccard index of the words of two tasks of one kind.
@@ -14,21 +15,40 @@ const SHRINKAGE: f32 = 1e-3;
 
 /// The kinds of tasks that were recorded: each is known by the words of one of its tasks.
 #[derive(Clone, Debug, Default)]
-pub(super) struct TaskKinds(Vec<Vec<Token>>);
+pub(super) struct TaskKinds {
+    /// How many words each kind has.
+    sizes: Vec<u32>,
+    /// The kinds with each word.
+    kinds: FxHashMap<Token, Vec<u32>>,
+}
 
 impl TaskKinds {
-    /// The kind of a task, as a number.
+    /// The kind of a task, as a number; of equally alike ones the first.
     pub(super) fn of(&self, task: &[Token]) -> Option<u64> {
-        let words = distinct(task);
-        let likeness = self.0.iter().map(|other| jaccard(&words, other));
-        let best = likeness.enumerate().max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
-        best.filter(|(_, likeness)| *likeness >= SAME_KIND).map(|(kind, _)| kind as u64 + 1)
+        self.nearest(&distinct(task))
     }
 
     pub(super) fn add(&mut self, task: &[Token]) {
-        if self.of(task).is_none() {
-            self.0.push(distinct(task));
+        let words = distinct(task);
+        if self.nearest(&words).is_none() {
+            let kind = self.sizes.len() as u32;
+            words.iter().for_each(|word| self.kinds.entry(*word).or_default().push(kind));
+            self.sizes.push(words.len() as u32);
         }
+    }
+
+    fn nearest(&self, words: &[Token]) -> Option<u64> {
+        let mut shared = vec![0_u32; self.sizes.len()];
+        for kind in words.iter().filter_map(|word| self.kinds.get(word)).flatten() {
+            shared[*kind as usize] += 1;
+        }
+        let likeness =
+            |(shared, size): (&u32, &u32)| *shared as f32 / (words.len() as u32 + size - shared) as f32;
+        let met = shared.iter().zip(&self.sizes).enumerate().filter(|(_, (shared, _))| **shared > 0);
+        let best = met
+            .map(|(kind, sizes)| (kind, likeness(sizes)))
+            .max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)));
+        best.filter(|(_, likeness)| *likeness >= SAME_KIND).map(|(kind, _)| kind as u64 + 1)
     }
 }
 
@@ -37,11 +57,6 @@ fn distinct(tokens: &[Token]) -> Vec<Token> {
     words.sort_unstable();
     words.dedup();
     words
-}
-
-fn jaccard(a: &[Token], b: &[Token]) -> f32 {
-    let shared = a.iter().filter(|word| b.binary_search(word).is_ok()).count() as f32;
-    shared / (a.len() as f32 + b.len() as f32 - shared).max(1.0)
 }
 
 /// The weights of features.
@@ -76,22 +91,30 @@ pub(super) struct Example {
 impl Example {
     /// Leaves out the features that `is_kept` refuses.
     fn retain(&mut self, is_kept: impl Fn(u32) -> bool) {
-        let mut kept = Vec::with_capacity(self.features.len());
-        let mut start = 0;
+        let (mut kept, mut start) = (0, 0);
         for end in &mut self.ends {
-            let here = &self.features[start..*end as usize];
-            kept.extend(here.iter().copied().filter(|(at, _)| is_kept(*at)));
+            for at in start..*end as usize {
+                if is_kept(self.features[at].0) {
+                    self.features[kept] = self.features[at];
+                    kept += 1;
+                }
+            }
             start = *end as usize;
-            *end = kept.len() as u32;
+            *end = kept as u32;
         }
-        self.features = kept;
+        self.features.truncate(kept);
     }
 }
+
+/// Features whose numbers are found without a look into the whole table.
+const RECENT: usize = 1 << 12;
 
 /// Collects examples; features become consecutive numbers.
 #[derive(Debug, Default)]
 pub(super) struct Training {
     numbers: FxHashMap<u64, u32>,
+    /// The features that were numbered last, each at the place that its low bits name: candidates share most of theirs.
+    recent: Vec<(u64, u32)>,
     /// For each feature the last run that had it, and how many did.
     runs: Vec<(u32, u32)>,
     examples: Vec<Example>,
@@ -99,14 +122,11 @@ pub(super) struct Training {
 
 impl Training {
     pub(super) fn add(&mut self, run: u32, weight: f32, candidates: &[Vec<Feature>]) {
-        let mut example = Example { weight, ..Example::default() };
+        let room = candidates.iter().map(Vec::len).sum();
+        let mut example = Example { weight, features: Vec::with_capacity(room), ..Example::default() };
         for features in candidates {
             for (number, value) in features {
-                let next = self.numbers.len() as u32;
-                let at = *self.numbers.entry(*number).or_insert(next);
-                if at == next {
-                    self.runs.push((run, 1));
-                }
+                let at = self.number(*number, run);
                 let seen = &mut self.runs[at as usize];
                 if seen.0 != run {
                     *seen = (run, seen.1 + 1);
@@ -118,36 +138,67 @@ impl Training {
         self.examples.push(example);
     }
 
+    /// The number of a feature; a new one was seen in this run alone.
+    fn number(&mut self, feature: u64, run: u32) -> u32 {
+        self.recent.resize(RECENT, (0, u32::MAX));
+        let place = feature as usize % RECENT;
+        let (last, at) = self.recent[place];
+        if last == feature && at != u32::MAX {
+            return at;
+        }
+        let next = self.numbers.len() as u32;
+        let at = *self.numbers.entry(feature).or_insert(next);
+        if at == next {
+            self.runs.push((run, 1));
+        }
+        self.recent[place] = (feature, at);
+        at
+    }
+
     /// Fits a conditional logit by stochastic gradients with a rate for each weight (AdaGrad, Duchi et al. 2011).
     ///
     /// A feature of fewer than `least_runs` runs is left out: it would explain its own run and nothing else.
-    pub(super) fn fit(mut self, epochs: usize, least_runs: u32) -> Ranker {
+    pub(super) fn fit(mut self, epochs: usize, least_runs: u32, halt: &Halt) -> Option<Ranker> {
         let runs = std::mem::take(&mut self.runs);
         for example in &mut self.examples {
             example.retain(|at| runs[at as usize].1 >= least_runs);
         }
-        let count = self.numbers.len();
-        let (mut weights, mut squares) = (vec![0.0_f32; count], vec![1e-6_f32; count]);
-        let mut gradient = vec![0.0_f32; count];
+        let mut weights = vec![LearnedWeight::default(); self.numbers.len()];
         let mut order: Vec<u32> = (0..self.examples.len() as u32).collect();
         for epoch in 0..epochs as u64 {
             order.sort_by_cached_key(|at| super::tokens::mix(&[epoch, u64::from(*at)]));
             for at in &order {
-                step(&self.examples[*at as usize], &mut weights, &mut squares, &mut gradient);
+                halt.go_on()?;
+                step(&self.examples[*at as usize], &mut weights);
             }
         }
-        let kept = self.numbers.into_iter().map(|(number, at)| (number, weights[at as usize]));
-        Ranker { weights: kept.filter(|(_, weight)| weight.abs() > LEAST_WEIGHT).collect() }
+        let kept = self.numbers.into_iter().map(|(number, at)| (number, weights[at as usize].weight));
+        Some(Ranker { weights: kept.filter(|(_, weight)| weight.abs() > LEAST_WEIGHT).collect() })
+    }
+}
+
+/// One weight as it is learned.
+#[derive(Clone, Copy)]
+struct LearnedWeight {
+    weight: f32,
+    /// The sum of its squared slopes.
+    squares: f32,
+    gradient: f32,
+}
+
+impl Default for LearnedWeight {
+    fn default() -> Self {
+        Self { weight: 0.0, squares: 1e-6, gradient: 0.0 }
     }
 }
 
 /// One step down the gradient of one example.
-fn step(example: &Example, weights: &mut [f32], squares: &mut [f32], gradient: &mut [f32]) {
+fn step(example: &Example, weights: &mut [LearnedWeight]) {
     let mut start = 0;
     let mut scores = Vec::with_capacity(example.ends.len());
     for end in &example.ends {
         let features = &example.features[start..*end as usize];
-        scores.push(features.iter().map(|(at, value)| weights[*at as usize] * value).sum::<f32>());
+        scores.push(features.iter().map(|(at, value)| weights[*at as usize].weight * value).sum::<f32>());
         start = *end as usize;
     }
     let shares = softmax(&scores);
@@ -162,19 +213,19 @@ fn step(example: &Example, weights: &mut [f32], squares: &mut [f32], gradient: &
         let error = scale * (f32::from(u8::from(at == 0)) - share);
         if error.abs() > 1e-4 {
             for (at, value) in &example.features[start..*end as usize] {
-                gradient[*at as usize] += error * value;
+                weights[*at as usize].gradient += error * value;
             }
         }
         start = *end as usize;
     }
     for (at, _) in &example.features {
-        let at = *at as usize;
-        let slope = gradient[at] - SHRINKAGE * weights[at] * f32::from(u8::from(gradient[at] != 0.0));
+        let LearnedWeight { weight, squares, gradient } = &mut weights[*at as usize];
+        let slope = *gradient - SHRINKAGE * *weight * f32::from(u8::from(*gradient != 0.0));
         if slope != 0.0 {
-            squares[at] += slope * slope;
-            weights[at] += RATE * slope / squares[at].sqrt();
+            *squares += slope * slope;
+            *weight += RATE * slope / squares.sqrt();
         }
-        gradient[at] = 0.0;
+        *gradient = 0.0;
     }
 }
 
@@ -197,7 +248,7 @@ mod tests {
         for task in ["Bring the coin to the kitchen", "Bring the coin to the garden", "Boil water"] {
             kinds.add(&read(task));
         }
-        assert_eq!(kinds.0.len(), 2);
+        assert_eq!(kinds.sizes.len(), 2);
         assert_eq!(kinds.of(&read("Bring the coin to the attic")), Some(1));
         assert_eq!(kinds.of(&read("Paint a fence")), None);
     }
@@ -208,7 +259,7 @@ mod tests {
         for run in 0..4 {
             training.add(run, 1.0, &[vec![(1, 1.0), (100 + u64::from(run), 1.0)], vec![(2, 1.0)]]);
         }
-        let ranker = training.fit(6, 2);
+        let ranker = training.fit(6, 2, &Halt::default()).unwrap();
         assert!(ranker.score(&[(1, 1.0)]) > ranker.score(&[(2, 1.0)]));
         assert_eq!(ranker.score(&[(100, 1.0)]), 0.0);
     }
@@ -219,7 +270,7 @@ mod tests {
         for run in 0..4 {
             training.add(run, -0.5, &[vec![(1, 1.0)], vec![(2, 1.0)]]);
         }
-        let ranker = training.fit(6, 2);
+        let ranker = training.fit(6, 2, &Halt::default()).unwrap();
         assert!(ranker.score(&[(1, 1.0)]) < ranker.score(&[(2, 1.0)]));
     }
 }

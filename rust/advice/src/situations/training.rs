@@ -1,17 +1,18 @@
 //! Examples of recorded choices: the action that was taken, beside others that the situation seems to allow.
 
 use super::actions::{ActionId, Parsed};
-use super::features::Scene;
+use super::features::{Feature, Scene};
 use super::kept::{KeptRun, KeptRuns};
-use super::nearest::nearest;
+use super::nearest::NearestFinder;
 use super::ranker::{Ranker, TaskKinds, Training};
-use super::situation::Situation;
+use super::situation::{PastStep, Situation};
 use super::tokens::{Token, hash, is_name, mix};
 use super::votes::Votes;
+use crate::halt::Halt;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// Choices that are learned from: the newest.
-const MOST_CHOICES: usize = 4_000;
+/// Choices that are learned from, about, spread evenly over the runs. Fitted on more, the ranking is too sure of itself.
+const MOST_CHOICES: usize = 1_200;
 const EPOCHS: usize = 6;
 /// Runs from which a feature must be shared by three of them, not two.
 const FEW_RUNS: usize = 20;
@@ -42,30 +43,21 @@ impl FittedRanker {
         !self.forms.contains_key(&form)
     }
 
-    pub(super) fn fit(kept: &KeptRuns) -> Self {
+    /// Fits a ranking on the recorded choices. None: it was halted.
+    pub(super) fn fit(kept: &KeptRuns, halt: &Halt) -> Option<Self> {
         let mut kinds = TaskKinds::default();
-        kept.runs.iter().for_each(|run| kinds.add(kept.texts.get(run.task)));
-        let vocabulary = Vocabulary::new(kept);
-        let forms = form_counts(kept);
-        let weights = run_weights(kept, &kinds);
-        let mut training = Training::default();
-        let mut left = MOST_CHOICES;
-        for (number, run) in kept.runs.iter().enumerate().rev() {
-            if left == 0 {
-                break;
-            }
-            left = left.saturating_sub(add_run(
-                &mut training,
-                kept,
-                &vocabulary,
-                &kinds,
-                &forms,
-                number,
-                weights[number],
-            ));
-            let _ = run;
+        for run in &kept.runs {
+            halt.go_on()?;
+            kinds.add(kept.texts.get(run.task));
         }
-        Self { ranker: training.fit(EPOCHS, least_runs(kept.runs.len())), kinds, forms }
+        let forms = form_counts(kept);
+        let choices = Choices::new(kept, &kinds, &forms, halt)?;
+        let mut training = Training::default();
+        for number in choices.sample() {
+            choices.add_run(number, &mut training, halt)?;
+        }
+        let ranker = training.fit(EPOCHS, least_runs(kept.runs.len()), halt)?;
+        Some(Self { ranker, kinds, forms })
     }
 }
 
@@ -87,74 +79,108 @@ fn form_counts(kept: &KeptRuns) -> FxHashMap<u64, u32> {
 
 /// The weight of each run: 1 for a success, less for a share above the mean of its kind. A run that achieved nothing, and
 /// was not as long as the longest of its kind, ended by its last action: that one is to be avoided.
-fn run_weights(kept: &KeptRuns, kinds: &TaskKinds) -> Vec<f32> {
+fn run_weights(kept: &KeptRuns, kinds: &[Option<u64>]) -> Vec<f32> {
     let mut means: FxHashMap<Option<u64>, (f32, f32)> = FxHashMap::default();
     let mut longest: FxHashMap<Option<u64>, usize> = FxHashMap::default();
-    let kind_of = |run: &KeptRun| kinds.of(kept.texts.get(run.task));
-    for run in &kept.runs {
-        let length = longest.entry(kind_of(run)).or_default();
+    for (run, kind) in kept.runs.iter().zip(kinds) {
+        let length = longest.entry(*kind).or_default();
         *length = run.steps.len().max(*length);
         if let Some(share) = run.share {
-            let mean = means.entry(kind_of(run)).or_default();
+            let mean = means.entry(*kind).or_default();
             *mean = (mean.0 + share, mean.1 + 1.0);
         }
     }
-    let weight = |run: &KeptRun| {
-        let (sum, count) = means.get(&kind_of(run)).copied().unwrap_or((0.0, 1.0));
+    let weight = |(run, kind): (&KeptRun, &Option<u64>)| {
+        let (sum, count) = means.get(kind).copied().unwrap_or((0.0, 1.0));
         let mean = sum / count;
         match run.share {
             None => 0.0,
             Some(share) if share >= 1.0 => 1.0,
             Some(share) if share > mean => PARTIAL * (share - mean) / (1.0 - mean),
-            Some(share) if share <= 0.0 && run.steps.len() < longest[&kind_of(run)] => FAILED,
+            Some(share) if share <= 0.0 && run.steps.len() < longest[kind] => FAILED,
             Some(_) => 0.0,
         }
     };
-    kept.runs.iter().map(weight).collect()
+    kept.runs.iter().zip(kinds).map(weight).collect()
 }
 
-/// Adds the choices of one run; returns how many.
-fn add_run(
-    training: &mut Training,
-    kept: &KeptRuns,
-    vocabulary: &Vocabulary<'_>,
-    kinds: &TaskKinds,
-    forms: &FxHashMap<u64, u32>,
-    number: usize,
-    weight: f32,
-) -> usize {
-    let run = &kept.runs[number];
-    if weight == 0.0 || run.steps.is_empty() {
-        return 0;
+/// Recorded choices, made ready to be described.
+struct Choices<'k> {
+    kept: &'k KeptRuns,
+    forms: &'k FxHashMap<u64, u32>,
+    vocabulary: Vocabulary<'k>,
+    finder: NearestFinder<'k>,
+    /// Of each run the kind of its task, and its weight.
+    kinds: Vec<Option<u64>>,
+    weights: Vec<f32>,
+}
+
+impl<'k> Choices<'k> {
+    /// None: it was halted.
+    fn new(
+        kept: &'k KeptRuns,
+        kinds: &TaskKinds,
+        forms: &'k FxHashMap<u64, u32>,
+        halt: &Halt,
+    ) -> Option<Self> {
+        let kind_of = |run: &KeptRun| halt.go_on().map(|()| kinds.of(kept.texts.get(run.task)));
+        let kinds = kept.runs.iter().map(kind_of).collect::<Option<Vec<_>>>()?;
+        let weights = run_weights(kept, &kinds);
+        let (vocabulary, finder) = (Vocabulary::new(kept), NearestFinder::new(kept));
+        Some(Self { kept, forms, vocabulary, finder, kinds, weights })
     }
-    let steps = kept.past(run);
-    let first = if weight < 0.0 { run.steps.len() - 1 } else { 0 };
-    for at in first..run.steps.len() {
-        if weight > 0.0 && run.steps[at].failed {
-            continue;
+
+    /// The runs that are learned from, the newest first: with more choices than `MOST_CHOICES` an even part of them.
+    fn sample(&self) -> impl Iterator<Item = usize> {
+        let all = (0..self.kept.runs.len()).rev().filter(move |number| self.choices_of(*number) > 0);
+        let choices: usize = all.clone().map(|number| self.choices_of(number)).sum();
+        let kept = move |at: usize| at * MOST_CHOICES.min(choices) / choices.max(1);
+        all.enumerate().filter(move |(at, _)| kept(at + 1) > kept(*at)).map(|(_, number)| number)
+    }
+
+    /// How many choices of a run are learned from: of one that went wrong the last, or none.
+    fn choices_of(&self, number: usize) -> usize {
+        let (steps, weight) = (self.kept.runs[number].steps.len(), self.weights[number]);
+        if weight > 0.0 { steps } else { usize::from(weight < 0.0).min(steps) }
+    }
+
+    /// Adds the choices of one run. None: it was halted.
+    fn add_run(&self, number: usize, training: &mut Training, halt: &Halt) -> Option<()> {
+        let (run, weight) = (&self.kept.runs[number], self.weights[number]);
+        let steps = self.kept.past(run);
+        let task = self.kept.texts.similarities(self.kept.texts.get(run.task));
+        for at in run.steps.len() - self.choices_of(number)..run.steps.len() {
+            halt.go_on()?;
+            if weight < 0.0 || !run.steps[at].failed {
+                training.add(number as u32, weight, &self.described(number, at, &steps, &task));
+            }
         }
+        Some(())
+    }
+
+    /// The features of the action that was taken, then of others.
+    fn described(&self, number: usize, at: usize, steps: &[PastStep<'_>], task: &[f32]) -> Vec<Vec<Feature>> {
+        let (kept, run) = (self.kept, &self.kept.runs[number]);
         let state = kept.state(&run.steps[at]);
         let situation = kept.situation(run, at, &steps[..at], &state);
-        let neighbours = nearest(kept, &situation, Some(number as u32), NEIGHBOURS);
+        let neighbours = self.finder.nearest(&situation, task, number, NEIGHBOURS);
         let near =
             neighbours.iter().map(|each| kept.runs[each.run as usize].steps[each.step as usize].action);
-        let candidates = vocabulary.candidates(kept, run, at, &situation, near);
+        let candidates = self.vocabulary.candidates(kept, run, at, &situation, near);
         let votes = Votes::new(kept, &neighbours);
-        let mut scene = Scene::new(&situation, kinds.of(situation.task));
+        let mut scene = Scene::new(&situation, self.kinds[number]);
         let describe = |tokens: &Vec<Token>| {
             let candidate = scene.candidate(&kept.actions, tokens);
             let shares = votes.shares(&scene.given(&candidate));
             let form = candidate.parsed.form;
             let own = steps.iter().any(|step| step.parsed.form == form);
-            let is_new = forms.get(&form).is_none_or(|runs| *runs <= u32::from(own));
+            let is_new = self.forms.get(&form).is_none_or(|runs| *runs <= u32::from(own));
             let mut features = Vec::new();
             scene.describe(&candidate, shares, is_new, &mut features);
             features
         };
-        let described: Vec<_> = candidates.iter().map(describe).collect();
-        training.add(number as u32, weight, &described);
+        candidates.iter().map(describe).collect()
     }
-    run.steps.len() - first
 }
 
 /// One form of recorded actions, with an action of it.
@@ -168,6 +194,8 @@ struct Vocabulary<'k> {
     forms: Vec<Form<'k>>,
     /// Values by their first word; with the form of the slot for calls with parameters.
     values: FxHashMap<Token, Vec<&'k [Token]>>,
+    /// Set if values are exchanged: those of texts are, those of calls are not.
+    exchanges: bool,
 }
 
 impl<'k> Vocabulary<'k> {
@@ -192,7 +220,8 @@ impl<'k> Vocabulary<'k> {
         }
         let mut forms: Vec<Form<'k>> = forms.into_values().collect();
         forms.sort_unstable_by_key(|form| form.parsed.form);
-        Self { forms, values }
+        let exchanges = forms.iter().any(|form| !form.is_call() && !form.parsed.slots.is_empty());
+        Self { forms, values, exchanges }
     }
 
     /// The values that the last result or the state names.
@@ -233,7 +262,7 @@ impl<'k> Vocabulary<'k> {
             let all = std::iter::once(&run.steps[at].action).chain(offered.iter());
             return all.map(|id| kept.actions.tokens(*id).to_vec()).collect();
         }
-        let present = self.present(situation);
+        let present = if self.exchanges { self.present(situation) } else { Vec::new() };
         let seed = hash(chosen) ^ at as u64;
         let own = run.steps.iter().map(|step| kept.actions.tokens(step.action).to_vec());
         let near = near.map(|id| kept.actions.tokens(id).to_vec());
@@ -282,12 +311,15 @@ fn variants(parsed: &Parsed, action: &[Token], present: &[&[Token]]) -> Vec<Vec<
 }
 
 impl Form<'_> {
+    fn is_call(&self) -> bool {
+        self.example.iter().any(|token| is_name(*token))
+    }
+
     /// The form with values that are present: each for one slot, some pairs for two.
     fn filled(&self, present: &[&[Token]], seed: u64) -> Vec<Vec<Token>> {
-        let is_call = self.example.iter().any(|token| is_name(*token));
         match self.parsed.slots.as_slice() {
             [] => vec![self.example.to_vec()],
-            _ if is_call => vec![self.example.to_vec()],
+            _ if self.is_call() => vec![self.example.to_vec()],
             [_] => variants(&self.parsed, self.example, present),
             slots => (0..present.len().min(4) as u64)
                 .map(|turn| {
