@@ -95,6 +95,15 @@ def test_each_full_batch_costs_one_commit() -> None:
     assert store.commits == 21
 
 
+def test_a_recorder_stores_a_full_batch_before_its_step_returns() -> None:
+    store = CountingStore()
+    with Memory(store=store, settings=BY_COUNT).episode("a long task") as episode:
+        for number in range(10):
+            assert store.commits == 0
+            episode.log("get", output=number)
+        assert store.commits == 1
+
+
 def test_a_short_episode_is_stored_by_its_completion_alone() -> None:
     store = CountingStore()
     memory = Memory(store=store)

@@ -262,6 +262,20 @@ def test_an_extractor_that_always_fails_stops_a_relearning_which_keeps_the_earli
         assert classes(memory) == {PLAIN}
 
 
+def test_a_relearning_names_ten_failures_at_the_most() -> None:
+    class Wordy(Hybrid):
+        def teach_with(self, trajectory: Trajectory, episode: Callable[[], Episode]) -> Findings:
+            number = int(episode().task.split()[-1])
+            if number % 3 == 0:
+                raise ValueError(f"cannot read number {number}")
+            return super().teach_with(trajectory, episode)
+
+    with Memory(store=store_of_version_1(40)) as memory:
+        report = relearn_with(memory, Wordy())
+        assert (report.pending, len(report.problems)) == (14, 10)
+        assert report.problems[0] == "ValueError: cannot read number 0"
+
+
 class DownEmbedder:
     """An embedder that answers at first, and then times out."""
 
