@@ -331,6 +331,18 @@ def half_an_answer(handler: PipelineHandler) -> bool:
     return True
 
 
+def in_chunks(handler: PipelineHandler) -> bool:
+    """Answers in chunks, as proxies do."""
+    body = handler.run()
+    handler.send_response(200)
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    for part in (body[:100], body[100:]):
+        handler.wfile.write(b"%x\r\n%b\r\n" % (len(part), part))
+    handler.wfile.write(b"0\r\n\r\n")
+    return True
+
+
 def no_answer(handler: PipelineHandler) -> bool:
     """Never answers; the client's deadline ends the call."""
     handler.server.released.wait()

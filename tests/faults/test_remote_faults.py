@@ -26,6 +26,7 @@ from tacit.model.record import Batch, Expect, Receipt
 from tacit.storage.remote import RemoteStore
 from tacit.storage.remote.address import ServerAddress
 from tacit.storage.remote.calls import Caller
+from tacit.storage.remote.committer import GROUPS_IN_FLIGHT
 from tacit.storage.remote.hrana import Script
 from tacit.testing import episode_record
 from tests import hrana_server as faults
@@ -251,6 +252,40 @@ def test_connections_are_reused_and_a_dead_one_is_noticed_before_it_is_used(tmp_
     assert (stats["connections_opened"], stats["connections_discarded"], stats["remote_retries"]) == (2, 1, 0)
     store.close()
     again.close()
+
+
+def test_an_answer_in_chunks_is_read_and_its_connection_used_again(server: HranaServer, opened: Open) -> None:
+    store = opened()
+    store.commit(Batch((episode_record(1),)))
+    server.inject(faults.in_chunks)
+    assert read(store) == episode_record(1).payload
+    assert follow(store) == 1
+    stats = store.connection_stats()
+    assert (stats["connections_opened"], stats["remote_retries"]) == (1, 0)
+
+
+def test_a_commit_that_finds_no_place_in_a_group_ends_with_its_deadline_and_is_not_sent_later(
+    server: HranaServer, opened: Open
+) -> None:
+    store = opened()
+    store.sequence()
+    patient = store._caller._settings
+    store._caller._settings = replace(patient, deadline_s=0.05)
+    store._committer._in_flight = GROUPS_IN_FLIGHT
+    with pytest.raises(UnavailableError, match=r"not sent within the deadline of 0\.05 s"):
+        write(store)
+    store._committer._in_flight = 0
+    store._caller._settings = patient
+    assert (store.stats()["queued"], store.sequence()) == (0, 0)
+
+
+def test_a_store_cannot_be_carried_through_a_fork(server: HranaServer, opened: Open) -> None:
+    store = opened()
+    store.sequence()
+    store._process += 1  # as the child sees it
+    for call in (write, read, follow):
+        with pytest.raises(StorageError, match="open it again in the child"):
+            call(store)
 
 
 def test_a_call_that_finds_no_free_connection_says_which_setting_helps(
