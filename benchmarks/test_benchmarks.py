@@ -57,6 +57,8 @@ FLOORS = {
     "journeys.Log.time_log[] vs json": 1.0,
     "journeys.Recall.time_recall[[]10000] vs sqlite and numpy": 0.15,
     "journeys.Record.time_record[] vs bare sqlite3": 0.2,
+    "open.OpenToFirstRecall.time_open[[]1000] vs log": 1.5,
+    "open.OpenToFirstRecall.time_open[[]10000] vs log": 8.0,
     "recording.LogSmallStep.time_log[] vs json": 1.2,
     # At most 5% are lost; the two are measured in turns, and differ by as much with the machine's load.
     "recording.RecordByMany.time_record[] vs without batches": 0.8,

@@ -296,6 +296,9 @@ class StorageSettings:
     cache_bytes: int = 64_000_000
     readers: int = 3
     busy_timeout_ms: int = 5_000
+    snapshot: Literal["auto", "off"] = "auto"
+    """`auto` keeps a snapshot of the index beside the database, so that a process need not read the whole log; `off`
+    keeps none."""
     remote: RemoteSettings = field(default_factory=RemoteSettings)
 
 
@@ -382,6 +385,7 @@ _PARTS = {"extractors", "inducers", "embedder", "redactor"}
 _CHOICES = {
     "durability": ("durable", "fast"),
     "cache": ("auto", "memory"),
+    "snapshot": ("auto", "off"),
     "training": ("background", "caller", "maintain"),
 }
 

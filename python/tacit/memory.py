@@ -420,11 +420,12 @@ class Memory:
         Yields one `Learned` an episode, in order. A chunk is scored against the knowledge from before it. If a chunk
         cannot be committed it raises and nothing of that chunk was stored.
         """
-        return self._rooms.intake.add_many(episodes, self.namespace, replaces=replace)
+        learned = self._rooms.intake.add_many(episodes, self.namespace, replaces=replace)
+        return self._rooms.snapshots.saved_after(learned)
 
     @observed
     def forget(self, episode_id: str, *, namespace: str | None = None) -> None:
-        """Removes an episode and everything it taught, durably; drops an open one.
+        """Removes an episode and everything it taught, durably; drops an open one. The snapshot of the index goes too.
 
         Adding the same value again brings it back; an import does not, if the episode had an external id
         (`was_forgotten`). Raises `UnknownEpisodeError`.
@@ -763,8 +764,8 @@ class Memory:
         episodes whose lease has run out and whose newest step is old (`settings.recording.abandon_after_hours`) end
         first: as `judge` said, else abandoned. If another process maintains the same namespace at once, the last one's
         decisions stand. The models of advice that are due are fitted in this call, if this memory was asked for advice
-        or `settings.advice.training` is "maintain". Raises `StorageError` if the commit failed: no decision was changed
-        then.
+        or `settings.advice.training` is "maintain". It ends with a snapshot of the index, for processes that open the
+        file later. Raises `StorageError` if the commit failed: no decision was changed then.
         """
         namespace = self._within(namespace)
         self._rooms.committer.catch_up()
@@ -777,6 +778,8 @@ class Memory:
             self._fit_models(namespace)
             self._store.compact()
         self._rooms.committer.catch_up()
+        if not dry_run:
+            self._rooms.snapshots.save()
         unchanged = report.unchanged and not learned and not abandoned
         return replace(
             report,
@@ -802,6 +805,7 @@ class Memory:
         self._rooms.committer.catch_up()
         report = self._rooms.relearner.relearn(progress or (lambda _: None))
         self._rooms.committer.catch_up()
+        self._rooms.snapshots.save()
         return report
 
     @observed
@@ -834,6 +838,8 @@ class Memory:
         `last_learned` is when the newest episode that was learned from was stored, in microseconds since 1970.
         `advice` says where the models of advice are fitted, how many fits there were and how many wait, and which ones
         raised what; it is empty until advice is asked for.
+        `snapshot` says up to which change the snapshot of the index reaches, up to which one this memory `used` it, and
+        the `problem` with it.
         """
         from .intake.namespaces import last_learned
         from .intake.pending import pending_reasons
@@ -846,6 +852,7 @@ class Memory:
             "pending_reasons": dict(pending_reasons(self._store)),
             "late_catch_ups": self._rooms.committer.late_catch_ups,
             "index": self._rooms.index.stats(),
+            "snapshot": self._rooms.snapshots.stats(),
             "observer_failures": self._observers.failures,
             "advice": self._rooms.advisor.trainer.stats() if self._rooms.is_made("advisor") else {},
         }
@@ -867,9 +874,9 @@ class Memory:
     def close(self) -> None:
         """Closes files and stops threads; does nothing for a view that `within` made, or a second time.
 
-        Open episodes are stored as they stand, and `resume` opens them again, in this process or another. Raises
-        `StorageError` that names the episodes whose verdict was given and which the store still refuses, or else if
-        open episodes could not be stored.
+        Open episodes are stored as they stand, and `resume` opens them again, in this process or another. The index is
+        saved for the next process once a sixteenth of its episodes changed. Raises `StorageError` that names the
+        episodes whose verdict was given and that the store still refuses, or else if open episodes could not be stored.
         """
         if self.is_view:
             return
@@ -878,6 +885,8 @@ class Memory:
         refused = self._rooms.intake.retry_unstored() if self._rooms.is_made("intake") else {}
         try:
             self._rooms.close()
+            if self._rooms.is_made("index"):
+                self._rooms.snapshots.save_if_due()
         except StorageError:
             if not refused:
                 raise

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .intake.open_episodes import OpenEpisodes
     from .intake.pending import CommitItems, PendingEpisodes
     from .intake.relearning import Relearner
+    from .intake.snapshots import Snapshots
     from .maintenance.maintainer import Maintainer
     from .maintenance.state import MaintenanceStates
     from .model.query import Query
@@ -123,7 +124,11 @@ class Rooms:
     @Room
     def index(self) -> Index:
         """Everything that answers are made from, in memory."""
-        return Index(self.embedder.name, self.embedder.dimension)
+        from .intake.snapshots import load_snapshot
+
+        index = Index(self.embedder.name, self.embedder.dimension)
+        load_snapshot(self.store, index)
+        return index
 
     @Room
     def hybrid(self) -> Hybrid:
@@ -138,6 +143,13 @@ class Rooms:
         from .intake.facts_version import FactsReader
 
         return FactsReader(self.store, self.index, self.hybrid)
+
+    @Room
+    def snapshots(self) -> Snapshots:
+        """Writes snapshots of the index."""
+        from .intake.snapshots import Snapshots
+
+        return Snapshots(self.store, self.reader)
 
     @Room
     def committer(self) -> Committer:

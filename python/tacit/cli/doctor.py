@@ -163,6 +163,7 @@ def _inside(file: Path) -> Iterator[Check]:
             yield _tried(name, look, store)
         yield _tried("backups", _backups, store)
         yield _tried("cache", _cache, store)
+        yield _tried("snapshot", _snapshot, store)
     finally:
         store.close()
 
@@ -253,6 +254,14 @@ def _backups(store: NativeStore) -> tuple[bool, str]:
     """Lists the backups of migrations, which can be deleted once this version has proved itself."""
     names = ", ".join(backup.name for backup in store.schema_backups())
     return True, f"{names} from before a migration" if names else "none from migrations"
+
+
+def _snapshot(store: NativeStore) -> tuple[bool, str]:
+    """Checks the snapshot of the index, which is disposable: without it a process reads the whole log."""
+    found, newest = store.snapshot(), store.sequence()
+    if found.sequence is None:
+        return True, f"none is used: {found.problem}; a process reads all {newest:,} changes"
+    return True, f"used up to change {found.sequence:,} of {newest:,}, {found.bytes:,} bytes"
 
 
 def _cache(store: NativeStore) -> tuple[bool, str]:

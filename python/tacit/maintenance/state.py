@@ -211,11 +211,14 @@ class MaintenanceStates:
             return self._refreshed(namespace, sequence)
 
     def _refreshed(self, namespace: str, sequence: int) -> MaintenanceState:
-        standing = self._known[namespace][1] if namespace in self._known else MaintenanceState()
+        is_first = namespace not in self._known
+        standing = MaintenanceState() if is_first else self._known[namespace][1]
         record = self._store.get("audit", head_id(namespace))
         head = None if record is None else msgspec.msgpack.decode(record)["head"]
         if head is not None and head["version"] != standing.version:
             standing = read(self._store, namespace, head)
+            is_first = True
+        if is_first:  # the snapshot of an index may hold merges of another time
             self._index.merge(namespace, list(standing.survivors.items()))
         self._known[namespace] = sequence, standing
         return standing

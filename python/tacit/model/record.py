@@ -204,6 +204,19 @@ class DamagedRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotState:
+    """The snapshot of the index beside a store."""
+
+    sequence: int | None
+    """The number of the newest change in it; `None` means that there is none that this process can use."""
+    bytes: int
+    used: int | None
+    """The number up to which this process read it instead of the log; `None` means that it read the whole log."""
+    problem: str | None
+    """Why there is no usable snapshot, or why the last one could not be written."""
+
+
+@dataclass(frozen=True, slots=True)
 class Compaction:
     """The result of pruning a change log."""
 

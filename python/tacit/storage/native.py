@@ -12,7 +12,7 @@ from weakref import WeakSet
 
 from .. import _native
 from ..errors import StorageError, ValidationError
-from ..model.record import Batch, Compaction, DamagedRow, Filters, Kind, Receipt
+from ..model.record import Batch, Compaction, DamagedRow, Filters, Kind, Receipt, SnapshotState
 from .base import Changes
 
 __all__ = ["NativeStore"]
@@ -27,7 +27,8 @@ class NativeStore:
     death of the process. `busy_timeout_ms` is the longest wait for a lock of another process. Values that were read
     stay in memory within `cache_entries`, `cache_bytes` and `cache_ttl_s`, and in a disposable file at `cache_path`:
     `"auto"` is a file beside the store, `None` is no file. A path that names another kind of file is left alone, and
-    `stats()["cache_problem"]` says so. A store cannot be carried through a fork: the child opens it again.
+    `stats()["cache_problem"]` says so. With `snapshot`, the state of an index that `write_snapshot` is given lies in
+    `NAME.index` beside the store, disposable too. A store cannot be carried through a fork: the child opens it again.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class NativeStore:
         cache_ttl_s: float = 3_600.0,
         readers: int = 3,
         busy_timeout_ms: int = 5_000,
+        snapshot: bool = True,
     ) -> None:
         self.path: Path = _local_path(path)
         self._store = _native.Store(
@@ -52,6 +54,7 @@ class NativeStore:
             cache_ttl_s=cache_ttl_s,
             readers=readers,
             busy_timeout_ms=busy_timeout_ms,
+            has_snapshot=snapshot,
         )
         _OPEN.add(self)
 
@@ -132,6 +135,27 @@ class NativeStore:
         that exists and `UnavailableError` without room on the disk; neither leaves a file.
         """
         self._store.backup(_local_path(path))
+
+    def read_snapshot(self, index: _native.Index) -> bool:
+        """Fills an empty index from the snapshot beside the file; returns False on any doubt about it.
+
+        The index then follows the log from its `sequence`. It answers as one that read the whole log. A snapshot from
+        before a removal is deleted once it was read.
+        """
+        return index.read_snapshot(self._store) is not None
+
+    def write_snapshot(self, index: _native.Index) -> bool:
+        """Replaces the snapshot beside the file by the state of `index`; returns True if it is there.
+
+        The new file is written and synced under another name first, and its owner alone may read it. It is not kept if
+        an episode is removed meanwhile, and a removal deletes it. Only an absent or empty file, or a snapshot, is
+        replaced. `snapshot` says what went wrong.
+        """
+        return index.write_snapshot(self._store)
+
+    def snapshot(self) -> SnapshotState:
+        """Returns the state of the snapshot beside the file. Reads its header only."""
+        return SnapshotState(*self._store.snapshot())
 
     def schema_backups(self) -> list[Path]:
         """Returns the backups `NAME.schema-N.bak` that migrations left beside the file."""

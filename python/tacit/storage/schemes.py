@@ -66,6 +66,7 @@ def _file(*, location: str, settings: StorageSettings) -> Store:
         cache_ttl_s=settings.cache_ttl_s,
         readers=settings.readers,
         busy_timeout_ms=settings.busy_timeout_ms,
+        snapshot=settings.snapshot == "auto",
     )
 
 

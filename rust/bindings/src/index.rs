@@ -9,18 +9,18 @@ use pyo3::types::PyBytes;
 use tacit_kernels::evidence::{Compared, Decay, Interval, OddsRatio, Order, Page, Slice, Summary};
 use tacit_kernels::facts::{Fact, PatternKind, decode_facts};
 use tacit_kernels::index::{
-    Change, Choices, Chooser, DEFAULT_WEIGHTS, EpisodeRow, Hit, Index, NextStep, PlanCluster, Query,
-    RecallLimits, SIGNALS, SideRecordRow, Signal, StepChoice, SupportedPattern, TaskAttempts, Unreadable,
-    Usage, Weights, prepare, prepare_notes,
+    Change, Choices, Chooser, DEFAULT_WEIGHTS, EpisodeRow, Hit, IMAGE_VERSION, Index, NextStep, PlanCluster,
+    Query, RecallLimits, SIGNALS, SideRecordRow, Signal, StepChoice, SupportedPattern, TaskAttempts,
+    Unreadable, Usage, Weights, prepare, prepare_notes,
 };
 use tacit_kernels::text::TextVersion;
 use tacit_kernels::trajectory::Complexity;
-use tacit_storage::{EpisodeState, Op};
+use tacit_storage::{EpisodeState, Op, Section, SectionVersion};
 
 use crate::cluster::radius;
 use crate::convert;
-use crate::error::{CorruptRecordError, invalid};
-use crate::store::PyChanges;
+use crate::error::{CorruptRecordError, invalid, storage_failure};
+use crate::store::{PyChanges, PyStore};
 
 type PyUsage = (u32, u32, u32, f64, f64, f64);
 type PyId = [u8; 16];
@@ -382,6 +382,32 @@ impl PyIndex {
         });
     }
 
+    /// Fills this index, which is empty, from the snapshot beside a store; returns the number of the last change in it.
+    /// `None` means that there is no snapshot for this index, or a doubt about it: the index stays empty.
+    fn read_snapshot(&self, py: Python<'_>, store: &PyStore) -> PyResult<Option<i64>> {
+        py.detach(|| {
+            let Some(section) = store.store().read_snapshot(SECTION, self.section_version())? else {
+                return Ok(None);
+            };
+            match self.fill(&section.bytes) {
+                None => Ok(Some(section.sequence)),
+                Some(doubt) => store.store().doubt_snapshot(doubt).map(|()| None),
+            }
+        })
+        .map_err(storage_failure)
+    }
+
+    /// Replaces the snapshot beside a store by one of this index; returns false if that failed, or if an episode was
+    /// removed meanwhile.
+    fn write_snapshot(&self, py: Python<'_>, store: &PyStore) -> PyResult<bool> {
+        py.detach(|| {
+            let Some((sequence, bytes)) = self.image() else { return Ok(false) };
+            let (name, version) = (SECTION.to_owned(), self.section_version());
+            store.store().write_snapshot(vec![Section { name, version, sequence, bytes }])
+        })
+        .map_err(storage_failure)
+    }
+
     /// A copy of one namespace, for trying merges out: changes of either side do not reach the other.
     fn private_copy(&self, py: Python<'_>, namespace: &str) -> Self {
         let index = RwLock::new(py.detach(|| self.read().private_copy(namespace)));
@@ -552,7 +578,43 @@ impl PyIndex {
     }
 }
 
+/// The name of the index's section in a snapshot.
+const SECTION: &str = "index";
+
+/// The number of images that are begun again because an episode was removed meanwhile.
+const IMAGES: usize = 3;
+
 impl PyIndex {
+    /// The versions of its section in a snapshot.
+    pub(crate) fn section_version(&self) -> SectionVersion {
+        SectionVersion { image: IMAGE_VERSION, text: self.text_version.number() }
+    }
+
+    /// The image of the index and the number of the last change in it; `None` if removals kept coming. Readers go on
+    /// while it is written.
+    pub(crate) fn image(&self) -> Option<(i64, Vec<u8>)> {
+        (0..IMAGES).find_map(|_| {
+            self.write().tidy();
+            let index = self.read();
+            index.image().map(|image| (index.sequence(), image))
+        })
+    }
+
+    /// Takes the contents of an image; returns the reason why it cannot, or `None`.
+    pub(crate) fn fill(&self, image: &[u8]) -> Option<&'static str> {
+        let filled = match Index::from_image(image, &self.embedder, self.dimension) {
+            Ok(Some(filled)) => filled,
+            Ok(None) => return Some("it is for another embedder"),
+            Err(_) => return Some("it is damaged"),
+        };
+        let mut index = self.write();
+        if index.sequence() > 0 {
+            return Some("the index is not empty");
+        }
+        *index = filled;
+        None
+    }
+
     /// A panic while writing leaves nothing half done that a reader could trip over.
     fn read(&self) -> RwLockReadGuard<'_, Index> {
         self.index.read().unwrap_or_else(PoisonError::into_inner)

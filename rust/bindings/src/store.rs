@@ -31,13 +31,21 @@ pub(crate) struct PyStore {
     name: String,
 }
 
+impl PyStore {
+    /// Returns the store for what is kept in it beside its rows.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+}
+
 #[pymethods]
 impl PyStore {
     #[new]
     #[pyo3(signature = (path, *, durability = "durable", cache_path = Some(PathBuf::from("auto")),
-        cache_entries = 1_000, cache_bytes = 64 << 20, cache_ttl_s = 3_600.0, readers = 3, busy_timeout_ms = 5_000),
+        cache_entries = 1_000, cache_bytes = 64 << 20, cache_ttl_s = 3_600.0, readers = 3, busy_timeout_ms = 5_000,
+        has_snapshot = true),
         text_signature = "(path, *, durability='durable', cache_path='auto', cache_entries=1000, \
-            cache_bytes=67108864, cache_ttl_s=3600.0, readers=3, busy_timeout_ms=5000)")]
+            cache_bytes=67108864, cache_ttl_s=3600.0, readers=3, busy_timeout_ms=5000, has_snapshot=True)")]
     #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
@@ -49,6 +57,7 @@ impl PyStore {
         cache_ttl_s: f64,
         readers: usize,
         busy_timeout_ms: u64,
+        has_snapshot: bool,
     ) -> PyResult<Self> {
         let ttl = Duration::try_from_secs_f64(cache_ttl_s)
             .map_err(|error| invalid("cache_ttl_s", &error.to_string(), cache_ttl_s))?;
@@ -59,6 +68,7 @@ impl PyStore {
             busy_timeout: Duration::from_millis(busy_timeout_ms),
             cache: LruLimits { entries: cache_entries, bytes: cache_bytes, ttl, ..LruLimits::default() },
             cache_file: cache_file(cache_path),
+            has_snapshot,
         };
         let store = py.detach(|| Store::open(&options)).map_err(storage_failure)?;
         let name = store.name().map_err(storage_failure)?;
@@ -182,6 +192,13 @@ impl PyStore {
     /// Copies the store to `path`, as of one moment, while it is in use.
     fn backup(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
         py.detach(|| self.store.back_up(&path)).map_err(storage_failure)
+    }
+
+    /// Returns the number of the newest change in the snapshot beside the store, its bytes, the number up to which this
+    /// process read it, and the reason why there is none.
+    fn snapshot(&self, py: Python<'_>) -> PyResult<(Option<i64>, u64, Option<i64>, Option<String>)> {
+        let state = py.detach(|| self.store.snapshot()).map_err(storage_failure)?;
+        Ok((state.sequence, state.bytes, state.used, state.problem))
     }
 
     /// Returns the backups that migrations left beside the file.

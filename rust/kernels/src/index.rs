@@ -14,6 +14,7 @@ mod attempts;
 mod choices;
 mod counted;
 mod entry;
+mod index_image;
 mod lexical;
 mod merges;
 mod namespace_index;
@@ -43,6 +44,10 @@ pub use supporting::SupportedPattern;
 use supporting::{SupportingPatterns, best_used};
 use symbols::FINISH;
 pub use usage::{SideRecordEntry, SideRecordRow, Usage};
+
+/// The version of the image and of everything that it was worked out by. Raise it whenever the same episodes would give
+/// other bytes: an image of another version is not read.
+pub const IMAGE_VERSION: u32 = 1;
 
 /// A change of one episode in the store.
 #[derive(Clone, Copy, Debug)]

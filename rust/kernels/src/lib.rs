@@ -9,6 +9,7 @@ pub mod error_class;
 pub mod evidence;
 pub mod extract;
 pub mod facts;
+pub mod image;
 pub mod index;
 pub mod linear;
 pub mod lru;

@@ -27,6 +27,13 @@ impl Complexity {
             .find(|each| each.name() == name)
     }
 
+    /// The complexity of this number; `None` means that there is no such complexity.
+    pub fn from_number(number: u8) -> Option<Self> {
+        [Self::Simple, Self::Moderate, Self::Complex, Self::Unknown]
+            .into_iter()
+            .find(|each| *each as u8 == number)
+    }
+
     pub fn name(self) -> &'static str {
         Self::NAMES[self as usize]
     }

@@ -83,6 +83,21 @@ impl Durable {
         reads::is_logged(&mut *self.local().readers.lease()?, position)
     }
 
+    /// Returns the schema of the file.
+    pub(crate) fn schema(&self) -> i64 {
+        schema::NEWEST
+    }
+
+    /// Returns a hash that stands for the changes up to `sequence`; `None` if the store has no such change.
+    pub(crate) fn history(&self, sequence: i64) -> Result<Option<u64>> {
+        self.local().readers.lease()?.snapshot(|inner| reads::history(inner, sequence))
+    }
+
+    /// Returns true if changes after the one numbered `since` were pruned.
+    pub(crate) fn is_pruned(&self, since: i64) -> Result<bool> {
+        Ok(since < reads::horizon(&mut *self.local().readers.lease()?)?)
+    }
+
     /// Returns the ids that were removed after the change numbered `since`, and the newest position. `None` means
     /// that removals since then were pruned.
     pub(crate) fn removals(&self, since: i64) -> Result<(Option<Vec<Id>>, LogPosition)> {

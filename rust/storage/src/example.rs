@@ -83,6 +83,7 @@ pub(crate) fn options(folder: &Path) -> Options {
         busy_timeout: Duration::from_secs(5),
         cache: LruLimits::default(),
         cache_file: CacheFile::NextToDatabase,
+        has_snapshot: true,
     }
 }
 

@@ -13,6 +13,18 @@ pub(crate) fn create_private(path: &Path) -> Result<File> {
     options.open(path)
 }
 
+/// Lets nobody use a private file who may not use `model`.
+pub(crate) fn narrow_to(file: &File, model: &Path) -> Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(model)?.permissions().mode() & 0o600;
+        file.set_permissions(PermissionsExt::from_mode(mode))?;
+    }
+    let _ = (file, model);
+    Ok(())
+}
+
 /// Takes an existing file's permissions away from everybody but its owner.
 pub(crate) fn make_private(path: &Path) -> Result<()> {
     #[cfg(unix)]

@@ -15,6 +15,8 @@ mod record;
 pub mod rows;
 mod scan;
 mod side_record;
+mod snapshot;
+mod snapshots;
 mod tiered;
 
 use std::path::{Path, PathBuf};
@@ -36,6 +38,8 @@ pub use crate::pattern::without_detail;
 pub use crate::record::RecordKind;
 pub use crate::scan::{Filters, ScanPage};
 pub use crate::side_record::SideRecord;
+pub use crate::snapshot::{Section, SectionVersion};
+pub use crate::snapshots::SnapshotState;
 pub use crate::tiered::Commit;
 
 /// A store of experience. A commit is all or nothing, durable when it is acknowledged, and harmless when repeated.
@@ -144,6 +148,32 @@ impl Store {
     /// Copies the store to `target`, as of one moment, while it is in use. Refuses an existing file.
     pub fn back_up(&self, target: &Path) -> Result<()> {
         self.opened()?.back_up(target)
+    }
+
+    /// Returns the section of this name and version from the snapshot beside the store; `None` on any doubt about it.
+    ///
+    /// [`Store::snapshot`] tells the doubt. A snapshot from before a removal is deleted once it was read.
+    pub fn read_snapshot(&self, name: &str, version: SectionVersion) -> Result<Option<Section>> {
+        Ok(self.opened()?.read_snapshot(name, version))
+    }
+
+    /// Replaces the snapshot beside the store; sections of other names stay unless an episode was removed since.
+    /// Returns true if it was written, and nothing was removed from the store meanwhile.
+    ///
+    /// [`Store::snapshot`] tells why it was not.
+    pub fn write_snapshot(&self, sections: Vec<Section>) -> Result<bool> {
+        Ok(self.opened()?.write_snapshot(sections))
+    }
+
+    /// Notes why a section of the snapshot could not be used after all: it counts as absent until it is replaced.
+    pub fn doubt_snapshot(&self, reason: &str) -> Result<()> {
+        self.opened()?.doubt_snapshot(reason);
+        Ok(())
+    }
+
+    /// Returns the state of the snapshot beside the store. Reads its header, not its sections.
+    pub fn snapshot(&self) -> Result<SnapshotState> {
+        Ok(self.opened()?.snapshot())
     }
 
     /// Returns the backups that migrations left beside the file.

@@ -19,6 +19,8 @@ pub struct Options {
     /// The limits of the values that stay in memory after a read.
     pub cache: LruLimits,
     pub cache_file: CacheFile,
+    /// True if a snapshot of what is worked out of the log lies beside the database. The file is disposable.
+    pub has_snapshot: bool,
 }
 
 /// The place of the cache that outlives the process. The file is disposable.

@@ -16,6 +16,8 @@ use crate::options::{CacheFile, Options, StatValue};
 use crate::pattern::pattern_key;
 use crate::record::RecordKind;
 use crate::scan::ScanPage;
+use crate::snapshot::{Section, SectionVersion};
+use crate::snapshots::{SnapshotState, Snapshots};
 
 /// A cached value younger than this is served without asking for removals by other processes.
 const FRESH_FOR: Duration = Duration::from_millis(10);
@@ -31,6 +33,7 @@ pub(crate) type SharedValue = Arc<[u8]>;
 pub(crate) struct Tiered {
     durable: Durable,
     cache: Mutex<ComparedCache>,
+    snapshots: Snapshots,
     /// Reads and writes fail independently of each other.
     reads: BreakerGuard,
     writes: BreakerGuard,
@@ -52,7 +55,8 @@ impl Tiered {
         };
         let cache = Cache::new(options.cache, path, is_ours_by_name, durable.position()?);
         let cache = Mutex::new(ComparedCache { cache, at: None });
-        Ok(Self { durable, cache, reads: BreakerGuard::new(), writes: BreakerGuard::new() })
+        let snapshots = Snapshots::new(durable.path(), options.has_snapshot);
+        Ok(Self { durable, cache, snapshots, reads: BreakerGuard::new(), writes: BreakerGuard::new() })
     }
 
     /// Returns the place that a receipt names.
@@ -202,6 +206,9 @@ impl Tiered {
 
     pub(crate) fn remove_damaged(&self) -> Result<Vec<DamagedRow>> {
         let rows = self.writes.call(|| self.durable.remove_damaged())?;
+        if !rows.is_empty() {
+            self.snapshots.remove();
+        }
         self.compare(Instant::now())?;
         Ok(rows)
     }
@@ -212,6 +219,22 @@ impl Tiered {
 
     pub(crate) fn back_up(&self, target: &Path) -> Result<()> {
         self.durable.back_up(target)
+    }
+
+    pub(crate) fn read_snapshot(&self, name: &str, version: SectionVersion) -> Option<Section> {
+        self.snapshots.read(&self.durable, name, version)
+    }
+
+    pub(crate) fn write_snapshot(&self, sections: Vec<Section>) -> bool {
+        self.snapshots.write(&self.durable, sections)
+    }
+
+    pub(crate) fn doubt_snapshot(&self, reason: &str) {
+        self.snapshots.doubt(reason);
+    }
+
+    pub(crate) fn snapshot(&self) -> SnapshotState {
+        self.snapshots.state(&self.durable)
     }
 
     pub(crate) fn schema_backups(&self) -> Vec<PathBuf> {
@@ -272,8 +295,9 @@ impl Tiered {
         compared.at = None;
     }
 
-    /// Deletes the backups of migrations: they hold the content of an episode that was removed.
-    fn remove_schema_backups(&self) {
+    /// Deletes the backups of migrations and the snapshot: they hold the content of an episode that was removed.
+    fn remove_copies(&self) {
+        self.snapshots.remove();
         for backup in self.schema_backups() {
             let _ = std::fs::remove_file(backup);
         }
@@ -286,6 +310,7 @@ impl Tiered {
         if has_stopped {
             // The file must not outlive values that other processes removed.
             let _ = self.compare(Instant::now());
+            self.snapshots.remove_outlived(&self.durable);
             self.lock().cache.close();
         }
         has_stopped
@@ -334,7 +359,7 @@ impl Commit {
         if has_changed && !self.touched.is_empty() {
             self.tiered.forget(&self.touched);
             if self.removes {
-                self.tiered.remove_schema_backups();
+                self.tiered.remove_copies();
             }
         }
         Some(outcome)

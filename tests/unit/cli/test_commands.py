@@ -276,6 +276,23 @@ def test_doctor_finds_nothing_wrong_with_a_sound_memory(filled: Tacit) -> None:
     }
 
 
+def test_doctor_says_up_to_which_change_the_snapshot_is_used_or_why_not(
+    filled: Tacit, database: Path
+) -> None:
+    def found() -> str:
+        (check,) = (each for each in filled("doctor", "--json").data["checks"] if each["name"] == "snapshot")
+        assert check["ok"]
+        detail: str = check["detail"]
+        return detail
+
+    filled("maintain")
+    file = Path(f"{database}.index")
+    number = filled("stats", "--json").data["snapshot"]["used"]
+    assert found() == f"used up to change {number} of {number}, {file.stat().st_size:,} bytes"
+    file.write_bytes(file.read_bytes()[:-1])
+    assert found() == f"none is used: it is damaged; a process reads all {number} changes"
+
+
 @pytest.mark.parametrize(
     ("damage", "found"),
     [

@@ -2,6 +2,7 @@
 
 mod cells;
 mod groups;
+mod ledger_image;
 
 use std::time::Duration;
 

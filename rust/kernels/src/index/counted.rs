@@ -3,6 +3,8 @@
 use super::namespace_index::NamespaceIndex;
 use super::usage::{Content, Credited, SideRecordEntry, Used};
 use crate::facts::Id;
+use crate::image::{Image, ImageReader, check, write_column};
+use crate::msgpack::Result;
 use rustc_hash::FxHashMap;
 
 /// The counted part of each receipt and each credit, so that it can be taken back.
@@ -56,6 +58,59 @@ impl Counted {
             + self.receipts.capacity() * (size_of::<(Id, Shown)>() + 1)
             + self.credits.capacity() * (size_of::<(Id, (u32, Box<[Credited]>))>() + 1)
     }
+}
+
+impl Counted {
+    /// Fails unless every receipt and credit names memories of a namespace that is there.
+    pub(super) fn check(&self, spaces: &[NamespaceIndex]) -> Result<()> {
+        let is_known = |place: u32, number: u32| {
+            spaces.get(place as usize).is_some_and(|space| (number as usize) < space.usages.len())
+        };
+        let mut shown =
+            self.receipts.values().flat_map(|each| each.items.iter().map(|number| (each.place, *number)));
+        let mut credited =
+            self.credits.values().flat_map(|(place, uses)| uses.iter().map(|each| (*place, each.number())));
+        let all_known = shown.all(|(place, number)| is_known(place, number))
+            && credited.all(|(place, number)| is_known(place, number));
+        check(all_known, "a receipt of an unknown memory")
+    }
+}
+
+impl Image for Counted {
+    fn write(&self, out: &mut Vec<u8>) {
+        (self.receipts.len() as u64).write(out);
+        for (id, shown) in by_id(&self.receipts) {
+            id.write(out);
+            shown.place.write(out);
+            write_column(&shown.items, out);
+        }
+        (self.credits.len() as u64).write(out);
+        for (id, (place, uses)) in by_id(&self.credits) {
+            id.write(out);
+            place.write(out);
+            write_column(uses, out);
+        }
+    }
+
+    fn read(input: &mut ImageReader<'_>) -> Result<Self> {
+        let mut counted = Self::default();
+        for _ in 0..input.count(28)? {
+            let id = Id::read(input)?;
+            let shown = Shown { place: u32::read(input)?, items: Vec::read(input)?.into() };
+            counted.receipts.insert(id, shown);
+        }
+        for _ in 0..input.count(28)? {
+            let id = Id::read(input)?;
+            counted.credits.insert(id, (u32::read(input)?, Vec::read(input)?.into()));
+        }
+        Ok(counted)
+    }
+}
+
+fn by_id<T>(map: &FxHashMap<Id, T>) -> Vec<(&Id, &T)> {
+    let mut rows: Vec<(&Id, &T)> = map.iter().collect();
+    rows.sort_unstable_by_key(|(id, _)| **id);
+    rows
 }
 
 #[cfg(test)]

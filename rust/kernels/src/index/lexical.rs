@@ -1,5 +1,7 @@
 //! The texts of one field of all documents, and the postings of their words that propose candidates.
 
+use crate::image::{Fixed, Image, ImageReader, check, read_map};
+use crate::msgpack::{Malformed, Result};
 use crate::text_likeness::{FeatureCounts, FeatureTable, QueryFeatures, TextScorer};
 use rustc_hash::FxHashMap;
 
@@ -33,6 +35,11 @@ impl Field {
         self.counts.shrink();
     }
 
+    /// The number of documents.
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
     pub(super) fn buckets(&self, document: u32) -> &[u16] {
         &self.buckets[span(&self.ends, document)]
     }
@@ -53,6 +60,19 @@ impl Field {
         table: &'a mut FeatureTable,
     ) -> FieldScorer<'a> {
         FieldScorer { field: self, scorer: self.counts.scorer(query, table) }
+    }
+}
+
+impl Image for Field {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.buckets.write(out);
+        self.ends.write(out);
+        self.counts.write(out);
+    }
+
+    fn read(input: &mut ImageReader<'_>) -> Result<Self> {
+        let (buckets, ends) = read_spans(input)?;
+        Ok(Self { buckets, ends, counts: FeatureCounts::read(input)? })
     }
 }
 
@@ -169,10 +189,72 @@ impl Postings {
         self.places.len()
     }
 
+    /// Returns true if every posting names one of so many documents.
+    pub(super) fn are_below(&self, documents: usize) -> bool {
+        let is_below = |document: u32| (document as usize) < documents;
+        let single = self.places.values().filter(|place| *place & IS_LIST == 0);
+        single.copied().all(is_below) && self.lists.iter().all(|list| is_below(list.last))
+    }
+
     pub(super) fn bytes(&self) -> usize {
         let lists: usize = self.lists.iter().map(|list| size_of::<List>() + list.gaps.capacity()).sum();
         self.places.capacity() * 9 + lists
     }
+}
+
+impl Image for Postings {
+    fn write(&self, out: &mut Vec<u8>) {
+        // Lists are numbered in the order of their words, whatever their order here.
+        let mut places: Vec<(u32, u32)> = self.places.iter().map(|(word, place)| (*word, *place)).collect();
+        places.sort_unstable();
+        let mut lists: Vec<&List> = Vec::with_capacity(self.lists.len());
+        for (_, place) in places.iter_mut().filter(|(_, place)| *place & IS_LIST != 0) {
+            let number = std::mem::replace(place, lists.len() as u32 | IS_LIST) ^ IS_LIST;
+            lists.push(&self.lists[number as usize]);
+        }
+        places.write(out);
+        lists.iter().map(|list| list.count).collect::<Vec<_>>().write(out);
+        lists.iter().map(|list| list.last).collect::<Vec<_>>().write(out);
+        let (mut gaps, mut ends) = (Vec::new(), Vec::with_capacity(lists.len()));
+        for list in lists {
+            gaps.extend_from_slice(&list.gaps);
+            ends.push(gaps.len() as u64);
+        }
+        gaps.write(out);
+        ends.write(out);
+    }
+
+    fn read(input: &mut ImageReader<'_>) -> Result<Self> {
+        let places: FxHashMap<u32, u32> = read_map(input)?;
+        let (counts, lasts): (Vec<u32>, Vec<u32>) = (Vec::read(input)?, Vec::read(input)?);
+        let (gaps, ends): (Vec<u8>, Vec<u64>) = (Vec::read(input)?, Vec::read(input)?);
+        let lengths = [counts.len(), lasts.len(), ends.len()];
+        check(lengths.iter().all(|length| *length == counts.len()), "postings of unequal length")?;
+        let is_known = |place: &u32| *place & IS_LIST == 0 || ((*place ^ IS_LIST) as usize) < counts.len();
+        check(places.values().all(is_known), "a word without its postings")?;
+        let mut start = 0;
+        let list = |(at, end): (usize, &u64)| {
+            let gaps = gaps.get(start..*end as usize).ok_or(Malformed("postings end early"))?.to_vec();
+            start = *end as usize;
+            check_varints(&gaps)?;
+            Ok(List { count: counts[at], last: lasts[at], gaps })
+        };
+        let lists = ends.iter().enumerate().map(list).collect::<Result<Vec<List>>>()?;
+        Ok(Self { places, lists })
+    }
+}
+
+/// Fails unless bytes of variable length end with their last number.
+pub(super) fn check_varints(bytes: &[u8]) -> Result<()> {
+    check(bytes.last().is_none_or(|last| *last < 0x80), "a number ends early")
+}
+
+/// Reads elements and the ends of their spans, one a document.
+pub(super) fn read_spans<T: Fixed>(input: &mut ImageReader<'_>) -> Result<(Vec<T>, Vec<u32>)> {
+    let (elements, ends): (Vec<T>, Vec<u32>) = (Vec::read(input)?, Vec::read(input)?);
+    let is_whole = ends.last().map_or(0, |last| *last as usize) == elements.len();
+    check(is_whole && ends.is_sorted(), "spans without their elements")?;
+    Ok((elements, ends))
 }
 
 /// What of a word's hash postings keep: two words in four thousand million share it.

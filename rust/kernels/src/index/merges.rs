@@ -1,6 +1,8 @@
 //! Patterns that were merged into others: an episode's facts about them count for the survivor.
 
 use crate::facts::{Fact, Id};
+use crate::image::{Image, ImageReader, read_map, write_map};
+use crate::msgpack::Result;
 use rustc_hash::FxHashMap;
 
 /// The survivor of each merged pattern in one namespace. A survivor was not merged itself.
@@ -66,6 +68,16 @@ impl Merges {
             }
         }
         counted
+    }
+}
+
+impl Image for Merges {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_map(&self.survivors, out);
+    }
+
+    fn read(input: &mut ImageReader<'_>) -> Result<Self> {
+        Ok(Self { survivors: read_map(input)? })
     }
 }
 

@@ -1,5 +1,7 @@
 //! One namespace of the index: nothing in it is seen from another.
 
+mod namespace_image;
+
 use super::attempted::{Attempted, Circumstances};
 use super::entry::{Entry, error_symbol};
 use super::merges::Merges;

@@ -1,7 +1,9 @@
 //! The columns that search reads of every episode: texts, words, pairs of tools, vectors and tags.
 
 use super::entry::Entry;
-use super::lexical::{Field, Postings, retain_spans, span};
+use super::lexical::{Field, Postings, read_spans, retain_spans, span};
+use crate::image::{Image, ImageReader, check};
+use crate::msgpack::Result;
 use crate::simd::fetch;
 use crate::similarity::cosine::{Quantised, SignBits};
 
@@ -82,10 +84,43 @@ impl Searchable {
         fetch(self.steps.buckets(number));
     }
 
+    /// The number of episodes.
+    pub(super) fn len(&self) -> usize {
+        self.tag_ends.len()
+    }
+
     pub(super) fn bytes(&self) -> usize {
         let sign_bytes = self.signs.len() * self.codes.width().div_ceil(64) * 8;
         let columns = [&self.task, &self.steps].map(Field::bytes).iter().sum::<usize>();
         let postings = [&self.words, &self.pairs].map(Postings::bytes).iter().sum::<usize>();
         sign_bytes + self.codes.bytes() + columns + postings + self.tags.len() * 8
+    }
+}
+
+impl Image for Searchable {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.task.write(out);
+        self.steps.write(out);
+        self.words.write(out);
+        self.pairs.write(out);
+        self.signs.write(out);
+        self.codes.write(out);
+        self.tags.write(out);
+        self.tag_ends.write(out);
+    }
+
+    fn read(input: &mut ImageReader<'_>) -> Result<Self> {
+        let (task, steps) = (Field::read(input)?, Field::read(input)?);
+        let (words, pairs) = (Postings::read(input)?, Postings::read(input)?);
+        let (signs, codes) = (SignBits::read(input)?, Quantised::read(input)?);
+        let (tags, tag_ends) = read_spans(input)?;
+        let episodes = [task.len(), steps.len(), signs.len(), codes.len()];
+        check(episodes.iter().all(|each| *each == tag_ends.len()), "columns of unequal length")?;
+        check(signs.width() == codes.width(), "vectors of two dimensions")?;
+        check(
+            [&words, &pairs].iter().all(|postings| postings.are_below(tag_ends.len())),
+            "a word of no episode",
+        )?;
+        Ok(Self { task, steps, words, pairs, signs, codes, tags, tag_ends })
     }
 }

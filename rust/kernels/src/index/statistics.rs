@@ -1,5 +1,8 @@
 //! Statistics of one domain's episodes: exact medians and ranks that cost little to keep.
 
+use crate::image::{Image, ImageReader, check};
+use crate::msgpack::Result;
+
 /// Numbers in ascending order: inserting, removing and ranking take about the square root of their number.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Sorted {
@@ -95,6 +98,18 @@ impl Sorted {
     }
 }
 
+impl Image for Sorted {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.blocks.concat().write(out);
+    }
+
+    fn read(input: &mut ImageReader<'_>) -> Result<Self> {
+        let all: Vec<f64> = Vec::read(input)?;
+        check(all.is_sorted(), "numbers out of order")?;
+        Ok(Self { blocks: all.chunks(FULL_BLOCK / 2).map(<[f64]>::to_vec).collect(), len: all.len() })
+    }
+}
+
 /// The measures of one episode for its domain's statistics.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Measures {
@@ -131,6 +146,23 @@ pub(super) struct Statistics {
     seconds: Sorted,
     steps: Sorted,
     error_rates: Sorted,
+}
+
+impl Image for Statistics {
+    fn write(&self, out: &mut Vec<u8>) {
+        (self.episodes as u64).write(out);
+        [&self.totals, &self.seconds, &self.steps, &self.error_rates].iter().for_each(|each| each.write(out));
+    }
+
+    fn read(input: &mut ImageReader<'_>) -> Result<Self> {
+        Ok(Self {
+            episodes: u64::read(input)? as usize,
+            totals: Sorted::read(input)?,
+            seconds: Sorted::read(input)?,
+            steps: Sorted::read(input)?,
+            error_rates: Sorted::read(input)?,
+        })
+    }
 }
 
 /// From how many episodes on a reward's score is its rank.

@@ -1,6 +1,8 @@
 //! Sequences of tools: the similarity of two beginnings, and the next tool.
 
-use super::lexical::{read_varint, span, write_varint};
+use super::lexical::{check_varints, read_spans, read_varint, span, write_varint};
+use crate::image::{Image, ImageReader};
+use crate::msgpack::Result;
 use rustc_hash::FxHashMap;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -27,8 +29,26 @@ impl Runs {
         super::lexical::retain_spans(&mut self.bytes, &mut self.ends, keep);
     }
 
+    /// The number of documents.
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.bytes.len() + self.ends.len() * 4
+    }
+}
+
+impl Image for Runs {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.bytes.write(out);
+        self.ends.write(out);
+    }
+
+    fn read(input: &mut ImageReader<'_>) -> Result<Self> {
+        let (bytes, ends) = read_spans(input)?;
+        (0..ends.len() as u32).try_for_each(|document| check_varints(&bytes[span(&ends, document)]))?;
+        Ok(Self { bytes, ends })
     }
 }
 

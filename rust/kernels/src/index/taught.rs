@@ -1,9 +1,11 @@
 //! Facts of every episode, a few bytes each, and the mean of each pattern.
 
-use super::lexical::{read_varint, retain_spans, span, write_varint};
+use super::lexical::{read_spans, read_varint, retain_spans, span, write_varint};
 use super::merges::Merges;
 use crate::evidence::Ledger;
 use crate::facts::{Fact, Id};
+use crate::image::{Image, ImageReader, check};
+use crate::msgpack::Result;
 use rustc_hash::FxHashMap;
 
 /// The facts of every document of one namespace.
@@ -136,12 +138,42 @@ impl Taught {
         self.symbols[number as usize]
     }
 
+    /// The number of documents.
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The largest of the ledger's symbols that has a number here.
+    pub(super) fn largest_symbol(&self) -> Option<u32> {
+        self.symbols.iter().max().copied()
+    }
+
     pub(super) fn retain(&mut self, keep: &[bool]) {
         retain_spans(&mut self.bytes, &mut self.ends, keep);
     }
 
     pub(super) fn bytes(&self) -> usize {
         self.bytes.len() + self.ends.len() * 4 + self.symbols.len() * 8 + self.numbers.capacity() * 9
+    }
+}
+
+impl Image for Taught {
+    fn write(&self, out: &mut Vec<u8>) {
+        self.symbols.write(out);
+        self.means.write(out);
+        self.bytes.write(out);
+        self.ends.write(out);
+    }
+
+    fn read(input: &mut ImageReader<'_>) -> Result<Self> {
+        let (symbols, means): (Vec<u32>, Vec<f32>) = (Vec::read(input)?, Vec::read(input)?);
+        let (bytes, ends) = read_spans(input)?;
+        let numbers: FxHashMap<u32, u32> = symbols.iter().copied().zip(0..).collect();
+        check(
+            numbers.len() == symbols.len() && means.len() == symbols.len(),
+            "patterns without their means",
+        )?;
+        Ok(Self { numbers, symbols, means, bytes, ends })
     }
 }
 

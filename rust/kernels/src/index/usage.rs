@@ -2,6 +2,7 @@
 
 use crate::evidence::Interval;
 use crate::facts::Id;
+use crate::image::{Fixed, Image, ImageReader, check};
 use crate::msgpack::{Malformed, Reader, Result};
 use rustc_hash::FxHashMap;
 
@@ -76,6 +77,14 @@ pub(super) struct Used {
     memory: Id,
     weight: f64,
     helped: f64,
+}
+
+#[cfg(test)]
+impl Content {
+    /// A memory that was used, for tests.
+    pub(super) fn used(memory: Id, weight: f64, helped: f64) -> Used {
+        Used { memory, weight, helped }
+    }
 }
 
 impl SideRecordEntry {
@@ -183,6 +192,11 @@ impl Usages {
         self.applied -= credited.len();
     }
 
+    /// The number of memories that were shown or credited.
+    pub(super) fn len(&self) -> usize {
+        self.all.len()
+    }
+
     fn number(&mut self, memory: &Id) -> u32 {
         let next = self.all.len() as u32;
         let number = *self.numbers.entry(*memory).or_insert(next);
@@ -197,6 +211,37 @@ impl Usages {
     }
 }
 
+impl Image for Usages {
+    fn write(&self, out: &mut Vec<u8>) {
+        let mut memories = vec![Id::default(); self.all.len()];
+        self.numbers.iter().for_each(|(memory, number)| memories[*number as usize] = *memory);
+        memories.write(out);
+        let counts =
+            |usage: &Usage| ([usage.retrieved, usage.applied, usage.helped], [usage.trials, usage.successes]);
+        self.all.iter().map(counts).collect::<Vec<_>>().write(out);
+        (self.applied as u64).write(out);
+    }
+
+    fn read(input: &mut ImageReader<'_>) -> Result<Self> {
+        let memories: Vec<Id> = Vec::read(input)?;
+        let counts: Vec<([u32; 3], [u64; 2])> = Vec::read(input)?;
+        let numbers: FxHashMap<Id, u32> = memories.iter().copied().zip(0..).collect();
+        check(
+            numbers.len() == counts.len() && memories.len() == counts.len(),
+            "memories without their usage",
+        )?;
+        let usage = |([retrieved, applied, helped], [trials, successes]): ([u32; 3], [u64; 2])| Usage {
+            retrieved,
+            applied,
+            helped,
+            trials,
+            successes,
+        };
+        let all = counts.into_iter().map(usage).collect();
+        Ok(Self { numbers, all, applied: u64::read(input)? as usize })
+    }
+}
+
 /// One use, as it was counted.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Credited {
@@ -205,7 +250,25 @@ pub(super) struct Credited {
     successes: u32,
 }
 
+impl Fixed for Credited {
+    const BYTES: usize = 12;
+
+    fn store(self, place: &mut [u8]) {
+        [self.number, self.trials, self.successes].store(place);
+    }
+
+    fn load(bytes: &[u8]) -> Self {
+        let [number, trials, successes] = Fixed::load(bytes);
+        Self { number, trials, successes }
+    }
+}
+
 impl Credited {
+    /// The number of the memory among those of its namespace.
+    pub(super) fn number(&self) -> u32 {
+        self.number
+    }
+
     fn new(used: &Used, number: u32) -> Self {
         let trials = (used.weight * ONE).round();
         Self { number, trials: trials as u32, successes: (used.helped * trials).round() as u32 }

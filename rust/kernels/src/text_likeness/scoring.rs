@@ -1,6 +1,8 @@
 //! Scores of texts for a query, from the number of texts that have each feature.
 
 use super::features::QueryFeatures;
+use crate::image::{Image, ImageReader, read_map, write_map};
+use crate::msgpack::Result;
 use rustc_hash::FxHashMap;
 
 /// The number of buckets that features fall into.
@@ -15,6 +17,18 @@ pub struct FeatureCounts {
     texts_with: FxHashMap<u16, u32>,
     texts: u32,
     features: u64,
+}
+
+impl Image for FeatureCounts {
+    fn write(&self, out: &mut Vec<u8>) {
+        write_map(&self.texts_with, out);
+        self.texts.write(out);
+        self.features.write(out);
+    }
+
+    fn read(input: &mut ImageReader<'_>) -> Result<Self> {
+        Ok(Self { texts_with: read_map(input)?, texts: u32::read(input)?, features: u64::read(input)? })
+    }
 }
 
 impl FeatureCounts {

@@ -2,6 +2,7 @@
 
 use libsql::Value;
 use tacit_kernels::facts::Id;
+use xxhash_rust::xxh3::Xxh3;
 
 use crate::change::{Change, Changes, LogPosition, Op};
 use crate::durable::quarantine::Quarantine;
@@ -16,6 +17,10 @@ use crate::side_record::SideRecord;
 const POSITION: &str = "SELECT sequence, id FROM change ORDER BY sequence DESC LIMIT 1";
 const NEWEST: &str = "SELECT coalesce(max(sequence), 0) FROM change";
 const HORIZON: &str = "SELECT horizon FROM meta";
+const LATEST_CHANGES: &str =
+    "SELECT sequence, op, id FROM change WHERE sequence <= ? ORDER BY sequence DESC LIMIT ?";
+const LATEST_PUTS: &str =
+    "SELECT sequence, op, id FROM change WHERE sequence <= ? AND op = 0 ORDER BY sequence DESC LIMIT ?";
 const IS_LOGGED: &str = "SELECT count(*) FROM change WHERE sequence = ? AND id = ?";
 const REMOVALS: &str = "SELECT id FROM change WHERE sequence > ? AND sequence <= ? AND op IN (1, 3)";
 const EPISODE: &str = "SELECT id, record FROM episode WHERE id = ?";
@@ -54,6 +59,29 @@ pub(crate) fn position(connection: &mut Connection) -> Result<LogPosition> {
 pub(crate) fn is_logged(connection: &mut Connection, position: LogPosition) -> Result<bool> {
     let logged = vec![position.sequence.into(), blob(&position.id)];
     Ok(position == LogPosition::default() || connection.number(IS_LOGGED, logged)? == 1)
+}
+
+/// The newest entries of the log that stand for its history.
+const HISTORY: usize = 64;
+
+/// Returns a hash that stands for the changes up to `sequence`; `None` if the store has no such change.
+///
+/// Stores that were copies of each other and went different ways since have different hashes: among the newest entries
+/// is one of an episode that only one of them has, because ids are never used twice.
+pub(crate) fn history(connection: &mut Connection, sequence: i64) -> Result<Option<u64>> {
+    if sequence > newest(connection)? {
+        return Ok(None);
+    }
+    let mut hasher = Xxh3::new();
+    for sql in [LATEST_CHANGES, LATEST_PUTS] {
+        let entry = |row: &Row| Ok((row.integer(0)?, row.integer(1)?, row.id(2)?));
+        for (number, op, id) in connection.rows(sql, vec![sequence.into(), count_value(HISTORY)], entry)? {
+            hasher.update(&number.to_le_bytes());
+            hasher.update(&op.to_le_bytes());
+            hasher.update(&id);
+        }
+    }
+    Ok(Some(hasher.digest()))
 }
 
 /// Returns the ids that were removed after the change numbered `since`, and the newest position. `None` means that

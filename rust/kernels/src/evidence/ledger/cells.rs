@@ -1,6 +1,9 @@
 //! The sums of one pattern: a cell for each stratum that has evidence.
 
 use crate::facts::Fact;
+use crate::image::{Fixed, Image, ImageReader, check};
+use crate::msgpack::{self, Malformed};
+use rustc_hash::FxHashMap;
 
 /// The share to the nearest 2⁻²⁴: sums of these are exact whatever their order, up to 500 million of them.
 pub(in crate::evidence) fn exact(share: f64) -> f64 {
@@ -69,6 +72,33 @@ impl Share {
     fn of_cell(cell: &Cell) -> Option<Self> {
         let Cell { compared, episodes, outcomes, .. } = *cell;
         (episodes > 0).then_some(Self { compared, episodes, outcomes })
+    }
+}
+
+impl Fixed for Cell {
+    const BYTES: usize = 40;
+
+    fn store(self, place: &mut [u8]) {
+        let numbers = [self.stratum, self.compared, self.trials, self.episodes];
+        (numbers, ([self.successes, self.outcomes], self.last_seen)).store(place);
+    }
+
+    fn load(bytes: &[u8]) -> Self {
+        let ([stratum, compared, trials, episodes], ([successes, outcomes], last_seen)) = Fixed::load(bytes);
+        Self { stratum, compared, trials, successes, episodes, outcomes, last_seen }
+    }
+}
+
+impl Fixed for Share {
+    const BYTES: usize = 16;
+
+    fn store(self, place: &mut [u8]) {
+        ([self.compared, self.episodes], self.outcomes).store(place);
+    }
+
+    fn load(bytes: &[u8]) -> Self {
+        let ([compared, episodes], outcomes) = Fixed::load(bytes);
+        Self { compared, episodes, outcomes }
     }
 }
 
@@ -184,7 +214,76 @@ impl PatternSums {
     }
 }
 
+/// The number of shares that stands for a row of one cell.
+const ONE: u32 = u32::MAX;
+
+/// Writes rows by their patterns: columns of symbols, of the numbers of cells and shares, of cells and of shares.
+pub(super) fn write_rows(rows: &FxHashMap<u32, PatternSums>, out: &mut Vec<u8>) {
+    let mut sorted: Vec<(&u32, &PatternSums)> = rows.iter().collect();
+    sorted.sort_unstable_by_key(|(symbol, _)| **symbol);
+    let (mut heads, mut cells, mut shares): (Vec<[u32; 3]>, Vec<Cell>, Vec<Share>) = Default::default();
+    for (symbol, row) in sorted {
+        cells.extend_from_slice(row.cells());
+        match row {
+            PatternSums::One(_) => heads.push([*symbol, 1, ONE]),
+            PatternSums::Many(many) => {
+                shares.extend_from_slice(&many.shares);
+                heads.push([*symbol, many.cells.len() as u32, many.shares.len() as u32]);
+            }
+        }
+    }
+    heads.write(out);
+    cells.write(out);
+    shares.write(out);
+}
+
+/// Reads rows that `write_rows` wrote. Every stratum and every number of a comparison lies below the numbers given.
+pub(super) fn read_rows(
+    input: &mut ImageReader<'_>,
+    strata: usize,
+    compared: usize,
+) -> msgpack::Result<FxHashMap<u32, PatternSums>> {
+    let heads: Vec<[u32; 3]> = Vec::read(input)?;
+    let (cells, shares): (Vec<Cell>, Vec<Share>) = (Vec::read(input)?, Vec::read(input)?);
+    let is_known = |cell: &Cell| (cell.stratum as usize) < strata && (cell.compared as usize) < compared;
+    let is_compared = |share: &Share| (share.compared as usize) < compared;
+    check(cells.iter().all(is_known) && shares.iter().all(is_compared), "a count of no stratum")?;
+    let (mut cells, mut shares) = (cells.as_slice(), shares.as_slice());
+    let mut rows = FxHashMap::with_capacity_and_hasher(heads.len(), rustc_hash::FxBuildHasher);
+    for [symbol, of_cells, of_shares] in heads {
+        let own = split(&mut cells, of_cells)?;
+        let row = match of_shares {
+            ONE => PatternSums::One(*own.first().ok_or(Malformed("a row without a cell"))?),
+            count => PatternSums::Many(Box::new(Many::from_parts(
+                own.to_vec(),
+                split(&mut shares, count)?.to_vec(),
+            ))),
+        };
+        check(!own.is_empty() && rows.insert(symbol, row).is_none(), "a row stands twice")?;
+    }
+    check(cells.is_empty() && shares.is_empty(), "cells of no row")?;
+    Ok(rows)
+}
+
+fn split<'a, T>(rest: &mut &'a [T], count: u32) -> msgpack::Result<&'a [T]> {
+    let (taken, left) = rest.split_at_checked(count as usize).ok_or(Malformed("rows end early"))?;
+    *rest = left;
+    Ok(taken)
+}
+
 impl Many {
+    /// The sums over all cells are exact, whatever the order: see `exact`.
+    fn from_parts(cells: Vec<Cell>, shares: Vec<Share>) -> Self {
+        let mut many = Self { cells, shares, episodes: 0, trials: 0, successes: 0.0, outcomes: 0.0 };
+        for cell in &many.cells {
+            many.episodes += cell.episodes;
+            many.trials += u64::from(cell.trials);
+            many.successes += cell.successes;
+            many.outcomes += cell.outcomes;
+        }
+        many
+    }
+
     fn new(cell: Cell) -> Self {
         Self {
             cells: vec![cell],

@@ -1,5 +1,7 @@
 //! The groups of episodes of one namespace within which success is compared.
 
+use crate::image::{Image, ImageReader, check, write_column};
+use crate::msgpack::Result;
 use rustc_hash::FxHashMap;
 
 /// Comparable episodes of all months: attempts at one task, or the episodes of a domain whose tasks were tried once;
@@ -128,5 +130,71 @@ impl Groups {
             next = month.before;
         }
         totals
+    }
+}
+
+/// No month, in an image.
+const NO_MONTH: u32 = u32::MAX;
+
+/// A month in an image: its stratum, group, month before and episodes; its share of success and its task.
+type MonthRow = ([u32; 4], (f64, u64));
+/// A group in an image: its domain, agent, complexity, latest month, episodes and number anywhere; its share of success
+/// and its task.
+type GroupRow = ([u32; 6], (f64, u64));
+
+impl Groups {
+    /// The number of months.
+    pub(super) fn months(&self) -> usize {
+        self.months.len()
+    }
+
+    /// Fails unless every stratum lies below this number.
+    pub(super) fn check_strata(&self, strata: usize) -> Result<()> {
+        check(self.months.iter().all(|month| (month.stratum as usize) < strata), "a month of no stratum")
+    }
+}
+
+impl Image for Groups {
+    fn write(&self, out: &mut Vec<u8>) {
+        let mut tasks = vec![0; self.months.len()];
+        self.numbers.iter().for_each(|((_, task), number)| tasks[*number as usize] = *task);
+        let month = |(month, task): (&Month, &u64)| -> MonthRow {
+            let Month { stratum, group, before, counts } = *month;
+            ([stratum, group, before.unwrap_or(NO_MONTH), counts.episodes], (counts.outcomes, *task))
+        };
+        write_column(&self.months.iter().zip(&tasks).map(month).collect::<Vec<_>>(), out);
+        let mut groups: Vec<GroupRow> = vec![Default::default(); self.groups.len()];
+        for (Group { domain, agent, complexity, task }, number) in &self.group_numbers {
+            let (latest, counts) = self.groups[*number as usize];
+            let anywhere = self.anywhere[*number as usize];
+            let numbers = [*domain, *agent, u32::from(*complexity), latest, counts.episodes, anywhere];
+            groups[*number as usize] = (numbers, (counts.outcomes, *task));
+        }
+        write_column(&groups, out);
+    }
+
+    fn read(input: &mut ImageReader<'_>) -> Result<Self> {
+        let (months, groups): (Vec<MonthRow>, Vec<GroupRow>) = (Vec::read(input)?, Vec::read(input)?);
+        let mut read = Self::default();
+        for (number, ([stratum, group, before, episodes], (outcomes, task))) in (0..).zip(months) {
+            check(
+                (group as usize) < groups.len() && (before < number || before == NO_MONTH),
+                "a month of no group",
+            )?;
+            let before = (before != NO_MONTH).then_some(before);
+            read.months.push(Month { stratum, group, before, counts: GroupOutcomes { episodes, outcomes } });
+            read.numbers.insert((stratum, task), number);
+        }
+        let (all, months) = (groups.len(), read.months.len());
+        for (number, (numbers, (outcomes, task))) in (0..).zip(groups) {
+            let [domain, agent, complexity, latest, episodes, anywhere] = numbers;
+            let is_known = (anywhere as usize) < all && ((latest as usize) < months || latest == NO_MONTH);
+            check(is_known, "a group without its months")?;
+            read.group_numbers.insert(Group { domain, agent, complexity: complexity as u8, task }, number);
+            read.groups.push((latest, GroupOutcomes { episodes, outcomes }));
+            read.anywhere.push(anywhere);
+        }
+        check(read.numbers.len() == months && read.group_numbers.len() == all, "a group stands twice")?;
+        Ok(read)
     }
 }

@@ -1,6 +1,8 @@
 //! Rows of one byte a number: a scan reads a quarter of the memory, and bounds say which rows it cannot rule out.
 
 use super::pairs::{dot, dot_i8, dot_i8_lanes, norm, ratio};
+use crate::image::{Image, ImageReader, check};
+use crate::msgpack::Result;
 use crate::simd::dispatch;
 use crate::similarity::leaders::{Best, Leaders};
 use crate::similarity::rows::Rows;
@@ -117,6 +119,24 @@ impl Quantised {
         let query = QuantisedQuery { codes: &codes, scale, residual };
         let quantised = self;
         dispatch!(bounds(quantised: &Quantised, query: QuantisedQuery, k: usize) -> Vec<(f32, u32)>)
+    }
+}
+
+impl Image for Quantised {
+    fn write(&self, out: &mut Vec<u8>) {
+        (self.width as u64).write(out);
+        self.codes.write(out);
+        self.scales.write(out);
+        self.residuals.write(out);
+    }
+
+    fn read(input: &mut ImageReader<'_>) -> Result<Self> {
+        let width = u64::read(input)? as usize;
+        let (codes, scales): (Vec<i8>, Vec<f32>) = (Vec::read(input)?, Vec::read(input)?);
+        let residuals: Vec<f32> = Vec::read(input)?;
+        let elements = scales.len().checked_mul(width);
+        check(elements == Some(codes.len()) && residuals.len() == scales.len(), "codes without their rows")?;
+        Ok(Self { codes, scales, residuals, width })
     }
 }
 

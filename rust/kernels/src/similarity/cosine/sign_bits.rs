@@ -1,6 +1,8 @@
 //! Rows of one bit a number: the fewest differing bits choose finalists, exact cosines rank them.
 
 use super::pairs::{dot, norm, ratio};
+use crate::image::{Image, ImageReader, check};
+use crate::msgpack::Result;
 use crate::simd::dispatch;
 use crate::similarity::leaders::{Best, Leaders};
 use crate::similarity::rows::Rows;
@@ -129,6 +131,22 @@ impl SignBits {
         }
         nearest.narrow();
         nearest.found
+    }
+}
+
+impl Image for SignBits {
+    fn write(&self, out: &mut Vec<u8>) {
+        (self.width as u64).write(out);
+        (self.rows as u64).write(out);
+        self.bits.write(out);
+    }
+
+    fn read(input: &mut ImageReader<'_>) -> Result<Self> {
+        let (width, rows) = (u64::read(input)? as usize, u64::read(input)? as usize);
+        let (bits, words) = (Vec::read(input)?, width.div_ceil(64));
+        let blocks = rows.div_ceil(BLOCK).checked_mul(words);
+        check(width > 0 && blocks == Some(bits.len()), "signs without their rows")?;
+        Ok(Self { bits, rows, words, width })
     }
 }
 
