@@ -85,7 +85,7 @@ class Advisor:
         self._half_life_s = half_life_s
         self._models = _native.Advisor()
         self._following = FollowLock()
-        self.trainer = Trainer(store, self._models, training)
+        self.trainer: Trainer = Trainer(store, self._models, training)
         self._unjudged = UnjudgedChanges(store)
 
     def suggest(self, query: Query, *, limit: int, now: int) -> Suggestion:

@@ -52,13 +52,13 @@ class HookEvent:
         error: str = "",
     ) -> None:
         self.kind: Kind = kind
-        self.name = name
-        self.session = session
-        self.folder = folder
-        self.transcript = transcript
-        self.prompt = prompt
-        self.tool = tool
-        self.error = error
+        self.name: str = name
+        self.session: str = session
+        self.folder: str = folder
+        self.transcript: str = transcript
+        self.prompt: str = prompt
+        self.tool: str = tool
+        self.error: str = error
 
 
 def event_of(given: Mapping[str, Any]) -> HookEvent:

@@ -192,7 +192,7 @@ class BatchSteps:
         self._versions = -1
         self._namespaces: set[str] = set()
         self._add_all()
-        self.newest = script.then(f"SELECT {NEWEST}")
+        self.newest: int = script.then(f"SELECT {NEWEST}")
 
     def _add_all(self) -> None:
         plan = self._plan
@@ -398,8 +398,9 @@ class GroupScript:
     """Batches in one transaction. A batch that is refused leaves nothing, and does not fail the others."""
 
     def __init__(self, plans: Sequence[BatchPlan]) -> None:
-        self.script = script = Script()
-        self.before = 0
+        script = Script()
+        self.script: Script = script
+        self.before: int = 0
         """The newest change before the transaction, as its results tell."""
         self._begin = script.add("BEGIN IMMEDIATE")
         self._newest = script.add(f"SELECT {NEWEST}", condition=ok(self._begin))

@@ -95,8 +95,8 @@ class ServerConnection:
     def __init__(self, sock: socket.socket, head: bytes) -> None:
         self._sock = sock
         self._head = head
-        self.is_reusable = False
-        self.idle_since = 0.0
+        self.is_reusable: bool = False
+        self.idle_since: float = 0.0
 
     def exchange(self, body: bytes, deadline: Deadline) -> HttpReply:
         """Sends a request and reads the answer. Raises `TryFailed`; the connection is of no more use then."""

@@ -64,7 +64,7 @@ class Script:
 
     def __init__(self) -> None:
         self._steps: list[dict[str, Any]] = []
-        self.last = -1
+        self.last: int = -1
         """The step that the next one of the chain depends on; -1 before the first."""
 
     def __len__(self) -> int:

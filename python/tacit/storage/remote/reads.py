@@ -59,7 +59,7 @@ class ReadText(SqlText):
 
     def __init__(self) -> None:
         super().__init__()
-        self.sql = ""
+        self.sql: str = ""
 
     def bounded(self, inner: str, order: str) -> ReadText:
         """Cuts the rows of a query, which have a column `record`, to those that fit into one answer.
