@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         CreditSettings,
         EvidenceSettings,
         HookSettings,
+        LearningSettings,
         Limits,
         MaintenanceSettings,
         RecallSettings,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         LeakError,
         LeaseHeldError,
         LeaseLostError,
+        QueueFullError,
         ResyncRequiredError,
         SchemaError,
         StorageError,
@@ -74,7 +76,7 @@ if TYPE_CHECKING:
     from .model.choice import Choice, RankedAction
     from .model.context import TaskContext
     from .model.episode import Episode, Outcome, Reflection, Reward, Step
-    from .model.learned import Learned
+    from .model.learned import DeadLetter, Learned
     from .model.maintenance import Maintenance, Merge, StateChange
     from .model.pattern import Alternative, Cluster, Contrast, Finding, Heuristic, Pattern
     from .model.query import Asking, EpisodeHead
@@ -91,6 +93,7 @@ _HOMES = {
         "CreditSettings",
         "EvidenceSettings",
         "HookSettings",
+        "LearningSettings",
         "Limits",
         "MaintenanceSettings",
         "RecallSettings",
@@ -111,6 +114,7 @@ _HOMES = {
         "LeakError",
         "LeaseHeldError",
         "LeaseLostError",
+        "QueueFullError",
         "ResyncRequiredError",
         "SchemaError",
         "StorageError",
@@ -140,7 +144,7 @@ _HOMES = {
     "model.choice": ("Choice", "RankedAction"),
     "model.context": ("TaskContext",),
     "model.episode": ("Episode", "Outcome", "Reflection", "Reward", "Step"),
-    "model.learned": ("Learned",),
+    "model.learned": ("DeadLetter", "Learned"),
     "model.maintenance": ("Maintenance", "Merge", "StateChange"),
     "model.pattern": ("Alternative", "Cluster", "Contrast", "Finding", "Heuristic", "Pattern"),
     "model.query": ("Asking", "EpisodeHead"),
@@ -169,6 +173,7 @@ __all__ = [
     "Contrast",
     "CorruptRecordError",
     "CreditSettings",
+    "DeadLetter",
     "Episode",
     "EpisodeClosedError",
     "EpisodeError",
@@ -182,6 +187,7 @@ __all__ = [
     "HookSettings",
     "LeakError",
     "Learned",
+    "LearningSettings",
     "LeaseHeldError",
     "LeaseLostError",
     "Limits",
@@ -195,6 +201,7 @@ __all__ = [
     "PlanStep",
     "Playbook",
     "Prediction",
+    "QueueFullError",
     "RankedAction",
     "Reason",
     "Recall",

@@ -21,7 +21,7 @@ from .model.advice import Fixes, Playbook, Prediction, Suggestion
 from .model.choice import Action, Choice
 from .model.context import Complexity
 from .model.episode import Episode, Json, Outcome, Step
-from .model.learned import Learned
+from .model.learned import DeadLetter, Learned
 from .model.maintenance import Maintenance, Relearning
 from .model.pattern import Cluster, Contrast, Heuristic, Pattern, PatternKind
 from .model.query import EPISODE_HEAD, Asking, EpisodeHead, check_keywords
@@ -70,6 +70,7 @@ class AsyncMemory:
         clock: Callable[[], int] = time.time_ns,
         to_json: Callable[[object], object] | None = None,
         auth_token: str | None = None,
+        learning: Literal["caller", "background"] | None = None,
     ) -> None:
         # Answers have threads of their own: they do not queue behind commits.
         self._commits = ThreadPoolExecutor(max_workers=8, thread_name_prefix="tacit-commit")
@@ -88,6 +89,7 @@ class AsyncMemory:
             clock=clock,
             to_json=to_json,
             auth_token=auth_token,
+            learning=learning,
         )
         opening = functools.partial(_open, make)
         self._opening: Future[Memory] = _resolved(opening) if _no_loop() else self._commits.submit(opening)
@@ -441,6 +443,18 @@ class AsyncMemory:
         """As `Memory.undo`."""
         return await self._call(Memory.undo, audit_id, namespace=namespace)
 
+    async def drain(self, timeout: float | None = 60.0) -> int:
+        """As `Memory.drain`."""
+        return await self._call(Memory.drain, timeout)
+
+    async def dead_letters(self, *, limit: int = 20, namespace: str | None = None) -> tuple[DeadLetter, ...]:
+        """As `Memory.dead_letters`."""
+        return await self._call(Memory.dead_letters, limit=limit, namespace=namespace)
+
+    async def replay(self, episode_id: str | None = None, *, namespace: str | None = None) -> int:
+        """As `Memory.replay`."""
+        return await self._call(Memory.replay, episode_id, namespace=namespace)
+
     async def score(self, episode: Episode) -> float | None:
         """As `Memory.score`."""
         return await self._call(Memory.score, episode)
@@ -528,7 +542,7 @@ class AsyncMemory:
 
 
 _COMMITS = frozenset(
-    {"complete", "judge", "add", "_add_all", "forget", "feedback", "maintain", "undo", "relearn"}
+    {"complete", "judge", "add", "_add_all", "forget", "feedback", "maintain", "undo", "relearn", "replay"}
 )
 """Verbs that wait for the disk."""
 

@@ -279,6 +279,40 @@ class RemoteSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LearningSettings:
+    """The thread that learns from an ended episode, and the queue of the episodes that wait for it.
+
+    Example:
+        >>> from tacit import LearningSettings, Memory, Outcome, Settings
+        >>> with Memory(settings=Settings(learning=LearningSettings(mode="background"))) as memory:
+        ...     state = memory.complete(memory.start("Cancel order 17"), Outcome.success()).state
+        ...     (state, memory.drain())
+        ('pending', 0)
+    """
+
+    mode: Literal["caller", "background"] = "caller"
+    """`caller`: the verb that ends an episode learns from it; `background`: a worker does, after the verb returned."""
+    workers: int = 1
+    """The threads of this process that learn in the background; 0 leaves it to `tacit worker`."""
+    max_pending: int = 10_000
+    """The episodes that may wait to be learned from, dead letters aside, before the queue is full."""
+    when_full: Literal["wait", "refuse"] = "wait"
+    """`wait`: a verb waits for room in the queue; `refuse`: it raises `QueueFullError` at once."""
+    wait_seconds: float = 30.0
+    """The longest wait for room in the queue; then `QueueFullError` is raised."""
+    lease_seconds: float = 60.0
+    """The time after which another worker may take over an episode; longer than an extractor or embedder ever takes."""
+    max_attempts: int = 8
+    """The number of failed attempts after which a pending episode is a dead letter."""
+    retry_seconds: float = 2.0
+    """The wait after the first failed attempt; it doubles with each further one."""
+    retry_seconds_most: float = 300.0
+    """The longest wait between two attempts."""
+    drain_seconds: float = 5.0
+    """The time that `Memory.close` gives the workers; episodes that still wait then stay pending in the store."""
+
+
+@dataclass(frozen=True, slots=True)
 class StorageSettings:
     """The durable store and the cache in front of it.
 
@@ -350,6 +384,7 @@ class Settings:
     evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
     maintenance: MaintenanceSettings = field(default_factory=MaintenanceSettings)
     recording: RecordingSettings = field(default_factory=RecordingSettings)
+    learning: LearningSettings = field(default_factory=LearningSettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     hooks: HookSettings = field(default_factory=HookSettings)
 
@@ -364,12 +399,12 @@ class Settings:
 
 _MOST = 2**63 - 1
 _MORE_THAN_NONE = {
-    *("prior_episodes", "half_life_days", "usual_seconds", "usual_steps", "cache_ttl_s"),
+    *("prior_episodes", "half_life_days", "usual_seconds", "usual_steps", "cache_ttl_s", "lease_seconds"),
     *("deadline_s", "breaker_open_s", "breaker_longest_open_s"),
 }
 _AT_LEAST_ONE = {
     *("candidates", "neighbours", "readers", "min_points", "min_episodes", "min_trials"),
-    *("connections", "tries", "breaker_failures"),
+    *("connections", "tries", "breaker_failures", "max_pending", "max_attempts"),
 }
 _SHARES = {
     "duration_share",
@@ -387,6 +422,8 @@ _CHOICES = {
     "cache": ("auto", "memory"),
     "snapshot": ("auto", "off"),
     "training": ("background", "caller", "maintain"),
+    "mode": ("caller", "background"),
+    "when_full": ("wait", "refuse"),
 }
 
 

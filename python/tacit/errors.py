@@ -19,6 +19,7 @@
         ├── ResyncRequiredError   the changes that are asked for were pruned: read the log from its start
         ├── SchemaError           the file was written by a newer tacit, or is not tacit's
         ├── UnavailableError      retry later: breaker open, queue full, disk full, link down
+        │   └── QueueFullError        as many episodes wait to be learned from as may
         └── VersionConflictError  a precondition of a commit does not hold: read again, then retry
 
 `error.retryable` says whether the same call may succeed later without anyone changing anything.
@@ -435,6 +436,33 @@ class UnavailableError(StorageError):
 
     def __str__(self) -> str:
         return self.message
+
+
+class QueueFullError(UnavailableError):
+    """As many episodes wait to be learned from as `settings.learning` allows; the episode stays open.
+
+    Example:
+        >>> import tacit
+        >>> print(tacit.QueueFullError(10_000, 10_000))
+        pending episodes must be fewer than 10,000 (learning.max_pending); got 10,000
+    """
+
+    def __init__(self, pending: int, max_pending: int) -> None:
+        super().__init__("the queue of pending episodes is full")
+        self.args: tuple[object, ...] = (pending, max_pending)
+        self.pending = pending
+        self.max_pending = max_pending
+
+    @property
+    def message(self) -> str:
+        """The number of pending episodes, and the limit."""
+        rule = f"fewer than {self.max_pending:,} (learning.max_pending)"
+        return refusal("pending episodes", rule, f"{self.pending:,}")
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """`None`: the workers decide."""
+        return None
 
 
 class VersionConflictError(StorageError):

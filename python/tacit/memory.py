@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from types import EllipsisType, TracebackType
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from .model.advice import Fixes, Playbook, Prediction, Suggestion
     from .model.choice import Action, Choice
     from .model.context import Complexity
-    from .model.learned import Learned
+    from .model.learned import DeadLetter, Learned
     from .model.maintenance import Maintenance, Relearning
     from .model.pattern import Cluster, Contrast, Heuristic, Pattern, PatternKind
     from .model.recall import Recall
@@ -65,7 +66,8 @@ class Memory:
     one are unknown in another. Close it, or use it as a context manager.
 
     `redactor` replaces secrets before anything is stored: by default as `settings.redactor` says, `None` means none.
-    `observers` hear what the memory does.
+    `observers` hear what the memory does. `learning` overrides `settings.learning.mode`: with "background" the verbs
+    that end episodes return once the episode is stored, and threads learn from it (docs/guides/background-learning.md).
     `to_json` is asked first for each logged value that is no JSON value; it returns one, or `NotImplemented`.
 
     Raises `ValidationError` for settings that make no sense, `SchemaError` for a file that is not tacit's or newer
@@ -95,8 +97,12 @@ class Memory:
         clock: Callable[[], int] = time.time_ns,
         to_json: Callable[[object], object] | None = None,
         auth_token: str | None = None,
+        learning: Literal["caller", "background"] | None = None,
     ) -> None:
         self.settings: Settings = Settings.load() if settings is None else settings
+        if learning is not None:
+            chosen = replace(self.settings.learning, mode=learning)
+            self.settings = replace(self.settings, learning=chosen)
         check_settings(self.settings)
         check_namespace(namespace, self.settings.limits)
         self.namespace = namespace
@@ -107,14 +113,16 @@ class Memory:
             open_store(database, self.settings.storage, auth_token=auth_token) if store is None else store
         )
         self._observers = Observers(observers)
-        chosen = self.settings.redactor if isinstance(redactor, EllipsisType) else redactor
+        redacting = self.settings.redactor if isinstance(redactor, EllipsisType) else redactor
         self._rooms = Rooms(
             store=self._store,
             settings=self.settings,
             observers=self._observers,
-            redactor=open_redactor(chosen, getattr(self._store, "path", None)),
+            redactor=open_redactor(redacting, getattr(self._store, "path", None)),
             now=self._now,
         )
+        if self._has_workers:
+            self._rooms.workers.start()
 
     def within(self, namespace: str) -> Memory:
         """This memory for another tenant: a view whose verbs all mean `namespace`.
@@ -327,7 +335,8 @@ class Memory:
         If it raises, the episode is still open and nothing of it was stored, unless the wait itself was cut short
         (an interrupt, `CommitUnknownError`). Repeating it with the same outcome is safe either way; a stored episode
         refuses another outcome with `EpisodeClosedError`. If a part fails (an extractor, an embedder), the episode is
-        stored as "pending": `problems` names the failure, and `maintain` learns from it later. An abandoned episode
+        stored as "pending": `problems` names the failure, and `maintain` learns from it later. With background learning
+        every episode is, and `QueueFullError` refuses it if too many wait for too long. An abandoned episode
         is stored and not learned from.
         Memories that were recalled for the episode are credited with its outcome in the same transaction.
 
@@ -821,6 +830,40 @@ class Memory:
         self._rooms.committer.catch_up()
         return report
 
+    # --- learning in the background ---
+
+    def drain(self, timeout: float | None = 60.0) -> int:
+        """Waits until every pending episode is learned from, of every namespace; returns how many still wait.
+
+        The workers of this memory learn, and those of other processes. Episodes whose next attempt is due later are
+        waited for; dead letters are not. `None` waits without a limit.
+
+        Example:
+            >>> from tacit import Memory, Outcome
+            >>> with Memory(learning="background") as memory:
+            ...     learned = memory.complete(memory.start("Cancel order 17"), Outcome.success())
+            ...     (learned.state, memory.drain(), memory.get(learned.episode_id).reward is not None)
+            ('pending', 0, True)
+        """
+        idle = self._rooms.workers.is_idle if self._has_workers else lambda: True
+        return self._rooms.queue.wait_for_none(idle, timeout, for_due=True)
+
+    def dead_letters(self, *, limit: int = 20, namespace: str | None = None) -> tuple[DeadLetter, ...]:
+        """The pending episodes that workers gave up, after `settings.learning.max_attempts` failed attempts.
+
+        `replay` hands them to the workers again, and `maintain` tries each once. Raises `ValidationError` for a `limit`
+        outside 1..1,000,000.
+        """
+        check_count("limit", limit, 1, _LONGEST_PAGE)
+        return tuple(islice(self._rooms.queue.dead_letters(self._within(namespace)), limit))
+
+    def replay(self, episode_id: str | None = None, *, namespace: str | None = None) -> int:
+        """Hands a dead letter, or all of the namespace, to the workers again; returns how many.
+
+        Their attempts are counted from 0. Raises `UnknownEpisodeError` for an id that is no dead letter.
+        """
+        return self._rooms.queue.replay(episode_id, self._within(namespace))
+
     def score(self, episode: Episode) -> float | None:
         """The episode's reward within 0..1; `None` means that it has no reward.
 
@@ -837,19 +880,22 @@ class Memory:
         `pending` counts the episodes that wait to be learned from, of every namespace, and `pending_reasons` says why.
         `last_learned` is when the newest episode that was learned from was stored, in microseconds since 1970.
         `advice` says where the models of advice are fitted, how many fits there were and how many wait, and which ones
-        raised what; it is empty until advice is asked for.
+        raised what; it is empty until advice is asked for. `learning` has the figures of the queue: how many episodes
+        this process enqueued, learned from in the background, failed on and tried again; how many dead letters there
+        are, and for how many seconds the oldest queued episode has waited (`lag_s`).
         `snapshot` says up to which change the snapshot of the index reaches, up to which one this memory `used` it, and
         the `problem` with it.
         """
         from .intake.namespaces import last_learned
-        from .intake.pending import pending_reasons
+        from .intake.pending import pending_figures
 
         self._rooms.committer.catch_up()
         return {
             "last_learned": last_learned(self._store),
             "open": self._rooms.opened.recorded,
             **self._store.stats(),
-            "pending_reasons": dict(pending_reasons(self._store)),
+            "pending_reasons": dict(pending_figures(self._store).reasons),
+            "learning": self._rooms.queue.stats(),
             "late_catch_ups": self._rooms.committer.late_catch_ups,
             "index": self._rooms.index.stats(),
             "snapshot": self._rooms.snapshots.stats(),
@@ -877,11 +923,16 @@ class Memory:
         Open episodes are stored as they stand, and `resume` opens them again, in this process or another. The index is
         saved for the next process once a sixteenth of its episodes changed. Raises `StorageError` that names the
         episodes whose verdict was given and that the store still refuses, or else if open episodes could not be stored.
+
+        Workers get `settings.learning.drain_seconds` for the episodes that wait to be learned from; the others stay
+        pending in the store, for the next memory or `tacit worker`.
         """
         if self.is_view:
             return
         if self._rooms.is_made("advisor"):
             self._rooms.advisor.trainer.close()
+        if self._rooms.is_made("queue"):
+            self._rooms.queue.takes_all = True
         refused = self._rooms.intake.retry_unstored() if self._rooms.is_made("intake") else {}
         try:
             self._rooms.close()
@@ -891,11 +942,31 @@ class Memory:
             if not refused:
                 raise
         finally:
+            self._stop_workers()
             self._store.close()
         if refused:
             noun = "episode" if len(refused) == 1 else "episodes"
             message = f"{len(refused)} ended {noun} could not be stored: {', '.join(refused)}"
             raise StorageError(message) from next(iter(refused.values()))
+
+    @property
+    def _has_workers(self) -> bool:
+        """True if threads of this memory learn in the background."""
+        learning = self.settings.learning
+        return learning.mode == "background" and learning.workers > 0
+
+    def _stop_workers(self) -> None:
+        """Lets the workers finish within their time, then stops them."""
+        if not self._rooms.is_made("workers"):
+            return
+        workers, timeout = self._rooms.workers, self.settings.learning.drain_seconds
+        try:
+            if not workers.is_stopping:
+                self._rooms.queue.wait_for_none(workers.is_idle, timeout, for_due=False)
+        except StorageError:
+            pass  # the pending episodes are in the store
+        finally:
+            workers.stop()
 
     def __enter__(self) -> Memory:
         return self

@@ -130,7 +130,7 @@ class LoggingObserver(Observer):
     def learned(self, event: Event[Learned]) -> None:
         """Logs the episode's id and state; one that a part failed to learn from is a warning, with the failure."""
         learned = event.value
-        if learned.state == "pending":
+        if learned.state == "pending" and learned.problems:
             self._log(_WARNING, event, "episode %s pending: %s", learned.episode_id, learned.problems[-1])
         else:
             self._log(self.level, event, "episode %s %s", learned.episode_id, learned.state)

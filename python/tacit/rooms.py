@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from ._native import Index
+from ._native import Index, new_id
 from .config import Settings
 from .errors import UnavailableError
+from .model.ids import as_bytes
 from .observing import Observers
 from .redaction import Redactor
 from .storage import Store
@@ -21,17 +23,20 @@ if TYPE_CHECKING:
     from .credit.usage import Crediting
     from .embedding import Embedder
     from .extractors.hybrid import Hybrid
-    from .intake.committer import Committer
+    from .intake.committer import Committer, QueueCommitter
     from .intake.endings import Endings
     from .intake.facts_version import FactsReader
     from .intake.intake import Intake
     from .intake.learner import Learner
     from .intake.open_episodes import OpenEpisodes
-    from .intake.pending import CommitItems, PendingEpisodes
+    from .intake.pending import CommitItems, EndedItems, PendingEpisodes
+    from .intake.queue import ExtractionQueue
     from .intake.relearning import Relearner
     from .intake.snapshots import Snapshots
+    from .intake.worker import ExtractionWorkers
     from .maintenance.maintainer import Maintainer
     from .maintenance.state import MaintenanceStates
+    from .model.learned import Learned
     from .model.query import Query
 
 T = TypeVar("T")
@@ -208,24 +213,65 @@ class Rooms:
         """Makes the items of commits."""
         from .intake.pending import CommitItems
 
-        return CommitItems(self.learner, self.redactor)
+        return CommitItems(self.learner, self.redactor, self.crediting, self.store)
+
+    @Room
+    def queue(self) -> ExtractionQueue:
+        """Takes in the episodes that are learned from in the background."""
+        from .intake.claims import Claims
+        from .intake.queue import ExtractionQueue
+
+        return ExtractionQueue(
+            store=self.store,
+            settings=self.settings.learning,
+            claims=Claims(self.store, self.settings.learning, owner=as_bytes(new_id())),
+            items=lambda: self.items,
+            committer=lambda: self.committer,
+            observers=self.observers,
+            now=self.now,
+        )
+
+    @Room
+    def workers(self) -> ExtractionWorkers:
+        """Threads that learn in the background."""
+        from .intake.worker import ExtractionWorkers
+
+        return ExtractionWorkers(self.queue, self.settings.learning.workers)
 
     @Room
     def pending(self) -> PendingEpisodes:
         """Learns from episodes that a part failed to learn from."""
         from .intake.pending import PendingEpisodes
 
-        return PendingEpisodes(store=self.store, items=self.items, commit=self.committer.commit_batch)
+        return PendingEpisodes(
+            store=self.store, items=self.items, commit=self.committer.commit_batch, now=self.now
+        )
 
     @Room
     def intake(self) -> Intake:
         """Completes, adds and forgets episodes."""
+        from .intake.committer import QueueCommitter
+        from .intake.intake import no_queue
+        from .intake.pending import QueuedItems
+
+        if self.settings.learning.mode == "caller":
+            return self._intake(self.committer, self.items, no_queue)
+        committer = QueueCommitter(self.store, on_commit=self.observers.note_receipt)
+        return self._intake(committer, QueuedItems(self.store, self.now), self.queue.room)
+
+    def _intake(
+        self,
+        committer: Committer | QueueCommitter,
+        items: EndedItems,
+        room: Callable[[int], AbstractContextManager[list[Learned]]],
+    ) -> Intake:
         from .intake.intake import Intake
 
         return Intake(
             store=self.store,
-            committer=self.committer,
-            items=self.items,
+            committer=committer,
+            items=items,
+            room=room,
             crediting=self.crediting,
             opened=self.opened,
             endings=self.endings,

@@ -277,7 +277,7 @@ def test_a_store_of_the_first_schema_is_migrated_after_a_backup_and_keeps_its_ro
             assert len(store.scan("pattern", filters=Filters(namespace=namespace))) == count
         store.commit(Batch(removed=(records[1].id,)))
         assert store.schema_backups() == []
-    assert sql(path, "SELECT count(*) FROM migration") == [[3]]
+    assert sql(path, "SELECT count(*) FROM migration") == [[4]]
     assert before[:16] == path.read_bytes()[:16]
 
 

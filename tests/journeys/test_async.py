@@ -340,6 +340,9 @@ VERBS = {
     "maintain": lambda memory: memory.maintain(),
     "relearn": lambda memory: memory.relearn(),
     "undo": lambda memory: memory.undo(ID),
+    "drain": lambda memory: memory.drain(),
+    "dead_letters": lambda memory: memory.dead_letters(),
+    "replay": lambda memory: memory.replay(),
     "score": lambda memory: memory.score(Episode(task="t")),
     "stats": lambda memory: memory.stats(),
 }

@@ -60,6 +60,11 @@ COMMANDS: Mapping[str, Entry] = {
         "maintaining", "heuristics", "List heuristics with their evidence, the most certain first."
     ),
     "maintain": Entry("maintaining", "maintain", "Keep a memory in order."),
+    "worker": Entry(
+        "working",
+        "worker",
+        "Learn from the episodes that other processes leave to a worker.",
+    ),
     "undo": Entry("maintaining", "undo", "Undo one maintenance run."),
     "judge": Entry("judging", "judge", "Give an episode its verdict, or another one."),
     "forget": Entry("maintaining", "forget", "Remove an episode and everything it taught."),

@@ -24,9 +24,10 @@ from ..errors import TacitError
 from ..hooks.journal import journal_of
 from ..hooks.learning import seen_path, unread_sessions
 from ..hooks.sessions import SeenFiles
+from ..intake.claims import dead_letters
 from ..intake.facts_version import oldest_version
 from ..intake.namespaces import last_learned
-from ..intake.pending import pending_reasons
+from ..intake.pending import pending_figures
 from ..model.episode import Episode
 from ..storage import NativeStore, Store, open_store
 from ..storage.remote import RemoteStore
@@ -177,15 +178,30 @@ def _facts(store: Store) -> tuple[bool, str]:
 
 
 def _pending(store: Store) -> tuple[bool, str]:
-    """Pending episodes are no fault of the file: the parts that failed are named, and `maintain` tries again."""
-    reasons = pending_reasons(store)
-    if not reasons:
+    """Pending episodes are no fault of the file: their reasons are named, and a worker or `maintain` tries again."""
+    figures = pending_figures(store)
+    if not figures.reasons:
         return True, "every ended episode was learned from"
-    named = "; ".join(f"{count:,} for {reason}" for reason, count in reasons.most_common(3))
-    return (
-        True,
-        f"{store.stats()['pending']:,} wait to be learned from: {named}; `tacit maintain` tries again",
-    )
+    named = "; ".join(f"{count:,} for {reason}" for reason, count in figures.reasons.most_common(3))
+    lag = "" if figures.oldest_at is None else f", the oldest for {_seconds_since(figures.oldest_at):,.0f} s"
+    waiting = f"{store.stats()['pending']:,} wait to be learned from{lag}: {named}"
+    return True, f"{waiting}; `tacit worker --once` or `tacit maintain` learns from them"
+
+
+def _dead(store: Store) -> tuple[bool, str]:
+    """Nobody tries a dead letter again without being asked, so it is a fault that someone has to look at."""
+    letters = tuple(dead_letters(store))
+    if not letters:
+        return True, "no dead letters"
+    newest = max(letters, key=lambda letter: letter.failed_at)
+    reason = newest.error or "its worker ended in the middle of it"
+    count = console.count_of(len(letters), "dead letter")
+    hint = "`tacit worker --dead` lists them, `tacit worker --replay` tries again"
+    return False, f"{count}; {newest.episode_id} failed {newest.attempts:,} times: {reason}; {hint}"
+
+
+def _seconds_since(at: int) -> float:
+    return max(0.0, time.time() - at / 1e6)
 
 
 def _learned(store: Store) -> tuple[bool, str]:
@@ -277,6 +293,7 @@ _CONTENT_CHECKS: tuple[tuple[str, Callable[[Store], tuple[bool, str]]], ...] = (
     ("rows", _rows),
     ("patterns", _patterns),
     ("facts", _facts),
+    ("dead", _dead),
     ("pending", _pending),
     ("learned", _learned),
 )

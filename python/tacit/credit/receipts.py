@@ -14,7 +14,7 @@ from ..model.checks import check_type
 from ..model.ids import as_bytes
 from ..model.record import Expect, Filters, SideRecord
 from ..storage.base import Store
-from .shown_answer import RecallReceipt
+from .shown_answer import RecallReceipt, ShownAnswer
 
 _USE = struct.Struct("<16sdd")
 """A memory, how much of a trial its use counts for, and to which share it helped."""
@@ -36,6 +36,13 @@ class _Receipt:
     items: bytes
     used: bytes = b""
     expected: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _WaitingReceipt(_Receipt):
+    """A receipt of an episode that waits to be learned from: its uses are found then, in the `answer`."""
+
+    answer: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,8 @@ class GivenAnswer:
 
 
 _RECEIPTS = msgspec.msgpack.Decoder(_Receipt)
+_WAITING = msgspec.msgpack.Decoder(_WaitingReceipt)
+_ANSWERS = msgspec.msgpack.Decoder(ShownAnswer)
 _CREDITS = msgspec.msgpack.Decoder(_Credit)
 
 
@@ -75,6 +84,41 @@ def receipt_record(
     if used and receipt.feedback is None:
         stored = replace(stored, used=b"".join(sorted(used)), expected=expected)
     return SideRecord("receipt", receipt.id, receipt.namespace, msgspec.msgpack.encode(stored), episode)
+
+
+def waiting_records(receipts: Sequence[RecallReceipt], episode: bytes) -> Iterator[SideRecord]:
+    """The receipts of an episode that is learned from later, and the feedback that was given already."""
+    share = 1.0 / max(1, len(receipts))
+    for receipt in receipts:
+        items, answer = b"".join(receipt.memories), msgspec.msgpack.encode(receipt.answer)
+        stored = _WaitingReceipt(
+            receipt.namespace, episode, receipt.at, receipt.steps, share, items, answer=answer
+        )
+        record = msgspec.msgpack.encode(stored)
+        yield SideRecord("receipt", receipt.id, receipt.namespace, record, episode)
+        if receipt.feedback is not None:
+            yield feedback_credit(receipt.id, receipt.namespace, receipt.feedback, share)
+
+
+def waiting_receipts(store: Store, episode: bytes) -> list[RecallReceipt]:
+    """The answers to a pending episode whose uses are to be found, with the feedback that was given meanwhile."""
+    found: list[RecallReceipt] = []
+    ids = receipts_of(store, episode)
+    records = zip(store.get_many("receipt", ids), store.get_many("credit", ids), strict=True)
+    for record, credit_record in records:
+        stored = None if record is None else _WAITING.decode(record)
+        if stored is not None and stored.answer:
+            answer, feedback = _ANSWERS.decode(stored.answer), _feedback_in(credit_record)
+            found.append(RecallReceipt(answer, stored.namespace, stored.at, stored.steps, feedback))
+    return found
+
+
+def _feedback_in(credit_record: bytes | None) -> dict[bytes, bool] | None:
+    """The feedback that a stored credit holds; `None` for none."""
+    credit = None if credit_record is None else _CREDITS.decode(credit_record)
+    if credit is None or credit.outcome is not None:
+        return None
+    return {memory: helped > 0.5 for memory, _, helped in _USE.iter_unpack(credit.uses)}
 
 
 def outcome_credit(

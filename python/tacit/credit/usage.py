@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from .._native import Findings, Index, unpack_facts
 from ..config import CreditSettings
-from ..errors import UnknownEpisodeError, ValidationError
+from ..errors import UnknownEpisodeError, ValidationError, is_failure
 from ..extractors.hybrid import Hybrid
 from ..model.advice import FINISH
 from ..model.closed_episode import ClosedEpisode
@@ -19,7 +19,7 @@ from ..model.usage import Usage
 from ..storage.base import Store
 from .adherence import matches_action
 from .plans import plan_similarity
-from .receipts import feedback_credit, outcome_credit, receipt_record
+from .receipts import feedback_credit, outcome_credit, receipt_record, waiting_receipts
 from .shown_answer import RecallReceipt, ShownAnswer, ShownHeuristic, digest_of
 
 
@@ -52,6 +52,19 @@ class Crediting:
             for receipt, memories in zip(receipts, used, strict=True)
         ]
         return (*stored, *self._credits(closed, receipts, used, share, expected))
+
+    def late_side_records(self, closed: ClosedEpisode, findings: Findings | None) -> tuple[SideRecord, ...]:
+        """As `side_records`, for the stored answers to an episode that waited to be learned from.
+
+        If a part fails, no memory is found to be used.
+        """
+        receipts = [] if self._store is None else waiting_receipts(self._store, closed.id)
+        try:
+            return self.side_records(closed, receipts, findings)
+        except BaseException as error:
+            if not is_failure(error):
+                raise
+            return self.side_records(closed, receipts, None)
 
     def _used(
         self, closed: ClosedEpisode, receipts: Sequence[RecallReceipt], findings: Findings | None

@@ -84,6 +84,37 @@ class Committer:
         logging.getLogger("tacit").warning("the index lags behind a commit until the next verb: %s", error)
 
 
+class QueueCommitter:
+    """Commits episodes that a worker learns from: the caller waits for the store alone, and the index follows later."""
+
+    def __init__(self, store: Store, *, on_commit: Callable[[Receipt], None]) -> None:
+        self._store = store
+        self._on_commit = on_commit
+
+    def catch_up(self) -> None:
+        """Does nothing: no answer is made on the way."""
+        return None
+
+    def commit(
+        self,
+        records: Sequence[EpisodeRecord],
+        side_records: Sequence[SideRecord] = (),
+        expect: tuple[Expect, ...] = (),
+    ) -> Receipt:
+        """Commits episodes and side records."""
+        return self.commit_batch(Batch(tuple(records), side_records=tuple(side_records), expect=expect))
+
+    def commit_batch(self, batch: Batch) -> Receipt:
+        """Commits a batch."""
+        receipt = self._store.commit(batch)
+        self._on_commit(receipt)
+        return receipt
+
+    def lag(self, receipt: Receipt) -> tuple[str, ...]:
+        """No problem: the index is not expected to follow at once."""
+        return ()
+
+
 def _changes(
     before: int, records: Sequence[EpisodeRecord], side_records: Sequence[SideRecord]
 ) -> list[Change]:

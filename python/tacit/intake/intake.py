@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import msgspec
 
 from .._native import Findings
 from ..config import Limits
-from ..credit.receipts import receipts_of, revocation_records
+from ..credit.receipts import receipts_of, revocation_records, waiting_records
 from ..credit.usage import Crediting
 from ..errors import (
     ConflictError,
@@ -32,14 +33,15 @@ from ..model.learned import Learned
 from ..model.record import Batch, Filters, Receipt, SideRecord
 from ..redaction import Redactor
 from ..storage.base import Store
+from .claims import claim_removals
 from .commits import CommitItem, Staged
-from .committer import Committer
+from .committer import Committer, QueueCommitter
 from .conversion import error_text
 from .endings import Ending, Endings
 from .forgotten import forgotten_mark
 from .open_episode import OpenEpisode, ending_fields
 from .open_episodes import OpenEpisodes
-from .pending import CommitItems, closed_again
+from .pending import EndedItems, closed_again
 from .redacting import redacted_outcome, redacted_value
 from .values import closed_episode
 from .verdicts import Verdicts
@@ -57,6 +59,11 @@ _CHUNK = 64
 """Episodes that `add_many` commits together; each is scored against the knowledge from before its chunk."""
 
 
+def no_queue(count: int) -> AbstractContextManager[list[Learned]]:
+    """The room of a memory that learns on the thread of its callers."""
+    return nullcontext([])
+
+
 class Intake:
     """Learns from episodes that end and commits their lessons.
 
@@ -67,15 +74,17 @@ class Intake:
         self,
         *,
         store: Store,
-        committer: Committer,
-        items: CommitItems,
+        committer: Committer | QueueCommitter,
+        items: EndedItems,
         crediting: Crediting,
         opened: OpenEpisodes,
         endings: Endings,
         limits: Limits,
         redactor: Redactor,
         now: Callable[[], int],
+        room: Callable[[int], AbstractContextManager[list[Learned]]],
     ) -> None:
+        self._room = room
         self._store = store
         self._committer = committer
         self._items = items
@@ -141,6 +150,16 @@ class Intake:
     ) -> Learned:
         outcome = Outcome.unknown() if given is None else given
         check_outcome(outcome, self._limits)
+        with self._room(1) as taken:
+            learned = self._complete_in_room(
+                episode_id, outcome, namespace, replaces=replaces, only_open=only_open
+            )
+            taken.append(learned)
+            return learned
+
+    def _complete_in_room(
+        self, episode_id: str, outcome: Outcome, namespace: str, *, replaces: bool, only_open: bool
+    ) -> Learned:
         opened = self._opened.reach(episode_id, namespace)
         if opened is None:
             return self._completed_before(episode_id, outcome, namespace, only_open=only_open)
@@ -263,6 +282,9 @@ class Intake:
 
         if not opened.receipts:
             return (), ()
+        if item.state == "pending" and item.failure is None:
+            waiting = opened.side_records(closed, lambda: tuple(waiting_records(opened.receipts, closed.id)))
+            return waiting, ()
         try:
             found = self._items.findings(item, closed)
             return opened.side_records(closed, lambda: credited(found)), ()
@@ -326,7 +348,7 @@ class Intake:
             raise EpisodeClosedError(episode_id, message)
         if outcome.kind in _UNJUDGED:
             return self._verdicts.unchanged(stored)
-        return self._judge_ended(episode_id, redacted, namespace, "agent")
+        return self._judge_stored(episode_id, redacted, namespace, "agent")
 
     # --- a verdict is given ---
 
@@ -345,6 +367,11 @@ class Intake:
         return self._judge_ended(episode_id, outcome, namespace, by)
 
     def _judge_ended(self, episode_id: str, outcome: Outcome, namespace: str, by: str) -> Learned:
+        with self._room(1) as taken:
+            taken.append(self._judge_stored(episode_id, outcome, namespace, by))
+            return taken[0]
+
+    def _judge_stored(self, episode_id: str, outcome: Outcome, namespace: str, by: str) -> Learned:
         self._committer.catch_up()
         learned = self._verdicts.judge(as_bytes(episode_id), namespace, outcome, by=by, at=self._now())
         return self._with_problems(learned)
@@ -403,8 +430,10 @@ class Intake:
         def close(stored: Episode) -> ClosedEpisode:
             return _in_place_of(stored, self._closed(replace(given, id=stored.id)))
 
-        self._committer.catch_up()
-        return self._with_problems(self._verdicts.replace(id, given.namespace, close))
+        with self._room(1) as taken:
+            self._committer.catch_up()
+            taken.append(self._verdicts.replace(id, given.namespace, close))
+            return self._with_problems(taken[0])
 
     def _closed(self, given: Episode) -> ClosedEpisode:
         return closed_episode(given, now=self._now(), limits=self._limits, redactor=self._redactor)
@@ -413,9 +442,12 @@ class Intake:
         """Adds a few episodes with one commit."""
         if not episodes:
             return []
-        self._committer.catch_up()
-        staged = Staged()
-        return self._commit_chunk([self._learn_once(_placed(each, namespace), staged) for each in episodes])
+        with self._room(len(episodes)) as taken:
+            self._committer.catch_up()
+            staged = Staged()
+            items = [self._learn_once(_placed(each, namespace), staged) for each in episodes]
+            taken += self._commit_chunk(items)
+            return taken
 
     def _learn_once(self, given: Episode, staged: Staged) -> CommitItem:
         """As `_learn`; the same run is learned from once. Raises `ConflictError` for another run of its id."""
@@ -479,9 +511,8 @@ class Intake:
         if self._forget_open(episode_id, namespace):
             return
         id, external_id = self._forgettable(episode_id, namespace)
-        marks = () if external_id is None else (forgotten_mark(namespace, external_id),)
-        receipts = tuple(revocation_records(self._store, receipts_of(self._store, id)))
-        self._committer.commit_batch(Batch(removed=(id,), side_records=(*receipts, *marks)))
+        marks = {} if external_id is None else {id: forgotten_mark(namespace, external_id)}
+        self._committer.commit_batch(forgetting(self._store, [id], marks))
 
     def _forget_open(self, episode_id: str, namespace: str) -> bool:
         """Removes what is stored of an open episode, whoever owns it; returns False if nothing is."""
@@ -503,6 +534,20 @@ class Intake:
         except CorruptRecordError:
             return as_bytes(episode_id), None
         return id, _EXTERNAL_IDS.decode(payload).external_id
+
+
+def forgetting(store: Store, ids: Sequence[bytes], marks: Mapping[bytes, SideRecord]) -> Batch:
+    """The commit that removes ended episodes with everything that stands beside them.
+
+    `marks` say which runs with an external id were forgotten on purpose.
+    """
+    beside: list[SideRecord] = []
+    for id in ids:
+        beside += revocation_records(store, receipts_of(store, id))
+        beside += claim_removals(store, id)
+        if id in marks:
+            beside.append(marks[id])
+    return Batch(removed=tuple(ids), side_records=tuple(beside))
 
 
 def _check_same(stored: Episode, closed: ClosedEpisode) -> None:

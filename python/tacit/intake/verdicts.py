@@ -17,7 +17,8 @@ from ..model.record import Batch, EpisodeRecord, Expect, Receipt, SideRecord
 from ..storage.base import Store
 from .commits import CommitItem
 from .open_episode import ending_fields
-from .pending import CommitItems, basis_in, closed_again
+from .pending import EndedItems, basis_in, closed_again
+from .pending_record import pending_in
 
 _EPISODES = msgspec.msgpack.Decoder(Episode)
 
@@ -25,7 +26,7 @@ _EPISODES = msgspec.msgpack.Decoder(Episode)
 class Verdicts:
     """Replaces stored episodes, each in one conditional commit with everything that follows from it."""
 
-    def __init__(self, *, store: Store, items: CommitItems, commit: Callable[[Batch], Receipt]) -> None:
+    def __init__(self, *, store: Store, items: EndedItems, commit: Callable[[Batch], Receipt]) -> None:
         self._store = store
         self._items = items
         self._commit = commit
@@ -43,7 +44,7 @@ class Verdicts:
             closed = _judged(payload, outcome, by, at)
             item = self._items.judged(closed, basis_in(payload, stored))
             try:
-                return self._put(closed, item, version)
+                return self._put(closed, item, version, self._beside(payload, closed, item))
             except VersionConflictError:
                 continue  # another process was faster
 
@@ -69,7 +70,12 @@ class Verdicts:
         stored = _EPISODES.decode(payload)
         closed = close(stored)
         item = self._items.judged(closed, basis_in(payload, stored))
-        return self._put(closed, item, version, beside(closed, item), expect)
+        late = self._beside(payload, closed, item)
+        return self._put(closed, item, version, (*late, *beside(closed, item)), expect)
+
+    def _beside(self, payload: bytes, closed: ClosedEpisode, item: CommitItem) -> tuple[SideRecord, ...]:
+        """The side records of an episode that waited to be learned from until now."""
+        return () if pending_in(payload).pending is None else self._items.beside(item, closed)
 
     def unchanged(self, stored: Episode) -> Learned:
         """The answer for an episode that is stored as it should be."""

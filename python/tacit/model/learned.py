@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 class Learned:
     """The lessons of an episode, and the receipt of their commit.
 
-    `state` is "learned"; "pending" if the episode was stored and a part (an extractor, an embedder) failed, so that it
-    is learned from later; "abandoned" if the episode was stored without being learned from; "unchanged" if the same
-    episode was there already; "unstored" if the store failed and the episode is still open; "open" if an open episode
-    was judged, which takes effect when it ends. `findings` are the findings of the extractors.
+    `state` is "learned"; "pending" if the episode was stored and is learned from later, by a worker or because a part
+    (an extractor, an embedder) failed, which `problems` says; "abandoned" if the episode was stored without being
+    learned from; "unchanged" if the same episode was there already; "unstored" if the store failed and the episode is
+    still open; "open" if an open episode was judged, which takes effect when it ends. `findings` are the findings of
+    the extractors.
 
     Example:
         >>> from tacit import Memory, Outcome
@@ -39,3 +40,22 @@ class Learned:
     """The number of secrets that were replaced before the episode was stored."""
     problems: tuple[str, ...] = ()
     """Everything that was altered or dropped on the way, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A pending episode that workers do not try again by themselves, because its attempts kept failing.
+
+    Example:
+        >>> from tacit import DeadLetter
+        >>> DeadLetter("0190...", "default", 8, "RuntimeError: no vectors", 1_700_000_000_000_000).attempts
+        8
+    """
+
+    episode_id: str
+    namespace: str
+    attempts: int
+    error: str | None
+    """The failure of the last attempt; `None` means that its worker ended in the middle of it."""
+    failed_at: int
+    """Microseconds since 1970, UTC."""

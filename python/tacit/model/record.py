@@ -34,6 +34,7 @@ SideRecordKind: TypeAlias = Literal[
     "promotion",
     "open_episode",
     "step_batch",
+    "claim",
 ]
 Kind: TypeAlias = Literal["episode", "pattern", "embedding"] | SideRecordKind
 SIDE_RECORD_KINDS: tuple[str, ...] = get_args(SideRecordKind)

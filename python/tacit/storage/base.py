@@ -126,6 +126,10 @@ class Store(Protocol):
         """
         ...
 
+    def shrink(self) -> int:
+        """Gives the space of removed rows back, and returns how many bytes; 0 if there is nothing to give back."""
+        ...
+
     def backup(self, path: str | os.PathLike[str]) -> None:
         """Copies the store to a new file, as of one moment, while it is in use. Raises `ValidationError` for a file
         that exists.

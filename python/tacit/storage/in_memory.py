@@ -428,6 +428,10 @@ class InMemoryStore:
             return False
         return entry.op == "put" or self._side_records[entry.op, entry.id][1].record is not None
 
+    def shrink(self) -> int:
+        """Returns 0: rows in memory take no space once they are removed."""
+        return 0
+
     def backup(self, path: str | os.PathLike[str]) -> None:
         """Raises `StorageError`: a store in memory has no file."""
         raise StorageError("a store in memory has no file to copy")

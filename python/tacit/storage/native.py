@@ -128,6 +128,14 @@ class NativeStore:
         """Prunes the change log but for its newest `keep` numbers, and moves its horizon."""
         return Compaction(*self._store.compact(keep))
 
+    def shrink(self) -> int:
+        """Gives the space of removed rows back to the disk, and returns how many bytes.
+
+        The file is rewritten, so writers of every process wait meanwhile and readers do not. Nothing happens without
+        free space in the file. Raises `UnavailableError` without room on the disk for the rewritten file.
+        """
+        return self._store.shrink()
+
     def backup(self, path: str | os.PathLike[str]) -> None:
         """Copies the store to a new file, as of one moment, while it is in use.
 

@@ -189,6 +189,11 @@ impl PyStore {
         Ok((done.horizon, done.pruned))
     }
 
+    /// Gives the space of removed rows back to the disk; returns how many bytes.
+    fn shrink(&self, py: Python<'_>) -> PyResult<i64> {
+        py.detach(|| self.store.shrink()).map_err(storage_failure)
+    }
+
     /// Copies the store to `path`, as of one moment, while it is in use.
     fn backup(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
         py.detach(|| self.store.back_up(&path)).map_err(storage_failure)

@@ -188,6 +188,10 @@ impl Durable {
         upkeep::compact(&mut self.local().connect()?, keep)
     }
 
+    pub(crate) fn shrink(&self) -> Result<i64> {
+        upkeep::shrink(&mut self.local().connect()?)
+    }
+
     pub(crate) fn back_up(&self, target: &Path) -> Result<()> {
         backup::copy_to(&mut self.local().connect()?, &absolute(target)?)
     }

@@ -145,6 +145,11 @@ impl Store {
         self.opened()?.compact(keep)
     }
 
+    /// Gives the space of removed rows back to the disk; returns how many bytes.
+    pub fn shrink(&self) -> Result<i64> {
+        self.opened()?.shrink()
+    }
+
     /// Copies the store to `target`, as of one moment, while it is in use. Refuses an existing file.
     pub fn back_up(&self, target: &Path) -> Result<()> {
         self.opened()?.back_up(target)

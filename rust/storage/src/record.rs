@@ -29,10 +29,11 @@ pub enum RecordKind {
     Promotion = 11,
     OpenEpisode = 12,
     StepBatch = 13,
+    Claim = 14,
 }
 
 impl RecordKind {
-    pub const ALL: [RecordKind; 13] = [
+    pub const ALL: [RecordKind; 14] = [
         RecordKind::Episode,
         RecordKind::Pattern,
         RecordKind::Embedding,
@@ -46,6 +47,7 @@ impl RecordKind {
         RecordKind::Promotion,
         RecordKind::OpenEpisode,
         RecordKind::StepBatch,
+        RecordKind::Claim,
     ];
 
     pub fn from_name(name: &str) -> Result<Self> {
@@ -80,6 +82,7 @@ impl RecordKind {
             RecordKind::Promotion => "promotion",
             RecordKind::OpenEpisode => "open_episode",
             RecordKind::StepBatch => "step_batch",
+            RecordKind::Claim => "claim",
         }
     }
 

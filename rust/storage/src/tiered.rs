@@ -217,6 +217,10 @@ impl Tiered {
         self.writes.call(|| self.durable.compact(keep))
     }
 
+    pub(crate) fn shrink(&self) -> Result<i64> {
+        self.writes.call(|| self.durable.shrink())
+    }
+
     pub(crate) fn back_up(&self, target: &Path) -> Result<()> {
         self.durable.back_up(target)
     }

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import tacit as package
-from tacit import Episode, Memory, Outcome, Settings, demo
+from tacit import Episode, LearningSettings, Memory, Outcome, Settings, demo
 from tests.unit.cli.conftest import Tacit
 from tests.unit.importers.runs import run, step, write
 
@@ -352,6 +352,35 @@ def test_doctor_names_the_failures_for_which_episodes_wait_and_maintain_learns_f
     assert "1 pending episode learned from" in filled("maintain").out
     checks = {each["name"]: each["detail"] for each in filled("doctor", "--json").data["checks"]}
     assert checks["pending"] == "every ended episode was learned from"
+
+
+def test_a_worker_learns_once_from_what_waits_and_doctor_names_dead_letters_until_they_are_replayed(
+    filled: Tacit, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing:
+        name, dimension = "failing", 2
+
+        def embed(self, texts: object) -> None:
+            raise RuntimeError("no more credit")
+
+    learning = LearningSettings(mode="background", max_attempts=1)
+    with Memory(database, settings=Settings(embedder=Failing(), learning=learning)) as memory:
+        id = memory.add(Episode(task="Cancel order 17", outcome=Outcome.success())).episode_id
+        memory.drain()
+    answer = filled("doctor", "--json")
+    (check,) = (each for each in answer.data["checks"] if each["name"] == "dead")
+    assert (answer.status, check["detail"].startswith(f"1 dead letter; {id} failed 1 times: ")) == (1, True)
+    assert filled("worker", "--once", "--json").data["pending"] == 1
+    assert "1 episode still pending" in filled("worker", "--once").err
+    (letter,) = filled("worker", "--dead", "--json").data["dead_letters"]
+    assert (letter["episode_id"], letter["attempts"]) == (id, 1)
+    assert f"{id}" in filled("worker", "--dead").out
+    assert filled("worker", "--replay", "no id").status == 1
+    assert "1 dead letter handed" in filled("worker", "--replay", "all").err
+    assert filled("worker", "--replay", "all", "--json").data == {"replayed": 0}
+    assert filled("worker", "--once", "--json").data["learned"] == 1
+    assert filled("doctor").status == 0
+    assert "learning mode" in filled("stats").out
 
 
 def test_doctor_says_of_another_file_that_it_is_not_a_memory(tacit: Tacit, database: Path) -> None:

@@ -28,6 +28,7 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("schema/003_namespaces_of_patterns.sql"),
         rewrite: Some(rewrite::namespaces_of_patterns),
     },
+    Migration { name: "004_claims", sql: include_str!("schema/004_claims.sql"), rewrite: None },
 ];
 
 /// The schema that this version writes.

@@ -29,6 +29,8 @@ const PRUNE_CHANGES: &str = "DELETE FROM change WHERE sequence <= ? AND sequence
     AND NOT (op = 2 AND EXISTS \
         (SELECT 1 FROM note WHERE note.sequence = change.sequence AND note.is_there = 1))";
 const PRUNE_SIDE_RECORDS: &str = "DELETE FROM note WHERE is_there = 0 AND sequence <= ?";
+const FREE_PAGES: &str = "PRAGMA freelist_count";
+const FILE_BYTES: &str = "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size";
 const SET_HORIZON: &str = "UPDATE meta SET horizon = ?";
 
 /// An unreadable row and its place.
@@ -119,6 +121,20 @@ pub struct Compaction {
     pub horizon: i64,
     /// The log entries and deleted side records that this call removed.
     pub pruned: usize,
+}
+
+/// Rewrites the file without its free pages, which removed rows left behind; returns how many bytes became free.
+///
+/// A file without free pages stays as it is. Writers of every process wait meanwhile; readers do not.
+pub(crate) fn shrink(connection: &mut Connection) -> Result<i64> {
+    if connection.number(FREE_PAGES, vec![])? == 0 {
+        return Ok(0);
+    }
+    let before = connection.number(FILE_BYTES, vec![])?;
+    connection.execute("VACUUM", vec![])?;
+    // The file ends with its last page once the log is written back. A reader may delay that; the next one does it.
+    connection.row("PRAGMA wal_checkpoint(TRUNCATE)", vec![], |row| row.integer(0))?;
+    Ok(before - connection.number(FILE_BYTES, vec![])?)
 }
 
 /// Prunes the log but for its newest `keep` numbers: removals, replaced entries and deleted side records.

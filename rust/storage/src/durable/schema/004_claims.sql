@@ -1,0 +1,2 @@
+-- Claims of pending episodes are side records of kind 14. Versions before this one do not know the kind, so they must not
+-- open the file. No table changes.
