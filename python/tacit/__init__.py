@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from .model.pattern import Alternative, Cluster, Contrast, Finding, Heuristic, Pattern
     from .model.query import Asking, EpisodeHead
     from .model.recall import Hit, NextStep, Reason, Recall, Run
+    from .model.transfer import Export, Retention
     from .model.usage import Usage
     from .recorder import Call, Recorder, recorded
 
@@ -149,6 +150,7 @@ _HOMES = {
     "model.pattern": ("Alternative", "Cluster", "Contrast", "Finding", "Heuristic", "Pattern"),
     "model.query": ("Asking", "EpisodeHead"),
     "model.recall": ("Hit", "NextStep", "Reason", "Recall", "Run"),
+    "model.transfer": ("Export", "Retention"),
     "model.usage": ("Usage",),
     "recorder": ("Call", "Recorder", "recorded"),
 }
@@ -179,6 +181,7 @@ __all__ = [
     "EpisodeError",
     "EpisodeHead",
     "EvidenceSettings",
+    "Export",
     "Finding",
     "Fix",
     "Fixes",
@@ -212,6 +215,7 @@ __all__ = [
     "Reflection",
     "RemoteSettings",
     "ResyncRequiredError",
+    "Retention",
     "RetryBudget",
     "Reward",
     "RewardWeights",

@@ -26,6 +26,7 @@ from .model.maintenance import Maintenance, Relearning
 from .model.pattern import Cluster, Contrast, Heuristic, Pattern, PatternKind
 from .model.query import EPISODE_HEAD, Asking, EpisodeHead, check_keywords
 from .model.recall import Recall
+from .model.transfer import Export, Retention
 from .model.usage import Usage
 from .observing import Observer
 from .recorder import Call, Recorder
@@ -34,6 +35,8 @@ from .registry import Part
 from .storage import Store
 
 if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
     from .judging import Judge
 
 P = ParamSpec("P")
@@ -443,6 +446,33 @@ class AsyncMemory:
         """As `Memory.undo`."""
         return await self._call(Memory.undo, audit_id, namespace=namespace)
 
+    async def retain(
+        self,
+        *,
+        older_than: timedelta | None = None,
+        max_episodes: int | None = None,
+        max_bytes: int | None = None,
+        tag: str | None = None,
+        dry_run: bool = False,
+        namespace: str | None = None,
+    ) -> Retention:
+        """As `Memory.retain`."""
+        return await self._call(
+            Memory.retain,
+            older_than=older_than,
+            max_episodes=max_episodes,
+            max_bytes=max_bytes,
+            tag=tag,
+            dry_run=dry_run,
+            namespace=namespace,
+        )
+
+    async def export(
+        self, path: str | Path, *, since: datetime | int | None = None, namespace: str | None = None
+    ) -> Export:
+        """As `Memory.export`."""
+        return await self._call(Memory.export, path, since=since, namespace=namespace)
+
     async def drain(self, timeout: float | None = 60.0) -> int:
         """As `Memory.drain`."""
         return await self._call(Memory.drain, timeout)
@@ -542,7 +572,19 @@ class AsyncMemory:
 
 
 _COMMITS = frozenset(
-    {"complete", "judge", "add", "_add_all", "forget", "feedback", "maintain", "undo", "relearn", "replay"}
+    {
+        "complete",
+        "judge",
+        "add",
+        "_add_all",
+        "forget",
+        "feedback",
+        "maintain",
+        "undo",
+        "relearn",
+        "replay",
+        "retain",
+    }
 )
 """Verbs that wait for the disk."""
 

@@ -37,6 +37,8 @@ from .rooms import Rooms
 from .storage import Store, open_store
 
 if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
     from .intake.open_episode import OpenEpisode
     from .judging import Judge
     from .model.advice import Fixes, Playbook, Prediction, Suggestion
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from .model.maintenance import Maintenance, Relearning
     from .model.pattern import Cluster, Contrast, Heuristic, Pattern, PatternKind
     from .model.recall import Recall
+    from .model.transfer import Export, Retention
     from .model.usage import Usage
     from .recorder import Recorder
 
@@ -829,6 +832,62 @@ class Memory:
         report = self._rooms.maintainer.undo(audit_id, namespace, now=self._now())
         self._rooms.committer.catch_up()
         return report
+
+    @observed
+    def retain(
+        self,
+        *,
+        older_than: timedelta | None = None,
+        max_episodes: int | None = None,
+        max_bytes: int | None = None,
+        tag: str | None = None,
+        dry_run: bool = False,
+        namespace: str | None = None,
+    ) -> Retention:
+        """Forgets old episodes with everything they taught, and gives their space back to the disk.
+
+        An episode goes if it ended longer than `older_than` ago, if `max_episodes` newer ones are kept, or if it does
+        not fit into `max_bytes` (of records) beside the newer ones. With a `tag` only episodes that carry it are
+        counted and go; without another limit all of them do. Newer means a later id, the order of `episodes`.
+
+        A dry run removes nothing and reports the same. Episodes go 64 in one commit: a call that was cut short is
+        continued by the next one. Then the file is rewritten; writers of other processes wait meanwhile. Raises
+        `ValidationError` for a limit that makes no sense, or without any.
+
+        Example:
+            >>> from datetime import timedelta
+            >>> from tacit import Memory, Outcome
+            >>> memory = Memory()
+            >>> _ = memory.complete(memory.start("Cancel order 17"), Outcome.success())
+            >>> memory.retain(older_than=timedelta(days=90), dry_run=True).removed
+            ()
+        """
+        from .intake.retention import RetentionLimits, retain_episodes
+
+        limits = RetentionLimits(older_than, max_episodes, max_bytes, tag)
+        limits.check()
+        commit, namespace = self._rooms.committer.commit_batch, self._within(namespace)
+        return retain_episodes(
+            self._store, namespace, limits, commit=commit, now=self._now(), dry_run=dry_run
+        )
+
+    def export(
+        self, path: str | Path, *, since: datetime | int | None = None, namespace: str | None = None
+    ) -> Export:
+        """Writes the ended episodes of a namespace to a new file, one JSON line each; `tacit import` reads it.
+
+        A name that ends with `.gz` or `.zst` packs it, and "-" is standard output. Importing it into an empty memory
+        gives the same episodes: ids, times, steps, outcomes and verdicts; what they taught is learned again. `since`
+        keeps those that ended then or later, an aware `datetime` or microseconds since 1970. The memory may be used
+        meanwhile. The file is readable by its owner alone, and it takes its name once it is complete.
+
+        Raises `ValidationError` for a file that exists, and `StorageError` if it cannot be written.
+        """
+        from .intake.exporting import export_episodes
+        from .intake.values import given_time
+
+        at = None if since is None else given_time("since", since, self._now())
+        return export_episodes(self._store, str(path), self._within(namespace), since=at)
 
     # --- learning in the background ---
 

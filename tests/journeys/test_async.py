@@ -340,6 +340,8 @@ VERBS = {
     "maintain": lambda memory: memory.maintain(),
     "relearn": lambda memory: memory.relearn(),
     "undo": lambda memory: memory.undo(ID),
+    "retain": lambda memory: memory.retain(max_episodes=1),
+    "export": lambda memory: memory.export("nowhere.jsonl"),
     "drain": lambda memory: memory.drain(),
     "dead_letters": lambda memory: memory.dead_letters(),
     "replay": lambda memory: memory.replay(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -394,8 +395,9 @@ def test_an_episode_whose_workers_end_in_the_middle_becomes_a_dead_letter_and_ta
     assert memory.get(ids[1]).reward is not None
 
 
-def test_a_worker_prolongs_the_lease_of_what_it_has_not_reached() -> None:
-    memory = Memory(settings=settings(lease_seconds=1e-9))
+@pytest.mark.parametrize("clock", [time.time_ns, Clock()], ids=["running", "standing"])
+def test_a_worker_prolongs_the_lease_of_what_it_has_not_reached(clock: Callable[[], int]) -> None:
+    memory = Memory(settings=settings(lease_seconds=1e-9), clock=clock)
     for number in range(3):
         shop(memory, number)
     work(memory)

@@ -68,6 +68,8 @@ COMMANDS: Mapping[str, Entry] = {
     "undo": Entry("maintaining", "undo", "Undo one maintenance run."),
     "judge": Entry("judging", "judge", "Give an episode its verdict, or another one."),
     "forget": Entry("maintaining", "forget", "Remove an episode and everything it taught."),
+    "retain": Entry("keeping", "retain", "Forget old episodes with everything they taught."),
+    "export": Entry("keeping", "export", "Write the ended episodes of a namespace to a file."),
     "stats": Entry("looking", "stats", "Count the records that are stored, cached and indexed."),
     "eval": Entry("evaluating", "evaluate", "Measure how much a memory helps."),
     "serve": Entry("serving", "serve", "Serve a memory to MCP hosts: Claude Code, Codex, Cursor and others."),

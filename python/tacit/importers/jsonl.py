@@ -12,8 +12,8 @@ import msgspec
 from ..errors import ValidationError
 from ..model.context import Complexity, TaskContext
 from ..model.episode import Episode, Json, Outcome, Step
+from ..model.lines import episode_in, is_episode_line, unknown_fields
 from .base import Entry, importers
-from .lines import episode_in, is_episode_line, unknown_fields
 from .numbers import has_no_json_number, with_nulls
 from .source import Line, Refusal, Source
 

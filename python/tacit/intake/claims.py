@@ -142,6 +142,8 @@ class Claims:
         records = tuple(claim_record(each.id, each.claim) for each in wanted)
         expect = tuple(precondition for each in wanted for precondition in each.expect)
         receipt = self._store.commit(Batch(side_records=records, expect=expect))
+        if receipt.committed < len(wanted):  # equal bytes, within one tick of a clock: their versions stay
+            return [found for each in wanted if (found := self.reread(each)) is not None]
         first = receipt.sequence - len(wanted) + 1
         return [with_fields(each, claim_version=first + place) for place, each in enumerate(wanted)]
 

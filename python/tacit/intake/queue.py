@@ -112,7 +112,8 @@ class ExtractionQueue:
             queued = sum(each.state == "pending" for each in taken)
             with self.changed:
                 self._reserved -= count
-                self._waiting = (self._waiting or 0) + queued
+                if self._waiting is not None:
+                    self._waiting += queued
                 self._counts["enqueued"] += queued
             if queued:
                 self.signal.wake()

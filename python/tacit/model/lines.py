@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from ..model.context import Complexity, TaskContext, TaskType
-from ..model.episode import Episode, Json, Outcome, Step
+from .context import Complexity, TaskContext, TaskType
+from .episode import Episode, Json, Outcome, Step
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OUTCOME_FIELDS = frozenset(field.name for field in fields(Outcome))
