@@ -75,7 +75,7 @@ def retain_episodes(
         return replace(report, dry_run=True)
     ids = map(as_bytes, report.removed)
     while chunk := list(islice(ids, _CHUNK)):
-        commit(forgetting(store, chunk))
+        commit(forgetting(store, chunk, {}))  # without marks: they would stay, a row for each run
     if not report.removed:
         return report
     store.compact()
