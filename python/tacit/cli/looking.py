@@ -347,6 +347,7 @@ def _stats(found: Mapping[str, Any], namespaces: list[NamespaceCount]) -> Iterat
         console.count_of(int(found["patterns"]), "pattern"),
         f"{console.count_of(int(found['open']), 'open episode')}" if found["open"] else "",
         f"{int(found['pending']):,} not learned from yet" if found["pending"] else "",
+        f"{console.count_of(dead, 'dead letter')}" if (dead := found["learning"]["dead"]) else "",
     )
     yield Text(" · ".join(each for each in counts if each), "bold")
     learned = found["last_learned"]

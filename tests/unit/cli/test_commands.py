@@ -372,6 +372,7 @@ def test_a_worker_learns_once_from_what_waits_and_doctor_names_dead_letters_unti
     assert (answer.status, check["detail"].startswith(f"1 dead letter; {id} failed 1 times: ")) == (1, True)
     assert filled("worker", "--once", "--json").data["pending"] == 1
     assert "1 episode still pending" in filled("worker", "--once").err
+    assert "1 not learned from yet · 1 dead letter" in filled("stats").out
     (letter,) = filled("worker", "--dead", "--json").data["dead_letters"]
     assert (letter["episode_id"], letter["attempts"]) == (id, 1)
     assert f"{id}" in filled("worker", "--dead").out
@@ -380,7 +381,7 @@ def test_a_worker_learns_once_from_what_waits_and_doctor_names_dead_letters_unti
     assert filled("worker", "--replay", "all", "--json").data == {"replayed": 0}
     assert filled("worker", "--once", "--json").data["learned"] == 1
     assert filled("doctor").status == 0
-    assert "learning mode" in filled("stats").out
+    assert "learning mode" in filled("stats", "--all").out
 
 
 def test_doctor_says_of_another_file_that_it_is_not_a_memory(tacit: Tacit, database: Path) -> None:
