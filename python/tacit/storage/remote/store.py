@@ -278,6 +278,10 @@ class RemoteStore:
 
         return self._commit_script(script, read)
 
+    def shrink(self) -> int:
+        """Returns 0: the server decides when its file is rewritten."""
+        return 0
+
     def backup(self, path: str | os.PathLike[str]) -> None:
         """Copies the store to a new local file, as of one moment, while it is in use.
 
