@@ -156,6 +156,9 @@ pub(crate) fn newest_schema() -> PyResult<(Vec<String>, Vec<&'static str>)> {
     Ok((schema.statements, schema.steps))
 }
 
+/// Kind, id and fault of a row whose bytes are not those that were written.
+type PyDamagedRow<'py> = (&'static str, Bytes<'py>, String);
+
 /// Returns a stretch of the change log, and kind, id and fault of its damaged rows, which it leaves out.
 ///
 /// A row is the sequence, the operation, the id, the record that the change wrote, and the kind of a side record.
@@ -166,7 +169,7 @@ pub(crate) fn read_changes<'py>(
     rows: Vec<ChangeRow>,
     last: i64,
     horizon: i64,
-) -> PyResult<(PyChanges, Vec<(&'static str, Bytes<'py>, String)>)> {
+) -> PyResult<(PyChanges, Vec<PyDamagedRow<'py>>)> {
     let (mut read, mut damaged) = (Vec::with_capacity(rows.len()), Vec::new());
     for (sequence, op, id, record, kind) in rows {
         let number = kind.unwrap_or(RecordKind::Episode as i64);

@@ -24,6 +24,9 @@ use crate::error::{invalid, storage_failure};
 /// The length of a wait between two looks at signals.
 const SLICE: Duration = Duration::from_millis(50);
 
+/// The newest change in the snapshot, its bytes, the change up to which it was used, and the reason why there is none.
+type PySnapshotState = (Option<i64>, u64, Option<i64>, Option<String>);
+
 /// A libSQL file and its writer; `tacit.storage.NativeStore` is its public face.
 #[pyclass(frozen, name = "Store", module = "tacit._native")]
 pub(crate) struct PyStore {
@@ -201,7 +204,7 @@ impl PyStore {
 
     /// Returns the number of the newest change in the snapshot beside the store, its bytes, the number up to which this
     /// process read it, and the reason why there is none.
-    fn snapshot(&self, py: Python<'_>) -> PyResult<(Option<i64>, u64, Option<i64>, Option<String>)> {
+    fn snapshot(&self, py: Python<'_>) -> PyResult<PySnapshotState> {
         let state = py.detach(|| self.store.snapshot()).map_err(storage_failure)?;
         Ok((state.sequence, state.bytes, state.used, state.problem))
     }

@@ -53,13 +53,13 @@ fn entry(number: u8, features: [u8; 4], run: &[(u8, i8)], base: Option<f64>) -> 
         namespace: pick(0, &SPACES),
         domain: pick(1, &DOMAINS),
         task: pick(2, &TASKS),
-        task_key: (features[3] % 3 == 0).then(|| pick(2, &TASKS)),
-        agent: (features[3] % 2 == 0).then(|| "agent".to_owned()),
+        task_key: (features[3].is_multiple_of(3)).then(|| pick(2, &TASKS)),
+        agent: (features[3].is_multiple_of(2)).then(|| "agent".to_owned()),
         complexity: Complexity::from_number(features[3] % 4).unwrap_or_default(),
         tags: vec![pick(3, &["fast", "cheap"])],
         started_at: i64::from(features[3]) * 86_400_000_000,
         ended_at: Some(i64::from(features[3]) * 86_400_000_000 * 3),
-        timed: features[2] % 2 == 0,
+        timed: features[2].is_multiple_of(2),
         base,
         reward_total: base.map(|base| base + f64::from(features[0])),
         tool_names: TOOLS.iter().map(|tool| (*tool).to_owned()).collect(),
@@ -81,7 +81,8 @@ fn entry(number: u8, features: [u8; 4], run: &[(u8, i8)], base: Option<f64>) -> 
             facts.push(Fact { pattern, kind, occurrences: 1, successes: share });
         }
     }
-    let vector = (features[2] % 3 > 0).then(|| features.iter().map(|each| f32::from(*each) - 99.0).collect());
+    let vector = (!features[2].is_multiple_of(3))
+        .then(|| features.iter().map(|each| f32::from(*each) - 99.0).collect());
     Box::new(Entry::from_trajectory(trajectory, id(number), facts, vector))
 }
 
