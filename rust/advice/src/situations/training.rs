@@ -11,8 +11,10 @@ use super::votes::Votes;
 use crate::halt::Halt;
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// Choices that are learned from, about, spread evenly over the runs. Fitted on more, the ranking is too sure of itself.
-const MOST_CHOICES: usize = 1_200;
+/// Choices that are learned from, about: so many in a memory of up to `MANY_RUNS`, fewer in a larger one.
+const MOST_CHOICES: usize = 4_000;
+const LEAST_CHOICES: usize = 1_200;
+const MANY_RUNS: usize = 1_000;
 const EPOCHS: usize = 6;
 /// Runs from which a feature must be shared by three of them, not two.
 const FEW_RUNS: usize = 20;
@@ -59,6 +61,12 @@ impl FittedRanker {
         let ranker = training.fit(EPOCHS, least_runs(kept.runs.len()), halt)?;
         Some(Self { ranker, kinds, forms })
     }
+}
+
+/// About how many choices of so many runs are learned from. Each costs more in a larger memory, and more of them make
+/// the ranking too sure of itself there.
+fn most_choices(runs: usize) -> usize {
+    (MOST_CHOICES * MANY_RUNS / runs.max(1)).clamp(LEAST_CHOICES, MOST_CHOICES)
 }
 
 /// How many runs must share a feature.
@@ -130,11 +138,12 @@ impl<'k> Choices<'k> {
         Some(Self { kept, forms, vocabulary, finder, kinds, weights })
     }
 
-    /// The runs that are learned from, the newest first: with more choices than `MOST_CHOICES` an even part of them.
+    /// The runs that are learned from, the newest first: with more choices than `most_choices` an even part of them.
     fn sample(&self) -> impl Iterator<Item = usize> {
         let all = (0..self.kept.runs.len()).rev().filter(move |number| self.choices_of(*number) > 0);
         let choices: usize = all.clone().map(|number| self.choices_of(number)).sum();
-        let kept = move |at: usize| at * MOST_CHOICES.min(choices) / choices.max(1);
+        let most = most_choices(self.kept.runs.len()).min(choices);
+        let kept = move |at: usize| at * most / choices.max(1);
         all.enumerate().filter(move |(at, _)| kept(at + 1) > kept(*at)).map(|(_, number)| number)
     }
 
@@ -332,5 +341,16 @@ impl Form<'_> {
                 })
                 .collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_larger_memory_learns_from_fewer_choices_but_never_from_too_few() {
+        let choices = [0, 100, 1_000, 2_000, 10_000, 1_000_000].map(most_choices);
+        assert_eq!(choices, [4_000, 4_000, 4_000, 2_000, 1_200, 1_200]);
     }
 }
