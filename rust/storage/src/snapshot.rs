@@ -292,6 +292,9 @@ pub(crate) fn may_replace(path: &Path) -> bool {
     }
 }
 
+/// The number of drafts that are begun for one snapshot.
+const DRAFTS_AT_MOST: usize = 4;
+
 /// Numbers the drafts of this process.
 static DRAFTS: AtomicU64 = AtomicU64::new(0);
 
@@ -304,6 +307,23 @@ pub(crate) fn write(
     sections: &[Section],
 ) -> std::io::Result<()> {
     remove_abandoned_drafts(path);
+    let mut written = write_once(path, database, owner, sections);
+    for _ in 1..DRAFTS_AT_MOST {
+        // Another process took the draft for abandoned in the moment before it was locked, or removed an episode.
+        if !matches!(&written, Err(error) if error.kind() == ErrorKind::NotFound) {
+            break;
+        }
+        written = write_once(path, database, owner, sections);
+    }
+    written
+}
+
+fn write_once(
+    path: &Path,
+    database: &Path,
+    owner: &SnapshotOwner,
+    sections: &[Section],
+) -> std::io::Result<()> {
     let number = DRAFTS.fetch_add(1, Ordering::Relaxed);
     let mut name = path.as_os_str().to_owned();
     name.push(format!(".{}-{number}.tmp", std::process::id()));
