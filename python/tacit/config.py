@@ -330,6 +330,8 @@ class StorageSettings:
     cache_bytes: int = 64_000_000
     readers: int = 3
     busy_timeout_ms: int = 5_000
+    read_only: bool = False
+    """Nothing is written: the database may lie in a folder or on a mount that takes no writes."""
     snapshot: Literal["auto", "off"] = "auto"
     """`auto` keeps a snapshot of the index beside the database, so that a process need not read the whole log; `off`
     keeps none."""

@@ -16,6 +16,8 @@
     └── StorageError
         ├── CommitUnknownError    the link died during COMMIT: repeating the commit is safe
         ├── CorruptRecordError    the bytes are not those that were written: retrying cannot help
+        ├── FileChangedError      the open file was removed, replaced or overwritten: open the memory again
+        ├── ReadOnlyError         the memory, its file or its folder takes no writes
         ├── ResyncRequiredError   the changes that are asked for were pruned: read the log from its start
         ├── SchemaError           the file was written by a newer tacit, or is not tacit's
         ├── UnavailableError      retry later: breaker open, queue full, disk full, link down
@@ -371,6 +373,42 @@ class CorruptRecordError(StorageError):
         >>> import tacit
         >>> tacit.CorruptRecordError.retryable
         False
+    """
+
+
+class FileChangedError(StorageError):
+    """The open database file was removed, replaced, moved, overwritten or truncated by somebody else.
+
+    Nothing more is written to the file that is there now. Close the memory, look at the file, and open it again.
+
+    Example:
+        >>> import pathlib, tempfile, tacit
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "agent.db"
+        >>> memory = tacit.Memory(path)
+        >>> path.unlink()
+        >>> try:
+        ...     memory.add(tacit.Episode(task="Cancel order 17", outcome=tacit.Outcome.success()))
+        ... except tacit.FileChangedError:
+        ...     print("the file is gone")
+        the file is gone
+        >>> memory.close()
+    """
+
+
+class ReadOnlyError(StorageError):
+    """The memory was opened with `read_only=True`, or its file or folder takes no writes.
+
+    Example:
+        >>> import pathlib, tempfile, tacit
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "agent.db"
+        >>> tacit.Memory(path).close()
+        >>> memory = tacit.Memory(path, read_only=True)
+        >>> try:
+        ...     memory.start("Cancel order 17")
+        ... except tacit.ReadOnlyError:
+        ...     print("the memory is only read")
+        the memory is only read
+        >>> memory.close()
     """
 
 

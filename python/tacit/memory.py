@@ -34,7 +34,7 @@ from .observing import Observer, Observers, observed
 from .redaction import Redactor, open_redactor
 from .registry import Part
 from .rooms import Rooms
-from .storage import Store, open_store
+from .storage import Store, open_store, require_writable
 
 if TYPE_CHECKING:
     from datetime import datetime, timedelta
@@ -68,13 +68,17 @@ class Memory:
     memory may be used from many threads, one file by many processes. `namespace` separates tenants: data and ids of
     one are unknown in another. Close it, or use it as a context manager.
 
+    With `read_only` (or `settings.storage.read_only`) nothing is written, and every verb that would raises
+    `ReadOnlyError`: the file may lie in a folder or on a mount that takes no writes.
+
     `redactor` replaces secrets before anything is stored: by default as `settings.redactor` says, `None` means none.
     `observers` hear what the memory does. `learning` overrides `settings.learning.mode`: with "background" the verbs
     that end episodes return once the episode is stored, and threads learn from it (docs/guides/background-learning.md).
     `to_json` is asked first for each logged value that is no JSON value; it returns one, or `NotImplemented`.
 
-    Raises `ValidationError` for settings that make no sense, `SchemaError` for a file that is not tacit's or newer
-    than this version, `StorageError` if the file cannot be opened.
+    Raises `ValidationError` for settings that make no sense, `SchemaError` for a file that is not tacit's, newer than
+    this version or an incomplete copy, `ReadOnlyError` for a place that takes no writes, and `StorageError` if the
+    file cannot be opened.
 
     Example:
         >>> from tacit import Memory, Outcome
@@ -93,6 +97,7 @@ class Memory:
         database: str | Path | None = None,
         *,
         namespace: str = "default",
+        read_only: bool = False,
         settings: Settings | None = None,
         store: Store | None = None,
         redactor: Part[Redactor] | Sequence[Part[Redactor]] | EllipsisType | None = ...,
@@ -112,6 +117,8 @@ class Memory:
         self._clock = clock
         self._to_json = to_json
         self.is_view = False
+        if read_only:
+            self.settings = replace(self.settings, storage=replace(self.settings.storage, read_only=True))
         self._store = (
             open_store(database, self.settings.storage, auth_token=auth_token) if store is None else store
         )
@@ -171,6 +178,7 @@ class Memory:
         at `flush` and at `close`; other processes see them, and `resume` takes over what was left open. Raises
         `ValidationError` that names the field, and `TooLargeError` beyond `Limits.open_episodes`.
         """
+        require_writable(self._store)
         episode = episode_of(
             task, head, namespace=self.namespace, now=self._now(), limits=self.settings.limits
         )
@@ -277,6 +285,7 @@ class Memory:
         """
         from .intake.step_fields import StepFields
 
+        require_writable(self._store)
         call_id = new_id() if call_id is None else check_call_id(call_id)
         fields = StepFields(
             self._now(), tool, action, parameters, tokens=tokens, metadata=metadata, state=state
@@ -347,6 +356,7 @@ class Memory:
         one takes the place of the stored run, evidence included, and its id, which `Learned.episode_id` names; the
         stored verdict stays unless this run has one. An abandoned run replaces nothing.
         """
+        require_writable(self._store)
         return self._rooms.intake.complete(episode_id, outcome, self._within(namespace), replaces=replace)
 
     @observed
@@ -369,6 +379,7 @@ class Memory:
         """
         from .recorder import Recorder
 
+        require_writable(self._store)
         namespace = self._within(namespace)
         opened = self._rooms.opened.resume(episode_id, namespace, force=force)
         return Recorder.of(self.within(namespace), opened.snapshot(), strict=strict)
@@ -380,6 +391,7 @@ class Memory:
         Steps are stored by count and by age anyway (`settings.recording`). Raises `StorageError`; the steps are kept
         then.
         """
+        require_writable(self._store)
         self._rooms.opened.flush()
 
     @observed
@@ -408,6 +420,7 @@ class Memory:
             >>> memory.get(id).judged_by
             'tests'
         """
+        require_writable(self._store)
         return self._rooms.intake.judge(episode_id, outcome, self._within(namespace), by)
 
     @observed
@@ -423,6 +436,7 @@ class Memory:
         `replace` it takes the place of the stored run with its `external_id`, evidence included. The stored verdict
         stays unless the new run has one.
         """
+        require_writable(self._store)
         return next(self._rooms.intake.add_many([episode], self.namespace, replaces=replace))
 
     @observed
@@ -432,6 +446,7 @@ class Memory:
         Yields one `Learned` an episode, in order. A chunk is scored against the knowledge from before it. If a chunk
         cannot be committed it raises and nothing of that chunk was stored.
         """
+        require_writable(self._store)
         learned = self._rooms.intake.add_many(episodes, self.namespace, replaces=replace)
         return self._rooms.snapshots.saved_after(learned)
 
@@ -442,6 +457,7 @@ class Memory:
         Adding the same value again brings it back; an import does not, if the episode had an external id
         (`was_forgotten`). Raises `UnknownEpisodeError`.
         """
+        require_writable(self._store)
         self._rooms.intake.forget(episode_id, self._within(namespace))
 
     def was_forgotten(self, external_id: str, *, namespace: str | None = None) -> bool:
@@ -600,6 +616,7 @@ class Memory:
         """
         from .credit.receipts import feedback_record, recall_bytes
 
+        require_writable(self._store)
         namespace, id = self._within(namespace), recall_bytes(recall_id)
         if not self._rooms.opened.take_feedback(id, helped, namespace):
             record = feedback_record(self._store, recall_id, helped, namespace)
@@ -780,6 +797,8 @@ class Memory:
         file later. Raises `StorageError` if the commit failed: no decision was changed then.
         """
         namespace = self._within(namespace)
+        if not dry_run:
+            require_writable(self._store)
         self._rooms.committer.catch_up()
         if self._rooms.reader.is_behind and not dry_run:
             self.relearn()
@@ -814,6 +833,7 @@ class Memory:
         fails, the episode keeps its vector. `Relearning.problems` says so. After three failures of one kind in a row
         the rest keeps its earlier facts, and the embedder is not called again.
         """
+        require_writable(self._store)
         self._rooms.committer.catch_up()
         report = self._rooms.relearner.relearn(progress or (lambda _: None))
         self._rooms.committer.catch_up()
@@ -827,6 +847,7 @@ class Memory:
         Maintenance does not decide the same again: patterns that were merged are kept apart, and patterns that were
         promoted or retired keep their state. Raises `UnknownMaintenanceError` for an id of no run in the namespace.
         """
+        require_writable(self._store)
         namespace = self._within(namespace)
         self._rooms.committer.catch_up()
         report = self._rooms.maintainer.undo(audit_id, namespace, now=self._now())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Generic, TypeVar
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
     from .model.query import Query
 
 T = TypeVar("T")
+_ALL: weakref.WeakSet[Rooms] = weakref.WeakSet()
+_INHERITED: list[object] = []
+"""Rooms of the parent of a forked process: their locks may be held for ever, so nobody uses or destroys them."""
 _IN_MAKING = "the memory is being set up in the call that this one was made from"
 
 
@@ -96,7 +101,15 @@ class Rooms:
         self.observers = observers
         self.redactor = redactor
         self.now = now
+        _ALL.add(self)
         self._check_names()
+
+    def renew(self) -> None:
+        """Makes every room again at its next use: the child of a fork begins with rooms of its own."""
+        self.lock = threading.RLock()
+        self.in_making = []
+        for name in [name for name, room in vars(Rooms).items() if isinstance(room, Room)]:
+            _INHERITED.append(self.__dict__.pop(name, None))
 
     def is_made(self, name: str) -> bool:
         """Returns True for a room that a verb has needed already."""
@@ -364,3 +377,12 @@ class Rooms:
         from .answers.choosing import Chooser
 
         return Chooser(self.advisor)
+
+
+def _renew_all() -> None:
+    for rooms in list(_ALL):
+        rooms.renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_all)

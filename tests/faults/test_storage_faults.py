@@ -1,4 +1,4 @@
-"""Faults that a store survives: killed writers, neighbours, forks, full and read-only disks, damaged files.
+"""Faults that a store survives: killed writers, neighbours, full and read-only disks, damaged files.
 
 Tests touch a live file from another process only: SQLite's locks belong to the process.
 """
@@ -138,37 +138,6 @@ def test_an_episode_that_another_process_removed_is_served_no_more(tmp_path: Pat
         run("NativeStore(path).commit(Batch(removed=(episode_record(1).id,)))", store.path)
         assert store.sequence() == 3  # the put, the removal, and the pattern that nothing names any more
         assert store.get("episode", record.id) is None
-
-
-FORK = """
-store = NativeStore(path)
-store.commit(Batch((episode_record(1),)))
-store.get("episode", episode_record(1).id)
-if child := os.fork():
-    assert os.waitpid(child, 0)[1] == 0
-    store.commit(Batch((episode_record(3),)))
-    assert store.sequence() == 3
-    store.close()
-else:
-    try:
-        store.get("episode", episode_record(1).id)
-        os._exit(1)
-    except StorageError as error:
-        assert "open it again" in str(error)
-    store.close()
-    del store
-    with NativeStore(path) as again:
-        again.commit(Batch((episode_record(2),)))
-    os._exit(0)
-"""
-
-
-def test_a_forked_child_is_told_to_open_again_and_harms_nothing(tmp_path: Path) -> None:
-    path = tmp_path / "store.db"
-    run(FORK, path)
-    assert sql(path, "PRAGMA integrity_check") == [["ok"]]
-    with NativeStore(path) as store:
-        assert sorted(numbers_in(store)) == [1, 2, 3]
 
 
 FILL = """

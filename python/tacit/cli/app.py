@@ -78,6 +78,7 @@ COMMANDS: Mapping[str, Entry] = {
     "doctor": Entry("doctor", "doctor", "Check that a memory is sound."),
     "repair": Entry("upkeep", "repair", "Remove rows that cannot be read."),
     "backup": Entry("upkeep", "backup", "Copy a memory to a new file while it is in use."),
+    "restore": Entry("upkeep", "restore", "Make a backup the memory."),
 }
 """Every command, in the order in which a newcomer meets them."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -30,6 +31,7 @@ from ..intake.namespaces import last_learned
 from ..intake.pending import pending_figures
 from ..model.episode import Episode
 from ..storage import NativeStore, Store, open_store
+from ..storage.native import open_readable
 from ..storage.remote import RemoteStore
 from . import console
 from .options import AsJson, Database, configured
@@ -154,12 +156,14 @@ def _free_space(file: Path) -> Check:
 def _inside(file: Path) -> Iterator[Check]:
     """The checks inside the store; one failed check if it cannot be opened."""
     try:
-        store = NativeStore(file)
+        store = open_readable(file)
     except TacitError as error:
         yield Check("schema", False, str(error))
         return
     try:
-        yield Check("schema", True, "opened, readable and writable by this version")
+        use = "read, because its place takes no writes" if store.read_only else "readable and writable"
+        yield Check("schema", True, f"opened, {use}, by this version")
+        yield _tried("access", _access, store)
         for name, look in _CONTENT_CHECKS:
             yield _tried(name, look, store)
         yield _tried("backups", _backups, store)
@@ -167,6 +171,13 @@ def _inside(file: Path) -> Iterator[Check]:
         yield _tried("snapshot", _snapshot, store)
     finally:
         store.close()
+
+
+def _access(store: NativeStore) -> tuple[bool, str]:
+    """A file that others may read is its owner's decision, and no fault."""
+    mode = stat.S_IMODE(store.path.stat().st_mode)
+    others = "its owner alone" if not mode & 0o077 else "others than its owner too"
+    return True, f"mode {mode:04o}: read by {others}"
 
 
 def _facts(store: Store) -> tuple[bool, str]:

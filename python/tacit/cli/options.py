@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
-from ..config import Configuration, check_settings, load, with_caller_training
-from ..errors import TacitError
+from ..config import Configuration, StorageSettings, check_settings, load, with_caller_training
+from ..errors import ReadOnlyError, TacitError
 from ..memory import Memory
 from ..model.episode import Outcome
 from ..model.ids import as_bytes
@@ -115,7 +116,7 @@ def memory_at(
     settings = chosen.settings
     if settings.advice.training == "background":
         settings = with_caller_training(settings)
-    store = open_store(path, settings.storage)
+    store = opened_store(path, settings.storage)
     try:
         memory = Memory(store=store, settings=settings)
     except BaseException:
@@ -125,6 +126,16 @@ def memory_at(
         if namespace is None:
             namespace = namespace_here(memory) if of is None else _namespace_of_id(store, of)
         yield memory.within(namespace)
+
+
+def opened_store(path: str | None, settings: StorageSettings) -> Store:
+    """The store; one in a place that takes no writes is opened to be read."""
+    try:
+        return open_store(path, settings)
+    except ReadOnlyError:
+        store = open_store(path, replace(settings, read_only=True))
+    note(f"{path} is in a place that takes no writes: it is only read")
+    return store
 
 
 def namespace_here(memory: Memory) -> str:

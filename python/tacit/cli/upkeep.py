@@ -1,4 +1,4 @@
-"""`tacit repair` and `tacit backup`: work on a memory as a whole."""
+"""`tacit repair`, `tacit backup` and `tacit restore`: work on a memory as a whole."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Annotated
 import typer
 
 from ..errors import StorageError
-from ..storage import Store, open_store
+from ..storage import NativeStore, Store
 from . import console
-from .options import AsJson, Database, configured
+from .options import AsJson, Database, configured, opened_store
 
 
 def repair(database: Database = None, as_json: AsJson = False) -> None:
@@ -50,12 +50,32 @@ def backup(
         console.note(f"{file}: {size:,} bytes")
 
 
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A backup, or any file of a memory.")],
+    database: Database = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Put it in the place of a memory that exists.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a backup the memory.
+
+    A memory that any process has open is not replaced.
+    """
+    path = Path(configured(database).database).expanduser()
+    NativeStore.restore(file, path, replace=replace)
+    if as_json:
+        console.say_json({"path": str(path), "restored": str(file)})
+    else:
+        console.note(f"{path} is the memory of {file} now")
+
+
 @contextmanager
 def _opened(database: str | None) -> Iterator[Store]:
     chosen = configured(database)
     path = Path(chosen.database).expanduser()
     if "://" not in chosen.database and not path.is_file():
         raise StorageError(f"--db must be the file of a memory or the address of a server; got {path}")
-    store = open_store(chosen.database if "://" in chosen.database else path, chosen.settings.storage)
+    store = opened_store(chosen.database if "://" in chosen.database else str(path), chosen.settings.storage)
     with closing(store):
         yield store

@@ -27,7 +27,7 @@ from ..errors import (
 from ..model.checks import check_name, check_outcome
 from ..model.closed_episode import ClosedEpisode
 from ..model.content import is_same_run, namespace_of
-from ..model.episode import Episode, Outcome
+from ..model.episode import Episode, Outcome, Step
 from ..model.ids import as_bytes
 from ..model.learned import Learned
 from ..model.record import Batch, Filters, Receipt, SideRecord
@@ -57,6 +57,8 @@ _EXTERNAL_IDS = msgspec.msgpack.Decoder(_WithExternalId)
 _UNJUDGED = ("unknown", "abandoned")
 _CHUNK = 64
 """Episodes that `add_many` commits together; each is scored against the knowledge from before its chunk."""
+_CHUNK_BYTES = 8 << 20
+"""The bytes of texts and values after which a chunk is committed before it is full."""
 
 
 def no_queue(count: int) -> AbstractContextManager[list[Learned]]:
@@ -400,6 +402,7 @@ class Intake:
     ) -> Iterator[Learned]:
         """See `Memory.add_many`."""
         chunk: list[Episode] = []
+        room = _CHUNK_BYTES
         for episode in episodes:
             if replaces and any(_is_attempt_of(episode, each) for each in chunk):
                 yield from self.add_chunk(chunk, namespace)
@@ -411,9 +414,10 @@ class Intake:
                 yield self._replace_run(stored, _placed(episode, namespace))
                 continue
             chunk.append(episode)
-            if len(chunk) == _CHUNK:
+            room -= _rough_bytes(episode)
+            if len(chunk) == _CHUNK or room <= 0:
                 yield from self.add_chunk(chunk, namespace)
-                chunk = []
+                chunk, room = [], _CHUNK_BYTES
         yield from self.add_chunk(chunk, namespace)
 
     def _other_run(self, closed: ClosedEpisode) -> bytes | None:
@@ -577,3 +581,25 @@ def _placed(given: Episode, namespace: str) -> Episode:
     if not isinstance(given, Episode) or given.namespace != "default" or namespace == "default":
         return given
     return replace(given, namespace=namespace)
+
+
+def _rough_bytes(episode: object) -> int:
+    """About the bytes that the values of an episode's steps take; 0 for a value that is refused later."""
+    steps = getattr(episode, "steps", ())
+    texts = (
+        (step.output, step.parameters, step.error, step.action)
+        for step in (steps if isinstance(steps, tuple | list) else ())
+        if isinstance(step, Step)
+    )
+    return sum(_rough_length(value) for each in texts for value in each)
+
+
+def _rough_length(value: object) -> int:
+    """The length of a text, of a collection with everything in it, and 8 for other values."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(len(str(name)) + _rough_length(each) for name, each in value.items())
+    if isinstance(value, list | tuple):
+        return sum(map(_rough_length, value))
+    return 8

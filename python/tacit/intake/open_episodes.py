@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -25,6 +26,7 @@ from ..errors import (
 from ..model.content import namespace_of
 from ..model.episode import Episode
 from ..model.ids import as_bytes
+from ..storage.base import require_writable
 from .calls import CallResult
 from .flush_timer import TICKS, FlushTimer
 from .journal_records import episode_decoder
@@ -97,6 +99,7 @@ class OpenEpisodes:
                 self.by_id.pop(opened.id, None)
 
     def _hold(self, opened: OpenEpisode) -> OpenEpisode:
+        require_writable(self._store)
         opened.land_at = len(opened) + (self._settings.flush_steps or NEVER)
         opened = self.by_id.setdefault(opened.id, opened)
         if self._settings.flush_seconds:
@@ -134,6 +137,7 @@ class OpenEpisodes:
 
         Raises `StorageError` for the first episode that cannot be, or `EpisodeClosedError` for a guest that has ended.
         """
+        self._check_open()
         ended = self._flush(release=False)
         if ended is not None:
             raise ended
@@ -521,6 +525,10 @@ class OpenEpisodes:
 
 
 _ACTIVE: weakref.WeakSet[OpenEpisodes] = weakref.WeakSet()
+
+if hasattr(os, "register_at_fork"):
+    # A forked child stores nothing of what its parent records.
+    os.register_at_fork(after_in_child=_ACTIVE.clear)
 
 
 @atexit.register

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .base import Changes, Store
+from .base import Changes, Store, require_writable
 from .log_follower import FollowLock, catch_up
 from .native import NativeStore
 from .schemes import open_store, stores
@@ -20,6 +20,7 @@ __all__ = [
     "Store",
     "catch_up",
     "open_store",
+    "require_writable",
     "stores",
 ]
 

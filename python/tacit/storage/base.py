@@ -6,9 +6,10 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
+from ..errors import ReadOnlyError
 from ..model.record import Batch, Change, Compaction, DamagedRow, Filters, Kind, Receipt
 
-__all__ = ["Changes", "Store"]
+__all__ = ["Changes", "Store", "require_writable"]
 
 _NO_FILTERS = Filters()
 
@@ -143,3 +144,9 @@ class Store(Protocol):
     def close(self) -> None:
         """Commits what was handed over and closes the files. Closing a closed store does nothing."""
         ...
+
+
+def require_writable(store: Store) -> None:
+    """Raises `ReadOnlyError` for a store that was opened to be read."""
+    if getattr(store, "read_only", False):
+        raise ReadOnlyError("the memory was opened with read_only=True: open it without, to write")

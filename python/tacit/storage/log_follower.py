@@ -80,7 +80,7 @@ def catch_up(store: Store, follower: Follower, lock: FollowLock, newest: int | N
         except ResyncRequiredError:
             follower.swap(_rebuilt(store, follower, target))
 
-    # The store is asked first: in a forked child it refuses, while the follower's lock could be held for ever.
+    # The store is asked first: one that is closed refuses at once.
     target = store.sequence() if newest is None else newest
     if target > follower.sequence:
         lock.run(follow)

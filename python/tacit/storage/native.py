@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import atexit
 import os
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
 from weakref import WeakSet
 
 from .. import _native
-from ..errors import StorageError, ValidationError
+from ..errors import ReadOnlyError, StorageError, ValidationError
 from ..model.record import Batch, Compaction, DamagedRow, Filters, Kind, Receipt, SnapshotState
 from .base import Changes
+from .private_files import make_private_folder
 
 __all__ = ["NativeStore"]
 
@@ -28,7 +31,13 @@ class NativeStore:
     stay in memory within `cache_entries`, `cache_bytes` and `cache_ttl_s`, and in a disposable file at `cache_path`:
     `"auto"` is a file beside the store, `None` is no file. A path that names another kind of file is left alone, and
     `stats()["cache_problem"]` says so. With `snapshot`, the state of an index that `write_snapshot` is given lies in
-    `NAME.index` beside the store, disposable too. A store cannot be carried through a fork: the child opens it again.
+    `NAME.index` beside the store, disposable too. Files are created readable by their owner alone.
+
+    With `read_only` nothing is written: the file may lie in a folder or on a mount that takes no writes. A fork
+    (`os.fork`, `multiprocessing`) closes the files for its moment; the store works in both processes afterwards.
+
+    Raises `SchemaError` for a file that is not tacit's, newer than this version, or an incomplete copy, and
+    `ReadOnlyError` for a place that takes no writes.
     """
 
     def __init__(
@@ -43,8 +52,10 @@ class NativeStore:
         readers: int = 3,
         busy_timeout_ms: int = 5_000,
         snapshot: bool = True,
+        read_only: bool = False,
     ) -> None:
-        self.path: Path = _local_path(path)
+        self.path: Path = _local_path(path, creates=not read_only)
+        self.read_only = read_only
         self._store = _native.Store(
             self.path,
             durability=durability,
@@ -55,6 +66,7 @@ class NativeStore:
             readers=readers,
             busy_timeout_ms=busy_timeout_ms,
             has_snapshot=snapshot,
+            read_only=read_only,
         )
         _OPEN.add(self)
 
@@ -165,6 +177,17 @@ class NativeStore:
         """Returns the state of the snapshot beside the file. Reads its header only."""
         return SnapshotState(*self._store.snapshot())
 
+    @staticmethod
+    def restore(
+        backup: str | os.PathLike[str], path: str | os.PathLike[str], *, replace: bool = False
+    ) -> None:
+        """Makes the store of the file `backup` the one at `path`.
+
+        Raises `ValidationError` for a file that exists, unless `replace` is set, and `UnavailableError` for one that
+        is open in any process. A restore that fails leaves the file as it was.
+        """
+        _native.restore(_local_path(backup, creates=False), _local_path(path), replace)
+
     def schema_backups(self) -> list[Path]:
         """Returns the backups `NAME.schema-N.bak` that migrations left beside the file."""
         return self._store.schema_backups()
@@ -193,23 +216,78 @@ class NativeStore:
         return f"NativeStore({str(self.path)!r})"
 
 
-def _local_path(given: str | os.PathLike[str]) -> Path:
+def open_readable(path: str | os.PathLike[str]) -> NativeStore:
+    """Opens a store to write, or to read if its place takes no writes."""
+    try:
+        return NativeStore(path)
+    except ReadOnlyError:
+        return NativeStore(path, read_only=True)
+
+
+def _local_path(given: str | os.PathLike[str], *, creates: bool = True) -> Path:
     text = os.fspath(given)
     if not isinstance(text, str) or "://" in text or text in {"", ":memory:"} or "\0" in text:
         raise ValidationError("path", "the name of a file on this machine", repr(given))
     path = Path(text).expanduser().absolute()
     if path.is_dir():
         raise StorageError(f"path must be a file; got the folder {path}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"no folder for {path}: {error.strerror}") from error
+    if creates:
+        try:
+            make_private_folder(path.parent)
+        except OSError as error:
+            raise StorageError(f"no folder for {path}: {error.strerror}") from error
     return path
 
 
 # A disk that hangs does not keep the interpreter from ending: acknowledged commits are safe.
 _EXIT_DEADLINE_S = 30.0
 _OPEN: WeakSet[NativeStore] = WeakSet()
+
+
+# A writer that waits longer than this for another process keeps its files: the child cannot use them then.
+_FORK_DEADLINE_S = 10.0
+_FORKING = threading.Lock()
+_HELD: list[NativeStore] = []
+
+
+def _before_fork() -> None:
+    """Closes every store. Those that are opened meanwhile are closed once no further one can be."""
+    _FORKING.acquire()
+    _hold(list(_OPEN))
+    _native.begin_fork()
+    _hold([store for store in _OPEN if store not in _HELD])
+
+
+def _hold(stores: list[NativeStore]) -> None:
+    for store in stores:
+        with suppress(StorageError):
+            store._store.sequence()  # one that an earlier fork has closed is opened, so that nobody else opens it
+        _HELD.append(store)
+        store._store.hold(_FORK_DEADLINE_S)
+
+
+def _after_fork_in_parent() -> None:
+    for store in _HELD:
+        store._store.release()
+    _end_fork()
+
+
+def _after_fork_in_child() -> None:
+    for store in _HELD:
+        store._store.renew()
+    _end_fork()
+
+
+def _end_fork() -> None:
+    _HELD.clear()
+    _native.end_fork()
+    _FORKING.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
+    )
 
 
 @atexit.register

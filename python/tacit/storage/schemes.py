@@ -67,6 +67,7 @@ def _file(*, location: str, settings: StorageSettings) -> Store:
         readers=settings.readers,
         busy_timeout_ms=settings.busy_timeout_ms,
         snapshot=settings.snapshot == "auto",
+        read_only=settings.read_only,
     )
 
 

@@ -8,6 +8,8 @@ mod raised {
     pyo3::import_exception!(tacit.errors, CommitUnknownError);
     pyo3::import_exception!(tacit.errors, ConflictError);
     pyo3::import_exception!(tacit.errors, CorruptRecordError);
+    pyo3::import_exception!(tacit.errors, FileChangedError);
+    pyo3::import_exception!(tacit.errors, ReadOnlyError);
     pyo3::import_exception!(tacit.errors, ResyncRequiredError);
     pyo3::import_exception!(tacit.errors, SchemaError);
     pyo3::import_exception!(tacit.errors, StorageError);
@@ -43,7 +45,9 @@ pub(crate) fn storage_failure(failure: StorageFailure) -> PyErr {
         ErrorKind::Schema => SchemaError::new_err(message),
         ErrorKind::Unavailable { retry_after_s } => UnavailableError::new_err((message, retry_after_s)),
         ErrorKind::CommitUnknown => CommitUnknownError::new_err(message),
-        ErrorKind::ReadOnly | ErrorKind::Closed | ErrorKind::Forked | ErrorKind::Internal => {
+        ErrorKind::FileChanged => FileChangedError::new_err(message),
+        ErrorKind::ReadOnly => ReadOnlyError::new_err(message),
+        ErrorKind::Absent | ErrorKind::Closed | ErrorKind::Forked | ErrorKind::Internal => {
             StorageError::new_err(message)
         }
     }

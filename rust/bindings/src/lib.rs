@@ -76,7 +76,9 @@ mod _native {
         levenshtein_ratio_many, top_k,
     };
     #[pymodule_export]
-    use crate::store::{PyChanges, PyStore, check_batch, pattern_without_detail};
+    use crate::store::{
+        PyChanges, PyStore, begin_fork, check_batch, end_fork, pattern_without_detail, restore,
+    };
     #[pymodule_export]
     use crate::trajectory::{PyTrajectory, error_class};
 

@@ -46,9 +46,10 @@ impl PyStore {
     #[new]
     #[pyo3(signature = (path, *, durability = "durable", cache_path = Some(PathBuf::from("auto")),
         cache_entries = 1_000, cache_bytes = 64 << 20, cache_ttl_s = 3_600.0, readers = 3, busy_timeout_ms = 5_000,
-        has_snapshot = true),
+        has_snapshot = true, read_only = false),
         text_signature = "(path, *, durability='durable', cache_path='auto', cache_entries=1000, \
-            cache_bytes=67108864, cache_ttl_s=3600.0, readers=3, busy_timeout_ms=5000, has_snapshot=True)")]
+            cache_bytes=67108864, cache_ttl_s=3600.0, readers=3, busy_timeout_ms=5000, has_snapshot=True, \
+            read_only=False)")]
     #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
@@ -61,11 +62,13 @@ impl PyStore {
         readers: usize,
         busy_timeout_ms: u64,
         has_snapshot: bool,
+        read_only: bool,
     ) -> PyResult<Self> {
         let ttl = Duration::try_from_secs_f64(cache_ttl_s)
             .map_err(|error| invalid("cache_ttl_s", &error.to_string(), cache_ttl_s))?;
         let options = Options {
             path,
+            read_only,
             durability: Durability::from_name(durability).map_err(storage_failure)?,
             readers,
             busy_timeout: Duration::from_millis(busy_timeout_ms),
@@ -80,7 +83,8 @@ impl PyStore {
 
     /// Commits the batch: all of it or nothing, durable when this returns.
     fn commit<'py>(&self, py: Python<'py>, batch: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let mut commit = self.store.submit(read_batch(batch)?).map_err(storage_failure)?;
+        let batch = read_batch(batch)?;
+        let mut commit = py.detach(|| self.store.submit(batch)).map_err(storage_failure)?;
         let receipt = settle(py, &mut commit)?;
         make_receipt(py, &receipt, &self.name)
     }
@@ -173,8 +177,8 @@ impl PyStore {
     }
 
     /// Returns the number of unreadable rows that this process met.
-    fn damaged_count(&self) -> PyResult<usize> {
-        self.store.damaged_count().map_err(storage_failure)
+    fn damaged_count(&self, py: Python<'_>) -> PyResult<usize> {
+        py.detach(|| self.store.damaged_count()).map_err(storage_failure)
     }
 
     /// Removes every unreadable row; returns kind, id and fault of each.
@@ -210,8 +214,8 @@ impl PyStore {
     }
 
     /// Returns the backups that migrations left beside the file.
-    fn schema_backups(&self) -> PyResult<Vec<PathBuf>> {
-        self.store.schema_backups().map_err(storage_failure)
+    fn schema_backups(&self, py: Python<'_>) -> PyResult<Vec<PathBuf>> {
+        py.detach(|| self.store.schema_backups()).map_err(storage_failure)
     }
 
     /// Returns the ids of episodes that wait to be learned from, oldest first.
@@ -248,9 +252,44 @@ impl PyStore {
         Ok(true)
     }
 
+    /// Before a fork: closes the files once the verbs under way have ended, and holds later verbs back. Returns false
+    /// if that took longer than `deadline_s`.
+    fn hold(&self, py: Python<'_>, deadline_s: f64) -> bool {
+        let patience = Duration::try_from_secs_f64(deadline_s).unwrap_or_default();
+        py.detach(|| self.store.hold(patience))
+    }
+
+    /// After a fork, in the parent.
+    fn release(&self) {
+        self.store.release();
+    }
+
+    /// After a fork, in the child, before it has a second thread.
+    fn renew(&self) {
+        self.store.renew();
+    }
+
     fn __repr__(&self) -> String {
         format!("Store({:?})", self.name)
     }
+}
+
+/// Keeps stores from being opened until `end_fork`, which the same thread calls.
+#[pyfunction]
+pub(crate) fn begin_fork(py: Python<'_>) {
+    py.detach(tacit_storage::begin_fork);
+}
+
+/// Lets stores be opened again, in the parent and in the child.
+#[pyfunction]
+pub(crate) fn end_fork() {
+    tacit_storage::end_fork();
+}
+
+/// Puts the store of the file `source` in the place of the one at `target`, which nobody may have open.
+#[pyfunction]
+pub(crate) fn restore(py: Python<'_>, source: PathBuf, target: PathBuf, replace: bool) -> PyResult<()> {
+    py.detach(|| tacit_storage::restore(&source, &target, replace)).map_err(storage_failure)
 }
 
 /// A stretch of the change log, packed: an index reads it without a Python object for each row.

@@ -146,6 +146,19 @@ impl Cache {
         self.file = FileState::Absent;
     }
 
+    /// Deletes the file and does without one from now on; returns false if there was none.
+    pub(crate) fn delete_file(&mut self) -> bool {
+        let path = match std::mem::replace(&mut self.file, FileState::Absent) {
+            FileState::Open(file) => file.path.clone(),
+            // An unopened file may be another process's, which still needs it.
+            other => {
+                self.file = other;
+                return false;
+            }
+        };
+        std::fs::remove_file(path).is_ok()
+    }
+
     pub(crate) fn metrics(&self) -> LruMetrics {
         self.memory.metrics()
     }

@@ -3,16 +3,22 @@
 mod backup;
 mod committer;
 pub(crate) mod fact_counts;
+mod held_file;
 mod pool;
 mod quarantine;
 mod queries;
+mod reading_place;
 pub(crate) mod reads;
+mod restore;
 mod rewrite;
 pub(crate) mod schema;
+mod turns;
 mod upkeep;
+mod watch;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tacit_kernels::facts::Id;
 
@@ -21,15 +27,20 @@ use crate::change::{Changes, LogPosition};
 use crate::durable::committer::Committer;
 use crate::durable::pool::Pool;
 use crate::durable::quarantine::Quarantine;
-use crate::durable::queries::{Connection, Pragmas};
+use crate::durable::queries::{Access, Connection, Pragmas};
+use crate::durable::reading_place::{PrivateFolder, ReadingPlace};
+use crate::durable::watch::FileWatch;
 use crate::durable::writer::Writer;
 use crate::error::{Result, StorageError};
+use crate::files::absolute;
 use crate::options::{Durability, Options, StatValue};
 use crate::record::RecordKind;
 use crate::scan::ScanPage;
 
 pub(crate) use crate::durable::backup::schema_backups;
+pub(crate) use crate::durable::committer::MakeRoom;
 pub use crate::durable::quarantine::DamagedRow;
+pub use crate::durable::restore::restore;
 pub use crate::durable::upkeep::Compaction;
 pub(crate) use crate::durable::writer::PendingCommit;
 
@@ -56,8 +67,9 @@ enum Backend {
 }
 
 impl Durable {
-    pub(crate) fn open(options: &Options) -> Result<Self> {
-        LocalFile::open(options).map(|local| Self(Backend::Local(local)))
+    /// `make_room` is called when the disk is full, before a commit is refused.
+    pub(crate) fn open(options: &Options, make_room: MakeRoom) -> Result<Self> {
+        LocalFile::open(options, make_room).map(|local| Self(Backend::Local(local)))
     }
 
     fn local(&self) -> &LocalFile {
@@ -72,6 +84,11 @@ impl Durable {
     /// Returns the identity of the store, which a copy of its file keeps.
     pub(crate) fn uuid(&self) -> Id {
         self.local().uuid
+    }
+
+    /// Fails once the file is known to be lost. Looks at nothing.
+    pub(crate) fn known(&self) -> Result<()> {
+        self.local().watch.known()
     }
 
     pub(crate) fn position(&self) -> Result<LogPosition> {
@@ -112,8 +129,13 @@ impl Durable {
         Ok((removed, position))
     }
 
-    pub(crate) fn submit(&self, batch: Batch) -> PendingCommit {
-        self.local().writer.submit(batch)
+    /// Fails for a store that is only read.
+    pub(crate) fn writable(&self) -> Result<()> {
+        self.local().writer().map(drop)
+    }
+
+    pub(crate) fn submit(&self, batch: Batch) -> Result<PendingCommit> {
+        Ok(self.local().writer()?.submit(batch))
     }
 
     /// Returns the values of `ids`, in their order; `None` stands for an absent or damaged row.
@@ -158,7 +180,7 @@ impl Durable {
         let counted =
             STATS.iter().map(|(name, sql)| Ok((*name, StatValue::Int(reader.number(sql, vec![])?))));
         let mut stats = counted.collect::<Result<Vec<_>>>()?;
-        stats.push(("queued", StatValue::Int(local.writer.queued() as i64)));
+        stats.push(("queued", StatValue::Int(local.writer.as_ref().map_or(0, Writer::queued) as i64)));
         stats.push(("damaged", StatValue::Int(local.quarantine.len() as i64)));
         stats.push(("schema_backups", StatValue::Int(schema_backups(&local.path).len() as i64)));
         Ok(stats)
@@ -193,16 +215,20 @@ impl Durable {
     }
 
     pub(crate) fn back_up(&self, target: &Path) -> Result<()> {
-        backup::copy_to(&mut self.local().connect()?, &absolute(target)?)
+        let local = self.local();
+        let mut connection = local.watch.connect()?;
+        connection.configure(local.writing)?;
+        local.watch.check(&mut connection)?;
+        backup::copy_to(&mut connection, &absolute(target)?)
     }
 
     /// Lets the writer end once it committed everything that was submitted; later batches are refused.
     pub(crate) fn stop(&self) {
-        self.local().writer.stop();
+        self.local().writer.iter().for_each(Writer::stop);
     }
 
     pub(crate) fn has_stopped(&self, patience: std::time::Duration) -> bool {
-        self.local().writer.has_stopped(patience)
+        self.local().writer.as_ref().is_none_or(|writer| writer.has_stopped(patience))
     }
 }
 
@@ -210,45 +236,68 @@ impl Durable {
 struct LocalFile {
     path: PathBuf,
     uuid: Id,
-    writer: Writer,
+    /// `None` for a store that is only read.
+    writer: Option<Writer>,
     readers: Pool,
     quarantine: Quarantine,
     writing: Pragmas,
+    watch: Arc<FileWatch>,
+    /// The folder of a copy that is read in place of the file; dropped after the connections.
+    _copy: Option<PrivateFolder>,
 }
 
 impl LocalFile {
-    fn open(options: &Options) -> Result<Self> {
+    fn open(options: &Options, make_room: MakeRoom) -> Result<Self> {
         let path = absolute(&options.path)?;
-        schema::prepare(&path, options.busy_timeout)?;
+        let (place, preparing) = if options.read_only {
+            (ReadingPlace::find(&path, options.busy_timeout)?, None)
+        } else {
+            let preparing = schema::prepare(&path, options.busy_timeout)?;
+            (ReadingPlace { path: path.clone(), access: Access::ReadWrite, copy: None }, Some(preparing))
+        };
         let synchronous = match options.durability {
             Durability::Durable => 2,
             Durability::Fast => 1,
         };
         let busy_timeout = options.busy_timeout;
         let writing = Pragmas { busy_timeout, cache_kib: WRITER_CACHE_KIB, synchronous, query_only: false };
-        let mut connection = Connection::open(&path, false)?;
-        connection.configure(writing)?;
+        let mut connection = Connection::open_as(&place.path, place.access)?;
+        connection.configure(Pragmas { query_only: options.read_only, ..writing })?;
         let uuid = connection.row(UUID, vec![], |row| row.id(0))?;
         let uuid = uuid.ok_or_else(|| StorageError::schema("the store has no identity"))?;
-        let writer = Writer::start(Committer::new(connection))?;
+        drop(preparing);
+        let watch = Arc::new(FileWatch::new(&place.path, uuid, place.access)?);
+        watch.check(&mut connection)?;
+        let writer = match options.read_only {
+            true => None,
+            false => Some(Writer::start(Committer::new(connection, Arc::clone(&watch), make_room))?),
+        };
         let reading = Pragmas { cache_kib: READER_CACHE_KIB, ..writing };
-        let readers = Pool::new(&path, reading, options.readers);
-        Ok(Self { path, uuid, writer, readers, quarantine: Quarantine::default(), writing })
+        let readers = Pool::new(Arc::clone(&watch), reading, options.readers);
+        Ok(Self {
+            path,
+            uuid,
+            writer,
+            readers,
+            quarantine: Quarantine::default(),
+            writing,
+            watch,
+            _copy: place.copy,
+        })
+    }
+
+    fn writer(&self) -> Result<&Writer> {
+        self.writer.as_ref().ok_or_else(StorageError::read_only)
     }
 
     /// Opens a connection that may write, beside the writer's own.
     fn connect(&self) -> Result<Connection> {
-        let mut connection = Connection::open(&self.path, false)?;
+        self.writer()?;
+        let mut connection = self.watch.connect()?;
         connection.configure(self.writing)?;
+        self.watch.check(&mut connection)?;
         Ok(connection)
     }
-}
-
-/// Makes a path absolute. SQLite takes an absolute path for a path: not for a URI, `:memory:` or a temporary file.
-fn absolute(path: &Path) -> Result<PathBuf> {
-    let given = path.to_str().filter(|text| !text.is_empty() && !text.contains('\0'));
-    let given = given.ok_or_else(|| StorageError::invalid("path", "UTF-8 without NUL", path.display()))?;
-    std::path::absolute(given).map_err(|error| StorageError::invalid("path", error.to_string(), given))
 }
 
 /// Holds the write lock of a store until it is dropped.

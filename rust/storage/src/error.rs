@@ -38,7 +38,11 @@ pub enum ErrorKind {
     Unavailable { retry_after_s: Option<f64> },
     /// The commit may or may not have taken place.
     CommitUnknown,
-    /// The file takes no writes.
+    /// The open file was removed, replaced, overwritten or truncated by somebody else.
+    FileChanged,
+    /// There is no such file, or it is no plain file.
+    Absent,
+    /// The file, its place or the store itself takes no writes.
     ReadOnly,
     /// The store was closed.
     Closed,
@@ -114,12 +118,37 @@ impl StorageError {
         Self::new(ErrorKind::Unavailable { retry_after_s: None }, message)
     }
 
+    pub(crate) fn file_changed(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::FileChanged, message)
+    }
+
+    /// A file that cannot be opened.
+    pub(crate) fn unopened(path: &std::path::Path, error: &std::io::Error) -> Self {
+        let message = format!("{} cannot be opened: {error}", path.display());
+        match error.kind() {
+            std::io::ErrorKind::NotFound | std::io::ErrorKind::InvalidInput => {
+                Self::new(ErrorKind::Absent, message)
+            }
+            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+                Self::new(ErrorKind::ReadOnly, message)
+            }
+            _ => Self::unavailable(message),
+        }
+    }
+
     /// The breaker is open; `wait` says for how long.
     pub(crate) fn interrupted(wait: std::time::Duration) -> Self {
         let retry_after_s = Some(wait.as_secs_f64());
         Self::new(
             ErrorKind::Unavailable { retry_after_s },
             "the store failed too often and is not asked for a while",
+        )
+    }
+
+    pub(crate) fn read_only() -> Self {
+        Self::new(
+            ErrorKind::ReadOnly,
+            "the memory takes no writes: it was opened with read_only; open it without, in a place that can be written",
         )
     }
 
@@ -130,7 +159,7 @@ impl StorageError {
     pub(crate) fn forked() -> Self {
         Self::new(
             ErrorKind::Forked,
-            "the store was opened before this process was forked; open it again in the child",
+            "this process was forked while the store was open, past Python's fork hooks; start it by spawn or exec",
         )
     }
 
@@ -153,9 +182,19 @@ impl StorageError {
         self.kind == ErrorKind::Corrupt
     }
 
+    /// Returns true if another connection holds a lock.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(self.code & 0xff, ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED)
+    }
+
+    /// Returns true if the disk, or the share of it that this process may use, is full.
+    pub(crate) fn is_full(&self) -> bool {
+        self.code & 0xff == ffi::SQLITE_FULL
+    }
+
     fn from_sqlite(code: i32, message: String) -> Self {
         let made = match (code & 0xff, code) {
-            (_, ffi::SQLITE_IOERR_CORRUPTFS | ffi::SQLITE_IOERR_DATA) => Self::corrupt(message),
+            (_, ffi::SQLITE_IOERR_DATA) => Self::corrupt(message),
             (ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED, _) => {
                 Self::unavailable(format!("another process holds the store: {message}"))
             }
@@ -163,9 +202,10 @@ impl StorageError {
             (ffi::SQLITE_IOERR | ffi::SQLITE_NOMEM | ffi::SQLITE_PROTOCOL, _) => Self::unavailable(message),
             (ffi::SQLITE_CORRUPT, _) => Self::corrupt(message),
             (ffi::SQLITE_NOTADB, _) => Self::schema(format!("not a tacit store: {message}")),
-            (ffi::SQLITE_READONLY | ffi::SQLITE_PERM | ffi::SQLITE_CANTOPEN, _) => {
-                Self::new(ErrorKind::ReadOnly, message)
-            }
+            (ffi::SQLITE_READONLY | ffi::SQLITE_PERM | ffi::SQLITE_CANTOPEN, _) => Self::new(
+                ErrorKind::ReadOnly,
+                format!("the place takes no writes ({message}): read it with read_only"),
+            ),
             _ => Self::internal(message),
         };
         made.with_code(code)
@@ -198,7 +238,9 @@ mod tests {
     fn sqlite_codes_map_to_retryable_and_final_failures() {
         let retryable = |code| StorageError::from_sqlite(code, String::new()).retryable;
         assert!(retryable(ffi::SQLITE_BUSY_SNAPSHOT) && retryable(ffi::SQLITE_FULL));
-        assert!(retryable(ffi::SQLITE_IOERR_WRITE));
+        assert!(retryable(ffi::SQLITE_IOERR_WRITE) && retryable(ffi::SQLITE_IOERR_READ));
+        // SQLite calls a read that fails with EIO a corrupt file system.
+        assert!(retryable(ffi::SQLITE_IOERR_CORRUPTFS));
         assert!(!retryable(ffi::SQLITE_CORRUPT_INDEX) && !retryable(ffi::SQLITE_READONLY_DBMOVED));
         assert!(!retryable(ffi::SQLITE_NOTADB) && !retryable(ffi::SQLITE_CONSTRAINT_UNIQUE));
     }

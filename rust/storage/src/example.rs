@@ -78,6 +78,7 @@ pub(crate) fn side_record(number: u64, record: Option<&[u8]>) -> SideRecord<'_> 
 pub(crate) fn options(folder: &Path) -> Options {
     Options {
         path: folder.join("store.db"),
+        read_only: false,
         durability: Durability::Fast,
         readers: 2,
         busy_timeout: Duration::from_secs(5),

@@ -9,6 +9,7 @@ mod error;
 #[cfg(test)]
 mod example;
 mod files;
+mod gate;
 mod options;
 mod pattern;
 mod record;
@@ -21,18 +22,22 @@ mod tiered;
 
 use std::path::{Path, PathBuf};
 use std::process;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 use std::time::Duration;
 
 use tacit_kernels::facts::Id;
 
+use crate::gate::Gate;
 use crate::tiered::Tiered;
 
 pub use crate::batch::{Batch, Expectation, Receipt};
 pub use crate::change::{Change, Changes, Op};
-pub use crate::durable::{Compaction, DamagedRow};
+pub use crate::durable::{Compaction, DamagedRow, restore};
 pub use crate::episode_record::{EpisodeRecord, EpisodeState};
 pub use crate::error::{ErrorKind, Result, StorageError};
+pub use crate::files::create_private;
+pub use crate::gate::{begin_fork, end_fork};
 pub use crate::options::{CacheFile, Durability, Options, StatValue};
 pub use crate::pattern::without_detail;
 pub use crate::record::RecordKind;
@@ -44,18 +49,43 @@ pub use crate::tiered::Commit;
 
 /// A store of experience. A commit is all or nothing, durable when it is acknowledged, and harmless when repeated.
 ///
-/// Every verb but [`Store::close`] fails once the store is closed, and in a process that was forked after it was
-/// opened.
+/// Every verb but [`Store::close`] fails once the store is closed. It is carried through a fork by [`Store::hold`],
+/// [`Store::release`] and [`Store::renew`]; without them every verb fails in the child.
 pub struct Store {
-    tiered: RwLock<Option<Arc<Tiered>>>,
-    process: u32,
+    options: Options,
+    gate: AtomicPtr<Gate>,
+    process: AtomicU32,
+    is_closed: AtomicBool,
 }
 
 impl Store {
     /// Opens the store at `options.path`, or creates it. The folder must exist.
     pub fn open(options: &Options) -> Result<Self> {
-        let tiered = Arc::new(Tiered::open(options)?);
-        Ok(Self { tiered: RwLock::new(Some(tiered)), process: process::id() })
+        let gate = Box::new(Gate::open(options)?);
+        Ok(Self {
+            options: options.clone(),
+            gate: AtomicPtr::new(Box::into_raw(gate)),
+            process: AtomicU32::new(process::id()),
+            is_closed: AtomicBool::new(false),
+        })
+    }
+
+    /// Before a fork: waits for the verbs under way, closes the files, and holds later verbs back. Returns false if
+    /// that took longer than `patience`; the child cannot use the file then.
+    pub fn hold(&self, patience: Duration) -> bool {
+        self.gate().hold(patience)
+    }
+
+    /// After a fork, in the parent: lets verbs pass. The next one opens the files again.
+    pub fn release(&self) {
+        self.gate().release();
+    }
+
+    /// After a fork, in the child, before it has a second thread: begins with a state of its own, because mutexes of
+    /// the inherited one may be locked for ever. The next verb opens the files.
+    pub fn renew(&self) {
+        self.gate.store(Box::into_raw(Box::new(Gate::shut())), Ordering::Release);
+        self.process.store(process::id(), Ordering::Release);
     }
 
     /// Hands a batch to the writer; the [`Commit`] tells its outcome.
@@ -194,20 +224,34 @@ impl Store {
     /// Refuses further commits and finishes those that were submitted. Returns true once the files are closed, false
     /// if that takes longer than `patience`. Closing a closed store returns true at once.
     pub fn close(&self, patience: Duration) -> bool {
-        let Ok(tiered) = self.opened() else { return true };
-        let has_closed = tiered.close(patience);
+        if self.is_inherited() {
+            return true;
+        }
+        let has_closed = self.gate().close(patience);
         if has_closed {
-            self.tiered.write().unwrap_or_else(PoisonError::into_inner).take();
+            self.is_closed.store(true, Ordering::Release);
         }
         has_closed
     }
 
     fn opened(&self) -> Result<Arc<Tiered>> {
-        if self.process != process::id() {
+        if self.is_inherited() {
             return Err(StorageError::forked());
         }
-        let tiered = self.tiered.read().unwrap_or_else(PoisonError::into_inner);
-        tiered.clone().ok_or_else(StorageError::closed)
+        if self.is_closed.load(Ordering::Acquire) {
+            return Err(StorageError::closed());
+        }
+        self.gate().pass(&self.options)
+    }
+
+    /// Returns true in a child whose fork nobody announced.
+    fn is_inherited(&self) -> bool {
+        self.process.load(Ordering::Acquire) != process::id()
+    }
+
+    fn gate(&self) -> &Gate {
+        // SAFETY: the pointer comes from a box that is freed when the store is dropped, or never.
+        unsafe { &*self.gate.load(Ordering::Acquire) }
     }
 }
 
@@ -215,8 +259,9 @@ impl Drop for Store {
     /// Signals the writer and does not wait. A forked child leaks what it inherited: closing it would harm the
     /// parent's files.
     fn drop(&mut self) {
-        if self.process != process::id() {
-            std::mem::forget(self.tiered.get_mut().map(Option::take));
+        if !self.is_inherited() {
+            // SAFETY: the pointer comes from a box, and nobody else has the store any more.
+            drop(unsafe { Box::from_raw(self.gate.load(Ordering::Acquire)) });
         }
     }
 }

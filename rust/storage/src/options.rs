@@ -11,6 +11,8 @@ use crate::error::{Result, StorageError};
 #[derive(Debug, Clone)]
 pub struct Options {
     pub path: PathBuf,
+    /// True for a store that is only read: the file may lie in a place that takes no writes.
+    pub read_only: bool,
     pub durability: Durability,
     /// The number of connections that read at the same time.
     pub readers: usize,

@@ -1,7 +1,7 @@
 //! Durable first, then cache: reads ask the cache and then the durable side, behind a circuit breaker.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tacit_kernels::breaker::{BreakerLimits, CircuitBreaker, Permit};
@@ -10,8 +10,9 @@ use tacit_kernels::facts::Id;
 use crate::batch::{Batch, Receipt};
 use crate::cache::Cache;
 use crate::change::{Changes, LogPosition};
-use crate::durable::{Compaction, DamagedRow, Durable, PendingCommit, schema_backups};
+use crate::durable::{Compaction, DamagedRow, Durable, MakeRoom, PendingCommit, schema_backups};
 use crate::error::{ErrorKind, Result, StorageError};
+use crate::files::with_suffix;
 use crate::options::{CacheFile, Options, StatValue};
 use crate::pattern::pattern_key;
 use crate::record::RecordKind;
@@ -32,12 +33,14 @@ pub(crate) type SharedValue = Arc<[u8]>;
 /// The durable side with the cache in front of it.
 pub(crate) struct Tiered {
     durable: Durable,
-    cache: Mutex<ComparedCache>,
+    cache: SharedCache,
     snapshots: Snapshots,
     /// Reads and writes fail independently of each other.
     reads: BreakerGuard,
     writes: BreakerGuard,
 }
+
+type SharedCache = Arc<Mutex<ComparedCache>>;
 
 /// The cache, and the time of its last comparison with the store.
 struct ComparedCache {
@@ -47,15 +50,18 @@ struct ComparedCache {
 
 impl Tiered {
     pub(crate) fn open(options: &Options) -> Result<Self> {
-        let durable = Durable::open(options)?;
+        let shared: Arc<OnceLock<Weak<Mutex<ComparedCache>>>> = Arc::default();
+        let durable = Durable::open(options, give_up_cache(Arc::clone(&shared)))?;
         let (path, is_ours_by_name) = match &options.cache_file {
+            _ if options.read_only => (None, false),
             CacheFile::None => (None, false),
-            CacheFile::NextToDatabase => (Some(next_to(durable.path())), true),
+            CacheFile::NextToDatabase => (Some(with_suffix(durable.path(), "-cache")), true),
             CacheFile::At(path) => (Some(path.clone()), false),
         };
         let cache = Cache::new(options.cache, path, is_ours_by_name, durable.position()?);
-        let cache = Mutex::new(ComparedCache { cache, at: None });
-        let snapshots = Snapshots::new(durable.path(), options.has_snapshot);
+        let cache = Arc::new(Mutex::new(ComparedCache { cache, at: None }));
+        let _ = shared.set(Arc::downgrade(&cache));
+        let snapshots = Snapshots::new(durable.path(), options.has_snapshot && !options.read_only);
         Ok(Self { durable, cache, snapshots, reads: BreakerGuard::new(), writes: BreakerGuard::new() })
     }
 
@@ -65,6 +71,7 @@ impl Tiered {
     }
 
     pub(crate) fn submit(self: &Arc<Self>, batch: Batch) -> Result<Commit> {
+        self.durable.writable()?;
         let call = self.writes.admit()?;
         let touched: Vec<Id> =
             batch.removed.iter().chain(batch.states.iter().map(|(id, _)| id)).copied().collect();
@@ -73,7 +80,7 @@ impl Tiered {
             0 => Vec::new(),
             _ => batch.side_records.iter().map(|each| each.id).collect(),
         };
-        let pending = self.durable.submit(batch);
+        let pending = self.durable.submit(batch)?;
         Ok(Commit { pending, tiered: Arc::clone(self), call: Some(call), touched, rewritten, removes })
     }
 
@@ -94,6 +101,7 @@ impl Tiered {
         let now = Instant::now();
         // A store that cannot be asked leaves the cached values as they were last known.
         let compared = self.compare_if_due(now);
+        self.durable.known()?;
         let keys = cache_keys(kind, ids, namespace);
         let (cached, position) = self.cached(kind, keys.as_deref().unwrap_or(ids), now);
         if cached.iter().all(Option::is_some) {
@@ -325,16 +333,18 @@ impl Tiered {
     }
 }
 
+/// Makes room on a full disk by deleting the cache's file: nothing in it is needed.
+fn give_up_cache(shared: Arc<OnceLock<Weak<Mutex<ComparedCache>>>>) -> MakeRoom {
+    Box::new(move || {
+        let cache = shared.get().and_then(Weak::upgrade);
+        cache.is_some_and(|cache| cache.lock().unwrap_or_else(PoisonError::into_inner).cache.delete_file())
+    })
+}
+
 /// Returns the cache's keys of patterns, which differ between namespaces; `None` means that the ids are the keys.
 fn cache_keys(kind: RecordKind, ids: &[Id], namespace: Option<&str>) -> Option<Vec<Id>> {
     let name = namespace.filter(|_| kind == RecordKind::Pattern)?;
     Some(ids.iter().map(|id| pattern_key(name, id)).collect())
-}
-
-fn next_to(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push("-cache");
-    PathBuf::from(name)
 }
 
 /// A commit on its way.

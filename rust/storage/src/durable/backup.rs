@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::durable::queries::{Connection, text};
 use crate::error::{ErrorKind, Result, StorageError};
-use crate::files;
+use crate::files::{self, with_suffix};
 
 /// A bound on the schemas whose backups are looked for.
 const MOST_SCHEMAS: i64 = 64;
@@ -40,7 +40,7 @@ fn vacuum_into(connection: &mut Connection, target: &Path) -> Result<()> {
     connection.execute("VACUUM INTO ?", vec![text(name)]).map(drop)
 }
 
-fn sync(target: &Path) -> Result<()> {
+pub(crate) fn sync(target: &Path) -> Result<()> {
     let folder = target.parent().unwrap_or(Path::new("."));
     let synced = File::open(target).and_then(|file| file.sync_all());
     let synced = synced.and_then(|()| File::open(folder)?.sync_all());
@@ -48,7 +48,7 @@ fn sync(target: &Path) -> Result<()> {
 }
 
 /// Numbers the drafts of this process: two threads may back up the same store.
-static DRAFTS: AtomicU64 = AtomicU64::new(0);
+pub(crate) static DRAFTS: AtomicU64 = AtomicU64::new(0);
 
 /// Copies a store of an older schema to `NAME.schema-N.bak` beside it, before its rows are rewritten.
 ///
@@ -91,12 +91,6 @@ fn before_migration(error: StorageError, draft: &Path) -> StorageError {
 pub(crate) fn schema_backups(path: &Path) -> Vec<PathBuf> {
     let named = |schema| with_suffix(path, &format!(".schema-{schema}.bak"));
     (1..=MOST_SCHEMAS).map(named).filter(|backup| backup.exists()).collect()
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! The writing half of the SQL: one transaction a group of batches, and no batch harms another.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use rustc_hash::{FxHashMap, FxHashSet};
 use tacit_kernels::facts::{Id, decode_facts};
 
@@ -8,6 +11,9 @@ use crate::change::Op;
 use crate::durable::fact_counts::{FactCounts, facts_of};
 use crate::durable::queries::{Connection, Row, blob, optional_blob, optional_text, text};
 use crate::durable::reads::{newest, version};
+use crate::durable::schema;
+use crate::durable::turns::Turns;
+use crate::durable::watch::FileWatch;
 use crate::episode_record::{EpisodeRecord, EpisodeState};
 use crate::error::{ErrorKind, Result, StorageError};
 use crate::pattern::pattern_key;
@@ -44,13 +50,23 @@ const REMEMBERED_PATTERNS: usize = 1 << 16;
 pub(crate) struct Committer {
     connection: Connection,
     known: KnownRows,
+    watch: Arc<FileWatch>,
+    turns: Turns,
+    /// Makes room on a full disk; returns false if there was nothing to give up.
+    make_room: MakeRoom,
 }
+
+pub(crate) type MakeRoom = Box<dyn Fn() -> bool + Send>;
 
 /// Rows that are known to be stored. A transaction that is rolled back clears them.
 #[derive(Default)]
 struct KnownRows {
     /// The newest change at the end of the last transaction.
     newest: i64,
+    /// The newest change that the last transaction found at its beginning.
+    found: i64,
+    /// True once this session has written the first page, whose counter tells its file from an older copy.
+    is_marked: bool,
     namespaces: FxHashMap<String, i64>,
     patterns: FxHashSet<(i64, Id)>,
     /// `None` until an episode is removed.
@@ -58,15 +74,22 @@ struct KnownRows {
 }
 
 impl Committer {
-    pub(crate) fn new(connection: Connection) -> Self {
-        Self { connection, known: KnownRows::default() }
+    pub(crate) fn new(connection: Connection, watch: Arc<FileWatch>, make_room: MakeRoom) -> Self {
+        Self { connection, known: KnownRows::default(), watch, turns: Turns::new(Instant::now()), make_room }
     }
 
     /// Commits `batches` in one transaction; returns an outcome for each, in their order.
     ///
     /// A batch that fails leaves nothing, and does not fail the others.
     pub(crate) fn commit_group(&mut self, batches: &[&Batch]) -> Vec<Result<Receipt>> {
-        match self.commit_together(batches) {
+        self.turns.pause(Instant::now()).into_iter().for_each(std::thread::sleep);
+        let known = self.known.newest;
+        let mut outcome = self.commit_together(batches);
+        if outcome.as_ref().is_err_and(StorageError::is_full) && (self.make_room)() {
+            outcome = self.commit_together(batches);
+        }
+        self.turns.ended(Instant::now(), known > 0 && self.known.found > known);
+        match outcome {
             Ok(outcomes) => outcomes,
             Err(error) if batches.len() > 1 && is_of_one_batch(&error) => {
                 batches.iter().map(|batch| self.commit_one(batch)).collect()
@@ -80,10 +103,16 @@ impl Committer {
     }
 
     fn commit_together(&mut self, batches: &[&Batch]) -> Result<Vec<Result<Receipt>>> {
-        let Self { connection, known } = self;
+        let Self { connection, known, watch, .. } = self;
         let outcome = connection.transaction(|inner| {
+            watch.check_for_writing(inner)?;
+            schema::check_version(inner)?;
+            if !std::mem::replace(&mut known.is_marked, true) {
+                schema::write_first_page(inner)?;
+            }
             let mut log = ChangeLog { newest: newest(inner)? };
             known.follow(inner, log.newest)?;
+            known.found = log.newest;
             let outcomes = batches.iter().map(|batch| commit_guarded(inner, known, &mut log, batch));
             let outcomes = outcomes.collect::<Result<Vec<_>>>()?;
             known.newest = log.newest;
@@ -91,6 +120,7 @@ impl Committer {
         });
         if outcome.is_err() {
             self.known = KnownRows::default();
+            self.watch.settle(&mut self.connection);
         }
         outcome
     }
@@ -102,11 +132,23 @@ impl Committer {
     }
 }
 
+impl Drop for Committer {
+    /// SQLite carries the log into the file when it closes the last connection: not into another one.
+    fn drop(&mut self) {
+        let _ = self.watch.check_for_writing(&mut self.connection);
+        self.watch.settle(&mut self.connection);
+    }
+}
+
 /// Returns true if another batch of the same group might succeed.
 fn is_of_one_batch(error: &StorageError) -> bool {
     !matches!(
         error.kind,
-        ErrorKind::Unavailable { .. } | ErrorKind::CommitUnknown | ErrorKind::ReadOnly | ErrorKind::Schema
+        ErrorKind::Unavailable { .. }
+            | ErrorKind::CommitUnknown
+            | ErrorKind::FileChanged
+            | ErrorKind::ReadOnly
+            | ErrorKind::Schema
     )
 }
 

@@ -1,11 +1,11 @@
 //! A few connections that only read, lent to one caller at a time.
 
 use std::ops::{Deref, DerefMut};
-use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::durable::queries::{Connection, Pragmas};
+use crate::durable::watch::FileWatch;
 use crate::error::{Result, StorageError};
 
 /// The longest wait for a connection that others hold.
@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// At most `size` connections, opened when they are first needed and kept until the pool is dropped.
 pub(crate) struct Pool {
-    path: PathBuf,
+    watch: Arc<FileWatch>,
     pragmas: Pragmas,
     size: usize,
     state: Mutex<PoolState>,
@@ -27,19 +27,19 @@ struct PoolState {
 }
 
 impl Pool {
-    pub(crate) fn new(path: &Path, pragmas: Pragmas, size: usize) -> Self {
+    pub(crate) fn new(watch: Arc<FileWatch>, pragmas: Pragmas, size: usize) -> Self {
         let pragmas = Pragmas { query_only: true, ..pragmas };
-        Self {
-            path: path.to_owned(),
-            pragmas,
-            size: size.max(1),
-            state: Mutex::default(),
-            returned: Condvar::new(),
-        }
+        Self { watch, pragmas, size: size.max(1), state: Mutex::default(), returned: Condvar::new() }
     }
 
-    /// Lends a connection until the lease is dropped.
+    /// Lends a connection to the file that was opened until the lease is dropped.
     pub(crate) fn lease(&self) -> Result<Lease<'_>> {
+        let mut lease = self.take()?;
+        self.watch.check(&mut lease)?;
+        Ok(lease)
+    }
+
+    fn take(&self) -> Result<Lease<'_>> {
         let waiting = |state: &mut PoolState| state.idle.is_empty() && state.open >= self.size;
         let (mut state, _) = self
             .returned
@@ -59,7 +59,7 @@ impl Pool {
     }
 
     fn connect(&self) -> Result<Connection> {
-        let mut connection = Connection::open(&self.path, false)?;
+        let mut connection = self.watch.connect()?;
         connection.configure(self.pragmas)?;
         Ok(connection)
     }

@@ -3,23 +3,49 @@
 //! The statements of libsql keep their state after use, ignore errors of binding and hand out live cursors.
 //! [`Connection`] alone uses them: every run binds all parameters, is drained and is reset.
 
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use libsql::{Builder, OpenFlags, Value, ValueType};
 use pollster::block_on;
 use rustc_hash::FxHashMap;
 use tacit_kernels::facts::Id;
 
+use crate::durable::held_file::{FileId, HeldFile};
 use crate::error::{Result, StorageError};
+use crate::files::{self, with_suffix};
 
 /// A connection to a local file, for one thread at a time.
 ///
-/// The statements stand first: they are dropped before their connection.
+/// The fields are dropped in their order: the statements, the connection, and the descriptor that keeps its locks.
 pub(crate) struct Connection {
     statements: FxHashMap<String, libsql::Statement>,
     connection: libsql::Connection,
+    /// The longest wait for a lock.
+    patience: Duration,
+    /// `None` for a database in memory.
+    held: Option<HeldFile>,
 }
+
+/// The way in which a file is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    ReadWrite,
+    /// Writes the index of the log beside the file, and never the file.
+    ReadOnly,
+    /// Reads the file alone, without locks and without a log: nobody may write it.
+    Immutable,
+}
+
+/// Returns SQLite's address of a file that nobody writes.
+fn immutable_address(path: &Path) -> PathBuf {
+    let escaped = path.to_string_lossy().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    PathBuf::from(format!("file:{escaped}?immutable=1"))
+}
+
+/// The pauses between two looks at a lock that somebody else holds.
+const FIRST_PAUSE: Duration = Duration::from_micros(100);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_millis(2);
 
 /// The settings of a connection.
 #[derive(Debug, Clone, Copy)]
@@ -32,13 +58,52 @@ pub(crate) struct Pragmas {
 }
 
 impl Connection {
-    /// Opens `path`; creates it if `create` is set. Opening writes nothing.
+    /// Opens `path`; creates a file that its owner alone may read if `create` is set. Opening writes nothing.
     pub(crate) fn open(path: &Path, create: bool) -> Result<Self> {
-        let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
-        flags.set(OpenFlags::SQLITE_OPEN_CREATE, create);
-        let database = block_on(Builder::new_local(path).flags(flags).build())?;
+        if create
+            && let Err(error) = files::create_private(path)
+            && !path.exists()
+        {
+            return Err(StorageError::unopened(path, &error));
+        }
+        Self::open_as(path, Access::ReadWrite)
+    }
+
+    /// Opens a file that is there. Opening writes nothing.
+    pub(crate) fn open_as(path: &Path, access: Access) -> Result<Self> {
+        let held = HeldFile::open(path)?;
+        let (flags, name) = match access {
+            Access::ReadWrite => (OpenFlags::SQLITE_OPEN_READ_WRITE, path.to_owned()),
+            Access::ReadOnly => (OpenFlags::SQLITE_OPEN_READ_ONLY, path.to_owned()),
+            Access::Immutable => (OpenFlags::SQLITE_OPEN_READ_ONLY, immutable_address(path)),
+        };
+        let database = block_on(Builder::new_local(name).flags(flags).build())?;
         let connection = database.connect()?;
-        Ok(Self { statements: FxHashMap::default(), connection })
+        if FileId::at(path).ok().flatten() != Some(held.id) {
+            let message = format!("{} was replaced while it was being opened: open it again", path.display());
+            return Err(StorageError::file_changed(message));
+        }
+        Ok(Self { statements: FxHashMap::default(), connection, patience: Duration::ZERO, held: Some(held) })
+    }
+
+    /// Returns true for a file without tables that has a log by its header, and none beside it.
+    pub(crate) fn lacks_its_log(&self, path: &Path) -> bool {
+        let mut start = [0; 105];
+        let read = self.held.as_ref().map_or(Ok(None), |held| held.read_at(&mut start, 0));
+        let is_logged = start[18..20] == [2, 2] && start[103..] == [0, 0];
+        matches!(read, Ok(Some(()))) && is_logged && !with_suffix(path, "-wal").exists()
+    }
+
+    /// Opens an empty database in memory.
+    pub(crate) fn in_memory() -> Result<Self> {
+        let database = block_on(Builder::new_local(":memory:").build())?;
+        let connection = database.connect()?;
+        Ok(Self { statements: FxHashMap::default(), connection, patience: Duration::ZERO, held: None })
+    }
+
+    /// Returns the identity of the open file.
+    pub(crate) fn file_id(&self) -> Option<FileId> {
+        self.held.as_ref().map(|held| held.id)
     }
 
     /// Applies `pragmas` and makes sure that each of them took effect.
@@ -53,6 +118,7 @@ impl Connection {
 
     /// Sets the longest wait for a lock of another connection.
     pub(crate) fn wait_for_others(&mut self, busy_timeout: Duration) -> Result<()> {
+        self.patience = busy_timeout;
         self.set("busy_timeout", busy_timeout.as_millis() as i64)
     }
 
@@ -118,7 +184,7 @@ impl Connection {
 
     /// Runs `body` inside a transaction that holds the write lock: all of it is written, or nothing is.
     pub(crate) fn transaction<T>(&mut self, body: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        self.execute("BEGIN IMMEDIATE", vec![])?;
+        self.begin_writing()?;
         match body(self) {
             Ok(value) => self.commit().map(|()| value),
             Err(error) => {
@@ -126,6 +192,25 @@ impl Connection {
                 Err(error)
             }
         }
+    }
+
+    /// Takes the write lock. SQLite would ask for it every 100 ms: too seldom to meet the moments in which a busy
+    /// neighbour gives it back.
+    fn begin_writing(&mut self) -> Result<()> {
+        let deadline = Instant::now() + self.patience;
+        self.connection.busy_timeout(Duration::ZERO)?;
+        let mut pause = FIRST_PAUSE;
+        let begun = loop {
+            match self.execute("BEGIN IMMEDIATE", vec![]) {
+                Err(error) if error.is_busy() && Instant::now() < deadline => {
+                    std::thread::sleep(pause);
+                    pause = (2 * pause).min(LONGEST_PAUSE);
+                }
+                outcome => break outcome,
+            }
+        };
+        self.connection.busy_timeout(self.patience)?;
+        begun.map(drop)
     }
 
     /// Runs `body` on one snapshot of the store.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::durable::backup::back_up_schema;
 use crate::durable::queries::{Connection, blob};
 use crate::durable::rewrite;
-use crate::error::{ErrorKind, Result, StorageError};
+use crate::error::{Result, StorageError};
 
 /// "taci": the application id in SQLite's header.
 const APPLICATION: i64 = 0x7461_6369;
@@ -44,7 +44,7 @@ pub struct NewestSchema {
 
 /// Returns the schema that this version gives to a new file.
 pub fn newest_schema() -> Result<NewestSchema> {
-    let mut scratch = Connection::open(Path::new(":memory:"), true)?;
+    let mut scratch = Connection::in_memory()?;
     migrate(&mut scratch, MIGRATIONS)?;
     let tables_first =
         "SELECT CAST(sql AS BLOB) FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY type = 'index', rowid";
@@ -54,8 +54,12 @@ pub fn newest_schema() -> Result<NewestSchema> {
 
 /// Creates the schema of a new file and updates that of an older one. Refuses a file that is not tacit's, or that a
 /// newer tacit wrote, before anything is touched.
-pub(crate) fn prepare(path: &Path, patience: Duration) -> Result<()> {
+///
+/// Keep the returned connection until the next one has read: the last one of all empties the log, and a copy of a
+/// young file without its log is recognised by the tables that it lacks.
+pub(crate) fn prepare(path: &Path, patience: Duration) -> Result<Connection> {
     let mut connection = Connection::open(path, true)?;
+    require_whole(&connection, path)?;
     connection.wait_for_others(patience)?;
     let found = connection.snapshot(version)?;
     let mode = connection.row("PRAGMA journal_mode", vec![], |row| row.word(0))?;
@@ -63,13 +67,42 @@ pub(crate) fn prepare(path: &Path, patience: Duration) -> Result<()> {
         use_write_ahead_log(&mut connection, patience)?;
     }
     if found == NEWEST {
-        return Ok(());
+        return Ok(connection);
     }
     connection.set("secure_delete", 1)?;
     if found > 0 && rewrites_rows(found) {
         back_up_schema(&mut connection, path, found)?;
     }
-    migrate(&mut connection, MIGRATIONS)
+    migrate(&mut connection, MIGRATIONS)?;
+    Ok(connection)
+}
+
+/// The time in which another process that creates the file makes its log.
+const MAKING: Duration = Duration::from_secs(1);
+
+/// Refuses the copy of a file whose tables were all in its log. Looks at the file before SQLite makes a new log.
+pub(crate) fn require_whole(connection: &Connection, path: &Path) -> Result<()> {
+    let deadline = Instant::now() + MAKING;
+    while connection.lacks_its_log(path) {
+        if Instant::now() > deadline {
+            let message = format!(
+                "{} is an incomplete copy: its content is in the write-ahead log of the file that was copied; copy an \
+                 open memory with `tacit backup FILE`",
+                path.display()
+            );
+            return Err(StorageError::schema(message));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
+}
+
+/// Refuses a file that is no store of tacit's.
+pub(crate) fn require_store(connection: &mut Connection) -> Result<()> {
+    match connection.number("PRAGMA application_id", vec![])? {
+        APPLICATION => Ok(()),
+        _ => Err(StorageError::schema("the file is a database, but not a tacit store")),
+    }
 }
 
 /// Returns true if a step beyond the schema `found` rewrites rows.
@@ -93,12 +126,39 @@ fn version(connection: &mut Connection) -> Result<i64> {
 fn supported(connection: &mut Connection, version: i64) -> Result<i64> {
     let oldest = "SELECT max(min_reader, min_writer) FROM meta";
     let required = connection.row(oldest, vec![], |row| row.integer(0))?.unwrap_or(version).max(version);
+    require_supported(required).map(|()| version)
+}
+
+/// Refuses a schema beyond the newest one that this version knows.
+pub(crate) fn require_supported(required: i64) -> Result<()> {
     if required <= NEWEST {
-        Ok(version)
-    } else {
-        let message = format!("the store has schema {required}; this version of tacit knows up to {NEWEST}");
-        Err(StorageError::schema(message))
+        return Ok(());
     }
+    let message = format!("the store has schema {required}; this version of tacit knows up to {NEWEST}");
+    Err(StorageError::schema(message))
+}
+
+/// Writes the first page without changing it: SQLite counts such writes.
+pub(crate) fn write_first_page(connection: &mut Connection) -> Result<()> {
+    connection.script(&format!("PRAGMA user_version = {NEWEST}"))
+}
+
+/// Refuses a store that is only read unless it has the newest schema: another one would have to be updated.
+pub(crate) fn require_newest(connection: &mut Connection) -> Result<()> {
+    let found = connection.snapshot(version)?;
+    if found == NEWEST {
+        return Ok(());
+    }
+    let state = if found == 0 { "no schema yet".to_owned() } else { format!("schema {found}") };
+    let message =
+        format!("the store has {state}, and reading needs {NEWEST}: open it once without read_only");
+    Err(StorageError::schema(message))
+}
+
+/// Refuses an open store that a newer version has updated in the meantime.
+pub(crate) fn check_version(connection: &mut Connection) -> Result<()> {
+    let version = connection.number("PRAGMA user_version", vec![])?;
+    supported(connection, version).map(drop)
 }
 
 /// Switches to the write-ahead log. SQLite does not wait for the lock that this needs, so this function does.
@@ -107,17 +167,13 @@ fn use_write_ahead_log(connection: &mut Connection, patience: Duration) -> Resul
     loop {
         match connection.row("PRAGMA journal_mode = wal", vec![], |row| row.word(0)) {
             Ok(Some(mode)) if mode == "wal" => return Ok(()),
-            Err(error) if is_busy(&error) && Instant::now() < deadline => {
+            Err(error) if error.is_busy() && Instant::now() < deadline => {
                 std::thread::sleep(Duration::from_millis(2));
             }
             Ok(mode) => return Err(StorageError::internal(format!("the journal mode stays {mode:?}"))),
             Err(error) => return Err(error),
         }
     }
-}
-
-fn is_busy(error: &StorageError) -> bool {
-    matches!(error.kind, ErrorKind::Unavailable { .. })
 }
 
 /// Applies the steps that the file lacks in one transaction, which records them: two processes cannot both apply one,
@@ -150,6 +206,7 @@ fn identify(connection: &mut Connection) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
 
     fn path() -> (tempfile::TempDir, std::path::PathBuf) {
         let folder = tempfile::tempdir().unwrap();
@@ -234,7 +291,7 @@ mod tests {
         migrate(&mut connection, &MIGRATIONS[..2]).unwrap();
         let taken = folder.path().join("store.db.schema-2.bak");
         std::fs::create_dir(&taken).unwrap();
-        let error = prepare(&path, PATIENCE).unwrap_err();
+        let error = prepare(&path, PATIENCE).map(drop).unwrap_err();
         assert!(error.message.contains("is backed up before it is updated"), "{error}");
         assert_eq!(version(&mut connection).unwrap(), 2);
         assert!(no_draft_in(folder.path()));
@@ -251,7 +308,7 @@ mod tests {
         let start = std::sync::Barrier::new(8);
         let opened = || {
             start.wait();
-            prepare(path, PATIENCE)
+            prepare(path, PATIENCE).map(drop)
         };
         std::thread::scope(|scope| {
             let openers: Vec<_> = (0..8).map(|_| scope.spawn(opened)).collect();
@@ -295,7 +352,7 @@ mod tests {
             prepare(&path, PATIENCE).unwrap();
             Connection::open(&path, false).unwrap().script(newer).unwrap();
             let before = std::fs::read(&path).unwrap();
-            assert_eq!(prepare(&path, PATIENCE).unwrap_err().kind, ErrorKind::Schema);
+            assert_eq!(prepare(&path, PATIENCE).map(drop).unwrap_err().kind, ErrorKind::Schema);
             assert_eq!(std::fs::read(&path).unwrap(), before);
         }
     }
@@ -305,9 +362,9 @@ mod tests {
         let (_folder, path) = path();
         Connection::open(&path, true).unwrap().script("CREATE TABLE theirs (value)").unwrap();
         let before = std::fs::read(&path).unwrap();
-        assert_eq!(prepare(&path, PATIENCE).unwrap_err().kind, ErrorKind::Schema);
+        assert_eq!(prepare(&path, PATIENCE).map(drop).unwrap_err().kind, ErrorKind::Schema);
         assert_eq!(std::fs::read(&path).unwrap(), before);
         std::fs::write(&path, vec![7; 8_192]).unwrap();
-        assert_eq!(prepare(&path, PATIENCE).unwrap_err().kind, ErrorKind::Schema);
+        assert_eq!(prepare(&path, PATIENCE).map(drop).unwrap_err().kind, ErrorKind::Schema);
     }
 }
