@@ -638,6 +638,10 @@ def _parsed(default: Any, text: str, name: str) -> Any:
         if isinstance(default, tuple):
             kind = type(default[0]) if default else str
             return tuple(kind(part.strip()) for part in text.split(",") if part.strip())
+        if isinstance(default, bool):
+            return {"true": True, "1": True, "false": False, "0": False}[text.strip().lower()]
         return type(default)(text)
+    except KeyError:
+        raise ValidationError(name, "true or false", repr(text)) from None
     except ValueError as error:
         raise ValidationError(name, _type_name(default), repr(text)) from error

@@ -85,6 +85,17 @@ def test_settings_and_the_async_memory_open_a_memory_to_be_read(tmp_path: Path) 
         memory.start("Cancel order 18")
 
 
+@pytest.mark.parametrize(("text", "read_only"), [("true", True), ("1", True), ("False", False), ("0", False)])
+def test_a_variable_of_the_environment_opens_a_memory_to_be_read(
+    monkeypatch: pytest.MonkeyPatch, text: str, read_only: bool
+) -> None:
+    monkeypatch.setenv("TACIT_STORAGE_READ_ONLY", text)
+    assert Settings.load().storage.read_only is read_only
+    monkeypatch.setenv("TACIT_STORAGE_READ_ONLY", "perhaps")
+    with pytest.raises(ValidationError, match="true or false"):
+        Settings.load()
+
+
 def test_a_store_that_is_only_read_sees_commits_of_other_processes(tmp_path: Path) -> None:
     with NativeStore(tmp_path / "store.db") as writer:
         writer.commit(Batch((episode_record(1),)))
