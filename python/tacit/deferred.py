@@ -64,10 +64,9 @@ class _Later:
 
 def _with_slots(cls: type, *, frozen: bool, eq: bool) -> type:
     """The class with a slot for each field, whose methods are written later."""
-    given = dict(cls.__dict__)
-    fields = tuple(given.get("__annotations__", ()))
-    for name in ("__dict__", "__weakref__", *fields):
-        given.pop(name, None)
+    plain = {name: each for name, each in cls.__dict__.items() if name not in ("__dict__", "__weakref__")}
+    fields = tuple(plain.get("__annotations__", ()))
+    given = {name: each for name, each in plain.items() if name not in fields}
     inherited = {slot for base in cls.__mro__[1:] for slot in getattr(base, "__slots__", ())}
     own = [name for name in _WRITTEN if name not in given or given[name] is None]
     if not eq:
@@ -78,12 +77,18 @@ def _with_slots(cls: type, *, frozen: bool, eq: bool) -> type:
     made: type
 
     def write() -> type:
-        """Has the standard decorator write the methods of the class without slots, and takes them."""
+        """Has the standard decorator write the methods of a class without slots, and takes them.
+
+        The decorator changes the class that it is given. A signal handler may come here while it runs, so each run has
+        a class of its own.
+        """
         with _LOCK:
             if isinstance(made.__dict__[own[0]], _Later):
                 from dataclasses import dataclass as standard
 
-                written: type = standard(frozen=frozen, eq=eq)(cls)
+                twin = type(cls)(cls.__name__, cls.__bases__, dict(plain))
+                twin.__qualname__ = cls.__qualname__
+                written: type = standard(frozen=frozen, eq=eq)(twin)
                 for name in reversed(own):
                     setattr(made, name, written.__dict__[name])
         return made

@@ -106,3 +106,29 @@ def test_nothing_is_written_before_the_first_look_and_once_for_all_threads() -> 
         thread.join()
     assert found == [cls(1)] * 8
     assert inspect.isfunction(cls.__dict__["__init__"])
+
+
+def test_a_signal_handler_may_need_the_methods_while_they_are_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    @deferred(frozen=True, slots=True)
+    class Pair:
+        names: tuple[str, ...] = dataclasses.field(default_factory=tuple)
+        number: int = 0
+
+    standard: Any = dataclasses.dataclass
+    handled: list[Any] = []
+
+    def interrupted(**options: Any) -> Any:
+        def decorate(cls: type) -> type:
+            written: type = standard(**options)(cls)
+            if not handled:
+                handled.append("began")
+                handled.append(Pair(number=3))
+            return written
+
+        return decorate
+
+    monkeypatch.setattr(dataclasses, "dataclass", interrupted)
+    assert Pair(("a",)) == Pair(("a",), 0)
+    assert handled[1] == Pair((), 3)
