@@ -198,7 +198,22 @@ impl FileWatch {
         StorageError::file_changed(first.message(&self.path))
     }
 
+    /// Looks at the file. Another content must show in several looks in a row: checkpoints and other processes write
+    /// between the parts of one look.
     fn look(&self, connection: &mut Connection) -> Result<Option<Loss>> {
+        // Looks are in order: one with an older stamp than that of the look before it would find a file that shrank.
+        let mut seen = self.lock();
+        let mut found = self.look_once(&mut seen, connection)?;
+        for _ in 1..LOOKS {
+            if !found.is_some_and(Loss::is_in_place) {
+                break;
+            }
+            found = self.look_once(&mut seen, connection)?;
+        }
+        Ok(found)
+    }
+
+    fn look_once(&self, seen: &mut Seen, connection: &mut Connection) -> Result<Option<Loss>> {
         let file = match fs::metadata(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Some(Loss::Removed)),
@@ -208,7 +223,6 @@ impl FileWatch {
             return Ok(Some(Loss::Replaced));
         }
         let stamp = Stamp::new(&file);
-        let mut seen = self.lock();
         let is_written = stamp != seen.stamp;
         if self.access == Access::Immutable && (is_written || has_log(&self.path)) {
             return Ok(Some(Loss::Written));
@@ -216,7 +230,7 @@ impl FileWatch {
         if !is_written {
             return Ok(None);
         }
-        self.compare(&mut seen, stamp, connection)
+        self.compare(seen, stamp, connection)
     }
 
     /// Compares a file that was written since the last look: by a checkpoint, or by somebody else.
@@ -245,8 +259,11 @@ impl FileWatch {
             seen.meta = None;
         }
         let is_identified = !is_newest || self.identify(seen, stamp, page, connection)?;
+        if !is_identified {
+            return Ok(Some(Loss::Overwritten));
+        }
         (seen.stamp, seen.page) = (stamp, page);
-        Ok(if is_identified { None } else { Some(Loss::Overwritten) })
+        Ok(None)
     }
 
     /// Returns false if the file holds the identity of another store. A new store's is in the log alone at first.
