@@ -191,6 +191,12 @@ class _Run:
         id = episode.external_id
         if id is None or self._replaces:
             return True
+        try:
+            return self._is_new(id, episode, replaces)
+        except ValidationError:  # an id that breaks a limit: the memory refuses the run by itself
+            return True
+
+    def _is_new(self, id: str, episode: Episode, replaces: bool) -> bool:
         stored = self._memory.find(id) if replaces else None
         if stored is not None and len(stored.steps) > len(episode.steps):
             self._unchanged += 1
