@@ -54,25 +54,14 @@ class Relearner:
 
     def relearn(self, progress: Callable[[Relearning], None]) -> Relearning:
         """Relearns every record of an older version; calls `progress` after each commit."""
-        return _Run(self._store, self._hybrid, self._embedder, self._items, self._commit).relearn(progress)
+        return _Run(self).relearn(progress)
 
 
 class _Run:
     """One relearning, with the failures that it met."""
 
-    def __init__(
-        self,
-        store: Store,
-        hybrid: Hybrid,
-        embedder: Embedder,
-        items: CommitItems,
-        commit: Callable[[Batch], Receipt],
-    ) -> None:
-        self._store = store
-        self._hybrid = hybrid
-        self._embedder = embedder
-        self._items = items
-        self._commit = commit
+    def __init__(self, relearner: Relearner) -> None:
+        self._relearner = relearner
         self._newest: EpisodeRecord | None = None
         self._extracting = FailureStreak(self._failure_of_newest)
         self._embedding = FailureStreak(lambda: self._last_of_embedder)
@@ -107,7 +96,7 @@ class _Run:
 
     def _old_chunks(self) -> Iterator[list[Change]]:
         since = 0
-        while len(changes := self._store.changes(since, limit=_CHUNK)):
+        while len(changes := self._relearner._store.changes(since, limit=_CHUNK)):
             since = changes.last
             if chunk := [change for change in changes if is_of_older_version(change)]:
                 yield chunk
@@ -129,19 +118,19 @@ class _Run:
             expect=tuple(Expect("episode", change.id, change.sequence) for change in chunk),
         )
         try:
-            self._commit(batch)
+            self._relearner._commit(batch)
         except VersionConflictError:
             return None
         return sum(record.state == "pending" for record in records)
 
     def _relearned_or_pending(self, record: EpisodeRecord) -> EpisodeRecord:
         try:
-            findings = findings_in(TEXT_VERSION, record.payload, self._hybrid)
+            findings = findings_in(TEXT_VERSION, record.payload, self._relearner._hybrid)
             facts, contents = findings.facts(), findings.contents()
         except BaseException as error:
             if not is_failure(error):
                 raise
-            item = self._items.failed(record.payload, error)
+            item = self._relearner._items.failed(record.payload, error)
             self._note(item.failure)
             self._extracting.note(item.failure)
             assert item.record is not None
@@ -157,28 +146,28 @@ class _Run:
         if self._embedding.reason is not None:
             return record
         try:
-            [vector] = embed_packed(self._embedder, [_TASKS.decode(record.payload).task])
+            [vector] = embed_packed(self._relearner._embedder, [_TASKS.decode(record.payload).task])
         except BaseException as error:
             if not is_failure(error):
                 raise
-            error.add_note(f"in embedder {self._embedder.name}")
-            self._last_of_embedder = self._items.reason(error)
+            error.add_note(f"in embedder {self._relearner._embedder.name}")
+            self._last_of_embedder = self._relearner._items.reason(error)
             self._note(f"{self._last_of_embedder}: episodes keep their vectors")
             self._embedding.note(self._last_of_embedder)
             return record
         self._embedding.note(None)
-        return replace(record, embedder=self._embedder.name, embedding=vector)
+        return replace(record, embedder=self._relearner._embedder.name, embedding=vector)
 
     def _failure_of_newest(self) -> str | None:
         """The failure of an attempt at the newest record, which is not stored."""
         if self._newest is None:
             return None
         try:
-            findings_in(TEXT_VERSION, self._newest.payload, self._hybrid)
+            findings_in(TEXT_VERSION, self._newest.payload, self._relearner._hybrid)
         except BaseException as error:
             if not is_failure(error):
                 raise
-            return self._items.reason(error)
+            return self._relearner._items.reason(error)
         return None
 
     def _note(self, problem: str | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -245,14 +245,14 @@ class InMemoryStore:
 
     def _keep(self, sequence: int, record: EpisodeRecord) -> None:
         self._episodes[record.id] = (sequence, record)
-        insort(self._ids, record.id)
+        _insert(self._ids, record.id)
         self._facts.update((record.namespace, pattern) for pattern, *_ in _native.unpack_facts(record.facts))
         if record.external_id is not None:
             self._external[record.namespace, record.external_id] = record.id
 
     def _drop(self, id: bytes) -> tuple[int, EpisodeRecord]:
         sequence, record = self._episodes.pop(id)
-        del self._ids[bisect_left(self._ids, id)]
+        _discard(self._ids, id)
         self._facts.subtract(
             (record.namespace, pattern) for pattern, *_ in _native.unpack_facts(record.facts)
         )
