@@ -73,7 +73,7 @@ EVENTS = {
     "forget": Event("forget", (), (GONE,) * 6),
     "a day passes": Event("maintain", (), only_open("abandoned")),
 }
-# What a recorder's block does last: a verb of the recorder, or an exception that leaves the block.
+# A recorder's block ends with one of these: a verb of the recorder, or an exception that leaves the block.
 ENDINGS: dict[str, tuple[tuple[str, ...] | Callable[[], BaseException], tuple[str, ...]]] = {
     "succeed": (("succeed", "done"), SUCCEEDS),
     "partial": (("partial", "half"), GOES_HALF),

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 WHAT_AND_WHERE = {"rust": 3.0, "python": 3.0, "tests": 3.0, "docs": 6.0}
 
 # Sentences of documentation that do not begin with their subject. The aim is 0.
-RIDDLES = {"rust": 5, "python": 0, "tests": 0, "docs": 0}
+RIDDLES = {"rust": 0, "python": 0, "tests": 0, "docs": 0}
 
 # Words that nobody uses any more, or uses in another sense. The aim is 0.
 ARCHAIC = {"rust": 5, "python": 5, "tests": 2, "docs": 5}

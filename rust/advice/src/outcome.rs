@@ -473,7 +473,7 @@ struct NeighbourCase {
     offsets: Vec<[f64; OFFSETS]>,
 }
 
-/// What a fit without a task says of it.
+/// The log-odds that a fit without a task gives to its attempts.
 #[derive(Clone, Debug, Default)]
 struct HeldOutTask {
     /// In the order of the task's observations.

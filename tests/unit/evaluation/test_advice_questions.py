@@ -58,7 +58,7 @@ def test_the_next_step_is_known_where_the_text_decides(report: Report) -> None:
 
 
 def test_a_random_memory_knows_no_more_than_chance_allows(report: Report) -> None:
-    # What is undecided without the text are the steps after "find", 36 of 156: a chain is right at 24 of them.
+    # The steps after "find" are undecided without the text, 36 of 156: a chain is right at 24 of them.
     random = row_of(report, "B4", "top1").controls["random"]
     assert random <= row_of(report, "B4", "top1").baselines["Markov-2"] + 0.1
     # With all steps dealt out anew nothing is left but how often each tool comes and how long episodes are.

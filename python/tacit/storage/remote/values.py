@@ -50,7 +50,7 @@ class ReadValues:
         with self._lock:
             self._lru.clear()
             self._fresh_until = 0.0
-            # What is being read now must not be kept: its position is none.
+            # Values that are being read now must not be kept: their position is none.
             self._position = -1
 
     def get(self, kind: Kind, ids: Sequence[bytes], namespace: str | None) -> dict[bytes, bytes]:

@@ -102,7 +102,7 @@ pub(super) struct StackingCase<const N: usize> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Stack<const N: usize>(pub [f64; N]);
 
-/// Where weights are drawn to, and the strength of the pull.
+/// The weights that a fit is drawn to, and the strength of the pull.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct StackPrior<const N: usize> {
     pub mean: [f64; N],

@@ -9,7 +9,7 @@ use rustc_hash::FxHashMap;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Field {
     buckets: Vec<u16>,
-    /// Where each document's buckets end; they start where those of the one before end.
+    /// The end of each document's buckets; they start at the end of those before.
     ends: Vec<u32>,
     /// The features of the live documents.
     counts: FeatureCounts,
@@ -257,7 +257,7 @@ pub(super) fn read_spans<T: Fixed>(input: &mut ImageReader<'_>) -> Result<(Vec<T
     Ok((elements, ends))
 }
 
-/// What of a word's hash postings keep: two words in four thousand million share it.
+/// The half of a word's hash that postings keep: one pair of words in four thousand million shares it.
 fn key(word: u64) -> u32 {
     word as u32
 }

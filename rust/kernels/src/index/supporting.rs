@@ -97,7 +97,7 @@ impl Side {
     }
 
     /// Patterns worse than their alternatives are not recommended. A pitfall succeeds less often than the episodes of its
-    /// domains and agents and is surely worse than its alternatives, so a pattern that every run shows is none. Where `frequent`
+    /// domains and agents and is surely worse than its alternatives, so a pattern that every run shows is none. If `frequent`
     /// patterns could be found to be worse, the p-value of each is multiplied by their number (Bonferroni): whatever is
     /// asked, the chance of one false pitfall in the whole namespace stays below `FALSE_PITFALLS`.
     fn admits(self, behind: &SupportedPattern, frequent: usize) -> bool {
