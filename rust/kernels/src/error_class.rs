@@ -275,6 +275,14 @@ mod tests {
         }
 
         #[test]
+        fn the_hash_of_a_redacted_text_does_not_matter(rule in "[a-z_]{2,12}", hash in "[0-9a-f]{8}|[a-f]{8}") {
+            for before in ["remote rejected ", "remote rejected key=", "remote rejected key "] {
+                let class = error_class(&format!("{before}[REDACTED:{rule}:{hash}] today"));
+                prop_assert_eq!(class, error_class(&format!("{before}[REDACTED:{rule}:12345678] today")));
+            }
+        }
+
+        #[test]
         fn the_name_in_quotes_does_not_matter(name in "[a-z]{1,12}", other in "[a-z]{1,12}") {
             prop_assert_eq!(
                 error_class(&format!("Table '{name}' doesn't exist")),
