@@ -135,6 +135,56 @@ def test_a_store_whose_file_was_changed_refuses_and_leaves_the_new_file_whole(
         assert sqlite(path, "PRAGMA integrity_check") == "ok"
 
 
+def checkpointed_copy(path: Path) -> Path:
+    """The store's file as a checkpoint leaves it, made from a copy in another process."""
+    copy = path.with_name("copy.db")
+    for suffix in ("", "-wal"):
+        subprocess.run(["cp", f"{path}{suffix}", f"{copy}{suffix}"], check=True)
+    sqlite(copy, "PRAGMA wal_checkpoint(TRUNCATE)")
+    return copy
+
+
+def write_pages(source: Path, target: Path, pages: range, page_bytes: int = 4096) -> None:
+    """Writes some pages of one file to another, from another process."""
+    script = (
+        "import sys; a, b, at, n = open(sys.argv[1], 'rb'), open(sys.argv[2], 'r+b'), *map(int, sys.argv[3:]);"
+        "a.seek(at); b.seek(at); b.write(a.read(n))"
+    )
+    place = [str(pages.start * page_bytes), str(len(pages) * page_bytes)]
+    subprocess.run([sys.executable, "-c", script, source, target, *place], check=True)
+
+
+def test_a_new_store_whose_first_checkpoint_has_only_begun_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    with NativeStore(path) as store:
+        store.commit(Batch((episode_record(1),)))
+        copy = checkpointed_copy(path)
+        size = copy.stat().st_size
+        assert path.stat().st_size == 4096  # all but the first page is in the log
+        subprocess.run(["truncate", "-s", str(size), path], check=True)
+        write_pages(copy, path, range(1))  # a checkpoint makes room, and begins with the first page
+        assert store.get("episode", episode_record(1).id) is not None
+        assert store.commit(Batch((episode_record(2),))).committed == 1
+        write_pages(copy, path, range(1, size // 4096))
+        assert store.commit(Batch((episode_record(3),))).committed == 1
+        assert sqlite(path, "PRAGMA wal_checkpoint(TRUNCATE)") == "0"
+        assert store.commit(Batch((episode_record(4),))).committed == 1
+        assert numbers(store) == [1, 2, 3, 4]
+    assert sqlite(path, "PRAGMA integrity_check") == "ok"
+
+
+def test_a_new_store_that_another_store_is_copied_over_refuses(tmp_path: Path) -> None:
+    other = filled(tmp_path / "other.db", 500)
+    store = NativeStore(tmp_path / "store.db")
+    store.commit(Batch((episode_record(1),)))
+    copy_over(other, tmp_path / "store.db")
+    with pytest.raises(FileChangedError, match="was overwritten"):
+        store.commit(Batch((episode_record(2),)))
+    store.close()
+    with NativeStore(tmp_path / "store.db") as found:
+        assert numbers(found) == [500, 501, 502, 503, 504]
+
+
 def test_a_store_without_its_log_refuses_and_loses_nothing(tmp_path: Path) -> None:
     path = filled(tmp_path / "store.db", 0)
     store = NativeStore(path)

@@ -7,6 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tacit_kernels::facts::Id;
 
@@ -19,6 +21,10 @@ use crate::files::{self, with_suffix};
 const ROOT_OF_META: &str = "SELECT rootpage FROM sqlite_schema WHERE name = 'meta'";
 /// The number of looks at a page that another process may be writing.
 const LOOKS: usize = 3;
+/// The time for which another content must stay: a checkpoint writes one page after the other, and may be interrupted
+/// between two of them.
+const PERSISTS: Duration = Duration::from_millis(300);
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 
 /// The parts of the first page that stay, or only grow, as long as the file is the same store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +92,17 @@ struct Seen {
     page: FirstPage,
     /// The place of the page that holds the store's identity, once it is in the file.
     meta: Option<u64>,
+    /// That place before the tables were last changed: a checkpoint may not have moved the page yet.
+    meta_before: Option<u64>,
+}
+
+/// What the page says that is to hold the store's identity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Identity {
+    Ours,
+    /// The page is not written yet: a new store's is in the log alone at first.
+    Pending,
+    Foreign,
 }
 
 /// The way in which the file was lost.
@@ -149,7 +166,7 @@ impl FileWatch {
         let stamp = Stamp::new(&fs::metadata(path).map_err(|error| unreadable(path, &error))?);
         let page = first_page(&held).map_err(|error| unreadable(path, &error))?;
         let page = page.ok_or_else(|| StorageError::schema("not a tacit store: the file is no database"))?;
-        let seen = Mutex::new(Seen { stamp, page, meta: None });
+        let seen = Mutex::new(Seen { stamp, page, meta: None, meta_before: None });
         let (loss, is_settled) = (OnceLock::new(), AtomicBool::new(false));
         Ok(Self { path: path.to_owned(), access, held, uuid, beside, seen, loss, is_settled })
     }
@@ -198,16 +215,16 @@ impl FileWatch {
         StorageError::file_changed(first.message(&self.path))
     }
 
-    /// Looks at the file. Another content must show in several looks in a row: checkpoints and other processes write
+    /// Looks at the file. Another content must show in each look for a while: checkpoints and other processes write
     /// between the parts of one look.
     fn look(&self, connection: &mut Connection) -> Result<Option<Loss>> {
         // Looks are in order: one with an older stamp than that of the look before it would find a file that shrank.
         let mut seen = self.lock();
         let mut found = self.look_once(&mut seen, connection)?;
-        for _ in 1..LOOKS {
-            if !found.is_some_and(Loss::is_in_place) {
-                break;
-            }
+        let (start, mut pause) = (Instant::now(), Duration::from_millis(1));
+        while found.is_some_and(Loss::is_in_place) && start.elapsed() < PERSISTS {
+            thread::sleep(pause);
+            pause = LONGEST_PAUSE.min(pause * 2);
             found = self.look_once(&mut seen, connection)?;
         }
         Ok(found)
@@ -256,35 +273,45 @@ impl FileWatch {
                 return Ok(Some(Loss::Overwritten));
             }
             schema::require_supported(i64::from(page.user_version))?;
-            seen.meta = None;
+            seen.meta_before = seen.meta.take().or(seen.meta_before);
         }
-        let is_identified = !is_newest || self.identify(seen, stamp, page, connection)?;
-        if !is_identified {
-            return Ok(Some(Loss::Overwritten));
+        match if is_newest { self.identify(seen, stamp, page, connection)? } else { Identity::Ours } {
+            Identity::Ours => (seen.stamp, seen.page) = (stamp, page),
+            // Not noted as seen: a write in the same tick of the clock leaves no other stamp.
+            Identity::Pending => seen.page = page,
+            Identity::Foreign => return Ok(Some(Loss::Overwritten)),
         }
-        (seen.stamp, seen.page) = (stamp, page);
         Ok(None)
     }
 
-    /// Returns false if the file holds the identity of another store. A new store's is in the log alone at first.
+    /// Looks for the store's identity in the file.
     fn identify(
         &self,
         seen: &mut Seen,
         stamp: Stamp,
         page: FirstPage,
         connection: &mut Connection,
-    ) -> Result<bool> {
+    ) -> Result<Identity> {
         let place = match seen.meta {
             Some(place) => place,
             None => (connection.number(ROOT_OF_META, vec![])? as u64).saturating_sub(1) * page.page_bytes,
         };
         if page.cookie == 0 || place + page.page_bytes > stamp.bytes {
-            return Ok(seen.meta.is_none());
+            return Ok(if seen.meta.is_none() { Identity::Pending } else { Identity::Foreign });
         }
-        let is_there = holds(&self.held, place, page.page_bytes, &self.uuid)
+        let found = identity_at(&self.held, place, page.page_bytes, &self.uuid)
             .map_err(|error| unreadable(&self.path, &error))?;
-        seen.meta = is_there.then_some(place).or(seen.meta);
-        Ok(is_there)
+        match (found, seen.meta_before) {
+            (Identity::Ours, _) => seen.meta = Some(place),
+            (Identity::Pending, _) if seen.meta.is_some() => return Ok(Identity::Foreign),
+            (Identity::Foreign, Some(before)) => {
+                return identity_at(&self.held, before, page.page_bytes, &self.uuid)
+                    .map(|found| if found == Identity::Ours { Identity::Pending } else { Identity::Foreign })
+                    .map_err(|error| unreadable(&self.path, &error));
+            }
+            _ => {}
+        }
+        Ok(found)
     }
 
     /// Keeps the log of a lost file from being taken for the log of the file that is there now. Does so once.
@@ -353,16 +380,20 @@ fn first_page(held: &HeldFile) -> std::io::Result<Option<FirstPage>> {
     Ok(before.flatten())
 }
 
+/// Looks for the identity in one page: `Pending` for one that holds nothing or is not there.
 #[cfg(unix)]
-fn holds(held: &HeldFile, place: u64, page_bytes: u64, uuid: &Id) -> std::io::Result<bool> {
+fn identity_at(held: &HeldFile, place: u64, page_bytes: u64, uuid: &Id) -> std::io::Result<Identity> {
     let mut bytes = vec![0; page_bytes as usize];
+    let mut found = Identity::Pending;
     for _ in 0..LOOKS {
         let is_there = held.read_at(&mut bytes, place)?.is_some();
         if is_there && bytes.windows(uuid.len()).any(|window| window == uuid) {
-            return Ok(true);
+            return Ok(Identity::Ours);
         }
+        let is_empty = !is_there || bytes.iter().all(|byte| *byte == 0);
+        found = if is_empty { Identity::Pending } else { Identity::Foreign };
     }
-    Ok(false)
+    Ok(found)
 }
 
 #[cfg(not(unix))]
@@ -375,8 +406,8 @@ fn first_page(_held: &HeldFile) -> std::io::Result<Option<FirstPage>> {
 }
 
 #[cfg(not(unix))]
-fn holds(_held: &HeldFile, _place: u64, _page_bytes: u64, _uuid: &Id) -> std::io::Result<bool> {
-    Ok(true)
+fn identity_at(_held: &HeldFile, _place: u64, _page_bytes: u64, _uuid: &Id) -> std::io::Result<Identity> {
+    Ok(Identity::Ours)
 }
 
 fn unreadable(path: &Path, error: &std::io::Error) -> StorageError {
