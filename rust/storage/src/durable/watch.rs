@@ -96,7 +96,7 @@ struct Seen {
     meta_before: Option<u64>,
 }
 
-/// What the page says that is to hold the store's identity.
+/// The content of the page that is to hold the identity of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Identity {
     Ours,
