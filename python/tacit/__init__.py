@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from .model.transfer import Export, Retention
     from .model.usage import Usage
     from .recorder import Call, Recorder, recorded
+    from .tools.generated import GeneratedTool, PlannedCall, StepArgument, ToolParameter, ToolRun, ToolStep
 
 _HOMES = {
     "_native": ("Backoff", "CircuitBreaker", "RetryBudget"),
@@ -157,6 +158,14 @@ _HOMES = {
     "model.transfer": ("Export", "Retention"),
     "model.usage": ("Usage",),
     "recorder": ("Call", "Recorder", "recorded"),
+    "tools.generated": (
+        "GeneratedTool",
+        "PlannedCall",
+        "StepArgument",
+        "ToolParameter",
+        "ToolRun",
+        "ToolStep",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -190,6 +199,7 @@ __all__ = [
     "Finding",
     "Fix",
     "Fixes",
+    "GeneratedTool",
     "Heuristic",
     "Hit",
     "HookSettings",
@@ -207,6 +217,7 @@ __all__ = [
     "Outcome",
     "Pattern",
     "PlanStep",
+    "PlannedCall",
     "Playbook",
     "Prediction",
     "QueueFullError",
@@ -230,6 +241,7 @@ __all__ = [
     "Settings",
     "StateChange",
     "Step",
+    "StepArgument",
     "StorageError",
     "StorageSettings",
     "SuggestedStep",
@@ -237,6 +249,9 @@ __all__ = [
     "TacitError",
     "TaskContext",
     "TooLargeError",
+    "ToolParameter",
+    "ToolRun",
+    "ToolStep",
     "UnavailableError",
     "UnknownEpisodeError",
     "UnknownMaintenanceError",

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from .judging import Judge
+    from .tools.generated import GeneratedTool
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -434,6 +435,20 @@ class AsyncMemory:
         """As `Memory.contrasts`."""
         return await self._call(
             Memory.contrasts, task, domain=domain, task_key=task_key, limit=limit, namespace=namespace
+        )
+
+    async def tools(
+        self,
+        task: str | None = None,
+        *,
+        domain: str | None = None,
+        withdrawn: bool = False,
+        limit: int = 20,
+        namespace: str | None = None,
+    ) -> tuple[GeneratedTool, ...]:
+        """As `Memory.tools`."""
+        return await self._call(
+            Memory.tools, task, domain=domain, withdrawn=withdrawn, limit=limit, namespace=namespace
         )
 
     async def relearn(self, *, progress: Callable[[Relearning], None] | None = None) -> Relearning:

@@ -15,7 +15,7 @@ import msgspec
 
 from ._native import new_id
 from .config import Settings, check_settings
-from .errors import StorageError, TacitError
+from .errors import StorageError, TacitError, ValidationError
 from .intake.heads import episode_of
 from .model.checks import (
     check_call_id,
@@ -26,6 +26,7 @@ from .model.checks import (
     check_task,
     check_truncate,
 )
+from .model.context import TaskContext
 from .model.episode import Episode, Json, Outcome, Step
 from .model.ids import as_bytes
 from .model.query import EPISODE_HEAD, Asking, EpisodeHead, Query, check_keywords
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from .model.transfer import Export, Retention
     from .model.usage import Usage
     from .recorder import Recorder
+    from .tools.generated import GeneratedTool
 
 RELEARN_PENDING = "relearn_pending"
 """The code in `degraded` of an answer that was made from facts of an earlier version."""
@@ -779,6 +781,44 @@ class Memory:
             return self._rooms.contrasts.newest(namespace, limit=limit, domain=domain, task_key=task_key)
         check_task(task, self.settings.limits)
         return self._rooms.contrasts.near(namespace, task, limit=limit, domain=domain)
+
+    def tools(
+        self,
+        task: str | None = None,
+        *,
+        domain: str | None = None,
+        withdrawn: bool = False,
+        limit: int = 20,
+        namespace: str | None = None,
+    ) -> tuple[GeneratedTool, ...]:
+        """Tools made from proven tool sequences and approaches: schemas, argument sources, a plan, evidence.
+
+        With a `task` the ones that successes of similar tasks used, the most used first; a task that is like no known
+        one gets none. Without one the ones with the surest odds first. `maintain` proves patterns: before it there are
+        no tools. They are derived from the newest 1,000 episodes. A tool is withdrawn if its pattern is no longer
+        proven, or if its newest runs fail: with `withdrawn` such tools are listed too, each with its reason, and `task`
+        must not be given. Raises `ValidationError` for a `limit` outside 1..1,000 or a task that breaks its limits.
+
+        Example:
+            >>> from tacit import Memory
+            >>> Memory().tools("Cancel order 17")
+            ()
+        """
+        check_count("limit", limit, 1, 1_000)
+        namespace = self._within(namespace, domain=domain)
+        if task is None:
+            self._rooms.committer.catch_up()
+            found = self._rooms.toolmaker.tools(namespace, domain)
+            return tuple(tool for tool in found if withdrawn or tool.state == "proven")[:limit]
+        if withdrawn:
+            raise ValidationError("withdrawn", "false where a task is given", repr(withdrawn))
+        check_task(task, self.settings.limits)
+        self._rooms.committer.catch_up()
+        context = TaskContext() if domain is None else TaskContext(domain=domain)
+        query = Query(task=task, namespace=namespace, context=context)
+        if not self._rooms.retriever.knows_like(query, self._now()):
+            return ()
+        return self._rooms.toolmaker.ranked(namespace, task, domain)[:limit]
 
     # --- maintenance ---
 

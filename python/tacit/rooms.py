@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from .maintenance.maintainer import Maintainer
     from .maintenance.state import MaintenanceStates
     from .model.learned import Learned
+    from .model.pattern import Pattern
     from .model.query import Query
+    from .tools.toolmaker import Toolmaker
 
 T = TypeVar("T")
 _ALL: weakref.WeakSet[Rooms] = weakref.WeakSet()
@@ -369,6 +371,22 @@ class Rooms:
             knows_like=knows_like,
             half_life_s=self.settings.evidence.decay_half_life_days * 86_400.0 or None,
             read_version=self.reader.read_version,
+        )
+
+    @Room
+    def toolmaker(self) -> Toolmaker:
+        """Generates tools from proven patterns."""
+        from .tools.toolmaker import Toolmaker
+
+        def patterns(namespace: str, kind: str, ids: Collection[bytes]) -> tuple[Pattern, ...]:
+            return self.retriever.chosen_patterns(namespace, kind, ids, self.now())
+
+        return Toolmaker(
+            store=self.store,
+            index=self.index,
+            embedder=self.embedder,
+            state_of=self.states.of,
+            patterns=patterns,
         )
 
     @Room

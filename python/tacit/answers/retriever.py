@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -32,6 +32,7 @@ _LEXICAL_SHARE = 0.3
 """The share of the floor that holds for words alone: their values are smaller than those of vectors."""
 _LOOKED_AT = 5
 """Hits that are looked at to see if anything is comparable."""
+_MOST_PATTERNS = 10_000
 _SHOWN_RUNS = 3
 """Successes of a hit's task that the answer carries."""
 
@@ -279,6 +280,16 @@ class Retriever:
             complexity=complexity,
         )
         return self._described(namespace, rows, state)
+
+    def chosen_patterns(
+        self, namespace: str, kind: str, ids: Collection[bytes], now: int
+    ) -> tuple[Pattern, ...]:
+        """The patterns of a kind with one of these ids, of those with most trials."""
+        state = self._state_of(namespace)
+        rows = self.index.patterns(
+            namespace, kind=kind, order="trials", limit=_MOST_PATTERNS, now=now, half_life_s=self._half_life_s
+        )
+        return self._described(namespace, [row for row in rows if row.id in ids], state)
 
     def _described(
         self, namespace: str, rows: Sequence[SummaryRow], state: MaintenanceState

@@ -1,0 +1,1 @@
+"""Tools that a memory generates from proven patterns: their parameters, schemas, plans and runs."""
