@@ -50,6 +50,11 @@ COMMANDS: Mapping[str, Entry] = {
     "skill": Entry(
         "skills", "skill", "Write what is known of a task as a SKILL.md, for coding agents without hooks."
     ),
+    "tools": Entry(
+        "generated_tools",
+        "tools",
+        "List, show or export the tools that were generated from proven patterns.",
+    ),
     "why": Entry("hook_reports", "why", "Show the answers that hooks gave a coding agent, newest first."),
     "impact": Entry("hook_reports", "impact", "Measure what the hooks of a coding agent changed."),
     "episodes": Entry("looking", "episodes", "List episodes, newest first."),

@@ -9,6 +9,7 @@ import msgspec
 
 from ..model.advice import FINISH, ChangedArguments, Fix, Fixes, PlanStep, Playbook
 from ..model.pattern import Heuristic
+from ..tools.generated import GeneratedTool, ToolParameter, ToolStep
 from . import console
 from .advice_view import changed_text
 from .tables import odds, worked
@@ -39,13 +40,49 @@ def skill_text(playbook: Playbook) -> str:
     return "\n".join([*_front_matter(playbook), *_plan(playbook), *_lessons(playbook)]) + "\n"
 
 
+def tool_skill_text(tool: GeneratedTool) -> str:
+    """A SKILL.md of a generated tool: its parameters, and its steps with the source of each argument."""
+    lines = [
+        *_head(tool.name, f"{tool.description} Use it for tasks like those."),
+        f"# {_code(tool.name)}",
+        "",
+    ]
+    lines += [console.cropped(tool.description, _DESCRIPTION_CHARACTERS), ""]
+    if tool.reason is not None:
+        lines += [f"Withdrawn: {console.plain(tool.reason)}.", ""]
+    if tool.parameters:
+        lines += ["## Parameters", "", *map(_tool_parameter, tool.parameters), ""]
+    steps = (f"{number}. {_tool_step(step)}" for number, step in enumerate(tool.steps, 1))
+    return "\n".join([*lines, "## Steps", "", *steps]) + "\n"
+
+
+def _tool_parameter(parameter: ToolParameter) -> str:
+    need = "required" if parameter.required else "optional"
+    said = f"- {_code(parameter.name)}: {' or '.join(parameter.types)}, {need}"
+    values = parameter.enum or parameter.examples
+    listed = ", ".join(_code(_json(each)) for each in values)
+    return f"{said}, {'one of' if parameter.enum else 'such as'} {listed}" if values else said
+
+
+def _tool_step(step: ToolStep) -> str:
+    always = {each.name: each.value for each in step.arguments if each.source == "always"}
+    others = [f"{_code(each.name)} {_code(each.text)}" for each in step.arguments if each.source != "always"]
+    said = _code(step.tool)
+    if always:
+        said += f" with {_code(_json(always))}"
+    return f"{said}; take {', '.join(others)}" if others else said
+
+
 def _front_matter(playbook: Playbook) -> Iterator[str]:
     task = console.cropped(playbook.task, _DESCRIPTION_CHARACTERS // 2)
     known = console.count_of(len(playbook.episodes), "recorded success", "recorded successes")
-    yield "---"
-    yield f"name: {skill_name(playbook.task)}"
-    yield f"description: {_json(f'How this was done before ({known}): {task}. Use it for tasks like this.')}"
-    yield from ("---", "")
+    yield from _head(
+        playbook.task, f"How this was done before ({known}): {task}. Use it for tasks like this."
+    )
+
+
+def _head(name: str, description: str) -> Iterator[str]:
+    yield from ("---", f"name: {skill_name(name)}", f"description: {_json(description)}", "---", "")
 
 
 def _plan(playbook: Playbook) -> Iterator[str]:
