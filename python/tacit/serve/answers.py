@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from typing_extensions import TypedDict
 
 
@@ -65,7 +67,44 @@ class FoundTool(TypedDict):
     description: str
 
 
+class FoundGeneratedTool(TypedDict):
+    """A tool that was generated from a proven pattern; `parameters` is the JSON schema of its arguments."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
+class FoundGeneratedTools(TypedDict):
+    """The generated tools that fit a task, best first: `use_generated_tool` plans their calls."""
+
+    generated: list[FoundGeneratedTool]
+
+
 class FoundTools(TypedDict):
-    """The tools that fit the words, best first."""
+    """The tools that fit the words, best first. `use_generated_tool` plans the calls of the generated ones."""
 
     tools: list[FoundTool]
+    generated: list[FoundGeneratedTool]
+
+
+class LaterArgument(TypedDict):
+    """An argument that comes from the result of an earlier call, `step` counted from 1."""
+
+    argument: str
+    step: int
+    path: list[str | int]
+
+
+class CallToMake(TypedDict):
+    """A call for the host to make."""
+
+    tool: str
+    arguments: dict[str, Any]
+    from_results: list[LaterArgument]
+
+
+class CallsToMake(TypedDict):
+    """The calls of a plan, in order; nothing was called yet."""
+
+    calls: list[CallToMake]

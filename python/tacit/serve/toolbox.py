@@ -15,7 +15,21 @@ from ..errors import TacitError
 from ..memory import Memory
 from ..model.episode import Outcome
 from ..model.pattern import PatternKind
-from .answers import Acknowledged, Completed, Found, Logged, RecallAnswer, Started, Text
+from ..tools.generated import GeneratedTool, PlannedCall
+from .answers import (
+    Acknowledged,
+    CallsToMake,
+    CallToMake,
+    Completed,
+    Found,
+    FoundGeneratedTool,
+    FoundGeneratedTools,
+    LaterArgument,
+    Logged,
+    RecallAnswer,
+    Started,
+    Text,
+)
 from .sdk import ToolError
 
 T = TypeVar("T")
@@ -24,6 +38,7 @@ Domain = Annotated[str | None, Field(description="Its field, such as retail or c
 EpisodeId = Annotated[str, Field(description="The id that start_episode gave.")]
 Steps = Annotated[list[str], Field(description="The names of the tools that were called so far, in order.")]
 Tokens = Annotated[int, Field(ge=50, le=8_000, description="The most tokens that the text may have.")]
+USE_TOOL = "use_generated_tool"
 Many = Annotated[int, Field(ge=1, le=50)]
 
 
@@ -108,6 +123,13 @@ class Toolbox:
                 words="delete remove privacy",
             ),
             ToolEntry("memory_stats", "Count the memory", self.memory_stats, words="size status health"),
+            ToolEntry(
+                "find_generated_tools",
+                "Find proven plans",
+                self.find_generated_tools,
+                words="workflow routine procedure macro",
+            ),
+            ToolEntry(USE_TOOL, "Plan the calls of a generated tool", self.use_generated_tool),
         )
 
     # --- always listed ---
@@ -300,6 +322,30 @@ class Toolbox:
         wanted = ("episodes", "patterns", "open")
         return Text(text="\n".join(f"{name}: {stats[name]}" for name in wanted if name in stats))
 
+    async def find_generated_tools(self, task: Task, limit: Many = 3) -> FoundGeneratedTools:
+        """Proven ways of working for a task like this one, as tools with the schema of their arguments."""
+        return FoundGeneratedTools(generated=await self.generated(task, limit))
+
+    async def generated(self, task: str, limit: int) -> list[FoundGeneratedTool]:
+        """The generated tools of the caller's namespace that fit a task."""
+        found = await in_thread(partial(self._memory().tools, task, limit=limit))
+        return [
+            FoundGeneratedTool(
+                name=each.name, description=each.description, parameters=each.schema()["inputSchema"]
+            )
+            for each in found
+        ]
+
+    async def use_generated_tool(
+        self,
+        tool: Annotated[str, Field(description="The name of a generated tool that a search found.")],
+        arguments: Annotated[dict[str, Any], Field(description="Its arguments, as its schema says.")],
+    ) -> CallsToMake:
+        """The calls of a generated tool, in order, for you to make; nothing is called here."""
+        known = await in_thread(partial(self._memory().tools, withdrawn=True, limit=1_000))
+        calls = await in_thread(partial(_tool_to_use(tool, known).plan, arguments))
+        return CallsToMake(calls=[_call_to_make(each) for each in calls])
+
     # --- resources ---
 
     def episode_json(self, episode_id: str) -> str:
@@ -318,6 +364,22 @@ class Toolbox:
         """Everything known of a task, for a prompt."""
         memory = self._memory()
         return memory.recall(task).to_prompt(max_tokens=1_200) or "Nothing comparable is known yet."
+
+
+def _tool_to_use(name: str, known: tuple[GeneratedTool, ...]) -> GeneratedTool:
+    tool = next((each for each in known if each.name == name), None)
+    if tool is None:
+        raise ToolError(f"no generated tool {name!r}; find_generated_tools finds those that fit a task")
+    if tool.reason is not None:
+        raise ToolError(f"{name} is withdrawn: {tool.reason}")
+    return tool
+
+
+def _call_to_make(call: PlannedCall) -> CallToMake:
+    later = [
+        LaterArgument(argument=each.name, step=each.step or 0, path=list(each.path)) for each in call.later
+    ]
+    return CallToMake(tool=call.tool, arguments=call.arguments, from_results=later)
 
 
 def _named(**given: str | None) -> Any:

@@ -18,6 +18,7 @@ pytest.importorskip("mcp", reason="the extra mcp is not installed")
 
 from tacit import Memory, Outcome
 from tacit.serve import make_server
+from tests.unit.tools.shop import AFTER, PLAN, REASONS, TASKS, attempt, attempts, remembered
 
 CLIENT = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
 
@@ -112,13 +113,13 @@ def test_few_tools_are_listed_and_a_search_brings_more(host: Host) -> None:
     assert found[0] == "recover_from_error"
     assert "notifications/tools/list_changed" in host.notes
     assert host.names() == [*first, *found]
-    assert host.tool("search_tools", query="quantum banana")["tools"] == []
+    assert host.tool("search_tools", query="quantum banana") == {"tools": [], "generated": []}
 
 
 def test_every_tool_says_whether_it_reads_or_destroys_and_has_a_schema_of_its_answer(tmp_path: Path) -> None:
     host = Host(tmp_path / "m.db", "--all-tools")
     tools = {tool["name"]: tool for tool in host.call("tools/list")["tools"]}
-    assert len(tools) == 15
+    assert len(tools) == 17
     for tool in tools.values():
         assert tool["annotations"]["openWorldHint"] is False
         assert tool["outputSchema"]["properties"]
@@ -181,6 +182,39 @@ def test_resources_and_the_prompt_read_the_memory(tmp_path: Path) -> None:
     assert host.close() == 0
 
 
+def test_a_search_with_a_task_brings_generated_tools_and_their_calls_are_planned(tmp_path: Path) -> None:
+    with remembered(list(attempts()), tmp_path / "m.db") as memory:
+        name = next(each.name for each in memory.tools() if len(each.steps) == len(PLAN))
+    host = Host(tmp_path / "m.db")
+    listed = host.names()
+    found = host.tool("search_tools", query="Cancel order 7 for customer 3")
+    schema = next(each["parameters"] for each in found["generated"] if each["name"] == name)
+    assert schema["properties"]["order_id"]["type"] == "integer"
+    assert "use_generated_tool" in [each["name"] for each in found["tools"]]
+    assert set(host.names()) - set(listed) == {each["name"] for each in found["tools"]}
+
+    given = {"order_id": 7, "reason": REASONS[0], "key": "k", "note": "n"}
+    calls = host.tool("use_generated_tool", tool=name, arguments=given)["calls"]
+    assert [call["tool"] for call in calls] == list(PLAN)
+    assert calls[1]["arguments"] == {"country": "DE", "note": "n"}
+    assert calls[2]["from_results"] == [{"argument": "user", "step": 1, "path": ["owner", "id"]}]
+    assert "order_id must be given" in host.refusal("use_generated_tool", tool=name, arguments={})
+    assert "no generated tool 'nope'" in host.refusal("use_generated_tool", tool="nope", arguments={})
+    assert host.close() == 0
+
+
+def test_a_withdrawn_tool_is_refused_with_the_reason(tmp_path: Path) -> None:
+    late = [attempt(240 + n, n % TASKS, checks=True, works=False) for n in range(10)]
+    with remembered([*attempts(), *late], tmp_path / "m.db") as memory:
+        known = memory.tools(withdrawn=True)
+        name = next(each.name for each in known if len(each.steps) == len(PLAN))
+    host = Host(tmp_path / "m.db", "--all-tools")
+    found = host.tool("find_generated_tools", task="Cancel order 7 for customer 3", limit=50)["generated"]
+    assert name not in [each["name"] for each in found]
+    assert "is withdrawn: it started to fail" in host.refusal("use_generated_tool", tool=name, arguments={})
+    assert host.close() == 0
+
+
 # --- HTTP ---
 
 SHOP, BANK = "shop-token-0123456789", "bank-token-0123456789"
@@ -239,6 +273,24 @@ def test_a_token_opens_its_own_namespace_and_no_other(address: tuple[str, int]) 
         tasks = [hit["task"] for hit in answer["result"]["structuredContent"]["episodes"]]
         assert tasks == [f"Secret of the {mine}"]
         assert other not in json.dumps(answer["result"])
+
+
+def test_generated_tools_stay_in_their_namespace(address: tuple[str, int], tmp_path: Path) -> None:
+    with Memory(tmp_path / "m.db", clock=lambda: AFTER * 1_000) as memory:
+        shop = memory.within("shop")
+        assert len(list(shop.add_many(attempts()))) == 240
+        shop.maintain()
+        name = shop.tools()[0].name
+    task = "Cancel order 7 for customer 3"
+    status, answer = posted(address, called("search_tools", query=task), SHOP)
+    assert status == 200
+    assert name in [each["name"] for each in answer["result"]["structuredContent"]["generated"]]
+    _, answer = posted(address, called("search_tools", query=task), BANK)
+    assert answer["result"]["structuredContent"]["generated"] == []
+    _, answer = posted(address, called("use_generated_tool", tool=name, arguments={}), BANK)
+    assert "no generated tool" in json.dumps(answer["result"])
+    _, answer = posted(address, {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}, BANK)
+    assert name not in json.dumps(answer["result"])
 
 
 @pytest.mark.parametrize("token", [None, "", "wrong-token-0123456789", SHOP[:-1], SHOP + "x"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from tacit import Episode, Memory, Outcome, Step, TaskContext
 
@@ -15,6 +16,7 @@ TASKS = 12
 ATTEMPTS = 20
 HOUR = 3_600_000_000
 START = 1_760_000_000_000_000
+AFTER = START + 600 * HOUR
 
 
 def attempt(number: int, task: int, *, checks: bool, works: bool, said: str = "ok") -> Episode:
@@ -76,8 +78,8 @@ def shuffled(seed: int) -> list[Episode]:
     return runs
 
 
-def remembered(runs: list[Episode]) -> Memory:
-    memory = Memory(clock=lambda: (START + 600 * HOUR) * 1_000)
+def remembered(runs: list[Episode], path: Path | None = None) -> Memory:
+    memory = Memory(path, clock=lambda: AFTER * 1_000)
     for _ in memory.add_many(runs):
         pass
     memory.maintain()
