@@ -25,6 +25,7 @@ class Registry(Generic[T]):
         self.kind = kind
         self.protocol = protocol
         self._factories: dict[str, Callable[..., T]] = {}
+        self._deferred: dict[str, str] = {}
 
     def register(self, name: str) -> Callable[[F], F]:
         """A decorator that gives a factory its name; the last one to take a name has it."""
@@ -35,13 +36,17 @@ class Registry(Generic[T]):
 
         return registered
 
+    def register_deferred(self, name: str, module: str, factory: str) -> None:
+        """Gives a name to a factory whose module is imported when the name is first used."""
+        self._deferred[name] = f"{module}:{factory}"
+
     def create(self, name: str, /, **parameters: object) -> T:
         """A new part.
 
         Raises `UnknownNameError` that lists the nearest known names, and `ValidationError` that names a parameter
         that the part does not take, lacks, or takes with another type.
         """
-        factory = self._factories.get(name) or self._from_entry_point(name)
+        factory = self._factories.get(name) or self._import_deferred(name) or self._from_entry_point(name)
         if factory is None:
             raise UnknownNameError(self.kind, name, known=sorted(self))
         if parameters:
@@ -90,10 +95,10 @@ class Registry(Generic[T]):
         return {"name": self.name_of(part), **public}
 
     def __iter__(self) -> Iterator[str]:
-        return iter({*self._factories, *self._entry_points()})
+        return iter({*self._factories, *self._deferred, *self._entry_points()})
 
     def __contains__(self, name: object) -> bool:
-        return name in self._factories or name in self._entry_points()
+        return name in self._factories or name in self._deferred or name in self._entry_points()
 
     def _check_parameters(self, name: str, factory: Callable[..., T], given: Mapping[str, object]) -> None:
         import inspect
@@ -111,6 +116,16 @@ class Registry(Generic[T]):
 
     def _label(self, name: str) -> str:
         return f"{self.kind} {name!r}"
+
+    def _import_deferred(self, name: str) -> Callable[..., T] | None:
+        if name not in self._deferred:
+            return None
+        from importlib import import_module
+
+        module, _, factory = self._deferred[name].partition(":")
+        found: Callable[..., T] = getattr(import_module(module), factory)
+        self._factories[name] = found
+        return found
 
     def _from_entry_point(self, name: str) -> Callable[..., T] | None:
         entry_point = self._entry_points().get(name)

@@ -42,7 +42,7 @@ OUTDATED = re.compile(
     r"|thereof|therein|thereby|whereof|wherein|whence|hence|hither|lest|nought|aught|amongst|whilst)\b",
     re.IGNORECASE,
 )
-REPORT_ID = re.compile(r"(?<!::)\b(?:[RLS]\d{1,2}|I[1-9])\b(?! penalty| norm)")
+REPORT_ID = re.compile(r"(?<!::)(?<!MiniLM-)\b(?:[RLS]\d{1,2}|I[1-9])\b(?! penalty| norm)")
 ELSEWHERE = re.compile(r"/work/|/tmp/wt|/root/|/home/")
 TYPE = re.compile(r"^\s*(?:pub(?:\([^)]*\))?\s+)?(?:struct|enum|trait|union)\s+(\w+)", re.MULTILINE)
 RUST_TEST = re.compile(r"#\[test\](?:\s*#\[[^\]]*\])*\s*(?:pub )?fn (\w+)")
