@@ -23,10 +23,10 @@ class ModelFolder:
     """
 
     def __init__(self, path: str, package: str) -> None:
-        self.path = _given(path) if path else _installed(package)
-        self.tensors = TensorFile(self.path / "model.safetensors")
+        self.path: Path = _given(path) if path else _installed(package)
+        self.tensors: TensorFile = TensorFile(self.path / "model.safetensors")
         self._vocabulary_bytes = b""
-        self.vocabulary = self._read_vocabulary()
+        self.vocabulary: dict[str, int] = self._read_vocabulary()
 
     def word_pieces(self) -> WordPieces:
         """The tokenizer of this vocabulary. Raises `ValidationError` if a piece that it needs is missing."""
