@@ -339,6 +339,7 @@ VERBS = {
     "contrasts": lambda memory: memory.contrasts(),
     "maintain": lambda memory: memory.maintain(),
     "relearn": lambda memory: memory.relearn(),
+    "tools": lambda memory: memory.tools(),
     "undo": lambda memory: memory.undo(ID),
     "retain": lambda memory: memory.retain(max_episodes=1),
     "export": lambda memory: memory.export("nowhere.jsonl"),
