@@ -1,0 +1,5 @@
+//! The worker binary. `rust/bindings/build.rs` builds it, and the extension carries its bytes.
+
+fn main() -> ! {
+    tacit_sandbox::work()
+}
