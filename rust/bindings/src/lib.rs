@@ -19,6 +19,7 @@ mod rank;
 mod redact;
 mod reward;
 mod rows;
+mod sandbox;
 mod sequence;
 mod similarity;
 mod store;
@@ -67,6 +68,8 @@ mod _native {
         PyEpisodeRow, PySideRecordRow, batch_rows, facts_sql, kind_number, newest_schema, pattern_key,
         read_changes, state_number, stored_value, stored_with_state,
     };
+    #[pymodule_export]
+    use crate::sandbox::sandbox_worker;
     #[pymodule_export]
     use crate::sequence::{discriminative_sequences, frequent_sequences, ngrams};
     #[pymodule_export]

@@ -137,7 +137,8 @@ impl LimitedHeap {
     }
 
     fn admits(&self, freed: usize, size: usize) -> bool {
-        let admitted = (self.heap_use.held.get() - freed).checked_add(size).is_some_and(|sum| sum <= self.limit);
+        let admitted =
+            (self.heap_use.held.get() - freed).checked_add(size).is_some_and(|sum| sum <= self.limit);
         if !admitted {
             self.heap_use.refused.set(true);
         }

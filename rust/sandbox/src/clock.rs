@@ -8,18 +8,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 static STARTED_S: AtomicI64 = AtomicI64::new(0);
 
-/// Notes the current second as the time of the whole run.
+/// Notes the current second as the time of the whole run, and makes UTC the local time.
 pub(crate) fn stop() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     STARTED_S.store(now.map_or(0, |since| since.as_secs() as i64), Relaxed);
-    #[cfg(unix)]
-    // SAFETY: the process has one thread; local times are UTC from here on, as the environment is empty.
+    // SAFETY: the process has one thread, and both texts end with a zero. The zone is read here once and for all.
     unsafe {
+        libc::setenv(c"TZ".as_ptr(), c"UTC0".as_ptr(), 1);
         tzset();
     }
 }
 
-#[cfg(unix)]
 unsafe extern "C" {
     fn tzset();
 }
@@ -28,9 +27,12 @@ unsafe extern "C" {
 ///
 /// # Safety
 /// `time` is null or points to a writable `timeval`, as the C library demands.
-#[cfg(all(target_os = "linux", not(test)))]
+#[cfg(not(test))]
 #[unsafe(no_mangle)]
-pub(crate) unsafe extern "C" fn gettimeofday(time: *mut libc::timeval, _zone: *mut libc::c_void) -> libc::c_int {
+pub(crate) unsafe extern "C" fn gettimeofday(
+    time: *mut libc::timeval,
+    _zone: *mut libc::c_void,
+) -> libc::c_int {
     if !time.is_null() {
         // SAFETY: the caller's promise.
         unsafe { *time = libc::timeval { tv_sec: STARTED_S.load(Relaxed) as libc::time_t, tv_usec: 0 } };

@@ -78,7 +78,8 @@ pub(crate) fn run(
     let account = Rc::new(Account::new(limits));
     let heap_use = Rc::new(HeapUse::default());
     let evaluated = start_engine(limits, &account, &heap_use).map(|engine| {
-        let ending = engine.with(|ctx| Guest::new(&ctx, &account, limits).evaluate(code, context, names, host));
+        let ending =
+            engine.with(|ctx| Guest::new(&ctx, &account, limits).evaluate(code, context, names, host));
         mem::forget(engine);
         ending
     });
@@ -153,7 +154,9 @@ impl<'a, 'js> Guest<'a, 'js> {
         };
         let function = match self.compile(code, &natives) {
             Ok(Some(function)) => function,
-            Ok(None) => return Ending::Failed(Status::Malformed, "the code must be the body of one function"),
+            Ok(None) => {
+                return Ending::Failed(Status::Malformed, "the code must be the body of one function");
+            }
             Err(_) => return self.thrown_while_compiling(),
         };
         match self.call(function, context, names, host, &natives) {
@@ -341,7 +344,11 @@ fn list_json<'js>(values: &[Value<'js>], natives: &Natives<'js>, limit: usize) -
 }
 
 /// One line of the console: texts as they are, other values as JSON.
-fn console_line<'js>(values: &[Value<'js>], natives: &Natives<'js>, limit: usize) -> rquickjs::Result<String> {
+fn console_line<'js>(
+    values: &[Value<'js>],
+    natives: &Natives<'js>,
+    limit: usize,
+) -> rquickjs::Result<String> {
     let mut line = String::new();
     for value in values {
         if !line.is_empty() {

@@ -25,7 +25,11 @@ impl From<rquickjs::Error> for Unfit {
 }
 
 /// The JSON of a value, of at most `limit` bytes. `toJSON` is not called; a `Date` is its ISO text.
-pub(crate) fn to_json<'js>(value: &Value<'js>, natives: &Natives<'js>, limit: usize) -> Result<String, Unfit> {
+pub(crate) fn to_json<'js>(
+    value: &Value<'js>,
+    natives: &Natives<'js>,
+    limit: usize,
+) -> Result<String, Unfit> {
     let mut writer = JsonWriter { natives, out: String::new(), limit, ancestors: Vec::new() };
     if !writer.write(value)? {
         writer.out.push_str("null");
@@ -104,7 +108,11 @@ impl<'js> JsonWriter<'_, 'js> {
             return Ok(());
         }
         self.ancestors.push(object.as_value().clone());
-        if object.as_value().is_array() { self.write_items(object)? } else { self.write_members(object)? }
+        if object.as_value().is_array() {
+            self.write_items(object)?
+        } else {
+            self.write_members(object)?
+        }
         self.ancestors.pop();
         Ok(())
     }
@@ -179,7 +187,8 @@ pub(crate) fn text_within(value: &Value, limit: usize) -> Result<String, Unfit> 
     let length = length as usize;
     // SAFETY: the text is alive until it is freed, and has that length.
     let bytes = unsafe { slice::from_raw_parts(text.cast::<u8>(), length) };
-    let copied = if length > limit { Err(Unfit::TooLong) } else { Ok(String::from_utf8_lossy(bytes).into_owned()) };
+    let copied =
+        if length > limit { Err(Unfit::TooLong) } else { Ok(String::from_utf8_lossy(bytes).into_owned()) };
     // SAFETY: the text came from `JS_ToCStringLen2` of this context.
     unsafe { qjs::JS_FreeCString(ctx.as_ptr(), text) };
     copied
@@ -191,6 +200,7 @@ fn write_number(out: &mut String, number: f64) {
     let _ = match () {
         () if !number.is_finite() => write!(out, "null"),
         () if whole => write!(out, "{}", number as i64),
+        () if (1e-6..1e21).contains(&number.abs()) => write!(out, "{number}"),
         () => write!(out, "{number:e}"),
     };
 }
