@@ -377,3 +377,77 @@ fn console_line<'js>(
 fn printable(text: &str) -> String {
     text.replace(|each: char| each.is_control() && !matches!(each, '\n' | '\t'), "\u{fffd}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Answers each call with its function's number and its arguments.
+    struct Echo;
+
+    impl HostCalls for Echo {
+        fn call(&mut self, function: u16, arguments: &str) -> io::Result<Result<String, String>> {
+            let is_refused = arguments.contains("refuse");
+            Ok(if is_refused { Err("refused".to_owned()) } else { Ok(format!("[{function},{arguments}]")) })
+        }
+    }
+
+    fn run_code(code: &str) -> Report {
+        let limits = Limits { fuel: 2_000_000, memory: 16 << 20, output: 10_000, cpu_s: 0, call_bytes: 100 };
+        run(code, r#"{"n":3}"#, &["memory.recall", "now"], &limits, &Rc::new(RefCell::new(Echo)))
+    }
+
+    #[test]
+    fn code_ends_in_the_status_that_says_how() {
+        let cases = [
+            ("return context.n + 1", Status::Ok),
+            ("return await Promise.resolve(2)", Status::Ok),
+            ("throw new TypeError('no')", Status::Error),
+            ("return (", Status::Malformed),
+            ("}); (async function (context) {", Status::Malformed),
+            ("await new Promise(() => {})", Status::Pending),
+            ("while (true) {}", Status::Fuel),
+            ("try { while (true) {} } finally { return 1 }", Status::Fuel),
+            ("const a = []; while (true) a.push('x'.repeat(9999) + a.length)", Status::Memory),
+            ("const f = () => f() + 1; return f()", Status::Stack),
+            ("while (true) console.log('xxxxxxxxxx')", Status::OutputLimit),
+            ("return 'x'.repeat(20000)", Status::OutputLimit),
+            ("return 1n", Status::Unserialisable),
+        ];
+        for (code, status) in cases {
+            assert_eq!(run_code(code).status, status, "{code}");
+        }
+    }
+
+    #[test]
+    fn equal_code_spends_equal_fuel() {
+        let code = "let s = 0; for (let i = 0; i < 300000; i++) s += i; return s";
+        let (first, second) = (run_code(code), run_code(code));
+        assert_eq!((first.fuel, &first.value), (second.fuel, &second.value));
+        assert!(first.fuel >= 300_000);
+    }
+
+    #[test]
+    fn errors_and_console_leave_as_plain_text() {
+        let report = run_code(
+            "console.log('\\u001b[2J', {a: 1}, 2); throw new RangeError('\\u0007' + 'm'.repeat(9000))",
+        );
+        assert_eq!(report.console, "\u{fffd}[2J {\"a\":1} 2\n");
+        assert_eq!(
+            (report.error_name.as_str(), report.error_message.chars().count()),
+            ("RangeError", MAX_MESSAGE)
+        );
+    }
+
+    #[test]
+    fn host_functions_take_and_return_json() {
+        assert_eq!(
+            run_code("return [memory.recall({a: 1}, 'b'), now()]").value,
+            r#"[[0,[{"a":1},"b"]],[1,[]]]"#
+        );
+        let refused = run_code("try { memory.recall('refuse') } catch (e) { return e.message }");
+        assert_eq!(refused.value, r#""refused""#);
+        let long = run_code("memory.recall('x'.repeat(101))");
+        assert_eq!(long.error_message, "the arguments are longer than their limit");
+    }
+}

@@ -10,6 +10,8 @@ mod clock;
 mod confine;
 mod engine;
 mod frame;
+#[cfg(target_os = "linux")]
+mod probe;
 mod serialise;
 
 use budget::Limits;
@@ -35,6 +37,12 @@ fn serve(mut input: impl Read + 'static, mut output: impl Write + 'static) -> io
     let limits = Limits::decode(&frame::read(&mut input, Limits::BYTES)?)?;
     if let Err(reason) = confine::lock_down(&limits) {
         return frame::write(&mut output, REFUSED, &[reason.as_bytes()]);
+    }
+    #[cfg(target_os = "linux")]
+    if let Some(name) = std::env::args().nth(1) {
+        probe::attempt(&name);
+        // SAFETY: as in `work`.
+        unsafe { libc::_exit(probe::LET_THROUGH) }
     }
     frame::write(&mut output, READY, &[])?;
     let code = frame::read_text(&mut input)?;

@@ -219,3 +219,58 @@ pub(crate) fn write_string(out: &mut String, text: &str) {
     }
     out.push('"');
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rquickjs::{Context, Runtime};
+
+    fn json_of(source: &str, limit: usize) -> Result<String, Unfit> {
+        let context = Context::full(&Runtime::new().unwrap()).unwrap();
+        context.with(|ctx| {
+            let natives = Natives::take(&ctx).unwrap();
+            let value: Value = ctx.eval(source).unwrap();
+            to_json(&value, &natives, limit)
+        })
+    }
+
+    #[test]
+    fn values_are_written_as_json_has_them() {
+        let cases = [
+            ("[1, -0, 1.5, 1e21, 2e-7, 1 / 0, 2 ** 53]", "[1,0,1.5,1e21,2e-7,null,9007199254740992]"),
+            ("({a: [undefined, null, true], b: undefined})", r#"{"a":[null,null,true]}"#),
+            (r#"'"\\\n\u0000\ud800'"#, "\"\\\"\\\\\\u000a\\u0000\u{fffd}\u{fffd}\u{fffd}\""),
+            ("({['__proto__']: 1, [Symbol()]: 2})", r#"{"__proto__":1}"#),
+            ("new Date(0)", r#""1970-01-01T00:00:00.000Z""#),
+            ("undefined", "null"),
+        ];
+        for (source, expected) in cases {
+            assert_eq!(json_of(source, 1_000).as_deref(), Ok(expected), "{source}");
+        }
+    }
+
+    #[test]
+    fn values_that_json_lacks_are_refused_with_the_reason() {
+        let cases = [
+            ("1n", "a symbol or a BigInt"),
+            ("[Symbol()]", "a symbol or a BigInt"),
+            ("[() => 1]", "a function"),
+            ("const a = []; a[0] = [a]; a", "itself"),
+            ("let b = 1; for (let i = 0; i < 65; i++) b = [b]; b", "more than 64 levels"),
+            ("Promise.resolve(1)", "a promise"),
+        ];
+        for (source, reason) in cases {
+            assert_eq!(json_of(source, 1_000), Err(Unfit::Holds(reason)), "{source}");
+        }
+        assert_eq!(json_of("'x'.repeat(1_001)", 1_000), Err(Unfit::TooLong));
+        assert_eq!(json_of("new Array(4294967295)", 1_000), Err(Unfit::TooLong));
+    }
+
+    #[test]
+    fn redefined_methods_of_the_guest_take_no_part() {
+        let source =
+            "Object.prototype.toJSON = Date.prototype.toISOString = Date.prototype.toJSON = () => 'forged';
+             Array.prototype.join = String.prototype.toString = () => 'forged'; [{a: 'b'}, new Date(0)]";
+        assert_eq!(json_of(source, 1_000).unwrap(), r#"[{"a":"b"},"1970-01-01T00:00:00.000Z"]"#);
+    }
+}
