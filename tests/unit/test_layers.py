@@ -54,12 +54,14 @@ FLOORS = [
 DEFERRED = {("memory", "recorder"), ("model", "answers")}
 HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
 
-CRATES = ["kernels", "advice", "storage", "bindings"]
+CRATES = ["kernels", "advice", "storage", "sandbox", "bindings"]
 OUTSIDE = {
     "kernels": {"pyo3", "numpy", "libsql", "redb", "tokio"},
     "advice": {"pyo3", "numpy", "libsql", "redb", "tokio"},
     "storage": {"pyo3", "numpy", "tacit-advice"},
-    "bindings": {"libsql", "redb", "tokio"},
+    # A program of its own: it knows nothing of the others, and they know nothing of it.
+    "sandbox": {"pyo3", "numpy", "libsql", "redb", "tokio", "tacit-kernels", "tacit-advice", "tacit-storage"},
+    "bindings": {"libsql", "redb", "tokio", "tacit-sandbox", "rquickjs"},
 }
 
 
