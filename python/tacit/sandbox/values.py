@@ -1,4 +1,4 @@
-"""What a run may use, what it may call, and how it ended."""
+"""The limits of a run, the functions it may call, and how it ended."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class SandboxLimits:
 
 @dataclass(frozen=True, slots=True)
 class SandboxPolicy:
-    """What a run may reach: nothing but the host functions that are named here. There are no files and no network.
+    """The reach of a run: nothing but the host functions that are named here. There are no files and no network.
 
     A function gets the JSON values that the guest passes, in order, and returns a value that has JSON. Each way takes
     at most `call_kb`, and a run may make `calls` calls. A `TacitError` reaches the guest with its message, every other

@@ -8,7 +8,7 @@ use std::rc::Rc;
 /// QuickJS asks its interrupt handler once in so many calls and backward jumps.
 pub(crate) const FUEL_STEP: u64 = 10_000;
 
-/// What one run may use, as the first frame says it.
+/// The limits of one run, as the first frame says them.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
     pub(crate) fuel: u64,
@@ -31,7 +31,7 @@ impl Limits {
     }
 }
 
-/// What a run has used so far, shared by the engine's callbacks.
+/// The use that a run has made of them so far, shared by the engine's callbacks.
 pub(crate) struct Account {
     fuel: u64,
     spent: Cell<u64>,
@@ -106,7 +106,7 @@ impl Account {
     }
 }
 
-/// What the engine's heap holds: shared with the allocator inside QuickJS.
+/// The bytes in the engine's heap, shared with the allocator inside QuickJS.
 #[derive(Default)]
 pub(crate) struct HeapUse {
     held: Cell<usize>,
@@ -119,7 +119,7 @@ impl HeapUse {
         self.peak.get() as u64
     }
 
-    /// Whether an allocation was refused at any time.
+    /// `true` if an allocation was refused at any time.
     pub(crate) fn was_refused(&self) -> bool {
         self.refused.get()
     }

@@ -20,7 +20,7 @@ mod linux {
     use std::collections::BTreeMap;
     use std::io;
 
-    /// What the process may hold beside twice the guest's heap: the program, its stack, frames on their way out.
+    /// Memory of the process beside twice the guest's heap: the program, its stack, frames on their way out.
     const OVERHEAD: u64 = 48 << 20;
     const STACK: u64 = 8 << 20;
 

@@ -43,7 +43,7 @@ pub(crate) enum Status {
     Unserialisable = 8,
 }
 
-/// What leaves the worker about a run.
+/// The account of a run that leaves the worker.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) status: Status,

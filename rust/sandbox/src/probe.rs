@@ -1,4 +1,4 @@
-//! What native code of an attacker would try, tried by the worker itself after it was locked down.
+//! Native calls of an attacker, tried by the worker itself after it was locked down.
 //!
 //! The self-test of the supervisor starts the worker with the name of a probe as its argument. A sound lock-down ends
 //! the process by SIGSYS at the first call; a process that survives says so by its exit code.
