@@ -3,6 +3,7 @@
 mod cells;
 mod groups;
 mod ledger_image;
+mod outcome_totals;
 
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::facts::{Fact, Id, PatternKind};
 pub(super) use cells::exact;
 use cells::{Cell, Occurrences, PatternSums};
 use groups::Groups;
+use outcome_totals::OutcomeTotals;
 
 /// A group of facts that are counted together: comparable episodes of one month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,6 +180,7 @@ struct Book {
     /// The rows of at least `FEWEST_COMPARED` episodes.
     frequent: usize,
     groups: Groups,
+    outcomes: OutcomeTotals,
 }
 
 /// Returns true for the kinds whose success is the episode's outcome.
@@ -273,7 +276,9 @@ impl Ledger {
         let episode = Cell::of_episode((stratum, compared), base, at);
         if base.is_some() {
             groups.add(compared, episode.outcomes);
-            self.books[book as usize].put(0, episode);
+            let book = &mut self.books[book as usize];
+            book.outcomes.add(&self.strata[stratum as usize], &episode);
+            book.put(0, episode);
         }
         for (fact, symbol) in facts.iter().zip(symbols) {
             self.books[book as usize].put(*symbol, episode.of(fact));
@@ -287,8 +292,10 @@ impl Ledger {
         };
         let episode = Cell::of_episode(strata, base, 0);
         if base.is_some() {
-            self.books[book as usize].groups.subtract(episode.compared, episode.outcomes);
-            self.books[book as usize].take(0, episode);
+            let book = &mut self.books[book as usize];
+            book.groups.subtract(episode.compared, episode.outcomes);
+            book.outcomes.subtract(&self.strata[episode.stratum as usize], &episode);
+            book.take(0, episode);
         }
         for fact in facts {
             if let Some(symbol) = self.symbol(&fact.pattern) {
@@ -414,6 +421,16 @@ impl Ledger {
         Some(totals.decayed.one_an_episode(is_outcome(kind)))
     }
 
+    /// The episodes of the slice that show the pattern, and the sum of their outcome shares; `None` without evidence.
+    pub fn episodes_of(&self, namespace: &str, pattern: &Id, slice: &Slice<'_>) -> Option<(u64, f64)> {
+        let (row, filter) = (self.row(namespace, pattern)?, self.filter(slice)?);
+        if filter.is_everything() {
+            return Some((row.episodes().into(), row.outcomes()));
+        }
+        let totals = self.totals(row, &filter)?;
+        Some((totals.episodes, totals.outcomes))
+    }
+
     /// Trials and successes of a pattern over all strata, in constant time.
     pub fn total(&self, namespace: &str, pattern: &Id) -> Option<(u64, f64)> {
         Some(self.row(namespace, pattern)?.total())
@@ -421,31 +438,29 @@ impl Ledger {
 
     /// The number of episodes in the slice, and the sum of their outcome shares.
     pub fn rates(&self, namespace: &str, slice: &Slice<'_>) -> (u64, f64) {
-        let row = self.row(namespace, &EVERY_EPISODE).zip(self.filter(slice));
-        let totals = row.and_then(|(row, filter)| self.totals(row, &filter));
-        totals.map_or((0, 0.0), |totals| (totals.episodes, totals.outcomes))
+        let (Some(row), Some(filter)) = (self.row(namespace, &EVERY_EPISODE), self.filter(slice)) else {
+            return (0, 0.0);
+        };
+        if filter.is_everything() {
+            return (row.episodes().into(), row.outcomes());
+        }
+        self.namespace(namespace)
+            .map_or((0, 0.0), |book| self.books[book as usize].outcomes.of_slice(&filter))
     }
 
     /// The share of success that the episodes of a pattern would have at the rates of their domains and agents; `None`
     /// for a pattern that the slice does not hold.
     pub fn base_rate(&self, namespace: &str, pattern: &Id, slice: &Slice<'_>) -> Option<f64> {
-        let (own, every, filter) =
-            (self.row(namespace, pattern)?, self.row(namespace, &EVERY_EPISODE)?, self.filter(slice)?);
-        let mut rates: FxHashMap<(u32, u32), [f64; 2]> = FxHashMap::default();
-        for cell in every.cells() {
-            let stratum = &self.strata[cell.stratum as usize];
-            let rate = rates.entry((stratum.domain, stratum.agent)).or_default();
-            rate[0] += cell.outcomes;
-            rate[1] += f64::from(cell.episodes);
-        }
+        let (own, filter) = (self.row(namespace, pattern)?, self.filter(slice)?);
+        let totals = &self.books[self.namespace(namespace)? as usize].outcomes;
         let (mut expected, mut episodes) = (0.0, 0.0);
         for cell in own.cells() {
             let stratum = &self.strata[cell.stratum as usize];
-            let Some(weight) = filter.weight(stratum).map(|_| f64::from(cell.episodes)) else { continue };
-            let [outcomes, of] = rates.get(&(stratum.domain, stratum.agent)).copied().unwrap_or_default();
-            if of > 0.0 {
-                expected += weight * outcomes / of;
-                episodes += weight;
+            let is_inside = filter.admits(stratum.domain, stratum.agent, stratum.complexity);
+            let all = totals.of_agent(stratum.domain, stratum.agent);
+            if let Some((of, outcomes)) = all.filter(|_| is_inside) {
+                expected += f64::from(cell.episodes) * outcomes / of;
+                episodes += f64::from(cell.episodes);
             }
         }
         (episodes > 0.0).then(|| expected / episodes)
@@ -823,11 +838,16 @@ impl SliceFilter {
         self.domain.is_none() && self.agent.is_none() && self.complexity.is_none() && self.decay.is_none()
     }
 
+    /// Returns true if the evidence of these circumstances is inside the slice.
+    fn admits(&self, domain: u32, agent: u32, complexity: u8) -> bool {
+        self.domain.is_none_or(|wanted| wanted == domain)
+            && self.agent.is_none_or(|wanted| wanted == agent)
+            && self.complexity.is_none_or(|wanted| wanted == complexity)
+    }
+
     /// The weight of the stratum's evidence; `None` means that it is outside the slice.
     fn weight(&self, stratum: &StratumSymbols) -> Option<f64> {
-        let is_inside = self.domain.is_none_or(|domain| domain == stratum.domain)
-            && self.agent.is_none_or(|agent| agent == stratum.agent)
-            && self.complexity.is_none_or(|complexity| complexity == stratum.complexity);
+        let is_inside = self.admits(stratum.domain, stratum.agent, stratum.complexity);
         is_inside.then(|| self.decay.map_or(1.0, |decay| decay.weight(stratum.month)))
     }
 }

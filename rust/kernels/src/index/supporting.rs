@@ -23,8 +23,6 @@ pub struct SupportedPattern {
     pub summary: Summary,
     /// Its episodes beside those that are comparable.
     pub odds_ratio: OddsRatio,
-    /// The share of success that its domains and agents have.
-    pub base_rate: Option<f64>,
 }
 
 /// Intermediate results that the next question needs again.
@@ -95,23 +93,6 @@ impl Side {
     fn bound(self, (low, high): (f64, f64)) -> f64 {
         if self == Self::Working { low } else { 1.0 - high }
     }
-
-    /// Patterns worse than their alternatives are not recommended. A pitfall succeeds less often than the episodes of its
-    /// domains and agents and is surely worse than its alternatives, so a pattern that every run shows is none. If `frequent`
-    /// patterns could be found to be worse, the p-value of each is multiplied by their number (Bonferroni): whatever is
-    /// asked, the chance of one false pitfall in the whole namespace stays below `FALSE_PITFALLS`.
-    fn admits(self, behind: &SupportedPattern, frequent: usize) -> bool {
-        let SupportedPattern { summary, odds_ratio, .. } = behind;
-        match self {
-            Self::Working => odds_ratio.high >= 1.0,
-            Self::Failing => {
-                behind.base_rate.is_some_and(|base| summary.outcomes < base * summary.episodes as f64)
-                    && odds_ratio.high < 1.0
-                    && summary.episodes >= FEWEST_COMPARED
-                    && odds_ratio.p_value * frequent as f64 <= FALSE_PITFALLS
-            }
-        }
-    }
 }
 
 impl<'a> SupportingPatterns<'a> {
@@ -160,9 +141,10 @@ impl<'a> SupportingPatterns<'a> {
             if alike < limit.div_ceil(2) { chosen.push(each) } else { left_over.push(each) }
         }
         let frequent = self.ledgers.all.frequent(self.namespace);
-        let admitted = chosen.into_iter().chain(left_over).filter_map(|each| {
-            Some((self.behind(&each)?, each)).filter(|(behind, _)| side.admits(behind, frequent))
-        });
+        let admitted = chosen
+            .into_iter()
+            .chain(left_over)
+            .filter_map(|each| Some((self.supported(&each, self.admitted(&each, side, frequent)?)?, each)));
         let mut best: Vec<(SupportedPattern, Likely)> = admitted.take(limit).collect();
         best.sort_unstable_by(|a, b| a.1.order(&b.1));
         best.into_iter().map(|(behind, _)| behind).collect()
@@ -206,13 +188,40 @@ impl<'a> SupportingPatterns<'a> {
         likely
     }
 
-    fn behind(&self, likely: &Likely) -> Option<SupportedPattern> {
+    /// The odds ratio of a pattern that is shown on this side; `None` if it is not.
+    ///
+    /// Patterns worse than their alternatives are not recommended. A pitfall succeeds less often than the episodes of its
+    /// domains and agents and is surely worse than its alternatives, so a pattern that every run shows is none. If `frequent`
+    /// patterns could be found to be worse, the p-value of each is multiplied by their number (Bonferroni): whatever is
+    /// asked, the chance of one false pitfall in the whole namespace stays below `FALSE_PITFALLS`.
+    fn admitted(&self, likely: &Likely, side: Side, frequent: usize) -> Option<OddsRatio> {
+        let Likely { pattern, kind, .. } = likely;
+        // The counts of the pattern cost less than its comparison, and rule out most pitfalls.
+        if side == Side::Failing && !self.fails_often(pattern) {
+            return None;
+        }
+        let odds_ratio = self.ledgers.odds_ratio(self.space, self.namespace, pattern, *kind, self.slice);
+        let is_admitted = match side {
+            Side::Working => odds_ratio.high >= 1.0,
+            Side::Failing => odds_ratio.high < 1.0 && odds_ratio.p_value * frequent as f64 <= FALSE_PITFALLS,
+        };
+        is_admitted.then_some(odds_ratio)
+    }
+
+    /// Returns true if enough episodes show the pattern, and succeed less often than those of its domains and agents.
+    fn fails_often(&self, pattern: &Id) -> bool {
+        let ledger = &self.ledgers.all;
+        let Some((episodes, outcomes)) = ledger.episodes_of(self.namespace, pattern, self.slice) else {
+            return false;
+        };
+        let base_rate = || ledger.base_rate(self.namespace, pattern, self.slice);
+        episodes >= FEWEST_COMPARED && base_rate().is_some_and(|base| outcomes < base * episodes as f64)
+    }
+
+    fn supported(&self, likely: &Likely, odds_ratio: OddsRatio) -> Option<SupportedPattern> {
         let Likely { pattern, support, .. } = *likely;
         let summary = self.ledgers.all.summary(self.namespace, &pattern, self.slice)?;
-        let odds_ratio =
-            self.ledgers.odds_ratio(self.space, self.namespace, &pattern, summary.kind, self.slice);
-        let base_rate = self.ledgers.all.base_rate(self.namespace, &pattern, self.slice);
-        Some(SupportedPattern { pattern, support, summary, odds_ratio, base_rate })
+        Some(SupportedPattern { pattern, support, summary, odds_ratio })
     }
 }
 

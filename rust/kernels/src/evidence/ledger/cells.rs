@@ -152,6 +152,14 @@ impl PatternSums {
         }
     }
 
+    /// The sum of those episodes' outcome shares.
+    pub(super) fn outcomes(&self) -> f64 {
+        match self {
+            Self::One(cell) => cell.outcomes,
+            Self::Many(many) => many.outcomes,
+        }
+    }
+
     pub(super) fn cells(&self) -> &[Cell] {
         match self {
             Self::One(cell) => std::slice::from_ref(cell),
@@ -178,12 +186,8 @@ impl PatternSums {
     /// Successes and trials of one trial an episode over all strata.
     pub(super) fn one_an_episode(&self, is_outcome: bool) -> (f64, f64) {
         let (trials, successes) = self.total();
-        let (episodes, outcomes) = match self {
-            Self::One(cell) => (cell.episodes, cell.outcomes),
-            Self::Many(many) => (many.episodes, many.outcomes),
-        };
-        Occurrences { trials: trials as f64, successes, episodes: f64::from(episodes), outcomes }
-            .one_an_episode(is_outcome)
+        let (episodes, outcomes) = (f64::from(self.episodes()), self.outcomes());
+        Occurrences { trials: trials as f64, successes, episodes, outcomes }.one_an_episode(is_outcome)
     }
 
     pub(super) fn add(&mut self, cell: Cell) {

@@ -2,8 +2,9 @@
 
 use rustc_hash::FxHashMap;
 
-use super::cells::{read_rows, write_rows};
+use super::cells::{PatternSums, read_rows, write_rows};
 use super::groups::Groups;
+use super::outcome_totals::OutcomeTotals;
 use super::{Book, Interner, Ledger, StratumSymbols, is_frequent};
 use crate::facts::Id;
 use crate::image::{Fixed, Image, ImageReader, check, read_text, write_text};
@@ -45,13 +46,15 @@ impl Fixed for StratumSymbols {
 }
 
 impl Book {
-    fn read(input: &mut ImageReader<'_>, strata: usize, patterns: usize) -> Result<Self> {
+    fn read(input: &mut ImageReader<'_>, strata: &[StratumSymbols], patterns: usize) -> Result<Self> {
         let groups = Groups::read(input)?;
-        groups.check_strata(strata)?;
-        let rows = read_rows(input, strata, groups.months())?;
+        groups.check_strata(strata.len())?;
+        let rows = read_rows(input, strata.len(), groups.months())?;
         check(rows.keys().all(|symbol| (*symbol as usize) < patterns), "a row of no pattern")?;
         let frequent = rows.values().filter(|row| is_frequent(row)).count();
-        Ok(Self { rows, frequent, groups })
+        let every = rows.get(&0).map_or(&[][..], PatternSums::cells);
+        let outcomes = OutcomeTotals::from_cells(every, strata);
+        Ok(Self { rows, frequent, groups, outcomes })
     }
 }
 
@@ -79,7 +82,7 @@ impl Image for Ledger {
         let patterns: Vec<(Id, u8)> = Vec::read(input)?;
         let pattern_symbols: FxHashMap<Id, u32> = patterns.iter().map(|(id, _)| *id).zip(0..).collect();
         let namespaces = Interner::read(input)?;
-        let book = |_| Book::read(input, strata.len(), patterns.len());
+        let book = |_| Book::read(input, &strata, patterns.len());
         let books = (0..namespaces.names.len()).map(book).collect::<Result<Vec<Book>>>()?;
         let is_numbered = stratum_symbols.len() == strata.len() && pattern_symbols.len() == patterns.len();
         check(is_numbered && !patterns.is_empty() && of_names > 0, "a number stands twice")?;
