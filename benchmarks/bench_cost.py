@@ -1,7 +1,8 @@
 """CPU time of the two journeys as the memory grows, on data with repeated tasks, many strata and errors.
 
 `python -m benchmarks.bench_cost N...` prints the CPU time of the calling thread for one call of each verb, in
-microseconds, of a memory in RAM with so many episodes; for `add_many`, that of one episode. The least of several rounds is shown.
+microseconds, of a memory in RAM with so many episodes; for `add_many`, that of one episode. The least of several
+rounds is shown.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
 use super::*;
+use crate::image::{Image, ImageReader};
 use proptest::prelude::*;
 
 const MAY: i64 = 1_778_000_000_000_000;
@@ -223,6 +224,54 @@ proptest! {
             ledger.remove(key, base, &facts);
         }
         prop_assert_eq!(sorted(&ledger), sorted(&expected));
+    }
+
+    #[test]
+    fn rates_are_those_of_the_strata_whatever_comes_and_goes(kept in any_episodes(), taken in any_episodes()) {
+        let mut ledger = Ledger::new();
+        for (key, base, facts) in taken.iter().chain(&kept).map(told) {
+            ledger.add(key, base, &facts, MAY);
+        }
+        for (key, base, facts) in taken.iter().map(told) {
+            ledger.remove(key, base, &facts);
+        }
+        let mut image = Vec::new();
+        ledger.write(&mut image);
+        let read = Ledger::read(&mut ImageReader::new(&image)).unwrap();
+        let every: Vec<Sum<'_>> = ledger.sums().filter(|sum| sum.pattern == EVERY_EPISODE).collect();
+        let summed = |slice: &Slice<'_>| {
+            let is_inside = |sum: &&Sum<'_>| {
+                slice.domain.is_none_or(|domain| domain == sum.stratum.domain)
+                    && slice.agent.is_none_or(|agent| Some(agent) == sum.stratum.agent)
+            };
+            let inside = || every.iter().filter(is_inside);
+            (inside().map(|sum| sum.episodes).sum::<u64>(), inside().map(|sum| sum.outcomes).sum::<f64>())
+        };
+        for (domain, agent) in [(None, None), (Some("sql"), None), (None, Some("small")), (Some("sql"), Some("large"))] {
+            let slice = Slice { domain, agent, ..Slice::default() };
+            prop_assert_eq!(ledger.rates("default", &slice), summed(&slice));
+            prop_assert_eq!(read.rates("default", &slice), summed(&slice));
+            for pattern in (1..7).map(id) {
+                let (mut expected, mut episodes) = (0.0, 0.0);
+                let mut own: Vec<Sum<'_>> = ledger.sums().filter(|sum| sum.pattern == pattern).collect();
+                own.sort_by_key(|sum| (sum.stratum.domain, sum.stratum.agent));
+                for sum in own {
+                    let StratumKey { domain: of, agent: by, .. } = sum.stratum;
+                    if domain.is_none_or(|domain| domain == of) && agent.is_none_or(|agent| Some(agent) == by) {
+                        let (all, outcomes) = summed(&Slice { domain: Some(of), agent: by, ..slice });
+                        expected += sum.episodes as f64 * outcomes / all as f64;
+                        episodes += sum.episodes as f64;
+                    }
+                }
+                let base_rate = ledger.base_rate("default", &pattern, &slice);
+                let expected = (episodes > 0.0).then(|| expected / episodes);
+                prop_assert!(match (base_rate, expected) {
+                    (Some(rate), Some(expected)) => (rate - expected).abs() < 1e-12,
+                    (rate, expected) => rate == expected,
+                }, "{base_rate:?} {expected:?}");
+                prop_assert_eq!(read.base_rate("default", &pattern, &slice), base_rate);
+            }
+        }
     }
 
     #[test]
