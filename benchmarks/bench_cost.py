@@ -12,12 +12,12 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 from tacit import Episode, Memory, Outcome, Step, TaskContext
 
 DOMAINS, AGENTS, TOOLS, WORDS = 30, 6, 40, 4_000
-DIFFICULTIES = ("simple", "moderate", "complex")
+DIFFICULTIES: tuple[Literal["simple", "moderate", "complex"], ...] = ("simple", "moderate", "complex")
 ATTEMPTS_PER_TASK = 8
 ROUNDS = 5
 START = 1_700_000_000_000_000
