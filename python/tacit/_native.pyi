@@ -417,6 +417,37 @@ class Index:
         successes_only: bool = False,
         decay_s: float | None = None,
     ) -> tuple[list[HitRow], list[str], list[tuple[bytes, float]]]: ...
+    def answer(
+        self,
+        task: str,
+        *,
+        now: int,
+        limit: int,
+        neighbours: int,
+        candidates: int,
+        namespace: str,
+        vector: bytes | None,
+        domain: str | None,
+        language: str | None,
+        tags: Sequence[str],
+        tools: Sequence[str],
+        half_life_s: float | None,
+        weights: Sequence[float] | None,
+        per_copy: int,
+        diversity: float,
+        decay_s: float | None,
+        relevance_floor: float,
+        patterns: int,
+        pitfalls: int,
+        next_steps: int,
+        successes: int,
+    ) -> tuple[
+        list[tuple[HitRow, tuple[int, int, list[bytes], int, int]]],
+        list[str],
+        list[tuple[SummaryRow, tuple[int, int, int, float, float, float] | None]],
+        list[tuple[SummaryRow, tuple[int, int, int, float, float, float] | None]],
+        list[NextStepRow],
+    ]: ...
     def similar(
         self,
         task: str,
@@ -521,6 +552,7 @@ class HitRow:
     def score(self) -> float: ...
     @property
     def reasons(self) -> list[tuple[str, float, float]]: ...
+    def is_comparable(self, floor: float) -> bool: ...
 
 @final
 class SummaryRow:

@@ -488,6 +488,93 @@ def test_what_came_next_in_the_nearest_runs_is_proposed() -> None:
     assert sum(step.share for step in steps) == pytest.approx(1)
 
 
+def test_one_answer_holds_what_the_calls_one_by_one_give() -> None:
+    attempts = [
+        Attempt(
+            number,
+            f"cancel order {number % 7}",
+            task_key=f"t{number % 7}",
+            tools=("get", "set", "stop")[: 1 + number % 3],
+            base=float(number % 3 > 0),
+            domain=("retail", "airline")[number % 2],
+            facts=fact(bytes([65 + number % 4]) * 16, 1, float(number % 3 > 0)),
+        )
+        for number in range(1, 60)
+    ]
+    index = index_of(attempts)
+    asked: dict[str, Any] = {
+        "now": NOW,
+        "limit": 4,
+        "neighbours": 30,
+        "candidates": 50,
+        "namespace": "default",
+        "vector": EMBEDDER.embed_packed(["cancel order 3"])[0],
+        "domain": "retail",
+        "language": None,
+        "tags": (),
+        "tools": ("get",),
+        "half_life_s": 86_400.0,
+        "weights": None,
+        "per_copy": 2,
+        "diversity": 0.0,
+        "decay_s": None,
+    }
+    more = {"patterns": 3, "pitfalls": 2, "next_steps": 2, "successes": 2}
+    for floor, decay_s in ((0.0, None), (0.0, 3600.0), (0.9, None)):
+        asked["decay_s"] = decay_s
+        hits, missing, nearest = index.recall("cancel order 3", **asked)
+        hits = [hit for hit in hits if hit.is_comparable(floor)]
+        behind = index.supporting_patterns(
+            "default", nearest, patterns=3, pitfalls=2, now=NOW, half_life_s=decay_s
+        )
+        answer = index.answer("cancel order 3", **asked, relevance_floor=floor, **more)
+        assert [(hit.id, hit.score, hit.reasons) for hit, _ in answer[0]] == [
+            (hit.id, hit.score, hit.reasons) for hit in hits
+        ]
+        tried = index.task_attempts("default", [hit.id for hit in hits], 2)
+        assert hits
+        assert [each for _, each in answer[0]] == tried
+        assert answer[1] == missing
+        for shown, expected in zip((answer[2], answer[3]), behind, strict=True):
+            rows = [(row.id, row.trials, row.mean, row.low, row.high, row.odds) for row in expected]
+            evidence = [(row.id, row.trials, row.mean, row.low, row.high, row.odds) for row, _ in shown]
+            assert evidence == rows
+            assert [used for _, used in shown] == index.usages("default", [row.id for row in expected])
+        assert answer[2]
+        expected_steps = index.next_steps(["get"], nearest)[:2]
+        assert [(step.tool, step.share, step.seen) for step in answer[4]] == [
+            (step.tool, step.share, step.seen) for step in expected_steps
+        ]
+
+
+def test_an_answer_without_a_comparable_episode_is_empty() -> None:
+    index = index_of([Attempt(1, "cancel it", tools=("get",), facts=fact(b"g" * 16, 3, 3.0))])
+    answer = index.answer(
+        "water the fern",
+        now=NOW,
+        limit=4,
+        neighbours=30,
+        candidates=50,
+        namespace="default",
+        vector=None,
+        domain="garden",
+        language=None,
+        tags=(),
+        tools=(),
+        half_life_s=None,
+        weights=None,
+        per_copy=2,
+        diversity=0.0,
+        decay_s=None,
+        relevance_floor=0.5,
+        patterns=3,
+        pitfalls=3,
+        next_steps=3,
+        successes=3,
+    )
+    assert answer == ([], ["vector"], [], [], [])
+
+
 def test_only_successes_are_similar_where_that_is_asked() -> None:
     index = index_of([Attempt(1, "cancel", base=0.0), Attempt(2, "cancel it")])
     assert [id for id, _ in index.similar("cancel", limit=5, successes_only=True)] == [Attempt(2, "").id]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
 from typing import Any, TypeAlias
 
 import msgspec
 
-from .._native import TEXT_VERSION, HitRow, Index, SummaryRow, new_id
+from .._native import TEXT_VERSION, HitRow, Index, NextStepRow, SummaryRow, new_id
 from ..config import RecallSettings
 from ..deferred import dataclass
 from ..embedding import Embedder, embedded_or_none
@@ -26,10 +25,6 @@ from ..storage.base import Store
 from .rules import applicable, ends_run, is_part_of, reconciled
 
 DAY_S = 86_400.0
-_SAME = 0.5
-"""The least value of the context for the same domain, and of the steps so far for the same beginning."""
-_LEXICAL_SHARE = 0.3
-"""The share of the floor that holds for words alone: their values are smaller than those of vectors."""
 _LOOKED_AT = 5
 """Hits that are looked at to see if anything is comparable."""
 _MOST_PATTERNS = 10_000
@@ -49,8 +44,10 @@ class _EncodedQuery:
     now: int
 
 
-Reasons: TypeAlias = list[tuple[str, float, float]]
-"""Signal, value and weight of every signal that a hit has."""
+_Attempts: TypeAlias = tuple[int, int, list[bytes], int, int]
+"""Attempts at a hit's task, successes, the ids of the best, near-copies of the hit, and those that succeeded."""
+_UsedPattern: TypeAlias = tuple[SummaryRow, tuple[int, int, int, float, float, float] | None]
+"""The evidence about a pattern, and its usage."""
 
 
 class _StepSummary(msgspec.Struct, gc=False):
@@ -138,15 +135,12 @@ class Retriever:
         query = self._encode(asked, now)
         # The state comes first: the index then counts merged patterns as one, in a process just started too.
         state = self._state_of(asked.namespace)
-        rows, missing, nearest = self._choose(query, limit)
-        judged = [(row, row.reasons) for row in rows]
-        comparable = [each for each in judged if self._is_comparable(each[1])]
-        nearest = nearest if comparable else []
-        hits = self._hits(asked.namespace, comparable)
+        rows, missing, working, failing, next_steps = self._answer(query, limit)
+        hits = self._hits(rows)
         tools = (tool for hit in hits for tool in hit.tools)
         most = self.settings.heuristics if hits or asked.steps else 0
         rules = applicable(state, asked, tools, most, self._read_version())
-        worked, failed = self._behind(query, nearest, state)
+        worked, failed = self._behind(asked.namespace, working, failing, state)
         worked, rules, failed = reconciled(worked, rules, _uncontradicted(failed, hits))
         return Recall(
             id=new_id(),
@@ -155,7 +149,9 @@ class Retriever:
             patterns=worked,
             heuristics=rules,
             pitfalls=failed,
-            next_steps=self._next_steps(query, nearest),
+            next_steps=tuple(
+                NextStep(FINISH if row.tool is None else row.tool, row.share, row.seen) for row in next_steps
+            ),
             degraded=(*missing, *(() if hits else (NOTHING_COMPARABLE,))),
             elapsed_ms=(time.perf_counter() - started) * 1_000,
         )
@@ -165,26 +161,47 @@ class Retriever:
         tools = tuple(step if isinstance(step, str) else step.tool for step in asked.steps)
         return _EncodedQuery(asked.task, asked.namespace, asked.context, vector, tools, now)
 
-    def _choose(
+    def _answer(
         self, query: _EncodedQuery, limit: int
-    ) -> tuple[list[HitRow], list[str], list[tuple[bytes, float]]]:
-        """Candidates from every source, judged by every signal, diversified and cut: one native call.
+    ) -> tuple[
+        list[tuple[HitRow, _Attempts]], list[str], list[_UsedPattern], list[_UsedPattern], list[NextStepRow]
+    ]:
+        """The comparable hits, the missing sources, the patterns that work and that fail, and the next steps.
 
-        Beside the hits: the missing sources, and the nearest episodes, however they went.
+        One native call finds candidates from every source, judges them by every signal, diversifies and cuts them.
         """
-        return self.index.recall(
+        settings = self.settings
+        return self.index.answer(
             query.task,
-            now=query.now,
-            limit=limit,
-            neighbours=self.settings.neighbours,
-            candidates=self.settings.candidates,
-            weights=self._weights,
-            half_life_s=self._half_life_s or self.settings.half_life_days * DAY_S,
-            decay_s=self._half_life_s,
-            per_copy=self.settings.near_copies,
-            diversity=self.settings.diversity,
-            **_asked(query),
+            relevance_floor=settings.relevance_floor,
+            patterns=settings.patterns,
+            pitfalls=settings.pitfalls,
+            next_steps=settings.next_steps,
+            successes=_SHOWN_RUNS,
+            **self._asked(query, limit),
         )
+
+    def _asked(self, query: _EncodedQuery, limit: int) -> dict[str, Any]:
+        """The question and the settings of its hits, as the index takes them."""
+        settings, context = self.settings, query.context
+        unspecific = context.domain == TaskContext().domain
+        return {
+            "now": query.now,
+            "limit": limit,
+            "neighbours": settings.neighbours,
+            "candidates": settings.candidates,
+            "weights": self._weights,
+            "half_life_s": self._half_life_s or settings.half_life_days * DAY_S,
+            "decay_s": self._half_life_s,
+            "per_copy": settings.near_copies,
+            "diversity": settings.diversity,
+            "namespace": query.namespace,
+            "vector": query.vector,
+            "domain": None if unspecific else context.domain,
+            "language": context.language,
+            "tags": context.tags,
+            "tools": query.tools,
+        }
 
     def knows_like(self, asked: Query, now: int) -> bool:
         """True if an episode is comparable with the question: by its domain, its task's text, or the steps so far."""
@@ -193,62 +210,43 @@ class Retriever:
             return True
         if domain != TaskContext().domain and self.index.medians(asked.namespace, domain)[3]:
             return True
-        rows, _, _ = self._choose(self._encode(asked, now), _LOOKED_AT)
-        return any(self._is_comparable(row.reasons) for row in rows)
+        query = self._encode(asked, now)
+        rows, _, _ = self.index.recall(query.task, **self._asked(query, _LOOKED_AT))
+        return any(row.is_comparable(self.settings.relevance_floor) for row in rows)
 
-    def _is_comparable(self, reasons: Reasons) -> bool:
-        """True if the texts are alike, or else the domain or the steps so far."""
-        values = {signal: value for signal, value, _ in reasons}
-        floor = self.settings.relevance_floor * (1.0 if "vector" in values else _LEXICAL_SHARE)
-        alike = max(values.get("lexical", 0.0), values.get("vector", 0.0)) >= floor
-        return alike or max(values.get("context", 0.0), values.get("steps", 0.0)) >= _SAME
-
-    def _hits(self, namespace: str, rows: Sequence[tuple[HitRow, Reasons]]) -> tuple[Hit, ...]:
+    def _hits(self, rows: Sequence[tuple[HitRow, _Attempts]]) -> tuple[Hit, ...]:
         """The hits with the best successes of their tasks, read from the store together."""
-        tasks = self.index.task_attempts(namespace, [row.id for row, _ in rows], _SHOWN_RUNS)
-        ids = dict.fromkeys([*(row.id for row, _ in rows), *(id for _, _, best, *_ in tasks for id in best)])
+        ids = dict.fromkeys(
+            [*(row.id for row, _ in rows), *(id for _, (_, _, best, *_) in rows for id in best)]
+        )
         payloads = dict(zip(ids, self.store.get_many("episode", list(ids)), strict=True))
         hits = []
-        for (row, reasons), (attempts, successes, best, *copies) in zip(rows, tasks, strict=True):
+        for row, attempts in rows:
             payload = payloads[row.id]
             if payload is not None:
-                hit = _hit(row, reasons, payload, attempts, successes)
-                hits.append(replace(hit, near_copies=copies[0], near_copies_succeeded=copies[1]))
-                won = [record for id in best if (record := payloads[id]) is not None]
+                hits.append(_hit(row, payload, attempts))
+                won = [record for id in attempts[2] if (record := payloads[id]) is not None]
                 hits[-1].carry(won or [payload])
         return tuple(hits)
 
     def _behind(
-        self, query: _EncodedQuery, nearest: list[tuple[bytes, float]], state: MaintenanceState
+        self,
+        namespace: str,
+        worked: list[_UsedPattern],
+        failed: list[_UsedPattern],
+        state: MaintenanceState,
     ) -> tuple[tuple[Pattern, ...], tuple[Pattern, ...]]:
         """Patterns of the nearest episodes: those that work, and those that surely do not.
 
         Retired patterns are neither, and pitfalls are not recommended.
         """
-        worked, failed = self.index.supporting_patterns(
-            query.namespace,
-            nearest,
-            patterns=self.settings.patterns,
-            pitfalls=self.settings.pitfalls,
-            now=query.now,
-            half_life_s=self._half_life_s,
-        )
         if state.states:
-            worked = [row for row in worked if state.state(row.id) not in ("retired", "pitfall")]
-            failed = [row for row in failed if state.state(row.id) != "retired"]
-        namespace = query.namespace
-        pitfalls = self._described(namespace, failed, state)
+            worked = [each for each in worked if state.state(each[0].id) not in ("retired", "pitfall")]
+            failed = [each for each in failed if state.state(each[0].id) != "retired"]
+        described = self._described(namespace, [*worked, *failed], state)
         # Every run ends: to end it is no way of working to warn of.
-        return self._described(namespace, worked, state), tuple(
-            each for each in pitfalls if not ends_run(each)
-        )
-
-    def _next_steps(self, query: _EncodedQuery, nearest: list[tuple[bytes, float]]) -> tuple[NextStep, ...]:
-        ranked = self.index.next_steps(list(query.tools), nearest)
-        return tuple(
-            NextStep(FINISH if row.tool is None else row.tool, row.share, row.seen)
-            for row in ranked[: self.settings.next_steps]
-        )
+        pitfalls = (each for each in described[len(worked) :] if each is not None and not ends_run(each))
+        return tuple(each for each in described[: len(worked)] if each is not None), tuple(pitfalls)
 
     def patterns(
         self,
@@ -279,7 +277,7 @@ class Retriever:
             agent=agent,
             complexity=complexity,
         )
-        return self._described(namespace, rows, state)
+        return self._with_usage(namespace, rows, state)
 
     def chosen_patterns(
         self, namespace: str, kind: str, ids: Collection[bytes], now: int
@@ -289,22 +287,29 @@ class Retriever:
         rows = self.index.patterns(
             namespace, kind=kind, order="trials", limit=_MOST_PATTERNS, now=now, half_life_s=self._half_life_s
         )
-        return self._described(namespace, [row for row in rows if row.id in ids], state)
+        return self._with_usage(namespace, [row for row in rows if row.id in ids], state)
 
-    def _described(
+    def _with_usage(
         self, namespace: str, rows: Sequence[SummaryRow], state: MaintenanceState
     ) -> tuple[Pattern, ...]:
-        """The patterns with their contents, states and usage."""
+        """The patterns that have contents, with their states and usage."""
+        used = zip(rows, self.index.usages(namespace, [row.id for row in rows]), strict=True)
+        described = self._described(namespace, list(used), state)
+        return tuple(each for each in described if each is not None)
+
+    def _described(
+        self, namespace: str, rows: Sequence[_UsedPattern], state: MaintenanceState
+    ) -> list[Pattern | None]:
+        """The patterns with their contents, states and usage; `None` for one without a content."""
         if not rows:
-            return ()
-        ids = [row.id for row in rows]
-        contents, usages = self._contents(namespace, ids, state), self.index.usages(namespace, ids)
-        found = zip(rows, contents, usages, strict=True)
-        return tuple(
-            _pattern(row, content, state, Usage() if used is None else Usage(*used))
-            for row, content, used in found
-            if content is not None
-        )
+            return []
+        contents = self._contents(namespace, [row.id for row, _ in rows], state)
+        return [
+            None
+            if content is None
+            else _pattern(row, content, state, Usage() if used is None else Usage(*used))
+            for (row, used), content in zip(rows, contents, strict=True)
+        ]
 
     def _contents(self, namespace: str, ids: list[bytes], state: MaintenanceState) -> list[bytes | None]:
         """The content of each pattern.
@@ -319,19 +324,6 @@ class Retriever:
         return contents
 
 
-def _asked(query: _EncodedQuery) -> dict[str, Any]:
-    context = query.context
-    unspecific = context.domain == TaskContext().domain
-    return {
-        "namespace": query.namespace,
-        "vector": query.vector,
-        "domain": None if unspecific else context.domain,
-        "language": context.language,
-        "tags": list(context.tags),
-        "tools": list(query.tools),
-    }
-
-
 def _uncontradicted(pitfalls: tuple[Pattern, ...], hits: Sequence[Hit]) -> tuple[Pattern, ...]:
     """The pitfalls that the best hit does not do, if it is a success."""
     if not hits or hits[0].outcome != "success":
@@ -339,13 +331,14 @@ def _uncontradicted(pitfalls: tuple[Pattern, ...], hits: Sequence[Hit]) -> tuple
     return tuple(each for each in pitfalls if not is_part_of(each, hits[0].tools))
 
 
-def _hit(row: HitRow, reasons: Reasons, payload: bytes, attempts: int, successes: int) -> Hit:
+def _hit(row: HitRow, payload: bytes, tried: _Attempts) -> Hit:
     episode = _SUMMARIES.decode(payload)
+    attempts, successes, _, copies, copies_succeeded = tried
     return Hit(
         episode_id=as_text(row.id),
         task=episode.task,
         score=row.score,
-        reasons=tuple(Reason(*reason) for reason in reasons),
+        reasons=tuple(Reason(*reason) for reason in row.reasons),
         outcome=episode.outcome.kind,
         verdict=episode.outcome.verdict or episode.outcome.reason,
         domain=episode.context.domain,
@@ -356,6 +349,8 @@ def _hit(row: HitRow, reasons: Reasons, payload: bytes, attempts: int, successes
         ended_at=episode.ended_at,
         attempts=attempts,
         successes=successes,
+        near_copies=copies,
+        near_copies_succeeded=copies_succeeded,
     )
 
 

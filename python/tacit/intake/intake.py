@@ -60,6 +60,9 @@ _CHUNK = 64
 _CHUNK_BYTES = 8 << 20
 """The bytes of texts and values after which a chunk is committed before it is full."""
 
+_PLAIN = frozenset((int, float, bool, type(None), list, tuple))
+"""Types of values that are no mappings."""
+
 
 def no_queue(count: int) -> AbstractContextManager[list[Learned]]:
     """The room of a memory that learns on the thread of its callers."""
@@ -598,7 +601,8 @@ def _rough_length(value: object) -> int:
     """The length of a text, of a collection with everything in it, and 8 for other values."""
     if isinstance(value, str):
         return len(value)
-    if isinstance(value, Mapping):
+    # Most values are plain: to ask of each if it is a `Mapping` would cost as much as to learn from the episode.
+    if isinstance(value, dict) or (type(value) not in _PLAIN and isinstance(value, Mapping)):
         return sum(len(str(name)) + _rough_length(each) for name, each in value.items())
     if isinstance(value, list | tuple):
         return sum(map(_rough_length, value))

@@ -9,9 +9,9 @@ use pyo3::types::PyBytes;
 use tacit_kernels::evidence::{Compared, Decay, Interval, OddsRatio, Order, Page, Slice, Summary};
 use tacit_kernels::facts::{Fact, PatternKind, decode_facts};
 use tacit_kernels::index::{
-    Change, Choices, Chooser, DEFAULT_WEIGHTS, EpisodeRow, Hit, IMAGE_VERSION, Index, NextStep, PlanCluster,
-    Query, RecallLimits, SIGNALS, SideRecordRow, Signal, StepChoice, SupportedPattern, TaskAttempts,
-    Unreadable, Usage, Weights, prepare, prepare_notes,
+    AnswerLimits, Change, Choices, Chooser, DEFAULT_WEIGHTS, EpisodeRow, Hit, IMAGE_VERSION, Index, NextStep,
+    PlanCluster, Query, RecallLimits, SIGNALS, SideRecordRow, Signal, StepChoice, SupportedPattern,
+    TaskAttempts, Unreadable, Usage, Weights, prepare, prepare_notes,
 };
 use tacit_kernels::text::TextVersion;
 use tacit_kernels::trajectory::Complexity;
@@ -28,6 +28,15 @@ type PyNear<'py> = (Bound<'py, PyBytes>, f64);
 /// Attempts, successes, and the ids of the best successes.
 type PyTaskAttempts<'py> = (usize, usize, Vec<Bound<'py, PyBytes>>, usize, usize);
 type PyAttempt<'py> = (Bound<'py, PyBytes>, Option<f64>);
+type PyUsedPattern = (PySummary, Option<PyUsage>);
+/// Hits with the attempts at their tasks, missing signals, working patterns, failing ones, next steps.
+type PyAnswer<'py> = (
+    Vec<(PyHit, PyTaskAttempts<'py>)>,
+    Vec<&'static str>,
+    Vec<PyUsedPattern>,
+    Vec<PyUsedPattern>,
+    Vec<PyNextStep>,
+);
 
 /// The retrieval index of one store: it follows the store's changes and answers recalls from memory.
 #[pyclass(frozen, name = "Index", module = "tacit._native")]
@@ -160,6 +169,82 @@ impl PyIndex {
         Ok((found.hits.into_iter().map(PyHit).collect(), names_of(found.missing), rows_of(py, found.nearest)))
     }
 
+    /// The comparable episodes that help most with a new task, best first; the signals that the answer did without; the
+    /// patterns behind the nearest episodes that mostly work and those that surely fail; and the next steps.
+    ///
+    /// Each episode comes with the judged attempts at its task, the successes among them, the ids of at most `successes`
+    /// of the best, and its judged near-copies and those that succeeded. Each pattern comes with its usage.
+    #[pyo3(signature = (task, *, now, limit, neighbours, candidates, namespace, vector, domain, language, tags, tools, half_life_s,
+        weights, per_copy, diversity, decay_s, relevance_floor, patterns, pitfalls, next_steps, successes))]
+    #[allow(clippy::too_many_arguments)]
+    fn answer<'py>(
+        &self,
+        py: Python<'py>,
+        task: &str,
+        now: i64,
+        limit: usize,
+        neighbours: usize,
+        candidates: usize,
+        namespace: &str,
+        vector: Option<&[u8]>,
+        domain: Option<&str>,
+        language: Option<&str>,
+        tags: Vec<PyBackedStr>,
+        tools: Vec<PyBackedStr>,
+        half_life_s: Option<f64>,
+        weights: Option<Vec<f64>>,
+        per_copy: usize,
+        diversity: f64,
+        decay_s: Option<f64>,
+        relevance_floor: f64,
+        patterns: usize,
+        pitfalls: usize,
+        next_steps: usize,
+        successes: usize,
+    ) -> PyResult<PyAnswer<'py>> {
+        let (tags, tools) = (strs(&tags), strs(&tools));
+        let vector = self.vector(vector)?;
+        let query = Query {
+            namespace,
+            task,
+            vector: vector.as_deref(),
+            domain,
+            language,
+            tags: &tags,
+            tools: &tools,
+            now,
+            half_life: half_life_s.map(|seconds| seconds * 1e6),
+            weights: weights_of(weights)?,
+        };
+        let slice = Slice { decay: decay_of(now, decay_s)?, ..Slice::default() };
+        let choice = RecallLimits {
+            limit,
+            neighbours,
+            candidates,
+            per_task: 1,
+            per_copy,
+            diversity,
+            successes_only: false,
+            decay: slice.decay.map(|decay| decay.half_life),
+        };
+        let limits = AnswerLimits { relevance_floor, patterns, pitfalls, next_steps, successes };
+        let found = py.detach(|| self.read().answer(&query, &choice, &slice, limits));
+        let used = |rows: Vec<(SupportedPattern, Option<Usage>)>| -> Vec<PyUsedPattern> {
+            let row = |(behind, usage): (SupportedPattern, Option<Usage>)| {
+                (PySummary::from_supporting(behind), usage.map(row_of_usage))
+            };
+            rows.into_iter().map(row).collect()
+        };
+        let hits = found.hits.into_iter().map(|(hit, tried)| (PyHit(hit), row_of_attempts(py, tried)));
+        Ok((
+            hits.collect(),
+            names_of(found.missing),
+            used(found.working),
+            used(found.failing),
+            found.next_steps.into_iter().map(PyNextStep).collect(),
+        ))
+    }
+
     /// The nearest episodes with how near they are in 0 to 1, nearest first, without regard to how they went.
     #[pyo3(signature = (task, *, limit, namespace = "default", vector = None, domain = None, language = None,
         tags = vec![], tools = vec![], weights = None, successes_only = false))]
@@ -247,11 +332,7 @@ impl PyIndex {
         most: usize,
     ) -> Vec<PyTaskAttempts<'py>> {
         let found = py.detach(|| self.read().task_attempts(namespace, &ids, most));
-        let row = |each: TaskAttempts| {
-            let best = each.best.iter().map(|id| PyBytes::new(py, id)).collect();
-            (each.attempts, each.successes, best, each.copies, each.copies_succeeded)
-        };
-        found.into_iter().map(row).collect()
+        found.into_iter().map(|each| row_of_attempts(py, each)).collect()
     }
 
     /// Returns true if the namespace holds any fact about the pattern.
@@ -772,6 +853,11 @@ impl PyHit {
             .collect()
     }
 
+    /// Returns true if the texts are alike by at least `floor`, or else the domain or the steps so far.
+    fn is_comparable(&self, floor: f64) -> bool {
+        self.0.is_comparable(floor)
+    }
+
     fn __repr__(&self) -> String {
         format!("HitRow(score={:.3})", self.0.score)
     }
@@ -1107,6 +1193,11 @@ pub(crate) fn decay_of(now: i64, half_life_s: Option<f64>) -> PyResult<Option<De
         true => Err(invalid("half_life_s", "must be more than 0", seconds)),
         false => Ok(Some(Decay { now, half_life })),
     }
+}
+
+fn row_of_attempts<'py>(py: Python<'py>, found: TaskAttempts) -> PyTaskAttempts<'py> {
+    let best = found.best.iter().map(|id| PyBytes::new(py, id)).collect();
+    (found.attempts, found.successes, best, found.copies, found.copies_succeeded)
 }
 
 fn row_of_usage(usage: Usage) -> PyUsage {

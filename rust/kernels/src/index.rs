@@ -86,6 +86,31 @@ pub struct NextStep {
     pub context: usize,
 }
 
+/// The limits of an answer, beside those of its recall.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AnswerLimits {
+    /// How alike an episode's text and the task's must be for the episode to be comparable: `Hit::is_comparable`.
+    pub relevance_floor: f64,
+    pub patterns: usize,
+    pub pitfalls: usize,
+    pub next_steps: usize,
+    /// The best successes of each hit's task that are named.
+    pub successes: usize,
+}
+
+/// A recall with everything that stands behind it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Answer {
+    /// The comparable hits, best first, each with the attempts at its task.
+    pub hits: Vec<(Hit, TaskAttempts)>,
+    pub missing: Vec<Signal>,
+    /// The patterns that stand behind the nearest episodes: those that work, then those that surely fail. Without a
+    /// comparable hit there are none.
+    pub working: Vec<(SupportedPattern, Option<Usage>)>,
+    pub failing: Vec<(SupportedPattern, Option<Usage>)>,
+    pub next_steps: Vec<NextStep>,
+}
+
 /// One attempt at a task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attempt {
@@ -536,6 +561,42 @@ impl Index {
                 SupportingPatterns::new(&self.ledgers, space, namespace, slice, of_this_space, support);
             (best_used(usages, behind.working(among), patterns), behind.failing(pitfalls))
         })
+    }
+
+    /// The comparable episodes that help most with a new task, best first, and everything that stands behind them, all of
+    /// one state of the index. The evidence of the patterns is that of the slice.
+    pub fn answer(
+        &self,
+        query: &Query<'_>,
+        choice: &RecallLimits,
+        slice: &Slice<'_>,
+        limits: AnswerLimits,
+    ) -> Answer {
+        let Recalled { mut hits, mut nearest, missing } = self.recall(query, choice);
+        hits.retain(|hit| hit.is_comparable(limits.relevance_floor));
+        if hits.is_empty() {
+            nearest.clear();
+        }
+        let ids: Vec<Id> = hits.iter().map(|hit| hit.id).collect();
+        let attempts = self.task_attempts(query.namespace, &ids, limits.successes);
+        let (working, failing) =
+            self.supporting_patterns(query.namespace, &nearest, slice, limits.patterns, limits.pitfalls);
+        let with_usage = |behind: Vec<SupportedPattern>| {
+            let used = |each: SupportedPattern| {
+                let usage = self.usage(query.namespace, &each.pattern);
+                (each, usage)
+            };
+            behind.into_iter().map(used).collect()
+        };
+        let mut next_steps = self.next_steps(query.tools, &nearest);
+        next_steps.truncate(limits.next_steps);
+        Answer {
+            hits: hits.into_iter().zip(attempts).collect(),
+            missing,
+            working: with_usage(working),
+            failing: with_usage(failing),
+            next_steps,
+        }
     }
 
     /// The tools that may come after `tools`, most likely first, by the runs of the episodes named, each with its

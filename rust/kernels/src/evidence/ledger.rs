@@ -1,9 +1,9 @@
 //! `Ledger`: the sums of all facts, resident, so that reading a pattern never scans its facts.
 
 mod cells;
+mod episode_totals;
 mod groups;
 mod ledger_image;
-mod outcome_totals;
 
 use std::time::Duration;
 
@@ -15,8 +15,8 @@ use super::odds_ratio::{self, OddsRatio, odds_ratio};
 use crate::facts::{Fact, Id, PatternKind};
 pub(super) use cells::exact;
 use cells::{Cell, Occurrences, PatternSums};
+use episode_totals::{CellCircumstances, EpisodeTotals};
 use groups::Groups;
-use outcome_totals::OutcomeTotals;
 
 /// A group of facts that are counted together: comparable episodes of one month.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +126,12 @@ struct StratumSymbols {
     month: u32,
 }
 
+impl StratumSymbols {
+    fn circumstances(&self) -> CellCircumstances {
+        (self.domain, self.agent, self.complexity)
+    }
+}
+
 /// The pattern that stands for all episodes of a stratum; its symbol is 0.
 const EVERY_EPISODE: Id = [0; 16];
 /// The name of the agent of an episode that names none; its symbol is 0.
@@ -180,7 +186,7 @@ struct Book {
     /// The rows of at least `FEWEST_COMPARED` episodes.
     frequent: usize,
     groups: Groups,
-    outcomes: OutcomeTotals,
+    outcomes: EpisodeTotals,
 }
 
 /// Returns true for the kinds whose success is the episode's outcome.
@@ -271,13 +277,13 @@ impl Ledger {
     ) {
         let (stratum, book) = (self.stratum(key), self.book(key.namespace));
         let groups = &mut self.books[book as usize].groups;
-        let StratumSymbols { domain, agent, complexity, .. } = self.strata[stratum as usize];
-        let compared = groups.intern(stratum, (domain, agent, complexity), key.task);
+        let circumstances = self.strata[stratum as usize].circumstances();
+        let compared = groups.intern(stratum, circumstances, key.task);
         let episode = Cell::of_episode((stratum, compared), base, at);
         if base.is_some() {
             groups.add(compared, episode.outcomes);
             let book = &mut self.books[book as usize];
-            book.outcomes.add(&self.strata[stratum as usize], &episode);
+            book.outcomes.add(self.strata[stratum as usize].circumstances(), &episode);
             book.put(0, episode);
         }
         for (fact, symbol) in facts.iter().zip(symbols) {
@@ -294,7 +300,7 @@ impl Ledger {
         if base.is_some() {
             let book = &mut self.books[book as usize];
             book.groups.subtract(episode.compared, episode.outcomes);
-            book.outcomes.subtract(&self.strata[episode.stratum as usize], &episode);
+            book.outcomes.subtract(self.strata[episode.stratum as usize].circumstances(), &episode);
             book.take(0, episode);
         }
         for fact in facts {
@@ -445,7 +451,7 @@ impl Ledger {
             return (row.episodes().into(), row.outcomes());
         }
         self.namespace(namespace)
-            .map_or((0, 0.0), |book| self.books[book as usize].outcomes.of_slice(&filter))
+            .map_or((0, 0.0), |book| self.books[book as usize].outcomes.sum(|each| filter.admits(each)))
     }
 
     /// The share of success that the episodes of a pattern would have at the rates of their domains and agents; `None`
@@ -456,10 +462,10 @@ impl Ledger {
         let (mut expected, mut episodes) = (0.0, 0.0);
         for cell in own.cells() {
             let stratum = &self.strata[cell.stratum as usize];
-            let is_inside = filter.admits(stratum.domain, stratum.agent, stratum.complexity);
+            let is_inside = filter.admits(stratum.circumstances());
             let all = totals.of_agent(stratum.domain, stratum.agent);
             if let Some((of, outcomes)) = all.filter(|_| is_inside) {
-                expected += f64::from(cell.episodes) * outcomes / of;
+                expected += f64::from(cell.episodes) * outcomes / of as f64;
                 episodes += f64::from(cell.episodes);
             }
         }
@@ -560,16 +566,15 @@ impl Ledger {
     }
 
     fn against_all(&self, row: &PatternSums, book: &Book, filter: &SliceFilter) -> OddsRatio {
-        let mut strata: Vec<(u32, odds_ratio::Stratum)> = Vec::new();
-        self.each_outcome(row, book, filter, |group, with| strata.push((group, stratum_with(with))));
-        let mut strata = by_group(strata);
+        let mut groups = GroupStrata::default();
+        self.each_outcome(row, book, filter, |group, with| groups.add(group, &stratum_with(with)));
         let weight = |stratum: u32| filter.weight(&self.strata[stratum as usize]).unwrap_or(0.0);
-        for (group, stratum) in &mut strata {
+        for (group, stratum) in &mut groups.strata {
             let [succeeded, failed] = book.groups.totals(*group, filter.decay.map(|_| weight));
             stratum.without_succeeded = (succeeded - stratum.with_succeeded).max(0.0);
             stratum.without_failed = (failed - stratum.with_failed).max(0.0);
         }
-        odds_ratio_of(strata)
+        groups.odds_ratio()
     }
 
     fn against<'a>(
@@ -579,16 +584,16 @@ impl Ledger {
         book: &Book,
         filter: &SliceFilter,
     ) -> OddsRatio {
-        let mut strata: Vec<(u32, odds_ratio::Stratum)> = Vec::new();
+        let mut groups = GroupStrata::default();
         self.each_outcome(row, book, filter, |group, with| {
-            strata.push((book.groups.anywhere(group), stratum_with(with)));
+            groups.add(book.groups.anywhere(group), &stratum_with(with));
         });
         for other in others {
             self.each_outcome(other, book, filter, |group, without| {
-                strata.push((book.groups.anywhere(group), stratum_without(without)));
+                groups.add(book.groups.anywhere(group), &stratum_without(without));
             });
         }
-        odds_ratio_of(by_group(strata))
+        groups.odds_ratio()
     }
 
     /// Successes and failures of the row's episodes by group, month by month.
@@ -787,26 +792,41 @@ fn stratum_without([without_succeeded, without_failed]: [f64; 2]) -> odds_ratio:
     odds_ratio::Stratum { without_succeeded, without_failed, ..odds_ratio::Stratum::default() }
 }
 
-/// One stratum for each group.
-fn by_group(mut parts: Vec<(u32, odds_ratio::Stratum)>) -> Vec<(u32, odds_ratio::Stratum)> {
-    parts.sort_by_key(|(group, _)| *group);
-    parts.dedup_by(|(group, part), (kept, stratum)| {
-        let is_same = group == kept;
-        if is_same {
-            stratum.add(part);
-        }
-        is_same
-    });
-    parts
+/// One stratum for each group, in the order of their first parts. The parts of a group are added in their order.
+#[derive(Default)]
+struct GroupStrata {
+    places: FxHashMap<u32, usize>,
+    strata: Vec<(u32, odds_ratio::Stratum)>,
 }
 
-/// The same sum in whatever order the episodes came: the strata are put in the order of their counts.
-fn odds_ratio_of(strata: Vec<(u32, odds_ratio::Stratum)>) -> OddsRatio {
-    let comparing =
-        strata.into_iter().map(|(_, stratum)| stratum).filter(odds_ratio::Stratum::is_informative);
-    let mut strata: Vec<odds_ratio::Stratum> = comparing.collect();
-    strata.sort_unstable_by(odds_ratio::Stratum::order);
-    odds_ratio(&strata)
+impl GroupStrata {
+    fn add(&mut self, group: u32, part: &odds_ratio::Stratum) {
+        let place = *self.places.entry(group).or_insert(self.strata.len());
+        match self.strata.get_mut(place) {
+            Some((_, stratum)) => stratum.add(part),
+            None => self.strata.push((group, *part)),
+        }
+    }
+
+    /// The same ratio in whatever order the episodes came: the strata are put in the order of their counts.
+    fn odds_ratio(self) -> OddsRatio {
+        // Tasks make many strata with few different counts: these are sorted, and stand as often as they occur.
+        let mut times: FxHashMap<[u64; 4], usize> = FxHashMap::default();
+        let comparing = self.strata.iter().map(|(_, stratum)| stratum).filter(|each| each.is_informative());
+        let mut distinct: Vec<(odds_ratio::Stratum, [u64; 4])> = Vec::new();
+        for stratum in comparing {
+            let bits = stratum.bits();
+            let count = times.entry(bits).or_default();
+            *count += 1;
+            if *count == 1 {
+                distinct.push((*stratum, bits));
+            }
+        }
+        distinct.sort_unstable_by(|(a, _), (b, _)| a.order(b));
+        let repeated =
+            distinct.into_iter().flat_map(|(stratum, bits)| std::iter::repeat_n(stratum, times[&bits]));
+        odds_ratio(&repeated.collect::<Vec<_>>())
+    }
 }
 
 /// A pattern's sort key, its id and its symbol.
@@ -839,7 +859,7 @@ impl SliceFilter {
     }
 
     /// Returns true if the evidence of these circumstances is inside the slice.
-    fn admits(&self, domain: u32, agent: u32, complexity: u8) -> bool {
+    fn admits(&self, (domain, agent, complexity): CellCircumstances) -> bool {
         self.domain.is_none_or(|wanted| wanted == domain)
             && self.agent.is_none_or(|wanted| wanted == agent)
             && self.complexity.is_none_or(|wanted| wanted == complexity)
@@ -847,7 +867,7 @@ impl SliceFilter {
 
     /// The weight of the stratum's evidence; `None` means that it is outside the slice.
     fn weight(&self, stratum: &StratumSymbols) -> Option<f64> {
-        let is_inside = self.admits(stratum.domain, stratum.agent, stratum.complexity);
+        let is_inside = self.admits(stratum.circumstances());
         is_inside.then(|| self.decay.map_or(1.0, |decay| decay.weight(stratum.month)))
     }
 }

@@ -34,6 +34,12 @@ impl Stratum {
             .then(self.without_failed.total_cmp(&other.without_failed))
     }
 
+    /// The bits of the counts: equal ones are the same stratum.
+    pub(super) fn bits(&self) -> [u64; 4] {
+        let Self { with_succeeded, with_failed, without_succeeded, without_failed } = *self;
+        [with_succeeded, with_failed, without_succeeded, without_failed].map(f64::to_bits)
+    }
+
     fn with(&self) -> f64 {
         self.with_succeeded + self.with_failed
     }

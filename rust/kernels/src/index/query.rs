@@ -111,6 +111,22 @@ pub struct Hit {
     pub weights: Weights,
 }
 
+/// The least value of the context for the same domain, and of the steps so far for the same beginning.
+const SAME: f64 = 0.5;
+/// The share of the floor that holds for words alone: their values are smaller than those of vectors.
+const LEXICAL_SHARE: f64 = 0.3;
+
+impl Hit {
+    /// Returns true if the texts are alike by at least `floor`, or else the domain or the steps so far.
+    pub fn is_comparable(&self, floor: f64) -> bool {
+        // An absent signal is NaN, which the larger of two values leaves out.
+        let larger = |a: Signal, b: Signal| self.values[a as usize].max(self.values[b as usize]).max(0.0);
+        let has_vector = !self.values[Signal::Vector as usize].is_nan();
+        let floor = if has_vector { floor } else { floor * LEXICAL_SHARE };
+        larger(Signal::Lexical, Signal::Vector) >= floor || larger(Signal::Context, Signal::Steps) >= SAME
+    }
+}
+
 /// Hits, best first, and the signals that the answer did without.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Recalled {

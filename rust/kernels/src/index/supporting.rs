@@ -71,6 +71,7 @@ pub(super) struct SupportingPatterns<'a> {
     namespace: &'a str,
     slice: &'a Slice<'a>,
     support: &'a mut Support,
+    shown: Vec<Likely>,
 }
 
 /// The side of one half that a pattern's success must be on.
@@ -118,7 +119,13 @@ impl<'a> SupportingPatterns<'a> {
                 support.of_document = shown;
             }
         }
-        Self { ledgers, space, namespace, slice, support }
+        let shown = support.touched.iter().filter_map(|number| {
+            let (pattern, kind) = ledgers.all.pattern(space.taught.symbol(*number))?;
+            let (mean, support) = (space.taught.mean(*number), support.sums[*number as usize]);
+            Some(Likely { worth: 0.0, pattern, kind, mean, support })
+        });
+        let shown = shown.collect();
+        Self { ledgers, space, namespace, slice, support, shown }
     }
 
     /// Patterns that succeed more often than not, or than the namespace, and are not worse than their alternatives, by support times the
@@ -156,20 +163,11 @@ impl<'a> SupportingPatterns<'a> {
         let mut of_kind: FxHashMap<u8, Vec<Likely>> = FxHashMap::default();
         let (episodes, outcomes) = self.ledgers.all.rates(self.namespace, &Slice::default());
         let base = outcomes / episodes.max(1) as f64;
-        for number in &self.support.touched {
-            let mean = self.space.taught.mean(*number);
-            let rate = side.rate(mean);
-            if side.may_be(mean, base) {
-                let support = self.support.sums[*number as usize];
-                let known = self.ledgers.all.pattern(self.space.taught.symbol(*number));
-                let Some((pattern, kind)) = known else { continue };
-                of_kind.entry(kind).or_default().push(Likely {
-                    worth: support * rate,
-                    pattern,
-                    kind,
-                    support,
-                });
-            }
+        for each in self.shown.iter().filter(|each| side.may_be(each.mean, base)) {
+            of_kind
+                .entry(each.kind)
+                .or_default()
+                .push(Likely { worth: each.support * side.rate(each.mean), ..*each });
         }
         let mut likely: Vec<Likely> = Vec::new();
         for mut each in of_kind.into_values() {
@@ -242,10 +240,13 @@ pub(super) fn best_used(
 }
 
 /// A pattern that may be among the best.
+#[derive(Clone, Copy)]
 struct Likely {
     worth: f64,
     pattern: Id,
     kind: u8,
+    /// The mean over the evidence of the namespace.
+    mean: f64,
     support: f64,
 }
 

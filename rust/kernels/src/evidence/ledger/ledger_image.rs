@@ -3,8 +3,8 @@
 use rustc_hash::FxHashMap;
 
 use super::cells::{PatternSums, read_rows, write_rows};
+use super::episode_totals::EpisodeTotals;
 use super::groups::Groups;
-use super::outcome_totals::OutcomeTotals;
 use super::{Book, Interner, Ledger, StratumSymbols, is_frequent};
 use crate::facts::Id;
 use crate::image::{Fixed, Image, ImageReader, check, read_text, write_text};
@@ -53,7 +53,8 @@ impl Book {
         check(rows.keys().all(|symbol| (*symbol as usize) < patterns), "a row of no pattern")?;
         let frequent = rows.values().filter(|row| is_frequent(row)).count();
         let every = rows.get(&0).map_or(&[][..], PatternSums::cells);
-        let outcomes = OutcomeTotals::from_cells(every, strata);
+        let mut outcomes = EpisodeTotals::default();
+        every.iter().for_each(|cell| outcomes.add(strata[cell.stratum as usize].circumstances(), cell));
         Ok(Self { rows, frequent, groups, outcomes })
     }
 }

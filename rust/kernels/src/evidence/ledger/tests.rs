@@ -275,6 +275,26 @@ proptest! {
     }
 
     #[test]
+    fn groups_of_equal_counts_are_compared_as_if_each_was_sorted(
+        parts in prop::collection::vec((0..30_u32, prop::array::uniform4(0..3_u8)), 0..60),
+        half in any::<bool>(),
+    ) {
+        let unit = if half { 0.5 } else { 1.0 };
+        let part = |counts: [u8; 4]| odds_ratio::Stratum::from(&counts.map(|count| unit * f64::from(count)));
+        let mut groups = GroupStrata::default();
+        let mut sums: FxHashMap<u32, odds_ratio::Stratum> = FxHashMap::default();
+        for (group, counts) in parts {
+            groups.add(group, &part(counts));
+            sums.entry(group).or_default().add(&part(counts));
+        }
+        let mut sorted: Vec<odds_ratio::Stratum> =
+            sums.into_values().filter(odds_ratio::Stratum::is_informative).collect();
+        sorted.sort_unstable_by(odds_ratio::Stratum::order);
+        let (found, expected) = (groups.odds_ratio(), odds_ratio(&sorted));
+        prop_assert_eq!(format!("{found:?}"), format!("{expected:?}"));
+    }
+
+    #[test]
     fn a_month_begins_within_itself(at in -2_000_000_000_000_000_i64..8_000_000_000_000_000) {
         let month = month_of(at);
         prop_assert_eq!(month_of(month_began(month)), month);
