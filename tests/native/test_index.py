@@ -519,7 +519,7 @@ def test_one_answer_holds_what_the_calls_one_by_one_give() -> None:
         "diversity": 0.0,
         "decay_s": None,
     }
-    more = {"patterns": 3, "pitfalls": 2, "next_steps": 2, "successes": 2}
+    more: dict[str, Any] = {"patterns": 3, "pitfalls": 2, "next_steps": 2, "successes": 2}
     for floor, decay_s in ((0.0, None), (0.0, 3600.0), (0.9, None)):
         asked["decay_s"] = decay_s
         hits, missing, nearest = index.recall("cancel order 3", **asked)
