@@ -5,6 +5,7 @@ mod compact_runs;
 mod cross_fit;
 mod features;
 mod fixes;
+mod logistic;
 mod mixture;
 mod nearest;
 mod softmax;
@@ -276,7 +277,7 @@ impl NextStepModel {
     /// chains; where nothing is near, the nearest prefixes agree with the first member.
     fn opinions(&self, query: &StepQuery<'_>, softmax: &SoftmaxModel) -> [Vec<f64>; MEMBERS] {
         let run = RunFeatures::ending(query.run);
-        let [beside, alone] = softmax.score(&run, &query.prefix);
+        let [beside, alone, logistic] = softmax.score(&run, &query.prefix);
         let votes = softmax.votes(&run, &query.prefix);
         let columns: Vec<Option<usize>> =
             self.tools.known().iter().map(|tool| softmax.column(self.tools.symbol(*tool))).collect();
@@ -293,7 +294,8 @@ impl NextStepModel {
         };
         let (plain, with_fields) = (vote(&votes.plain), vote(&votes.with_fields));
         let sequence = shares(&self.chain_scores(query, &EQUAL_CHAINS));
-        [joint, sequence, shares(&of(&alone, UNSEEN)), plain, with_fields]
+        let (alone, logistic) = (shares(&of(&alone, UNSEEN)), shares(&of(&logistic, UNSEEN)));
+        [joint, sequence, alone, plain, with_fields, logistic]
     }
 
     /// Fixes for an error of `class`, the likeliest to work first. The run's steps are those before the error, or end
@@ -416,8 +418,9 @@ impl StepScores {
 
     /// Each member by its weight; `agreement` is the rest of the probability.
     fn reasons(&self) -> Vec<Reason> {
-        let [joint, sequence, features, plain, with_fields] = self.members;
-        let [joint_weight, sequence_weight, features_weight, plain_weight, fields_weight] = self.weights;
+        let [joint, sequence, features, plain, with_fields, logistic] = self.members;
+        let [joint_weight, sequence_weight, features_weight, plain_weight, fields_weight, logistic_weight] =
+            self.weights;
         let linear: f64 = self.members.iter().zip(&self.weights).map(|(value, weight)| value * weight).sum();
         let nearest_weight = plain_weight + fields_weight;
         let nearest = match nearest_weight > 0.0 {
@@ -428,6 +431,7 @@ impl StepScores {
             ("sequence", sequence, sequence_weight),
             ("features", features, features_weight),
             ("joint", joint, joint_weight),
+            ("logistic", logistic, logistic_weight),
             ("nearest", nearest, nearest_weight),
             ("agreement", self.probability - linear, 1.0),
         ];

@@ -4,6 +4,7 @@
 
 use super::backoff_counts::join;
 use super::features::RunFeatures;
+use super::logistic::logistic_regression;
 use super::mixture::HeldOut;
 use super::nearest::NearestVotes;
 use super::softmax::{Learner, PreparedRuns, SoftmaxWeights, TrainingSet, kept_share, positions};
@@ -31,6 +32,8 @@ const MOST_OPINIONS: usize = 1 << 19;
 struct Fold {
     known: PreparedRuns,
     held: TrainingSet,
+    /// The same positions with the plain features.
+    held_plain: TrainingSet,
     votes: Vec<NearestVotes>,
 }
 
@@ -56,8 +59,8 @@ impl Fold {
                 fits
             })
             .collect();
-        let prepared = PreparedRuns::new(&known, &known_groups, columns.clone(), halt)?;
-        let held = prepared.held_out(&known, &asked);
+        let prepared = PreparedRuns::new(&known, &known_groups, columns, halt)?;
+        let [held, held_plain] = prepared.held_out(&known, &asked);
         let mut votes = Vec::new();
         for run in asked {
             halt.go_on()?;
@@ -65,7 +68,7 @@ impl Fold {
                 votes.push(prepared.nearest.votes(run, steps, prefix, &prepared.space.rarity, columns.len()));
             });
         }
-        Some(Self { known: prepared, held, votes })
+        Some(Self { known: prepared, held, held_plain, votes })
     }
 }
 
@@ -157,8 +160,21 @@ impl CrossFit {
         (loss, opinions)
     }
 
+    /// The probabilities at the held-out positions by logistic regression on plain features.
+    pub(super) fn logistic(&self, halt: &Halt) -> Option<Vec<f32>> {
+        let (mut scores, mut opinions) = (Vec::new(), Vec::new());
+        for fold in &self.folds {
+            let weights = logistic_regression(&fold.known.plain, &fold.known.plain_space, halt)?;
+            for at in 0..fold.held_plain.next.len() {
+                fold.held_plain.predict(&weights, at, &fold.known.plain_space, &mut scores);
+                opinions.extend_from_slice(&scores[..self.columns]);
+            }
+        }
+        Some(opinions)
+    }
+
     /// The opinions of all members at the held-out positions.
-    pub(super) fn held_out(&self, joint: &HeldOutMember, alone: &HeldOutMember) -> HeldOut {
+    pub(super) fn held_out(&self, joint: &HeldOutMember, alone: &HeldOutMember, logistic: &[f32]) -> HeldOut {
         let mut held = HeldOut::new(self.columns, self.tasks);
         let mut chains = Vec::new();
         let mut place = 0..self.columns;
@@ -168,7 +184,8 @@ impl CrossFit {
                 let (joint, alone) = (&joint.opinions[place.clone()], &alone.opinions[place.clone()]);
                 let plain = if votes.plain.is_empty() { joint } else { &votes.plain };
                 let with_fields = if votes.with_fields.is_empty() { joint } else { &votes.with_fields };
-                held.add([joint, &chains[..self.columns], alone, plain, with_fields], *next);
+                let chains = &chains[..self.columns];
+                held.add([joint, chains, alone, plain, with_fields, &logistic[place.clone()]], *next);
                 place = place.end..place.end + self.columns;
             }
         }

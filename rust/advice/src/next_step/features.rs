@@ -316,16 +316,35 @@ enum FeatureKind {
     Origin,
 }
 
-/// Visits every feature of a run's first `steps` steps with its value; `prefix` holds exactly these steps.
-pub(super) fn features(
-    run: &RunFeatures,
-    steps: usize,
-    prefix: &Prefix,
-    rarity: &WordRarity,
-    visit: impl FnMut(u32, f32),
-) {
-    let mut writer =
-        FeatureWriter { run, steps: &run.steps[..steps], prefix, rarity, last: prefix.tools()[0], visit };
+/// Which features of a run are seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FeatureSet {
+    /// Many: names, words crossed with the last tool, repetitions, origins of values.
+    Rich,
+    /// Few: the last tools, uses, place, domain and agent, words of the task and of the last result.
+    Plain,
+}
+
+impl FeatureSet {
+    /// Visits every feature of a run's first `steps` steps with its value; `prefix` holds exactly these steps.
+    pub(super) fn visit(
+        self,
+        run: &RunFeatures,
+        steps: usize,
+        prefix: &Prefix,
+        rarity: &WordRarity,
+        visit: impl FnMut(u32, f32),
+    ) {
+        let last = prefix.tools()[0];
+        let writer = FeatureWriter { run, steps: &run.steps[..steps], prefix, rarity, last, visit };
+        match self {
+            Self::Rich => rich_features(writer),
+            Self::Plain => plain_features(writer),
+        }
+    }
+}
+
+fn rich_features<V: FnMut(u32, f32)>(mut writer: FeatureWriter<'_, V>) {
     writer.names();
     writer.task_words();
     match writer.steps.split_last() {
@@ -336,7 +355,31 @@ pub(super) fn features(
             writer.earlier_words(before);
             writer.origin(last, before);
         }
-        None => writer.name(FeatureKind::Coverage, &[99, scale(run.task.len())]),
+        None => writer.name(FeatureKind::Coverage, &[99, scale(writer.run.task.len())]),
+    }
+}
+
+fn plain_features<V: FnMut(u32, f32)>(mut writer: FeatureWriter<'_, V>) {
+    let (prefix, last) = (writer.prefix, writer.last);
+    writer.name(FeatureKind::Bias, &[]);
+    for (length, tools) in prefix.tools().into_iter().enumerate() {
+        writer.name(FeatureKind::Tools, &[length as u64, tools]);
+    }
+    for (tool, uses) in &prefix.used {
+        writer.number(FeatureKind::Uses, *tool, *uses, 3);
+    }
+    writer.number(FeatureKind::Position, 0, prefix.position, 20);
+    for (kind, name) in [(FeatureKind::Domain, prefix.domain), (FeatureKind::Agent, prefix.agent)] {
+        if name != 0 {
+            writer.name(kind, &[name]);
+            writer.name(kind, &[name, last]);
+        }
+    }
+    let (run, step) = (writer.run, writer.steps.last());
+    writer.words(TextKind::Task, || run.task_words(), &[(FeatureKind::TaskWord, 0)]);
+    if let Some(step) = step {
+        writer.name(FeatureKind::Outcomes, &[u64::from(step.ok)]);
+        writer.words(TextKind::Result, || step.result.iter().copied(), &[(FeatureKind::ResultWord, 0)]);
     }
 }
 
@@ -353,6 +396,11 @@ struct FeatureWriter<'a, V> {
 impl<V: FnMut(u32, f32)> FeatureWriter<'_, V> {
     fn name(&mut self, of: FeatureKind, parts: &[u64]) {
         (self.visit)(feature(of, parts), 1.0);
+    }
+
+    /// A number as a share of `most`, 1 beyond it.
+    fn number(&mut self, of: FeatureKind, part: u64, number: u32, most: u32) {
+        (self.visit)(feature(of, &[part]), number.min(most) as f32 / most as f32);
     }
 
     fn names(&mut self) {
@@ -403,10 +451,9 @@ impl<V: FnMut(u32, f32)> FeatureWriter<'_, V> {
 
     fn task_words(&mut self) {
         let run = self.run;
-        let words = || run.task.iter().map(|(word, _)| *word);
         self.words(
             TextKind::Task,
-            words,
+            || run.task_words(),
             &[(FeatureKind::TaskWord, 0), (FeatureKind::TaskWordHere, self.last)],
         );
     }
@@ -551,16 +598,20 @@ mod tests {
     use super::*;
     use std::collections::BTreeMap;
 
-    fn features_of(run: &Run) -> BTreeMap<u32, f32> {
+    fn features_of(run: &Run, set: FeatureSet) -> BTreeMap<u32, f32> {
         let prepared = RunFeatures::ending(run);
         let mut prefix = prepared.prefix();
         prepared.step_symbols().for_each(|step| prefix.step(step));
         let mut found = BTreeMap::new();
         let rarity = WordRarity::new([&prepared].into_iter());
-        features(&prepared, prepared.len(), &prefix, &rarity, |feature, value| {
+        set.visit(&prepared, prepared.len(), &prefix, &rarity, |feature, value| {
             assert!(found.insert(feature, value).is_none(), "a feature was visited twice");
         });
         found
+    }
+
+    fn rich_features_of(run: &Run) -> BTreeMap<u32, f32> {
+        features_of(run, FeatureSet::Rich)
     }
 
     fn asked(task: &str) -> Run {
@@ -575,8 +626,8 @@ mod tests {
 
     #[test]
     fn the_words_of_one_kind_have_unit_length_together() {
-        let only_names = features_of(&asked(""));
-        let with_words = features_of(&asked("cancel the order of Mr Smith"));
+        let only_names = rich_features_of(&asked(""));
+        let with_words = rich_features_of(&asked("cancel the order of Mr Smith"));
         let words = with_words.iter().filter(|(feature, _)| !only_names.contains_key(feature));
         let length: f32 = words.map(|(_, value)| value * value).filter(|value| *value < 1.0).sum();
         assert!((length - 2.0).abs() < 1e-5, "task words alone and beside the last tool: {length}");
@@ -603,7 +654,17 @@ mod tests {
         );
         other.steps[2].parameters = packed("C3");
         other.steps[0].output = packed("['A1', 'C3']");
-        assert_ne!(features_of(&run), features_of(&other));
+        assert_ne!(rich_features_of(&run), rich_features_of(&other));
+    }
+
+    #[test]
+    fn plain_features_do_not_see_where_a_value_came_from() {
+        let (run, mut other) = (asked("x"), asked("x"));
+        other.steps[0].output = packed("['A1', 'C3']");
+        other.steps[2].parameters = packed("C3");
+        assert_eq!(features_of(&run, FeatureSet::Plain), features_of(&other, FeatureSet::Plain));
+        other.steps[2].output = packed("order refused");
+        assert_ne!(features_of(&run, FeatureSet::Plain), features_of(&other, FeatureSet::Plain));
     }
 
     #[test]

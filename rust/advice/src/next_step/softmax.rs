@@ -8,10 +8,11 @@
 use super::backoff_counts::{
     CHAINS, ContextCounts, ContextRow, ContextRows, NextCount, Prefix, expected_shares,
 };
-use super::features::{RunFeatures, WordRarity, features};
+use super::features::{FeatureSet, RunFeatures, WordRarity};
 use super::nearest::NearestPrefixes;
 use crate::halt::Halt;
 use rustc_hash::FxHashMap;
+use std::sync::Arc;
 use tacit_kernels::backoff::Jitter;
 use tacit_kernels::weighted_rows::{add_rows, shrink_and_add};
 
@@ -23,7 +24,7 @@ const STEP: f32 = 0.05;
 const DAMPING: f32 = 0.01;
 const RIDGE: f32 = 1e-4;
 const CHAIN_STEP: f32 = 0.1;
-/// The least number of tasks with a feature: names of a single task are not learned.
+/// The least number of tasks with one of many features: names of a single task are not learned.
 const FEWEST_TASKS: u32 = 3;
 /// The number T of tasks at which half of the weights is kept, by n / (n + T). With few tasks the chains look worse
 /// than they are: each position is trained without the counts of its own task, a large part of all counts.
@@ -31,6 +32,8 @@ const HALF_TASKS: f32 = 10.0;
 /// How many weights are kept, and how many expectations are held while learning: with many tools there are fewer
 /// features, and fewer positions are learned from.
 const MOST_WEIGHTS: usize = 1 << 22;
+/// Those of the plain features, of which the search for their minimum holds some twenty copies.
+const MOST_PLAIN_WEIGHTS: usize = 1 << 20;
 pub(super) const MOST_EXPECTED: usize = 1 << 21;
 /// How many positions are learned from: the newest.
 pub(super) const MOST_POSITIONS: usize = 20_000;
@@ -48,6 +51,11 @@ const EQUAL: [f32; CHAINS] = [1.0 / CHAINS as f32; CHAINS];
 impl SoftmaxWeights {
     pub(super) fn new(space: &FeatureSpace, with_chains: bool) -> Self {
         Self { features: vec![0.0; space.rows.len() * space.width], chains: with_chains.then_some(EQUAL) }
+    }
+
+    /// Given weights of the features, without chains.
+    pub(super) fn of_features(features: Vec<f32>) -> Self {
+        Self { features, chains: None }
     }
 
     /// Shrinks the weights to a share; at 0 the chains count equally and the features not at all.
@@ -71,15 +79,31 @@ impl SoftmaxWeights {
 /// The columns of tools and the rows of features that the weights stand for.
 #[derive(Debug)]
 pub(super) struct FeatureSpace {
+    set: FeatureSet,
     /// The column of each tool, by its symbol; finish is column 0.
     pub(super) columns: FxHashMap<u64, u32>,
     /// The length of a row: the columns, filled up to whole lanes.
     pub(super) width: usize,
     pub(super) rows: FxHashMap<u32, u32>,
-    pub(super) rarity: WordRarity,
+    pub(super) rarity: Arc<WordRarity>,
 }
 
 impl FeatureSpace {
+    /// The features of some runs; equal groups stand together. None: it was halted.
+    fn new(
+        set: FeatureSet,
+        runs: &[&RunFeatures],
+        groups: &[u64],
+        columns: &FxHashMap<u64, u32>,
+        rarity: &Arc<WordRarity>,
+        halt: &Halt,
+    ) -> Option<Self> {
+        let (columns, width) = (columns.clone(), columns.len().next_multiple_of(LANES));
+        let mut space = Self { set, columns, width, rows: FxHashMap::default(), rarity: rarity.clone() };
+        space.rows = space.rows_of(runs, groups, halt)?;
+        Some(space)
+    }
+
     pub(super) fn found(
         &self,
         run: &RunFeatures,
@@ -87,11 +111,45 @@ impl FeatureSpace {
         prefix: &Prefix,
         found: &mut Vec<(u32, f32)>,
     ) {
-        features(run, steps, prefix, &self.rarity, |feature, value| {
+        self.set.visit(run, steps, prefix, &self.rarity, |feature, value| {
             if let Some(row) = self.rows.get(&feature) {
                 found.push((*row, value));
             }
         });
+    }
+
+    /// The features of enough tasks, those of most tasks if there are too many.
+    fn rows_of(&self, runs: &[&RunFeatures], groups: &[u64], halt: &Halt) -> Option<FxHashMap<u32, u32>> {
+        let mut tasks: FxHashMap<u32, (u32, u32)> = FxHashMap::default();
+        let mut task = 0;
+        for (at, run) in runs.iter().enumerate() {
+            halt.go_on()?;
+            task += u32::from(at == 0 || groups[at] != groups[at - 1]);
+            let mut prefix = run.prefix();
+            for steps_before in 0..=run.len() {
+                self.set.visit(run, steps_before, &prefix, &self.rarity, |feature, _| {
+                    let (last, number) = tasks.entry(feature).or_default();
+                    *number += u32::from(*last != task);
+                    *last = task;
+                });
+                if let Some(step) = run.step_symbols().nth(steps_before) {
+                    prefix.step(step);
+                }
+            }
+        }
+        let (fewest, most_weights) = match self.set {
+            FeatureSet::Rich => (FEWEST_TASKS, MOST_WEIGHTS),
+            FeatureSet::Plain => (1, MOST_PLAIN_WEIGHTS),
+        };
+        let enough = tasks.into_iter().filter(|(_, (_, number))| *number >= fewest);
+        let mut kept: Vec<(u32, u32)> = enough.map(|(feature, (_, number))| (number, feature)).collect();
+        kept.sort_unstable_by_key(|(number, feature)| (std::cmp::Reverse(*number), *feature));
+        kept.truncate(most_weights / self.width);
+        Some(kept.iter().enumerate().map(|(row, (_, feature))| (*feature, row as u32)).collect())
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.rows.capacity() * 9 + self.columns.capacity() * 17
     }
 }
 
@@ -119,43 +177,12 @@ pub(super) fn positions(
     visit(&prefix, run.len(), 0);
 }
 
-/// The features of enough tasks, those of most tasks if there are too many; equal groups
-/// stand together.
-fn rows_of(
-    runs: &[&RunFeatures],
-    groups: &[u64],
-    rarity: &WordRarity,
-    columns: usize,
-    halt: &Halt,
-) -> Option<FxHashMap<u32, u32>> {
-    let mut tasks: FxHashMap<u32, (u32, u32)> = FxHashMap::default();
-    let mut task = 0;
-    for (at, run) in runs.iter().enumerate() {
-        halt.go_on()?;
-        task += u32::from(at == 0 || groups[at] != groups[at - 1]);
-        let mut prefix = run.prefix();
-        for steps_before in 0..=run.len() {
-            features(run, steps_before, &prefix, rarity, |feature, _| {
-                let (last, number) = tasks.entry(feature).or_default();
-                *number += u32::from(*last != task);
-                *last = task;
-            });
-            if let Some(step) = run.step_symbols().nth(steps_before) {
-                prefix.step(step);
-            }
-        }
-    }
-    let enough = tasks.into_iter().filter(|(_, (_, number))| *number >= FEWEST_TASKS);
-    let mut kept: Vec<(u32, u32)> = enough.map(|(feature, (_, number))| (number, feature)).collect();
-    kept.sort_unstable_by_key(|(number, feature)| (std::cmp::Reverse(*number), *feature));
-    kept.truncate(MOST_WEIGHTS / columns.next_multiple_of(LANES));
-    Some(kept.iter().enumerate().map(|(row, (_, feature))| (*feature, row as u32)).collect())
-}
-
 /// Runs made ready for a fit; those of one task stand together.
 pub(super) struct PreparedRuns {
     pub(super) space: FeatureSpace,
     pub(super) training: TrainingSet,
+    pub(super) plain_space: FeatureSpace,
+    pub(super) plain: TrainingSet,
     pub(super) nearest: NearestPrefixes,
 }
 
@@ -163,38 +190,43 @@ impl PreparedRuns {
     pub(super) fn new(
         runs: &[&RunFeatures],
         groups: &[u64],
-        columns: FxHashMap<u64, u32>,
+        columns: &FxHashMap<u64, u32>,
         halt: &Halt,
     ) -> Option<Self> {
-        let rarity = WordRarity::new(runs.iter().copied());
-        let rows = rows_of(runs, groups, &rarity, columns.len(), halt)?;
-        let width = columns.len().next_multiple_of(LANES);
-        let space = FeatureSpace { columns, width, rows, rarity };
-        let (mut training, mut nearest) = (TrainingSet::default(), NearestPrefixes::default());
-        let all = counts_of(runs, &space.columns);
+        let rarity = Arc::new(WordRarity::new(runs.iter().copied()));
+        let space = FeatureSpace::new(FeatureSet::Rich, runs, groups, columns, &rarity, halt)?;
+        let plain_space = FeatureSpace::new(FeatureSet::Plain, runs, groups, columns, &rarity, halt)?;
+        let (mut training, mut plain) = (TrainingSet::default(), TrainingSet::default());
+        let mut nearest = NearestPrefixes::default();
+        let all = counts_of(runs, columns);
         let mut start = 0;
         while start < runs.len() {
             let end = start + groups[start..].iter().take_while(|group| **group == groups[start]).count();
-            let own = counts_of(&runs[start..end], &space.columns);
+            let own = counts_of(&runs[start..end], columns);
             for run in &runs[start..end] {
                 halt.go_on()?;
-                training.add(run, &all, &own, &space);
-                positions(run, &space.columns, |prefix, steps, next| {
-                    nearest.add(run, steps, prefix, &space.rarity, next);
+                training.add(run, Some((&all, &own)), &space);
+                plain.add(run, None, &plain_space);
+                positions(run, columns, |prefix, steps, next| {
+                    nearest.add(run, steps, prefix, &rarity, next);
                 });
             }
             training.tasks += 1;
+            plain.tasks += 1;
             start = end;
         }
-        Some(Self { space, training, nearest })
+        Some(Self { space, training, plain_space, plain, nearest })
     }
 
-    /// Runs that this fit has not seen, as it would be asked about them.
-    pub(super) fn held_out(&self, known: &[&RunFeatures], runs: &[&RunFeatures]) -> TrainingSet {
+    /// Runs that this fit has not seen, as it would be asked about them: with all features, and with the plain ones.
+    pub(super) fn held_out(&self, known: &[&RunFeatures], runs: &[&RunFeatures]) -> [TrainingSet; 2] {
         let (all, none) = (counts_of(known, &self.space.columns), ContextCounts::default());
-        let mut held = TrainingSet::default();
-        runs.iter().for_each(|run| held.add(run, &all, &none, &self.space));
-        held
+        let (mut rich, mut plain) = (TrainingSet::default(), TrainingSet::default());
+        for run in runs {
+            rich.add(run, Some((&all, &none)), &self.space);
+            plain.add(run, None, &self.plain_space);
+        }
+        [rich, plain]
     }
 }
 
@@ -204,7 +236,7 @@ pub(super) struct TrainingSet {
     /// The end of each position's features.
     ends: Vec<usize>,
     features: Vec<(u32, f32)>,
-    /// The chains' inputs at each position, counted without its own task: `CHAINS` times the width.
+    /// The chains' inputs at each position, counted without its own task: `CHAINS` times the width, or none at all.
     evidence: Vec<f32>,
     pub(super) next: Vec<u32>,
     /// How many tasks there are.
@@ -212,10 +244,18 @@ pub(super) struct TrainingSet {
 }
 
 impl TrainingSet {
-    fn add(&mut self, run: &RunFeatures, all: &ContextCounts, own: &ContextCounts, space: &FeatureSpace) {
+    /// Adds the positions of a run; `counts` are those of all runs and of its own task, for the chains' inputs.
+    fn add(
+        &mut self,
+        run: &RunFeatures,
+        counts: Option<(&ContextCounts, &ContextCounts)>,
+        space: &FeatureSpace,
+    ) {
         let mut shares = EvidenceWriter::new(space);
         positions(run, &space.columns, |prefix, steps_before, next| {
-            shares.write(all, own, prefix, &mut self.evidence);
+            if let Some((all, own)) = counts {
+                shares.write(all, own, prefix, &mut self.evidence);
+            }
             space.found(run, steps_before, prefix, &mut self.features);
             self.ends.push(self.features.len());
             self.next.push(next);
@@ -259,6 +299,26 @@ impl TrainingSet {
             add_evidence(self.evidence(at, space), chains, scores);
         }
         to_shares(&mut scores[..space.columns.len()]);
+    }
+
+    /// Adds the slope of `-ln P(next)` at a position to those of all weights, and returns `-ln P(next)`.
+    pub(super) fn add_slope(
+        &self,
+        weights: &SoftmaxWeights,
+        at: usize,
+        space: &FeatureSpace,
+        scores: &mut Vec<f32>,
+        slopes: &mut [f32],
+    ) -> f64 {
+        self.predict(weights, at, space, scores);
+        let next = self.next[at] as usize;
+        let loss = -f64::from(scores[next].max(f32::MIN_POSITIVE)).ln();
+        scores[next] -= 1.0;
+        scores[space.columns.len()..].fill(0.0);
+        for (row, value) in self.features(at) {
+            shrink_and_add(&mut slopes[*row as usize * space.width..][..space.width], scores, 1.0, *value);
+        }
+        loss
     }
 
     /// Writes the probability of each column at a position by equal chains.

@@ -3,6 +3,7 @@
 use super::backoff_counts::{CHAINS, Prefix, symbol_of};
 use super::cross_fit::CrossFit;
 use super::features::RunFeatures;
+use super::logistic::logistic_regression;
 use super::mixture::Mixture;
 use super::nearest::{NearestPrefixes, NearestVotes};
 use super::softmax::{FeatureSpace, MOST_EXPECTED, MOST_POSITIONS, PreparedRuns, kept_share};
@@ -19,6 +20,9 @@ pub(crate) struct SoftmaxModel {
     weights: Vec<f32>,
     /// The weights of the chains beside the features.
     chains: [f32; CHAINS],
+    plain_space: FeatureSpace,
+    /// The weights of the logistic regression on plain features.
+    plain_weights: Vec<f32>,
     nearest: NearestPrefixes,
     mixture: Mixture,
 }
@@ -46,14 +50,17 @@ impl SoftmaxModel {
         let runs: Vec<&RunFeatures> = features.iter().collect();
         let cross_fit = CrossFit::new(&runs, &groups, &columns, halt)?;
         let (joint, alone) = (cross_fit.train(true, halt)?, cross_fit.train(false, halt)?);
-        let mixture = Mixture::fit(&cross_fit.held_out(&joint, &alone), halt)?;
+        let logistic = cross_fit.logistic(halt)?;
+        let mixture = Mixture::fit(&cross_fit.held_out(&joint, &alone, &logistic), halt)?;
         drop(cross_fit);
-        let PreparedRuns { space, training, nearest } = PreparedRuns::new(&runs, &groups, columns, halt)?;
+        let prepared = PreparedRuns::new(&runs, &groups, &columns, halt)?;
+        let PreparedRuns { space, training, plain_space, plain, nearest } = prepared;
         let joint = training.trained(&space, true, joint.passes, halt)?.shrunk(kept_share(training.tasks));
         let alone = training.trained(&space, false, alone.passes, halt)?;
+        let plain_weights = logistic_regression(&plain, &plain_space, halt)?.features;
         let rows = joint.features.chunks_exact(space.width).zip(alone.features.chunks_exact(space.width));
         let weights = rows.flat_map(|(joint, alone)| joint.iter().chain(alone).copied()).collect();
-        Some(Self { weights, chains: *joint.chains(), space, nearest, mixture })
+        Some(Self { weights, chains: *joint.chains(), space, plain_space, plain_weights, nearest, mixture })
     }
 
     /// The column of a tool's symbol, 0 being finish; None for a tool that the fit did not see.
@@ -70,14 +77,19 @@ impl SoftmaxModel {
         &self.mixture
     }
 
-    /// The scores of each column by the features of a run after its last step: beside the chains, and alone.
-    pub(super) fn score(&self, run: &RunFeatures, prefix: &Prefix) -> [Vec<f32>; 2] {
+    /// The scores of each column by the features of a run after its last step: beside the chains, alone, and by the
+    /// plain ones.
+    pub(super) fn score(&self, run: &RunFeatures, prefix: &Prefix) -> [Vec<f32>; 3] {
         let mut found = Vec::with_capacity(512);
         self.space.found(run, run.len(), prefix, &mut found);
         let mut beside = vec![0.0; 2 * self.space.width];
         add_rows(&found, &self.weights, &mut beside);
         let alone = beside.split_off(self.space.width);
-        [beside, alone]
+        found.clear();
+        self.plain_space.found(run, run.len(), prefix, &mut found);
+        let mut plain = vec![0.0; self.plain_space.width];
+        add_rows(&found, &self.plain_weights, &mut plain);
+        [beside, alone, plain]
     }
 
     /// The votes of the nearest recorded prefixes.
@@ -86,12 +98,11 @@ impl SoftmaxModel {
     }
 
     pub(super) fn bytes(&self) -> usize {
-        let Self { space, weights, nearest, .. } = self;
-        weights.len() * 4
-            + nearest.bytes()
-            + space.rows.capacity() * 9
-            + space.columns.capacity() * 17
-            + space.rarity.bytes()
+        (self.weights.len() + self.plain_weights.len()) * 4
+            + self.nearest.bytes()
+            + self.space.bytes()
+            + self.plain_space.bytes()
+            + self.space.rarity.bytes()
     }
 }
 
@@ -146,6 +157,7 @@ mod tests {
     fn the_same_runs_give_the_same_model() {
         let (one, other) = (fitted(&training(9)), fitted(&training(9)));
         assert_eq!(one.weights, other.weights);
+        assert_eq!(one.plain_weights, other.plain_weights);
         assert_eq!(one.chains, other.chains);
         assert_eq!(one.mixture, other.mixture);
     }
