@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -334,6 +335,48 @@ def test_equal_chains_of_all_runs_are_one_member_of_the_mixture(
     scores = {tool: sum(math.log(each[tool] + 1e-4) for each in evidence) / 7 for tool in tools}
     found = opinions(filled(runs, learned=True), asked, "sequence")
     assert found == {} or found == pytest.approx(shares(scores), rel=1e-5)
+
+
+def plain_features(run: Run) -> dict[object, float]:
+    """The few features of the logistic regression; the task is a text without words."""
+    steps, agent, domain = run
+    tools, uses = "^^^^" + steps.lower(), Counter(steps.lower())
+    found: dict[object, float] = {"bias": 1.0, "place": min(len(steps), 20) / 20}
+    found |= {("tools", tools[-n:]): 1.0 for n in (1, 2, 3, 4)}
+    found |= {("uses", tool): min(n, 3) / 3 for tool, n in uses.items()}
+    found |= {("d", domain): 1.0, ("d", domain, tools[-1]): 1.0}
+    found |= {("a", agent): 1.0, ("a", agent, tools[-1]): 1.0} if agent else {}
+    found |= {("fared", steps[-1].islower()): 1.0} if steps else {}
+    return found | ({("word", CLASS): 1.0} if steps[-1:].isupper() else {})
+
+
+def logistic(runs: list[Run], run: Run) -> dict[str | None, float]:
+    """The minimum of the loss with a ridge of 1, by gradient descent with momentum (Nesterov)."""
+    tools, lessons = tools_of(runs), [lesson for run in runs for lesson in positions(run)]
+    names = sorted({name for at, _ in lessons for name in plain_features(at)}, key=repr)
+    known = [plain_features(at) for at, _ in lessons]
+    inputs = np.array([[each.get(name, 0.0) for name in names] for each in known])
+    truth = np.array([[float(following == tool) for tool in tools] for _, following in lessons])
+    steepest = 1 + np.linalg.norm(inputs, 2) ** 2 / 2
+    momentum = (math.sqrt(steepest) - 1) / (math.sqrt(steepest) + 1)
+    weights = ahead = np.zeros((len(names), len(tools)))
+    for _ in range(400):
+        powers = np.exp(inputs @ ahead)
+        slopes = inputs.T @ (powers / powers.sum(axis=1, keepdims=True) - truth) + ahead
+        before, weights = weights, ahead - slopes / steepest
+        ahead = weights + momentum * (weights - before)
+    asked = plain_features(run)
+    scores = np.array([asked.get(name, 0.0) for name in names]) @ weights
+    return shares(dict(zip(tools, scores.tolist(), strict=True)))
+
+
+@given(MORE_RUNS, STEPS, st.sampled_from(["", "x", "z"]), st.sampled_from("pqr"))
+def test_logistic_regression_on_plain_features_is_one_member_of_the_mixture(
+    runs: list[Run], steps: str, agent: str, domain: str
+) -> None:
+    asked = (steps, agent, domain)
+    found = opinions(filled(runs, learned=True), asked, "logistic")
+    assert found == pytest.approx(logistic(runs, asked), abs=0.01)
 
 
 @given(RUNS, STEPS)

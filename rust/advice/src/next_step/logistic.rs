@@ -1,8 +1,8 @@
 //! Logistic regression on plain features: the one minimum of `-sum ln P(next) + RIDGE / 2 * |W|^2`, with
 //! `P(k) ~ exp(sum_f W[f, k] x_f)`.
 //!
-//! Found by L-BFGS (Nocedal and Wright 2006, algorithm 7.4) from zeros, a step being halved until the loss falls as
-//! Armijo's rule asks: the same runs give the same weights.
+//! Found by L-BFGS (Nocedal and Wright 2006, algorithm 7.4) from zeros, with the curvature of each weight alone as its
+//! first guess, and a step being halved until the loss falls as Armijo's rule asks: the same runs give the same weights.
 
 use super::softmax::{FeatureSpace, SoftmaxWeights, TrainingSet};
 use crate::halt::Halt;
@@ -11,9 +11,12 @@ use std::collections::VecDeque;
 const RIDGE: f64 = 1.0;
 /// How many of the last steps tell the curvature.
 const MEMORY: usize = 8;
-const MOST_STEPS: usize = 100;
+/// The most steps: so many visits of positions, but between these numbers. After 30 steps from 10,000 positions the loss
+/// was 1.5% above the minimum.
+const MOST_VISITS: usize = 100_000;
+const MOST_STEPS: [usize; 2] = [30, 100];
 /// The search ends with a step that lowers the loss by no more than this share of it.
-const LEAST_GAIN: f64 = 1e-5;
+const LEAST_GAIN: f64 = 1e-7;
 /// The share of the decline that the slope promises which a step must bring (Armijo).
 const PROMISED: f64 = 1e-4;
 /// The search ends if a step must be made shorter than this share of itself.
@@ -26,14 +29,15 @@ pub(super) fn logistic_regression(
     halt: &Halt,
 ) -> Option<SoftmaxWeights> {
     let mut here = Point::at(SoftmaxWeights::new(space, false), training, space, halt)?;
-    let mut curvature = Curvature::default();
-    for _ in 0..MOST_STEPS {
+    let mut curvature = Curvature::new(training, space);
+    let [fewest, most] = MOST_STEPS;
+    for _ in 0..(MOST_VISITS / training.next.len().max(1)).clamp(fewest, most) {
         let direction = curvature.direction(&here.slopes);
         let decline = inner(&direction, &here.slopes);
         if decline >= 0.0 {
             break;
         }
-        let mut share = if curvature.pairs.is_empty() { 1.0 / (-decline).sqrt().max(1.0) } else { 1.0 };
+        let mut share = 1.0;
         let there = loop {
             let there = Point::at(here.moved(&direction, share), training, space, halt)?;
             if there.loss <= here.loss + PROMISED * share * decline {
@@ -85,9 +89,10 @@ impl Point {
 }
 
 /// The last steps and what they did to the slopes.
-#[derive(Default)]
 struct Curvature {
     pairs: VecDeque<Pair>,
+    /// One by the curvature of each weight alone.
+    shares: Vec<f32>,
 }
 
 struct Pair {
@@ -98,6 +103,18 @@ struct Pair {
 }
 
 impl Curvature {
+    fn new(training: &TrainingSet, space: &FeatureSpace) -> Self {
+        let mut columns = vec![0.0f32; space.width];
+        training.next.iter().for_each(|next| columns[*next as usize] += 1.0);
+        let all = training.next.len().max(1) as f32;
+        columns.iter_mut().for_each(|count| *count = *count / all * (1.0 - *count / all));
+        let mut shares = Vec::with_capacity(space.rows.len() * space.width);
+        for squares in training.squares(space) {
+            shares.extend(columns.iter().map(|spread| 1.0 / (RIDGE as f32 + squares * spread)));
+        }
+        Self { pairs: VecDeque::new(), shares }
+    }
+
     fn learn(&mut self, before: &Point, after: &Point) {
         let step = difference(&after.weights.features, &before.weights.features);
         let change = difference(&after.slopes, &before.slopes);
@@ -119,8 +136,14 @@ impl Curvature {
             add(&mut direction, &pair.change, -share);
             shares.push(share);
         }
+        direction.iter_mut().zip(&self.shares).for_each(|(each, share)| *each *= share);
         if let Some(last) = self.pairs.back() {
-            let scale = (last.product / inner(&last.change, &last.change)) as f32;
+            let squares = last
+                .change
+                .iter()
+                .zip(&self.shares)
+                .map(|(change, share)| f64::from(change * change * share));
+            let scale = (last.product / squares.sum::<f64>()) as f32;
             direction.iter_mut().for_each(|each| *each *= scale);
         }
         for (pair, share) in self.pairs.iter().zip(shares.into_iter().rev()) {

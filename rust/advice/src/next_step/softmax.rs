@@ -301,6 +301,13 @@ impl TrainingSet {
         to_shares(&mut scores[..space.columns.len()]);
     }
 
+    /// The sum of the squares of each feature over all positions.
+    pub(super) fn squares(&self, space: &FeatureSpace) -> Vec<f32> {
+        let mut squares = vec![0.0; space.rows.len()];
+        self.features.iter().for_each(|(row, value)| squares[*row as usize] += value * value);
+        squares
+    }
+
     /// Adds the slope of `-ln P(next)` at a position to those of all weights, and returns `-ln P(next)`.
     pub(super) fn add_slope(
         &self,
