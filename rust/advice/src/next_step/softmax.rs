@@ -32,7 +32,7 @@ const HALF_TASKS: f32 = 10.0;
 /// How many weights are kept, and how many expectations are held while learning: with many tools there are fewer
 /// features, and fewer positions are learned from.
 const MOST_WEIGHTS: usize = 1 << 22;
-/// Those of the plain features, of which the search for their minimum holds some twenty copies.
+/// The same for the plain features; the search for their minimum holds some twenty copies.
 const MOST_PLAIN_WEIGHTS: usize = 1 << 20;
 pub(super) const MOST_EXPECTED: usize = 1 << 21;
 /// How many positions are learned from: the newest.
